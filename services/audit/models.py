@@ -1,0 +1,63 @@
+"""The ledger as people read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRow:
+    seq: int
+    at: datetime
+    kind: str
+    event: str
+    """Stable tag such as `decision:approve`, `outcome:applied`, `event:sign-off-refused`."""
+    actor: str
+    role: str
+    subject: str
+    sentence: str
+    leaf_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerQuery:
+    text: str = ""
+    kinds: tuple[str, ...] = ()
+    model: str = ""
+    offset: int = 0
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryView:
+    row: LedgerRow
+    statement: str
+    """Pretty JSON of the signed statement."""
+    signatures: tuple[tuple[str, str, bool], ...]
+    """(key id, owner, verifies)."""
+    receipt: str
+    """tlog-proof text: index, inclusion path, checkpoint."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    seq: int | None
+    severity: str
+    """`integrity`, `void` or `finding`."""
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """`intact` is about tree, checkpoint, anchors and genesis; void entries are listed but do not break it."""
+
+    intact: bool
+    entries: int
+    root: str
+    origin: str
+    genesis: str
+    findings: tuple[Finding, ...]
+    seconds: float
+    anchors_checked: int
+    checked_at: datetime

@@ -1,0 +1,1 @@
+"""Words every slice shares. Standard library only, no decisions about any one domain."""

@@ -1,0 +1,181 @@
+"""The five ways Countersign says no, each with what happened, why it matters and what to do next.
+
+Input: the request makes no sense. Refusal: understood, the rules say no. Conflict: somebody was faster.
+Unavailable: could not find out. Trust: something is provably wrong. Screens choose the tone from the branch.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ControlRoomError(Exception):
+    """A sentence for people (`message`), what to do next (`hint`) and a stable `code` for the ledger."""
+
+    code: ClassVar[str] = "control-room-error"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class InputError(ControlRoomError):
+    """The request makes no sense; correct it and try again."""
+
+    code = "input"
+
+
+class RefusalError(ControlRoomError):
+    """Understood, and the rules say no. Refused attempts are recorded."""
+
+    code = "refused"
+
+
+class ConflictError(ControlRoomError):
+    """Somebody or something was faster; reload and look again."""
+
+    code = "conflict"
+
+
+class UnavailableError(ControlRoomError):
+    """Could not find out. Never shown as healthy, never taken as yes."""
+
+    code = "unavailable"
+
+
+class TrustError(ControlRoomError):
+    """Something is provably wrong: a signature, the chain, an identity."""
+
+    code = "trust"
+
+
+class UnknownModelError(InputError):
+    code = "unknown-model"
+
+
+class UnknownVersionError(InputError):
+    code = "unknown-version"
+
+
+class UnknownRequestError(InputError):
+    code = "unknown-request"
+
+
+class MissingReasonError(InputError):
+    code = "missing-reason"
+
+
+class InvalidPolicyError(InputError):
+    code = "invalid-policy"
+
+
+class SettingsError(InputError):
+    code = "settings"
+
+
+class RoleMissingError(RefusalError):
+    code = "role-missing"
+
+
+class NotSignedInError(RefusalError):
+    code = "not-signed-in"
+
+
+class SelfApprovalError(RefusalError):
+    code = "self-approval"
+
+
+class DuplicateSignerError(RefusalError):
+    """One person fills one role of a quorum."""
+
+    code = "duplicate-signer"
+
+
+class GateNotPassedError(RefusalError):
+    code = "gate-not-passed"
+
+
+class IllegalTransitionError(RefusalError):
+    code = "illegal-transition"
+
+
+class PassphraseError(RefusalError):
+    """The signing passphrase did not open the key."""
+
+    code = "passphrase"
+
+
+class KeyLockedError(RefusalError):
+    """Too many wrong passphrases; the key opens again at the time named in the message."""
+
+    code = "key-locked"
+
+
+class RollbackTargetError(RefusalError):
+    """The chosen version was never both approved and served, or has changed since."""
+
+    code = "rollback-target"
+
+
+class StaleRequestError(ConflictError):
+    code = "stale-request"
+
+
+class StaleEvidenceError(ConflictError):
+    """What would be signed is no longer what was shown."""
+
+    code = "stale-evidence"
+
+
+class AlreadyDecidedError(ConflictError):
+    code = "already-decided"
+
+
+class RegistryUnavailableError(UnavailableError):
+    code = "registry-unavailable"
+
+
+class ServingUnavailableError(UnavailableError):
+    code = "serving-unavailable"
+
+
+class TelemetryUnavailableError(UnavailableError):
+    code = "telemetry-unavailable"
+
+
+class StorageUnavailableError(UnavailableError):
+    """The governance database cannot be read or written right now. Nothing was recorded."""
+
+    code = "storage-unavailable"
+
+
+class ArtifactMissingError(UnavailableError):
+    code = "artifact-missing"
+
+
+class NewerDatabaseError(UnavailableError):
+    """The database was written by a newer release of Countersign or of MLflow."""
+
+    code = "newer-database"
+
+
+class SignatureMismatchError(TrustError):
+    code = "signature-mismatch"
+
+
+class BrokenChainError(TrustError):
+    code = "broken-chain"
+
+
+class ForeignStatementError(TrustError):
+    code = "foreign-statement"
+
+
+class SwappedArtifactError(TrustError):
+    """The bytes of a model version differ from the bytes that were approved."""
+
+    code = "swapped-artifact"

@@ -1,0 +1,96 @@
+"""Drift and performance as measured: always with window, number of observations and noise floor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from services.kernel.health import Explanation, Health, Signal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftPoint:
+    """PSI of one feature over the window that ends on `day`; `floor` is the 99 % noise floor at this n."""
+
+    day: date
+    value: float
+    n: int
+    floor: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureDrift:
+    feature: str
+    title: str
+    kind: str
+    """`numeric`, `categorical` or `prediction`."""
+    state: Health
+    latest: DriftPoint | None
+    series: tuple[DriftPoint, ...]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distribution:
+    """Share per bin, reference against current window, same bins."""
+
+    bins: tuple[str, ...]
+    reference: tuple[float, ...]
+    current: tuple[float, ...]
+    reference_n: int
+    current_n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftView:
+    model: str
+    window_days: int
+    watch: float
+    breach: float
+    features: tuple[FeatureDrift, ...]
+    """Ranked, worst first; predictions included as feature `prediction`."""
+    signal: Signal
+    reference: str
+    explanation: Explanation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerformancePoint:
+    """A metric over one period of predictions whose labels have arrived. `coverage` is labelled / predicted."""
+
+    start: date
+    end: date
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    coverage: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerformanceView:
+    model: str
+    metric: str
+    title: str
+    higher_is_better: bool
+    points: tuple[PerformancePoint, ...]
+    baseline: float | None
+    baseline_name: str
+    signal: Signal
+    explanation: Explanation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRun:
+    """One run of a batch job, as recorded."""
+
+    job: str
+    model: str
+    version: str
+    window_start: datetime
+    started_at: datetime
+    finished_at: datetime
+    rows: int
+    ok: bool
+    on_time: bool
+    error: str = ""

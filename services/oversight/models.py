@@ -1,0 +1,63 @@
+"""What needs a human now, and whether the machinery that watches is alive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.inventory.models import SyncState
+from services.kernel.health import Health
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """A number for the top of the page, with what it is compared with."""
+
+    title: str
+    value: str
+    detail: str
+    state: Health | None
+    target: str
+    """Screen to open, as `screen?key=value`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TodoItem:
+    """One thing this person can do now."""
+
+    title: str
+    why: str
+    state: Health
+    due: datetime | None
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    greeting: str
+    tiles: tuple[Tile, ...]
+    todo: tuple[TodoItem, ...]
+    others: tuple[TodoItem, ...]
+    """Waiting on somebody else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineEvent:
+    at: datetime
+    kind: str
+    title: str
+    detail: str
+    seq: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operations:
+    """Age of everything a screen depends on. `worker_seen` is None when no worker ever ran."""
+
+    worker_seen: datetime | None
+    worker_alive: bool
+    syncs: tuple[SyncState, ...]
+    prepared_at: datetime | None
+    replay_from: datetime | None
+    environment: str
+    registry: str

@@ -1,0 +1,171 @@
+"""Where traffic goes and how it got there. Routes are whole percents that sum to 100."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from services.kernel.secret import Secret
+
+
+class ActionKind(StrEnum):
+    START = "start"
+    """First exposure of an approved version: canary share or everything, as the approved plan says."""
+    ADVANCE = "advance"
+    """The next share of the approved plan."""
+    ROLLBACK = "rollback"
+
+
+class ActionState(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    APPLIED = "applied"
+    CONFLICT = "conflict"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What the platform really serves, read back from it."""
+
+    deployment: str
+    generation: int
+    routes: tuple[tuple[str, int], ...]
+    ready: tuple[str, ...]
+    """Versions loaded and answering a direct probe."""
+    op: str
+    """Identifier of the last operation the platform accepted, or empty."""
+    at: datetime
+
+    def share(self, version: str) -> int:
+        return dict(self.routes).get(version, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """Answers to routed probe requests, by version that answered."""
+
+    answered: tuple[tuple[str, int], ...]
+    failed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficChange:
+    """One line of the production timeline."""
+
+    at: datetime
+    model: str
+    kind: ActionKind
+    routes: tuple[tuple[str, int], ...]
+    champion: str
+    actor: str
+    reason: str
+    seq: int | None
+    """Ledger entry of the outcome."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentView:
+    """Desired and actual side by side. `observed` is None when the platform could not be asked, `problem` says why."""
+
+    model: str
+    deployment: str
+    kind: str
+    desired: tuple[tuple[str, int], ...]
+    champion: str
+    observed: Observed | None
+    observed_at: datetime | None
+    problem: str
+    alias_champion: str | None
+    plan: tuple[int, ...]
+    """Shares of the running release, for example (10, 100); empty when none is running."""
+    candidate: str | None
+    next_share: int | None
+    finding: str
+    """A difference between what we asked for and what is served, in words, or empty."""
+    live_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackTarget:
+    version: str
+    eligible: bool
+    reason: str
+    """Why it may be chosen, or why not ("never approved", "approved, never served", "serving now")."""
+    last_served: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackPlan:
+    """What will happen, shown before the button. Requests per minute are measured over the last hour."""
+
+    model: str
+    deployment: str
+    current: tuple[tuple[str, int], ...]
+    targets: tuple[RollbackTarget, ...]
+    proposed: str | None
+    requests_per_minute: float | None
+    consumers: tuple[str, ...]
+    unchecked: tuple[str, ...]
+    """What could not be checked just now (for example the registry), in words."""
+    challenge: str
+    """Single-use nonce bound to the person and this plan."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollBack:
+    """Command. `model_confirmation` must repeat the model's name."""
+
+    command_id: str
+    model: str
+    target: str
+    reason_code: str
+    reason: str
+    model_confirmation: str
+    challenge: str
+    passphrase: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advance:
+    """Command: give the candidate the next share of its approved plan."""
+
+    command_id: str
+    model: str
+    share: int
+    challenge: str
+    passphrase: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionView:
+    action_id: str
+    model: str
+    kind: ActionKind
+    state: ActionState
+    from_version: str | None
+    to_version: str
+    routes: tuple[tuple[str, int], ...]
+    requested_by: str
+    created_at: datetime
+    finished_at: datetime | None
+    steps: tuple[tuple[str, str], ...]
+    """Progress lines: (step word, what happened), in order."""
+    detail: str
+    seq_intent: int
+    seq_outcome: int | None
+    restored_seconds: float | None = None
+    """Rollback only: from the recorded intent to the verified switch."""
+
+
+ROLLBACK_REASONS = {
+    "ERRORS": "Error rate too high",
+    "LATENCY": "Too slow",
+    "QUALITY": "Predictions are wrong or harmful",
+    "DATA": "Input data is broken",
+    "COMPLIANCE": "Compliance or legal concern",
+    "DRILL": "Rehearsal",
+    "OTHER": "Other, explained in the text",
+}
