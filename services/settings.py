@@ -1,0 +1,103 @@
+"""Validated configuration, read once from the environment (prefix COUNTERSIGN_); all faults are listed together.
+
+Everything has a default that works on a laptop without an account: one folder, two ports.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.kernel.errors import SettingsError
+
+_PREFIX = "COUNTERSIGN_"
+_Port = Annotated[int, Field(ge=1, le=65535)]
+_Rate = Annotated[Decimal, Field(ge=0)]
+
+
+class Profile(StrEnum):
+    EMBEDDED = "embedded"
+    MLFLOW = "mlflow"
+    DATABRICKS = "databricks"
+
+
+class Settings(BaseSettings):
+    """Where things are and what they cost. Build it with `read_settings`, which speaks in sentences."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore")
+
+    home: Path = Path(".countersign")
+    profile: Profile = Profile.EMBEDDED
+    database_url: str = ""
+    """Empty means SQLite in the home folder."""
+    mlflow_uri: str = ""
+    """Empty means the embedded MLflow store in the home folder."""
+    serving_url: str = ""
+    """Empty means the local endpoint on `serving_port`."""
+    app_port: _Port = 8501
+    serving_port: _Port = 8502
+    policy_folder: Path = Path(__file__).parent / "policy" / "documents"
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+    rate_cpu_hour: _Rate = Decimal("0.048")
+    rate_gb_month: _Rate = Decimal("0.023")
+    worker_stale_seconds: Annotated[int, Field(ge=5)] = 60
+
+    @property
+    def governance_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.home.resolve() / 'governance.db'}"
+
+    @property
+    def registry_uri(self) -> str:
+        return self.mlflow_uri or f"sqlite:///{self.home.resolve() / 'mlflow.db'}"
+
+    @property
+    def endpoint_url(self) -> str:
+        return self.serving_url or f"http://127.0.0.1:{self.serving_port}"
+
+    @property
+    def keys_folder(self) -> Path:
+        return self.home / "keys"
+
+    @property
+    def anchors_folder(self) -> Path:
+        return self.home / "anchors"
+
+    @property
+    def inference_folder(self) -> Path:
+        return self.home / "inference"
+
+    @property
+    def artifacts_folder(self) -> Path:
+        return self.home / "artifacts"
+
+    @property
+    def serving_folder(self) -> Path:
+        return self.home / "serving"
+
+    @property
+    def logs_folder(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def run_folder(self) -> Path:
+        return self.home / "run"
+
+
+def read_settings(**given: Any) -> Settings:
+    """Settings from the environment; `given` wins. Raises SettingsError naming every fault at once."""
+    try:
+        return Settings(**given)
+    except ValidationError as faults:
+        lines = [
+            f"{_PREFIX}{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']} (got {fault['input']!r})"
+            for fault in faults.errors()
+        ]
+        raise SettingsError(
+            "The configuration is not valid. " + "; ".join(lines) + ".",
+            hint="Correct these environment variables and start again.",
+        ) from faults
