@@ -1,0 +1,126 @@
+"""What happened in the replayed half year: who asked, who signed, what moved, what went wrong.
+
+Every line is acted out through the services by the person named, with that person's passphrase; gates, quorum and
+traffic moves are real. Times are relative to when each version was made, so the story follows the training calendar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from services.approvals.models import Decision
+from services.workspace.cast import Cast
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """One thing somebody did at one calendar time."""
+
+    at: datetime
+    words: str
+    act: Callable[[Cast], None]
+
+
+def beats(made: Callable[[str, str], datetime], *, start: datetime, end: datetime) -> tuple[Beat, ...]:
+    """The story in order of time. `made` tells when a version was created in the replay calendar."""
+    lines: list[Beat] = []
+
+    def after(model: str, version: str, **delta: float) -> datetime:
+        return max(made(model, version), start) + timedelta(**delta)
+
+    def at(when: datetime, words: str, act: Callable[[Cast], None]) -> datetime:
+        lines.append(Beat(at=min(when, end), words=words, act=act))
+        return when
+
+    def promote(model: str, version: str, *, asked: datetime, note: str, full_after_days: float | None = None) -> None:
+        """Request, then the whole quorum over the following two days; optionally the step to full traffic."""
+        at(asked, f"Dana asks for {model} v{version}", lambda cast: cast.request(model, version, note))
+        at(asked + timedelta(hours=5), f"Vera signs {model} v{version}", lambda cast: cast.validate(model, version))
+        at(asked + timedelta(hours=22), f"Ben on {model} v{version}", lambda cast: cast.acknowledge(model, version))
+        at(asked + timedelta(hours=27), f"Clara signs {model} v{version}", lambda cast: cast.approve(model, version))
+        if full_after_days is not None:
+            later = asked + timedelta(days=full_after_days)
+            at(later, f"Sam gives {model} v{version} everything", lambda cast: cast.advance(model, 100))
+
+    first = "First release; replaces the manual rule."
+    for model, hours in (
+        ("delay_claim_score", 2),
+        ("claims_triage", 3),
+        ("payout_forecast", 4),
+        ("plan_utilisation", 6),
+    ):
+        promote(model, "1", asked=start + timedelta(hours=hours), note=first)
+
+    _delay(at, promote, after, end)
+    _claims(at, promote, after, end)
+    _payout(at, promote, after)
+    _plan(at, promote, after)
+    return tuple(sorted(lines, key=lambda beat: beat.at))
+
+
+At = Callable[[datetime, str, Callable[[Cast], None]], datetime]
+After = Callable[..., datetime]
+Promote = Callable[..., None]
+
+
+def _delay(at: At, promote: Promote, after: After, end: datetime) -> None:
+    name = "delay_claim_score"
+    early = after(name, "2", hours=20)
+    at(early, "Dana asks too early", lambda cast: cast.request(name, "2", "Weekly retrain, please promote."))
+    at(
+        early + timedelta(hours=3),
+        "Dana withdraws",
+        lambda cast: cast.withdraw(name, "2", "Wrong training window named."),
+    )
+    promote(name, "2", asked=early + timedelta(days=2), note="Logistic model with weather.", full_after_days=4.5)
+    promote(name, "3", asked=after(name, "3", days=1), note="Boosted trees with recent delays.", full_after_days=4)
+    refused = min(after(name, "5", hours=8), end - timedelta(days=1))
+    at(refused, "Dana tries the leaking version", lambda cast: cast.try_request(name, "5", "Best AUC so far."))
+    asked = min(after(name, "4", days=1), end - timedelta(days=7))
+    promote(name, "4", asked=asked, note="Retrained on the summer; canary first.")
+
+
+def _claims(at: At, promote: Promote, after: After, end: datetime) -> None:
+    name = "claims_triage"
+    promote(name, "2", asked=after(name, "2", days=2), note="Learned from the first reviewed year.")
+    promote(name, "3", asked=after(name, "3", days=2), note="Boosted trees, calibrated.")
+    refused = min(after(name, "5", hours=8), end - timedelta(days=3))
+    at(refused, "Dana tries the badly calibrated version", lambda cast: cast.try_request(name, "5", "Higher recall."))
+    asked = end - timedelta(days=2, hours=4)
+    at(asked, "Dana asks for v4", lambda cast: cast.request(name, "4", "Retrained on the newest cohort."))
+    at(asked + timedelta(hours=20), "Vera signs v4", lambda cast: cast.validate(name, "4"))
+
+
+def _payout(at: At, promote: Promote, after: After) -> None:
+    name = "payout_forecast"
+    promote(name, "2", asked=after(name, "2", days=1), note="Gradient boosting on routes and season.")
+    promote(name, "3", asked=after(name, "3", days=1), note="Adds weather of the day before.")
+    asked = after(name, "4", days=1)
+    promote(name, "4", asked=asked, note="Retrained after the summer.")
+    at(
+        asked + timedelta(days=4),
+        "Sam rolls payout_forecast back",
+        lambda cast: cast.roll_back(name, "3", "DATA", "Weather feed of two days was missing; forecasts jumped."),
+    )
+    promote(name, "4", asked=asked + timedelta(days=7), note="Weather feed restored; same version, new request.")
+
+
+def _plan(at: At, promote: Promote, after: After) -> None:
+    name = "plan_utilisation"
+    asked = after(name, "2", days=1)
+    at(asked, "Dana asks for v2", lambda cast: cast.request(name, "2", "Adds health status."))
+    at(
+        asked + timedelta(hours=9),
+        "Clara rejects v2",
+        lambda cast: cast.decide(
+            "clara.compliance",
+            name,
+            "2",
+            Decision.REJECT,
+            reason="DOCS",
+            comment="The limits of use do not name the age groups left out. Add them and ask again.",
+        ),
+    )
+    promote(name, "2", asked=asked + timedelta(days=3), note="Limits of use now name the age groups.")
