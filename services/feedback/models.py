@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from services.kernel.health import Explanation
 
@@ -33,3 +33,14 @@ class OverrideRate:
     @property
     def rate(self) -> float | None:
         return self.corrected / self.reviewed if self.reviewed else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewDay:
+    """Reviews of one day, version and reason. Reviews that left the prediction as it was have an empty reason."""
+
+    day: date
+    version: str
+    reason_code: str
+    reviewed: int
+    corrected: int

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Protocol
 
-from services.inventory.models import ModelVersion, RegistrySnapshot
+from services.inventory.models import (
+    GovernedModel,
+    InventoryCounts,
+    InventoryQuery,
+    InventoryRow,
+    ModelVersion,
+    RegistrySnapshot,
+    SyncState,
+)
+from services.kernel.page import Page
 
 
 class ModelRegistry(Protocol):
@@ -41,4 +51,49 @@ class ModelRegistry(Protocol):
 
     def artifact_text(self, model: str, version: str, path: str) -> str | None:
         """A small text artifact of the version's run (`evaluation.json`), or None when absent."""
+        ...
+
+
+class InventoryStore(Protocol):
+    """The copy that screens read: catalog facts, projected versions and aliases, one summary line per model.
+
+    Every method raises StorageUnavailableError when the governance database does not answer.
+    """
+
+    def put_catalog(self, models: tuple[GovernedModel, ...]) -> None:
+        """Adds or replaces the governance facts of these models; others stay."""
+        ...
+
+    def catalog(self) -> tuple[GovernedModel, ...]: ...
+
+    def governed(self, name: str) -> GovernedModel | None: ...
+
+    def first_version_at(self, name: str) -> datetime | None:
+        """When the registry first knew this name, or None when it never did."""
+        ...
+
+    def registry_names(self) -> tuple[tuple[str, datetime], ...]:
+        """Every name with a version that still exists, and when its first version was made."""
+        ...
+
+    def apply(self, snapshot: RegistrySnapshot, at: datetime) -> int:
+        """Writes what differs from the copy, marks versions that are gone; returns the number of changed rows."""
+        ...
+
+    def versions(self, name: str) -> tuple[ModelVersion, ...]:
+        """Newest first, without deleted ones."""
+        ...
+
+    def version(self, name: str, version: str) -> ModelVersion | None: ...
+
+    def deleted_at(self, name: str, version: str) -> datetime | None: ...
+
+    def search(self, query: InventoryQuery, today: date) -> Page[InventoryRow]: ...
+
+    def counts(self, today: date) -> InventoryCounts: ...
+
+    def sync_state(self, source: str) -> SyncState: ...
+
+    def record_sync(self, source: str, *, at: datetime, error: str) -> SyncState:
+        """Remembers an attempt; an empty error makes it a success."""
         ...

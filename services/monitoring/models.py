@@ -28,6 +28,11 @@ class FeatureDrift:
     latest: DriftPoint | None
     series: tuple[DriftPoint, ...]
     sentence: str
+    ks: float | None = None
+    """Largest gap between the two distribution functions, from cells; None for categories."""
+    missing_reference: float | None = None
+    missing_current: float | None = None
+    """Share of missing values, between 0 and 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +83,33 @@ class PerformanceView:
     baseline_name: str
     signal: Signal
     explanation: Explanation
+    expected: float | None = None
+    """What the live version measured on its hold-out rows before release."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitoringConfig:
+    """How one model is watched. `titles` are (column, words); `ignored` columns are recorded but not judged."""
+
+    model: str
+    titles: tuple[tuple[str, str], ...] = ()
+    ignored: tuple[str, ...] = ()
+    watch: float = 0.10
+    breach: float = 0.25
+    reference: str = ""
+    """The reference window in words."""
+    minimum_labels: int = 50
+    minimum_coverage: float = 0.5
+    """Share of predictions of a week that must have a label before the week is judged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """Hold-out figures of the live version, as its run recorded them."""
+
+    version: str
+    value: float | None
+    baseline: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.inventory.models import SyncState
+from services.inventory.models import InventoryRow, SyncState
 from services.kernel.health import Health
 
 
@@ -61,3 +61,60 @@ class Operations:
     replay_from: datetime | None
     environment: str
     registry: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingRequest:
+    """A promotion request that still needs people, as the read model knows it."""
+
+    request_id: str
+    model: str
+    title: str
+    version: str
+    tier: int
+    state: str
+    requester: str
+    requester_subject: str
+    due_at: datetime
+    waiting_on: tuple[str, ...]
+    signed: int
+    needed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedModel:
+    """What the platform was last read back to serve, and what was found different from what we asked for."""
+
+    model: str
+    desired: tuple[tuple[str, int], ...]
+    observed: tuple[tuple[str, int], ...]
+    observed_at: datetime | None
+    champion: str
+    candidate: str | None
+    plan: tuple[int, ...]
+    problem: str
+    finding: str
+    alias_champion: str | None
+    alias_pending: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAction:
+    """A traffic change that is queued, running, or ended without success lately."""
+
+    action_id: str
+    model: str
+    kind: str
+    state: str
+    to_version: str
+    requested_by: str
+    detail: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSummary:
+    """One line of the inventory, prepared by the worker so that a search never computes."""
+
+    row: InventoryRow
+    search_text: str

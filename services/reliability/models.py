@@ -37,3 +37,25 @@ class SlaView:
     """Share of slots with traffic that kept the promise, between 0 and 1."""
     slots: int
     explanation: Explanation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestSlot:
+    """Requests of one version in one slot. `buckets` are (logarithmic bucket, requests) of those that succeeded."""
+
+    start: datetime
+    version: str
+    requests: int
+    errors: int
+    injected: int
+    buckets: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRuns:
+    """Batch runs of a window, counted."""
+
+    runs: int
+    failed: int
+    late: int
+    last_finished: datetime | None

@@ -1,0 +1,95 @@
+"""What monitoring needs: recorded predictions and labels as aggregates, a place for profiles, the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Protocol
+
+from services.inventory.facts import Partition
+from services.inventory.models import GovernedModel
+from services.monitoring.models import Expectation, JobRun, MonitoringConfig
+from services.monitoring.profile import DayProfile, LabelledDay, Reference
+
+
+class Catalog(Protocol):
+    def model(self, name: str) -> GovernedModel:
+        """Raises UnknownModelError."""
+        ...
+
+
+class MonitoringFacts(Protocol):
+    """Recorded inference facts. Rows stay where they are; answers are aggregates.
+
+    A folder that does not exist is an empty answer; a file that cannot be read raises TelemetryUnavailableError.
+    """
+
+    def partitions(self) -> tuple[Partition, ...]:
+        """Sources `predictions`, `labels`, `jobs` by day, and `reference` (its day has no meaning)."""
+        ...
+
+    def fit_reference(self, model: str, digest: str) -> Reference | None:
+        """Cells from the reference window, or None when there is none or it is empty."""
+        ...
+
+    def profile(self, reference: Reference, days: tuple[date, ...]) -> tuple[DayProfile, ...]:
+        """Live predictions of these days in the cells of the reference."""
+        ...
+
+    def labelled_on(self, model: str, arrivals: tuple[date, ...]) -> tuple[date, ...]:
+        """Days of prediction that the labels arriving on these days speak about."""
+        ...
+
+    def labelled_days(self, model: str, days: tuple[date, ...], *, scores: bool) -> tuple[LabelledDay, ...]:
+        """Live predictions of these days with all labels known now. `scores` asks for counts by score."""
+        ...
+
+    def job_runs(self, model: str, day: date) -> tuple[JobRun, ...]: ...
+
+
+class MonitoringStore(Protocol):
+    """Profiles in the governance database. Methods raise StorageUnavailableError."""
+
+    def seen(self) -> Mapping[tuple[str, str, date], str]: ...
+
+    def put_configs(self, configs: tuple[MonitoringConfig, ...]) -> None: ...
+
+    def config(self, model: str) -> MonitoringConfig | None: ...
+
+    def put_reference(self, reference: Reference) -> None:
+        """Replaces the reference of the model and forgets profiles made with another one."""
+        ...
+
+    def reference(self, model: str) -> Reference | None: ...
+
+    def reference_digests(self) -> Mapping[str, str]: ...
+
+    def replace_profiles(
+        self, model: str, days: tuple[date, ...], profiles: tuple[DayProfile, ...], read: tuple[Partition, ...]
+    ) -> None:
+        """Everything known about these days is what is given; `read` is remembered in the same transaction."""
+        ...
+
+    def profiles(self, model: str, start: date, end: date, feature: str = "") -> tuple[DayProfile, ...]:
+        """Ordered by feature, then day; both ends included."""
+        ...
+
+    def last_day(self, model: str) -> date | None: ...
+
+    def replace_labelled(
+        self, model: str, days: tuple[date, ...], rows: tuple[LabelledDay, ...], read: tuple[Partition, ...]
+    ) -> None: ...
+
+    def labelled(self, model: str, start: date) -> tuple[LabelledDay, ...]: ...
+
+    def replace_jobs(self, model: str, runs: tuple[tuple[Partition, tuple[JobRun, ...]], ...]) -> None: ...
+
+    def job_runs(self, model: str, limit: int) -> tuple[JobRun, ...]:
+        """Newest first."""
+        ...
+
+    def expectation(self, model: str, metric: str) -> Expectation | None:
+        """Hold-out figures of the version that serves now, or None when none serves."""
+        ...
+
+    def record_sync(self, source: str, *, at: datetime, error: str) -> None: ...

@@ -1,0 +1,61 @@
+"""What value needs: measured usage, counts that monitoring and feedback recorded, the catalog and its rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Protocol
+
+from services.inventory.facts import Partition
+from services.inventory.models import GovernedModel
+from services.value.models import Tally, UsageDay, ValueConfig
+
+
+class Catalog(Protocol):
+    def model(self, name: str) -> GovernedModel:
+        """Raises UnknownModelError."""
+        ...
+
+    def models(self) -> tuple[GovernedModel, ...]: ...
+
+
+class UsageFacts(Protocol):
+    def partitions(self) -> tuple[Partition, ...]:
+        """Source `usage`."""
+        ...
+
+    def usage(self, model: str, days: tuple[date, ...]) -> tuple[UsageDay, ...]:
+        """Raises TelemetryUnavailableError."""
+        ...
+
+
+class ValueStore(Protocol):
+    """Methods raise StorageUnavailableError. All counts include both ends of the window."""
+
+    def seen(self) -> Mapping[tuple[str, str, date], str]: ...
+
+    def replace_usage(self, model: str, rows: tuple[UsageDay, ...], read: tuple[Partition, ...]) -> None: ...
+
+    def usage(self, model: str, start: date, end: date) -> tuple[UsageDay, ...]: ...
+
+    def put_configs(self, configs: tuple[ValueConfig, ...]) -> None: ...
+
+    def config(self, model: str) -> ValueConfig | None: ...
+
+    def predictions(self, model: str, start: date, end: date) -> Mapping[date, int]: ...
+
+    def reviews(self, model: str, start: date, end: date) -> Tally:
+        """Reviewed predictions; hits are corrections."""
+        ...
+
+    def referrals(self, model: str, start: date, end: date, threshold: float) -> Tally:
+        """Labelled predictions at or above the threshold; hits have label 1."""
+        ...
+
+    def errors(self, model: str, start: date, end: date) -> Tally:
+        """Labelled forecasts; total and square are sums over absolute errors."""
+        ...
+
+    def hours_between_runs(self, model: str, start: date, end: date) -> tuple[float, ...]:
+        """Hours from the start of one batch window to the next, in order."""
+        ...
