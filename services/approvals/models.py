@@ -20,6 +20,8 @@ class RequestState(StrEnum):
     REJECTED = "rejected"
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
+    REVOKED = "revoked"
+    """The approval was taken back after the quorum was complete."""
 
 
 class Decision(StrEnum):
@@ -233,3 +235,75 @@ class ApprovalStatus:
     valid_until: datetime | None
     manifest_sha256: str
     decision_entries: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    """What a request froze for judgement; kept as text beside its digest, shown as it was."""
+
+    report: GateReport
+    changes: tuple[Comparison, ...]
+    quorum: tuple[QuorumRule, ...]
+    terms: ReleaseTerms
+    sensitive: tuple[str, ...]
+    benefit: str
+    limits: str
+    fallback: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromotionRequest:
+    """A request as stored. Who is waited for follows from the decisions that stand."""
+
+    request_id: str
+    model: str
+    title: str
+    version: str
+    base: str | None
+    tier: int
+    state: RequestState
+    requester: str
+    requester_subject: str
+    requester_issuer: str
+    created_at: datetime
+    due_at: datetime
+    expires_at: datetime
+    revision: int
+    note: str
+    evidence_sha256: str
+    manifest_sha256: str
+    policy_sha256: str
+    run_id: str
+    frozen: Frozen
+    statement_sha256: str
+    seq: int
+    leaf_hash: str
+    approved_at: datetime | None = None
+    valid_until: datetime | None = None
+    action_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRecord:
+    """One signed decision. `void_reason` is set when what it was bound to changed."""
+
+    seq: int
+    request_id: str
+    decision: Decision
+    meaning: str
+    signer: str
+    subject: str
+    issuer: str
+    role: str
+    at: datetime
+    comment: str
+    salt: str
+    reason_code: str
+    key_id: str
+    leaf_hash: str
+    revision: int
+    void_reason: str = ""
+
+    @property
+    def counts(self) -> bool:
+        return not self.void_reason and self.decision in {Decision.APPROVE, Decision.ACKNOWLEDGE}

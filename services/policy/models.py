@@ -79,3 +79,20 @@ class GateReport:
     @property
     def blocking(self) -> tuple[GateOutcome, ...]:
         return tuple(outcome for outcome in self.outcomes if outcome.verdict.blocks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyView:
+    """One policy as people read it. `problem` says why it cannot be used, naming file and line, or is empty."""
+
+    tier: int
+    ref: PolicyRef | None
+    file: str
+    gates: tuple[str, ...]
+    """One sentence per gate."""
+    quorum: tuple[QuorumRule, ...]
+    realtime_shares: tuple[int, ...]
+    batch_shares: tuple[int, ...]
+    approval_days: int
+    request_days: int
+    problem: str = ""

@@ -160,6 +160,123 @@ class ActionView:
     """Rollback only: from the recorded intent to the verified switch."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """What one model should serve and what was last read back. Routes change only when an action was verified."""
+
+    model: str
+    deployment: str
+    kind: str
+    desired: tuple[tuple[str, int], ...] = ()
+    champion: str = ""
+    alias_pending: bool = False
+    candidate: str | None = None
+    base: str | None = None
+    plan: tuple[int, ...] = ()
+    release_action: str | None = None
+    epoch: int = 0
+    observed: Observed | None = None
+    observed_at: datetime | None = None
+    problem: str = ""
+    alias_champion: str | None = None
+    alias_read_at: datetime | None = None
+    finding: str = ""
+    finding_digest: str = ""
+    live_since: datetime | None = None
+
+    @property
+    def candidate_share(self) -> int:
+        return dict(self.desired).get(self.candidate or "", 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """A signed intention with what is needed to carry it out, exactly once."""
+
+    action_id: str
+    model: str
+    deployment: str
+    kind: ActionKind
+    state: ActionState
+    from_version: str | None
+    to_version: str
+    routes: tuple[tuple[str, int], ...]
+    champion: str
+    """The version that answers for the model once this is done; the alias follows it."""
+    plan: tuple[int, ...]
+    request_id: str | None
+    requested_by: str
+    subject: str
+    reason_code: str
+    reason: str
+    manifest_sha256: str
+    decisions: tuple[tuple[int, str], ...]
+    """(entry, leaf hash) of the decisions that allow this."""
+    created_at: datetime
+    seq_intent: int
+    leaf_intent: str
+    next_try_at: datetime
+    finished_at: datetime | None = None
+    switched_at: datetime | None = None
+    restored_seconds: float | None = None
+    seq_outcome: int | None = None
+    attempts: int = 0
+    lease_owner: str = ""
+    lease_until: datetime | None = None
+    alias_done: bool = False
+    detail: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in {ActionState.PENDING, ActionState.RUNNING}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What allows an action: the approved request with the entries of its decisions, under one policy."""
+
+    request_id: str
+    request_sha256: str
+    request_seq: int
+    policy_sha256: str
+    decisions: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedVersion:
+    """A version that carried traffic under an action, with the approval that allowed it."""
+
+    version: str
+    last_served: datetime
+    still_serving: bool
+    manifest_sha256: str
+    request_id: str | None
+    decisions: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Challenge:
+    """A single-use nonce bound to person, purpose and what was shown."""
+
+    nonce: str
+    purpose: str
+    subject: str
+    about: str
+    revision: int
+    shown_sha256: str
+    expires_at: datetime
+    used: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How an action ended: `applied`, `conflict`, `failed` or `superseded`, with the sentence for people."""
+
+    state: ActionState
+    detail: str
+    alias_pending: bool = False
+
+
 ROLLBACK_REASONS = {
     "ERRORS": "Error rate too high",
     "LATENCY": "Too slow",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, Protocol
 
-from services.rollout.models import Observed, Probe
+from services.attestation.ports import LedgerWriter
+from services.rollout.models import Action, Basis, Challenge, Deployment, Observed, Probe, ServedVersion, TrafficChange
 
 
 class ServingPlatform(Protocol):
@@ -36,3 +40,120 @@ class ServingPlatform(Protocol):
     def probe_routed(self, deployment: str, n: int) -> Probe:
         """Sends `n` marked probe requests through the normal route (left out of telemetry)."""
         ...
+
+
+class AliasRegistry(Protocol):
+    """The part of the registry an action touches. Slow, sometimes absent; never needed to bring traffic back."""
+
+    def alias_target(self, model: str, alias: str) -> str | None:
+        """Raises RegistryUnavailableError."""
+        ...
+
+    def set_alias(self, model: str, alias: str, version: str) -> None:
+        """Raises RegistryUnavailableError."""
+        ...
+
+    def set_version_tag(self, model: str, version: str, key: str, value: str) -> None:
+        """Raises RegistryUnavailableError."""
+        ...
+
+    def version_tag(self, model: str, version: str, key: str) -> str | None:
+        """Raises RegistryUnavailableError."""
+        ...
+
+    def manifest(self, model: str, version: str) -> bytes:
+        """Raises ArtifactMissingError, RegistryUnavailableError."""
+        ...
+
+
+class Attestations(Protocol):
+    """Reads signed entries back and checks them: the hand-over between deciding and acting."""
+
+    def require_valid(self, seq: int, leaf_hash: str) -> Mapping[str, Any]:
+        """The predicate of entry `seq`. Raises SignatureMismatchError or BrokenChainError when it is not that entry."""
+        ...
+
+
+class RolloutStore(Protocol):
+    """Deployments, actions and the served past, inside one unit of work."""
+
+    def deployment(self, model: str) -> Deployment | None: ...
+
+    def deployments(self) -> tuple[Deployment, ...]: ...
+
+    def save_deployment(self, deployment: Deployment, *, at: datetime) -> None: ...
+
+    def add_action(self, action: Action) -> None: ...
+
+    def action(self, action_id: str) -> Action | None: ...
+
+    def action_for(self, seq: int) -> Action | None:
+        """The action whose intent is entry `seq`."""
+        ...
+
+    def actions(self, model: str, limit: int) -> tuple[Action, ...]:
+        """Newest first; all models when `model` is empty."""
+        ...
+
+    def open_actions(self, model: str = "") -> tuple[Action, ...]:
+        """Pending and running, in order of their entries."""
+        ...
+
+    def claim(self, action_id: str, *, owner: str, now: datetime, until: datetime) -> bool:
+        """Takes or renews the lease. False when it is taken, finished, or an earlier action of the model is open."""
+        ...
+
+    def update_action(self, action: Action) -> None: ...
+
+    def add_step(self, action_id: str, step: str, sentence: str, *, at: datetime) -> None:
+        """Records a step; a repeated step replaces its sentence."""
+        ...
+
+    def steps(self, action_id: str) -> tuple[tuple[str, str], ...]: ...
+
+    def record_served(self, action: Action, *, at: datetime) -> None:
+        """Closes the periods that ended and opens those of the action's routes."""
+        ...
+
+    def served(self, model: str) -> tuple[ServedVersion, ...]: ...
+
+    def add_change(self, change: TrafficChange, *, action_id: str) -> None: ...
+
+    def changes(self, model: str, limit: int) -> tuple[TrafficChange, ...]: ...
+
+    def approved_versions(self, model: str) -> tuple[str, ...]: ...
+
+    def revoked_versions(self, model: str) -> tuple[str, ...]: ...
+
+    def basis(self, request_id: str) -> Basis | None:
+        """The signed request with its decisions, or None."""
+        ...
+
+    def manifests(self, model: str) -> Mapping[str, str]:
+        """Digest of each version's files as last read."""
+        ...
+
+    def finish_request(self, request_id: str, *, applied: bool, sentence: str, seq: int, at: datetime) -> None: ...
+
+    def add_challenge(self, challenge: Challenge) -> None: ...
+
+    def challenge(self, nonce: str) -> Challenge | None: ...
+
+    def use_challenge(self, nonce: str) -> bool:
+        """True for the first caller only."""
+        ...
+
+
+class RolloutUnit(Protocol):
+    @property
+    def ledger(self) -> LedgerWriter: ...
+    @property
+    def rollouts(self) -> RolloutStore: ...
+
+
+class RolloutUnits(Protocol):
+    """Opens units of work: `write` commits at the end of the block, `read` never does."""
+
+    def write(self) -> AbstractContextManager[RolloutUnit]: ...
+
+    def read(self) -> AbstractContextManager[RolloutUnit]: ...

@@ -99,15 +99,6 @@ signing_challenge = Table(
     Column("used", Boolean, nullable=False, default=False),
 )
 
-command_receipt = Table(
-    "command_receipt",
-    metadata,
-    Column("command_id", String(80), primary_key=True),
-    Column("subject", String(200), nullable=False),
-    Column("seq", Integer, nullable=False),
-    Column("about", String(200), nullable=False),
-)
-
 version_evidence = Table(
     "version_evidence",
     metadata,

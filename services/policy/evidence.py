@@ -1,0 +1,112 @@
+"""Evidence: the facts about one version that gates judge, collected at one time, with one digest.
+
+Numbers are decimal text, so that the bytes that are digested and signed are the numbers that are shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from typing import Any
+
+from services.attestation.canonical import sha256_hex, to_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceFact:
+    """One group of a fairness comparison. `rate` is the share predicted positive, `tpr` the share of positives found."""
+
+    attribute: str
+    group: str
+    n: int
+    rate: str = ""
+    tpr: str = ""
+    rate_low: str = ""
+    rate_high: str = ""
+    error: str = ""
+    """Regression: mean error of the group in the label's unit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuspectFact:
+    """How well one feature alone predicts the label. Near 1 means it probably knows the answer."""
+
+    feature: str
+    auc: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AvailabilityFact:
+    """Whether a feature is known at the moment of the decision."""
+
+    feature: str
+    available: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetFact:
+    name: str
+    digest: str
+    context: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensitiveFact:
+    name: str
+    category: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    model: str
+    version: str
+    task: str
+    base: str | None
+    """The live version this one is compared with."""
+    run_id: str
+    created_at: str
+    source: str
+    metrics: tuple[tuple[str, str], ...]
+    base_metrics: tuple[tuple[str, str], ...]
+    datasets: tuple[DatasetFact, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    has_input_example: bool
+    documentation: tuple[tuple[str, str], ...]
+    """Field and text of the inventory entry; an empty text is a missing field."""
+    sensitive: tuple[SensitiveFact, ...]
+    manifest_sha256: str
+    evaluation_sha256: str
+    policy_sha256: str
+    slices: tuple[SliceFact, ...] = ()
+    suspects: tuple[SuspectFact, ...] | None = None
+    """None when the leakage scan was not run; empty when it ran and found nothing."""
+    availability: tuple[AvailabilityFact, ...] | None = None
+    latency_limit_ms: str = ""
+    missing: str = ""
+    """Why some facts could not be read, in words, or empty."""
+
+    def metric(self, name: str) -> Decimal | None:
+        return _number(self.metrics, name)
+
+    def base_metric(self, name: str) -> Decimal | None:
+        return _number(self.base_metrics, name)
+
+    @property
+    def sha256(self) -> str:
+        return sha256_hex(to_bytes(_plain(asdict(self))))
+
+
+def _number(pairs: tuple[tuple[str, str], ...], name: str) -> Decimal | None:
+    text = dict(pairs).get(name)
+    return Decimal(text) if text else None
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists and None as empty object: the shapes canonical JSON knows without losing a difference."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return {"absent": "true"} if value is None else value

@@ -1,0 +1,177 @@
+"""Signed intentions: what an action entry says, and how one is recorded and queued in the caller's transaction.
+
+Used by the approval that completes a quorum, by an advance and by a rollback, so that all three look the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from services.attestation import statement
+from services.attestation.models import Kind, LogHead, Receipt, Subject
+from services.attestation.ports import SigningDesk
+from services.kernel.clock import utc_text
+from services.kernel.identity import Actor
+from services.rollout.models import Action, ActionKind, ActionState, Basis, Deployment
+from services.rollout.ports import RolloutUnit
+
+ALIAS = "champion"
+_TIME_TO_ACT = timedelta(days=7)
+
+
+def action_id(*parts: str) -> str:
+    """The same parts give the same action: a command repeated after a crash cannot become two actions."""
+    return "act-" + hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:20]
+
+
+def salted(text: str) -> tuple[str, str]:
+    """(salt, digest of salt and text): free text can be erased later without touching the ledger."""
+    salt = secrets.token_hex(16)
+    return salt, hashlib.sha256((salt + text).encode()).hexdigest()
+
+
+def version_subject(model: str, version: str, sha256: str) -> Subject:
+    return Subject(name=f"models:/{model}/{version}", sha256=sha256)
+
+
+def signer(actor: Actor) -> dict[str, str]:
+    return {"issuer": actor.issuer, "sub": actor.subject, "name": actor.name, "role": actor.role.value}
+
+
+def authentication(actor: Actor) -> dict[str, Any]:
+    """Both components of the electronic signature: the session, and the key opened at this moment."""
+    return {
+        "component1": {
+            "kind": actor.method,
+            "issuer": actor.issuer,
+            "authTime": utc_text(actor.signed_in_at),
+        },
+        "component2": {"kind": "passphrase-key"},
+        "level": "L2",
+    }
+
+
+def action_statement(
+    action: Action, *, basis: Basis, at: datetime, head: LogHead, nonce: str | None = None, actor: Actor | None = None
+) -> bytes:
+    """Canonical bytes of the action entry. With `actor` it also names the person who signs it."""
+    predicate: dict[str, Any] = {
+        "id": action.action_id,
+        "kind": action.kind.value,
+        "request": {
+            "id": basis.request_id,
+            "digest": {"sha256": basis.request_sha256},
+            "entry": basis.request_seq,
+        },
+        "decisions": [{"entry": seq, "sha256": leaf} for seq, leaf in action.decisions],
+        "policy": {"digest": {"sha256": basis.policy_sha256}},
+        "target": {"model": action.model, "alias": ALIAS, "deployment": action.deployment},
+        "from": {"version": action.from_version or ""},
+        "to": {"version": action.to_version, "digest": {"sha256": action.manifest_sha256}},
+        "routes": routes_document(action.routes),
+        "champion": action.champion,
+        "rollback": _rollback(action),
+        "notAfter": utc_text(at + _TIME_TO_ACT),
+    }
+    if actor is not None:
+        predicate |= {"signer": signer(actor), "authentication": authentication(actor)}
+    return statement.build(
+        Kind.ACTION,
+        subjects=(version_subject(action.model, action.to_version, action.manifest_sha256),),
+        predicate=predicate,
+        at=at,
+        head=head,
+        nonce=nonce,
+    )
+
+
+def routes_document(routes: tuple[tuple[str, int], ...]) -> list[dict[str, Any]]:
+    return [{"version": version, "share": share} for version, share in routes]
+
+
+def _rollback(action: Action) -> dict[str, Any] | None:
+    if action.kind is not ActionKind.ROLLBACK:
+        return None
+    _, digest = salted(action.reason)
+    return {"mode": "planned", "reasonCode": action.reason_code, "reason": {"sha256": digest}}
+
+
+def record(unit: RolloutUnit, action: Action, envelope: bytes) -> tuple[Action, Receipt]:
+    """Appends the intent and queues the action. Repeating it returns the first receipt and queues nothing."""
+    receipt = unit.ledger.append(envelope, idem=f"action:{action.action_id}")
+    action = replace(action, seq_intent=receipt.seq, leaf_intent=receipt.leaf_hash)
+    if not receipt.repeated:
+        unit.rollouts.add_action(action)
+    return action, receipt
+
+
+def supersede(unit: RolloutUnit, desk: SigningDesk, action: Action, *, by: str, at: datetime) -> None:
+    """Ends an open action because a rollback took precedence; this too is an outcome in the ledger."""
+    detail = f"Superseded by rollback {by}."
+    receipt = append_outcome(
+        unit, desk, action, result="superseded", after=action.from_version or "", detail=detail, at=at
+    )
+    unit.rollouts.add_step(action.action_id, "superseded", detail, at=at)
+    unit.rollouts.update_action(
+        replace(
+            action,
+            state=ActionState.SUPERSEDED,
+            finished_at=at,
+            seq_outcome=receipt.seq,
+            detail=detail,
+            lease_owner="",
+            lease_until=None,
+        )
+    )
+    if action.request_id and action.kind is not ActionKind.ROLLBACK:
+        unit.rollouts.finish_request(
+            action.request_id, applied=False, sentence=detail, seq=receipt.seq, at=at
+        )
+
+
+def append_outcome(
+    unit: RolloutUnit, desk: SigningDesk, action: Action, *, result: str, after: str, detail: str, at: datetime
+) -> Receipt:
+    """Exactly one outcome per action: the key is the action, whoever writes it."""
+    predicate: Mapping[str, Any] = {
+        "action": action.action_id,
+        "result": result,
+        "before": {"version": action.from_version or ""},
+        "after": {"version": after},
+        "routes": routes_document(action.routes),
+        "digestAtWrite": {"sha256": action.manifest_sha256},
+        "attempts": str(action.attempts),
+        "detail": detail,
+        "model": action.model,
+    }
+    payload = statement.build(
+        Kind.OUTCOME,
+        subjects=(version_subject(action.model, action.to_version, action.manifest_sha256),),
+        predicate=predicate,
+        at=at,
+        head=unit.ledger.head(),
+    )
+    return unit.ledger.append(desk.sign_as_service(payload), idem=f"outcome:{action.action_id}")
+
+
+def after_success(deployment: Deployment, action: Action, *, at: datetime) -> Deployment:
+    """The deployment once the action was verified."""
+    running = len(action.routes) == 2
+    serving_changed = deployment.champion != action.champion
+    return replace(
+        deployment,
+        desired=action.routes,
+        champion=action.champion,
+        candidate=action.to_version if running else None,
+        base=action.from_version if running else None,
+        plan=action.plan if running else (),
+        release_action=action.action_id if running else None,
+        live_since=at if serving_changed or deployment.live_since is None else deployment.live_since,
+        finding="",
+        finding_digest="",
+    )
