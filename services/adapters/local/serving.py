@@ -1,0 +1,202 @@
+"""The local endpoint as rollout.ports.ServingPlatform: HTTP to the gateway process, every failure in our words.
+
+    LocalServing("http://127.0.0.1:8502", token_file=home / "keys" / "gateway.token").observe("delay_claim_score")
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import httpx
+
+from services.kernel.errors import (
+    ArtifactMissingError,
+    ConflictError,
+    InputError,
+    ServingUnavailableError,
+    UnknownVersionError,
+)
+from services.rollout.models import Observed, Probe
+
+_SHORT = httpx.Timeout(5.0, connect=2.0)
+_READY_WAIT_SECONDS = 1.0
+_HINT = "Start it with `make run`; traffic stays as it was until then."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoringProcess:
+    """One version's own process, as the gateway reports it. `cpu_seconds` is what it used since it was started."""
+
+    deployment: str
+    version: str
+    state: str
+    pid: int | None
+    cpu_seconds: float
+    model_bytes: int
+    reason: str
+
+
+class LocalServing:
+    """Safe to share between threads: the client keeps its own pool."""
+
+    def __init__(self, url: str, *, token_file: Path) -> None:
+        self._url = url.rstrip("/")
+        self._token_file = token_file
+        self._http = httpx.Client(base_url=self._url, timeout=_SHORT, trust_env=False)
+
+    def close(self) -> None:
+        self._http.close()
+
+    # The port -------------------------------------------------------------------------------------------------
+
+    def deployments(self) -> tuple[str, ...]:
+        return tuple(item["deployment"] for item in self._get("/endpoints")["endpoints"])
+
+    def observe(self, deployment: str) -> Observed:
+        return _observed(self._get(f"/endpoints/{deployment}"))
+
+    def ensure_ready(self, deployment: str, version: str, *, op: str) -> bool:
+        """Waits up to a second for the version, so that a quick load needs one call only."""
+        deadline = time.monotonic() + _READY_WAIT_SECONDS
+        while True:
+            answer = self._admin(
+                "POST", f"/admin/endpoints/{deployment}/ready", json={"version": version, "op": op}, version=version
+            )
+            if answer["state"] == "failed":
+                raise ArtifactMissingError(
+                    f"Version {version} of {deployment} cannot be loaded: {answer['reason']}",
+                    hint="Restore the model's files, or choose another version.",
+                )
+            if answer["state"] == "ready" or time.monotonic() > deadline:
+                return bool(answer["state"] == "ready")
+            time.sleep(0.05)
+
+    def set_routes(
+        self, deployment: str, routes: tuple[tuple[str, int], ...], *, expect_generation: int, op: str
+    ) -> Observed:
+        wanted = {"routes": [list(route) for route in routes], "expect_generation": expect_generation, "op": op}
+        return _observed(self._admin("PUT", f"/admin/endpoints/{deployment}/routes", json=wanted))
+
+    def probe_routed(self, deployment: str, n: int) -> Probe:
+        answered: Counter[str] = Counter()
+        failed = 0
+        headers = {"X-Countersign-Probe": "1", "Authorization": f"Bearer {self._token()}"}
+        for _ in range(n):
+            try:
+                answer = self._http.post(f"/endpoints/{deployment}/invocations", headers=headers)
+            except httpx.HTTPError as away:
+                raise self._unavailable(away) from away
+            if answer.status_code == 404:
+                self._refuse(answer)
+            if answer.status_code == 200:
+                answered[answer.headers.get("X-Countersign-Version", "")] += 1
+            else:
+                failed += 1
+        return Probe(answered=tuple(sorted(answered.items())), failed=failed)
+
+    # Beyond the port: what the embedded workspace needs -------------------------------------------------------
+
+    def register(self, deployment: str, kind: str) -> None:
+        """Creates an empty deployment (`realtime` or `batch`); repeating it changes nothing."""
+        self._admin("PUT", f"/admin/endpoints/{deployment}", json={"kind": kind})
+
+    def set_mirror(
+        self, deployment: str, version: str | None, percent: int, *, expect_generation: int, op: str
+    ) -> Observed:
+        """Copies `percent` of live requests to `version` without letting callers wait for it."""
+        wanted = {"version": version, "percent": percent, "expect_generation": expect_generation, "op": op}
+        return _observed(self._admin("PUT", f"/admin/endpoints/{deployment}/mirror", json=wanted, version=version or ""))
+
+    def inject_fault(
+        self, deployment: str, version: str, *, label: str, latency_ms: float = 0.0, error_rate: float = 0.0
+    ) -> None:
+        """Slows down or fails requests of one version until `clear_fault`; each is labelled in the log."""
+        fault = {"label": label, "latency_ms": latency_ms, "error_rate": error_rate}
+        self._admin("PUT", f"/admin/endpoints/{deployment}/faults/{version}", json=fault, version=version)
+
+    def clear_fault(self, deployment: str, version: str) -> None:
+        self._admin("DELETE", f"/admin/endpoints/{deployment}/faults/{version}")
+
+    def rotate_journal(self) -> tuple[Path, ...]:
+        """Closes the current log segment, so that compaction may take it. Returns all closed segments."""
+        return tuple(Path(name) for name in self._admin("POST", "/admin/journal/rotate")["closed"])
+
+    def processes(self) -> tuple[ScoringProcess, ...]:
+        return tuple(ScoringProcess(**item) for item in self._admin("GET", "/admin/processes")["processes"])
+
+    # Translation ----------------------------------------------------------------------------------------------
+
+    def _token(self) -> str:
+        try:
+            return self._token_file.read_text().strip()
+        except OSError as missing:
+            raise ServingUnavailableError(
+                f"The key of the local endpoint ({self._token_file}) cannot be read.", hint=_HINT
+            ) from missing
+
+    def _get(self, path: str) -> dict[str, Any]:
+        try:
+            answer = self._http.get(path)
+        except httpx.HTTPError as away:
+            raise self._unavailable(away) from away
+        return self._read(answer)
+
+    def _admin(self, method: str, path: str, *, json: Any = None, version: str = "") -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self._token()}"}
+        try:
+            answer = self._http.request(method, path, json=json, headers=headers)
+        except httpx.HTTPError as away:
+            raise self._unavailable(away) from away
+        return self._read(answer, version=version)
+
+    def _read(self, answer: httpx.Response, *, version: str = "") -> dict[str, Any]:
+        if answer.status_code >= 400:
+            self._refuse(answer, version=version)
+        try:
+            document = answer.json()
+        except ValueError as garbled:
+            raise ServingUnavailableError(
+                f"Whatever answers at {self._url} is not the Countersign endpoint.", hint=_HINT
+            ) from garbled
+        if not isinstance(document, dict):
+            raise ServingUnavailableError(
+                f"Whatever answers at {self._url} is not the Countersign endpoint.", hint=_HINT
+            )
+        return document
+
+    def _refuse(self, answer: httpx.Response, *, version: str = "") -> NoReturn:
+        try:
+            sentence = str(answer.json()["error"])
+        except (ValueError, KeyError, TypeError):
+            sentence = f"The endpoint at {self._url} answered {answer.status_code}."
+        if answer.status_code == 409:
+            raise ConflictError(sentence, hint="Read the current state and try again.")
+        if answer.status_code == 404 and version:
+            raise UnknownVersionError(sentence)
+        if answer.status_code in {404, 422}:
+            raise InputError(sentence)
+        raise ServingUnavailableError(sentence, hint=_HINT)
+
+    def _unavailable(self, away: httpx.HTTPError) -> ServingUnavailableError:
+        slow = isinstance(away, httpx.TimeoutException)
+        how = "did not answer in time" if slow else "is not reachable"
+        return ServingUnavailableError(f"The local endpoint at {self._url} {how}.", hint=_HINT)
+
+
+def _observed(document: dict[str, Any]) -> Observed:
+    try:
+        return Observed(
+            deployment=document["deployment"],
+            generation=int(document["generation"]),
+            routes=tuple((str(version), int(share)) for version, share in document["routes"]),
+            ready=tuple(document["ready"]),
+            op=document["op"],
+            at=datetime.fromisoformat(document["at"]),
+        )
+    except (KeyError, TypeError, ValueError) as strange:
+        raise ServingUnavailableError("The endpoint's answer was not understood.", hint=_HINT) from strange
