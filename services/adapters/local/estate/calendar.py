@@ -47,19 +47,12 @@ class ReplayCalendar:
         """The workspace day an instant belongs to."""
         return (require_utc(at).astimezone(NEW_YORK).date() - self.first_day).days
 
-    def lap(self, day_number: int) -> int:
-        """How often the live days were already replayed before this workspace day."""
-        return max(0, (day_number - REPLAYED_DAYS) // LIVE_DAYS)
-
     def recorded_days(self, day_number: int) -> tuple[date, ...]:
         """The recorded days that happen on a workspace day, in order."""
         if day_number >= REPLAYED_DAYS:
-            numbers = range(
-                RECORDED_DAYS + (day_number - REPLAYED_DAYS) % LIVE_DAYS,
-                RECORDED_DAYS + (day_number - REPLAYED_DAYS) % LIVE_DAYS + 1,
-            )
-        else:
-            numbers = range(_first_recorded(day_number), _first_recorded(day_number + 1))
+            live = RECORDED_DAYS + (day_number - REPLAYED_DAYS) % LIVE_DAYS
+            return (FIRST_RECORDED + timedelta(days=live),)
+        numbers = range(_first_recorded(day_number), _first_recorded(day_number + 1))
         return tuple(FIRST_RECORDED + timedelta(days=number) for number in numbers)
 
     def day_number_of(self, recorded: date) -> int:
@@ -68,11 +61,6 @@ class ReplayCalendar:
         if number >= RECORDED_DAYS:
             return REPLAYED_DAYS + number - RECORDED_DAYS
         return number * REPLAYED_DAYS // RECORDED_DAYS
-
-    def to_utc(self, wall_clock: pd.Series, day_number: int) -> pd.Series:
-        """Recorded New York wall-clock times, moved to a workspace day and expressed in UTC."""
-        moved = pd.Timestamp(self.first_day + timedelta(days=day_number)) + (wall_clock - wall_clock.dt.normalize())
-        return local_to_utc(moved)
 
 
 def local_to_utc(wall_clock: pd.Series) -> pd.Series:
