@@ -15,8 +15,13 @@ class ReviewFacts(Protocol):
         """Source `reviews`."""
         ...
 
-    def reviews(self, model: str, days: tuple[date, ...]) -> tuple[tuple[ReviewDay, ...], tuple[Correction, ...]]:
-        """Counts per day, version and reason, and the corrections among them. Raises TelemetryUnavailableError."""
+    def reviews(
+        self, model: str, days: tuple[date, ...]
+    ) -> tuple[tuple[ReviewDay, ...], tuple[tuple[date, Correction], ...]]:
+        """Counts per day, version and reason, and the corrections among them with the day of their folder.
+
+        Raises TelemetryUnavailableError.
+        """
         ...
 
 
@@ -29,7 +34,7 @@ class FeedbackStore(Protocol):
         self,
         model: str,
         days: tuple[ReviewDay, ...],
-        corrections: tuple[Correction, ...],
+        corrections: tuple[tuple[date, Correction], ...],
         read: tuple[Partition, ...],
     ) -> None: ...
 

@@ -6,17 +6,27 @@ Screens read only the copy; the worker calls `sync`. Wiring:
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from services.inventory.models import (
+    DeploymentKind,
     GovernedModel,
     InventoryCounts,
     InventoryQuery,
     InventoryRow,
     ModelVersion,
     SyncState,
+    Task,
+    Tier,
 )
 from services.inventory.ports import InventoryStore, ModelRegistry
 from services.kernel.clock import Clock
+from services.kernel.errors import UnavailableError, UnknownModelError, UnknownVersionError
 from services.kernel.page import Page
+
+REGISTRY = "registry"
+"""Name of the registry in the list of copied sources."""
+FIRST_REVIEW_DAYS = 90
 
 
 class InventoryService:
@@ -26,28 +36,89 @@ class InventoryService:
         self._clock = clock
 
     def search(self, query: InventoryQuery) -> Page[InventoryRow]:
-        raise NotImplementedError
+        return self._store.search(query, self._clock.now().date())
 
     def counts(self) -> InventoryCounts:
-        raise NotImplementedError
+        return self._store.counts(self._clock.now().date())
 
     def model(self, name: str) -> GovernedModel:
-        raise NotImplementedError
+        """Raises UnknownModelError when neither catalog nor registry knows the name."""
+        governed = self._store.governed(name)
+        if governed is not None:
+            return governed
+        first = self._store.first_version_at(name)
+        if first is None:
+            raise UnknownModelError(
+                f"There is no model called {name!r}.", hint="Choose one from the inventory; names are exact."
+            )
+        return unclassified(name, first)
 
     def models(self) -> tuple[GovernedModel, ...]:
-        raise NotImplementedError
+        """Catalog and registry together, by name."""
+        governed = {model.name: model for model in self._store.catalog()}
+        found = {name: unclassified(name, first) for name, first in self._store.registry_names()}
+        return tuple(model for _, model in sorted((found | governed).items()))
 
     def versions(self, name: str) -> tuple[ModelVersion, ...]:
-        raise NotImplementedError
+        """Newest first. Raises UnknownModelError."""
+        found = self._store.versions(name)
+        if not found:
+            self.model(name)
+        return found
 
     def version(self, name: str, version: str) -> ModelVersion:
-        raise NotImplementedError
+        """Raises UnknownModelError, UnknownVersionError; a version deleted in the registry is unknown, with its date."""
+        found = self._store.version(name, version)
+        if found is not None:
+            return found
+        self.model(name)
+        gone = self._store.deleted_at(name, version)
+        if gone is not None:
+            raise UnknownVersionError(
+                f"Version {version} of {name} was deleted in the registry (noticed {gone:%Y-%m-%d %H:%M} UTC).",
+                hint="The ledger keeps what was decided about it.",
+            )
+        raise UnknownVersionError(
+            f"{name} has no version {version} in the copy of the registry.",
+            hint="If it was registered a moment ago, wait for the next synchronisation.",
+        )
 
     def sync(self) -> SyncState:
-        raise NotImplementedError
+        """Copies the registry. An unreachable registry is recorded and the last copy stays; it never raises that."""
+        at = self._clock.now()
+        try:
+            snapshot = self._registry.snapshot()
+        except UnavailableError as missing:
+            return self._store.record_sync(REGISTRY, at=at, error=str(missing))
+        self._store.apply(snapshot, at)
+        return self._store.record_sync(REGISTRY, at=at, error="")
 
     def sync_state(self) -> SyncState:
-        raise NotImplementedError
+        return self._store.sync_state(REGISTRY)
 
     def register_catalog(self, models: tuple[GovernedModel, ...]) -> None:
-        raise NotImplementedError
+        self._store.put_catalog(models)
+
+
+def unclassified(name: str, first_version_at: datetime) -> GovernedModel:
+    """A model that is in the registry while nobody wrote down what it is for.
+
+    It gets the strictest tier until somebody classifies it, and a first review within 90 days of its first version.
+    """
+    return GovernedModel(
+        name=name,
+        title=name,
+        use_case="",
+        purpose="",
+        tier=Tier.ONE,
+        kind=DeploymentKind.BATCH,
+        task=Task.CLASSIFICATION,
+        team="",
+        owners=(),
+        review_every_days=FIRST_REVIEW_DAYS,
+        last_review=first_version_at.date(),
+        service_level=None,
+        label="",
+        limits_of_use="",
+        fallback="",
+    )

@@ -89,18 +89,25 @@ class PerformanceView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitoringConfig:
-    """How one model is watched. `titles` are (column, words); `ignored` columns are recorded but not judged."""
+    """How one model is watched. Without `features` every column of the reference window is judged."""
 
     model: str
-    titles: tuple[tuple[str, str], ...] = ()
-    ignored: tuple[str, ...] = ()
+    features: tuple[tuple[str, str, str], ...] = ()
+    """(column, title in words, `numeric` or `categorical`), most important first."""
+    score_title: str = "Prediction"
+    metric_title: str = ""
+    baseline_name: str = "Simple rule on the hold-out rows"
     watch: float = 0.10
     breach: float = 0.25
     reference: str = ""
     """The reference window in words."""
+    label_delay_hours: float | None = None
     minimum_labels: int = 50
     minimum_coverage: float = 0.5
     """Share of predictions of a week that must have a label before the week is judged."""
+
+    def title(self, column: str) -> str:
+        return next((title for name, title, _ in self.features if name == column), column.replace("_", " "))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

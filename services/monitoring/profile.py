@@ -35,6 +35,8 @@ class FeatureReference:
     values: tuple[str, ...]
     counts: Counts
     sums: Sums
+    coded: bool = False
+    """A category written as a number."""
 
     @property
     def cells(self) -> int:

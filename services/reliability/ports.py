@@ -22,8 +22,13 @@ class RequestFacts(Protocol):
         """Source `requests`; the owner is the deployment."""
         ...
 
-    def slots(self, deployment: str, days: tuple[date, ...], *, slot_minutes: int) -> tuple[RequestSlot, ...]:
-        """Live requests of these days, without mirrored copies. Raises TelemetryUnavailableError."""
+    def slots(
+        self, deployment: str, days: tuple[date, ...], *, slot_minutes: int
+    ) -> tuple[tuple[date, RequestSlot], ...]:
+        """Live requests of these days without mirrored copies, each slot with the day of its folder.
+
+        Raises TelemetryUnavailableError.
+        """
         ...
 
 

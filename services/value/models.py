@@ -17,10 +17,12 @@ class CostDay:
     storage: Decimal
     serving: Decimal
     predictions: int
+    fixed: Decimal = Decimal(0)
+    """Stated, not measured: the day's part of licences and people."""
 
     @property
     def total(self) -> Decimal:
-        return self.compute + self.storage + self.serving
+        return self.compute + self.storage + self.serving + self.fixed
 
     @property
     def per_thousand(self) -> Decimal | None:
@@ -73,6 +75,9 @@ class ModelValue:
     state: Health
     sentence: str
     cost_explanation: Explanation
+    setup_cost: Decimal | None = None
+    payback_months: Decimal | None = None
+    """Months until net benefit at this window's pace has repaid the setup; None when it never would."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,56 +89,69 @@ class Rates:
     gb_month: Decimal
 
 
-class BenefitBasis(StrEnum):
-    """Which recorded facts a benefit counts."""
+class Quantity(StrEnum):
+    """Recorded facts a benefit may count. Each is a rate before and a rate measured, times a volume."""
 
     CORRECT_REFERRALS = "correct_referrals"
-    """Labelled predictions at or above `threshold`: share that was right, against the share of the rule before."""
+    """Labelled predictions at or above the threshold: share that was right, beyond `referral_precision` before."""
     AVOIDED_REWORK = "avoided_rework"
-    """Reviewed predictions: share that was corrected, against the share before."""
+    """Reviewed predictions: share that was corrected, below `override_rate` before."""
     ERROR_REDUCTION = "error_reduction"
-    """Labelled forecasts: mean absolute error, against the error of the method before."""
+    """Labelled forecasts: mean absolute error, below `forecast_error` before."""
+
+
+class BaselineId(StrEnum):
+    """Measures that can be taken before and after."""
+
+    REFERRAL_PRECISION = "referral_precision"
+    OVERRIDE_RATE = "override_rate"
+    FORECAST_ERROR = "forecast_error"
+    BATCH_WINDOW_HOURS = "batch_window_hours"
+    """Hours from one batch window to the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenefitRule:
-    """How recorded facts become money. Nobody measures `unit_value`: it is an assumption of the named person."""
+    """How a recorded quantity becomes money. `assumed` names the factor nobody measured and who stated it."""
 
+    id: str
     title: str
-    basis: BenefitBasis
+    quantity: str
+    """A word of `Quantity`; any other word is shown as not computable, never as zero."""
     unit_value: Decimal
-    unit: str
-    """What one unit is, in words: "per correct referral"."""
-    stated_by: str
-    before: float
-    """Rate (0 to 1) or error that the method before had."""
-    before_source: str
-    threshold: float = 0.5
-
-
-class MeasureKind(StrEnum):
-    OVERRIDE_RATE = "override_rate"
-    REFERRAL_PRECISION = "referral_precision"
-    FORECAST_ERROR = "forecast_error"
-    BATCH_WINDOW_HOURS = "batch_window_hours"
-    """Hours between one run and the next."""
+    unit_low: Decimal
+    unit_high: Decimal
+    assumed: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MeasureRule:
+class Baseline:
+    """A measure as it was before the model, with its source."""
+
+    id: str
+    """A word of `BaselineId`; other words are shown with "not measured" as the value after."""
     title: str
-    kind: MeasureKind
-    before: float
-    before_source: str
-    threshold: float = 0.5
-    unit: str = ""
+    before: Decimal
+    unit: str
+    lower_is_better: bool
+    source: str
+    assumed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValueConfig:
     model: str
     benefits: tuple[BenefitRule, ...] = ()
-    measures: tuple[MeasureRule, ...] = ()
+    baselines: tuple[Baseline, ...] = ()
+    setup_cost: Decimal = Decimal(0)
+    monthly_cost_fixed: Decimal = Decimal(0)
+    cost_source: str = ""
+    decision_threshold: float = 0.5
+    note: str = ""
+
+    def baseline(self, name: str) -> Baseline | None:
+        return next((baseline for baseline in self.baselines if baseline.id == name), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

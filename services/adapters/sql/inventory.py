@@ -1,0 +1,268 @@
+"""The copy that screens read: catalog, versions of the registry, and a prepared line per model for searching."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, ColumnElement, Select, and_, case, delete, func, insert, select, update
+
+from services.adapters.sql.database import Database
+from services.adapters.sql.facts import fetched, record_attempt
+from services.adapters.sql.inventory_documents import (
+    model_from,
+    model_text,
+    signal_from,
+    version_from,
+    version_text,
+)
+from services.adapters.sql.schema.inventory import governed_model, model_summary, registry_version
+from services.adapters.sql.schema.ops import sync_state
+from services.inventory.models import (
+    DeploymentKind,
+    GovernedModel,
+    InventoryCounts,
+    InventoryQuery,
+    InventoryRow,
+    InventorySort,
+    ModelVersion,
+    RegistrySnapshot,
+    SyncState,
+    Tier,
+)
+from services.kernel.health import Health
+from services.kernel.page import Page
+
+SEVERITY = {Health.HEALTHY: 0, Health.UNKNOWN: 1, Health.WATCH: 2, Health.BREACH: 3}
+_HEALTH = {rank: health for health, rank in SEVERITY.items()}
+_HIGHEST_NUMBER = 2**31 - 1
+
+
+class SqlInventory:
+    """Implements inventory.ports.InventoryStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put_catalog(self, models: tuple[GovernedModel, ...]) -> None:
+        if not models:
+            return
+        rows = [
+            {"name": model.name, "tier": int(model.tier), "kind": model.kind.value, "document": model_text(model)}
+            for model in models
+        ]
+        with self._database.write() as connection:
+            names = [model.name for model in models]
+            connection.execute(delete(governed_model).where(governed_model.c.name.in_(names)))
+            connection.execute(insert(governed_model), rows)
+
+    def catalog(self) -> tuple[GovernedModel, ...]:
+        with self._database.read() as connection:
+            found = fetched(connection, select(governed_model.c.document).order_by(governed_model.c.name))
+        return tuple(model_from(text) for (text,) in found)
+
+    def governed(self, name: str) -> GovernedModel | None:
+        with self._database.read() as connection:
+            text = connection.scalar(select(governed_model.c.document).where(governed_model.c.name == name))
+        return None if text is None else model_from(text)
+
+    def first_version_at(self, name: str) -> datetime | None:
+        with self._database.read() as connection:
+            first: datetime | None = connection.scalar(
+                select(func.min(registry_version.c.created_at)).where(registry_version.c.model == name)
+            )
+        return first
+
+    def registry_names(self) -> tuple[tuple[str, datetime], ...]:
+        table = registry_version.c
+        with self._database.read() as connection:
+            found = fetched(
+                connection,
+                select(table.model, func.min(table.created_at))
+                .where(table.deleted_at.is_(None))
+                .group_by(table.model)
+                .order_by(table.model),
+            )
+        return tuple((model, first) for model, first in found)
+
+    def apply(self, snapshot: RegistrySnapshot, at: datetime) -> int:
+        table = registry_version.c
+        current = {(row["model"], row["version"]): row for row in _rows(snapshot, at)}
+        with self._database.read() as connection:
+            found = fetched(connection, select(table.model, table.version, table.digest, table.deleted_at))
+        known = {(model, version): (digest, deleted) for model, version, digest, deleted in found}
+        new = [row for key, row in current.items() if key not in known]
+        changed = [row for key, row in current.items() if key in known and known[key] != (row["digest"], None)]
+        gone = [key for key, (_, deleted) in known.items() if deleted is None and key not in current]
+        if not new and not changed and not gone:
+            return 0
+        with self._database.write() as connection:
+            if new:
+                connection.execute(insert(registry_version), new)
+            for row in changed:
+                values = {name: row[name] for name in ("number", "created_at", "digest", "document", "changed_at")}
+                connection.execute(
+                    update(registry_version)
+                    .where(table.model == row["model"], table.version == row["version"])
+                    .values(**values, deleted_at=None)
+                )
+            for model, version in gone:
+                connection.execute(
+                    update(registry_version)
+                    .where(table.model == model, table.version == version)
+                    .values(deleted_at=at, changed_at=at)
+                )
+        return len(new) + len(changed) + len(gone)
+
+    def versions(self, name: str) -> tuple[ModelVersion, ...]:
+        table = registry_version.c
+        with self._database.read() as connection:
+            found = fetched(
+                connection,
+                select(table.document)
+                .where(table.model == name, table.deleted_at.is_(None))
+                .order_by(table.number.desc(), table.version.desc()),
+            )
+        return tuple(version_from(text) for (text,) in found)
+
+    def version(self, name: str, version: str) -> ModelVersion | None:
+        table = registry_version.c
+        with self._database.read() as connection:
+            text = connection.scalar(
+                select(table.document).where(table.model == name, table.version == version, table.deleted_at.is_(None))
+            )
+        return None if text is None else version_from(text)
+
+    def deleted_at(self, name: str, version: str) -> datetime | None:
+        table = registry_version.c
+        with self._database.read() as connection:
+            at: datetime | None = connection.scalar(
+                select(table.deleted_at).where(table.model == name, table.version == version)
+            )
+        return at
+
+    def search(self, query: InventoryQuery, today: date) -> Page[InventoryRow]:
+        wanted = and_(True, *_filters(query))  # noqa: FBT003 - an empty filter is everything
+        with self._database.read() as connection:
+            total = connection.scalar(select(func.count()).select_from(model_summary).where(wanted))
+            statement: Select[Any] = select(model_summary).where(wanted).order_by(*_order(query))
+            found = fetched(connection, statement.offset(max(0, query.offset)).limit(max(1, query.limit)))
+        return Page(
+            items=tuple(_row(row, today) for row in found),
+            total=int(total or 0),
+            offset=query.offset,
+            limit=query.limit,
+        )
+
+    def counts(self, today: date) -> InventoryCounts:
+        table = model_summary.c
+        overdue = func.sum(case((table.next_review < today, 1), else_=0))
+        live = func.sum(case((table.in_production, 1), else_=0))
+        with self._database.read() as connection:
+            groups = fetched(
+                connection,
+                select(table.severity, table.tier, func.count(), live, overdue).group_by(table.severity, table.tier),
+            )
+            owners, teams = _distinct(connection, table.owner), _distinct(connection, table.team)
+        by_health: dict[Health, int] = defaultdict(int)
+        by_tier: dict[int, int] = defaultdict(int)
+        for severity, tier, n, _, _ in groups:
+            by_health[_HEALTH[severity]] += n
+            by_tier[tier] += n
+        return InventoryCounts(
+            models=sum(by_tier.values()),
+            in_production=sum(int(group[3]) for group in groups),
+            by_health=dict(by_health),
+            by_tier=dict(sorted(by_tier.items())),
+            reviews_overdue=sum(int(group[4]) for group in groups),
+            owners=owners,
+            teams=teams,
+        )
+
+    def sync_state(self, source: str) -> SyncState:
+        with self._database.read() as connection:
+            found = fetched(connection, select(sync_state).where(sync_state.c.source == source))
+        if not found:
+            return SyncState(source=source, last_success=None, last_attempt=None)
+        row = found[0]
+        return SyncState(source=source, last_success=row.last_success, last_attempt=row.last_attempt, error=row.error)
+
+    def record_sync(self, source: str, *, at: datetime, error: str) -> SyncState:
+        with self._database.write() as connection:
+            record_attempt(connection, source, at=at, error=error)
+        return self.sync_state(source)
+
+
+def _rows(snapshot: RegistrySnapshot, at: datetime) -> list[dict[str, Any]]:
+    """One row per version. The snapshot's alias list is the truth: search answers often leave aliases out."""
+    aliases: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for model, alias, version in snapshot.aliases:
+        aliases[model, version].append(alias)
+    rows = []
+    for version in snapshot.versions:
+        document = json.loads(version_text(version))
+        document["aliases"] = sorted(aliases.get((version.model, version.version), []))
+        text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+        digits = version.version.isdecimal()
+        rows.append(
+            {
+                "model": version.model, "version": version.version,
+                "number": min(int(version.version), _HIGHEST_NUMBER) if digits else 0,
+                "created_at": version.created_at, "digest": hashlib.sha256(text.encode()).hexdigest(),
+                "document": text, "first_seen_at": at, "changed_at": at, "deleted_at": None,
+            }
+        )  # fmt: skip
+    return rows
+
+
+def _filters(query: InventoryQuery) -> list[ColumnElement[bool]]:
+    table = model_summary.c
+    filters: list[ColumnElement[bool]] = [
+        table.search_text.contains(word, autoescape=True) for word in query.text.casefold().split()
+    ]
+    if query.tiers:
+        filters.append(table.tier.in_([int(tier) for tier in query.tiers]))
+    if query.owners:
+        filters.append(table.owner.in_(query.owners))
+    if query.teams:
+        filters.append(table.team.in_(query.teams))
+    if query.health:
+        filters.append(table.severity.in_([SEVERITY[Health(health)] for health in query.health]))
+    return filters
+
+
+def _order(query: InventoryQuery) -> list[ColumnElement[Any]]:
+    """Worst health and most drift come first unless the order is turned round; unknown values come last."""
+    table = model_summary.c
+    column, worst_first = {
+        InventorySort.NAME: (table.name, False),
+        InventorySort.TIER: (table.tier, False),
+        InventorySort.HEALTH: (table.severity, True),
+        InventorySort.OWNER: (table.owner, False),
+        InventorySort.NEXT_REVIEW: (table.next_review, False),
+        InventorySort.DRIFT: (table.drift_value, True),
+    }[query.sort]
+    direction = column.desc() if worst_first is not query.descending else column.asc()
+    unknown_last = [table.drift_value.is_(None)] if query.sort is InventorySort.DRIFT else []
+    return [*unknown_last, direction, table.name.asc()]
+
+
+def _row(row: Any, today: date) -> InventoryRow:
+    document = json.loads(row.document)
+    return InventoryRow(
+        name=row.name, title=row.title, use_case=row.use_case, tier=Tier(row.tier), kind=DeploymentKind(row.kind),
+        team=row.team, owner=row.owner, health=_HEALTH[row.severity],
+        live=tuple((str(version), int(share)) for version, share in document["live"]), live_as_of=row.live_as_of,
+        versions=row.versions, newest_version=row.newest_version, drift=signal_from(document["drift"]),
+        drift_trend=tuple(document["drift_trend"]), sla=signal_from(document["sla"]),
+        open_requests=row.open_requests, findings=row.findings, next_review=row.next_review,
+        review_overdue=row.next_review < today,
+    )  # fmt: skip
+
+
+def _distinct(connection: Connection, column: Any) -> tuple[str, ...]:
+    found = fetched(connection, select(column).where(column != "").distinct().order_by(column))
+    return tuple(text for (text,) in found)

@@ -1,0 +1,94 @@
+"""Inventory values as JSON text and back: explicit, so that a stored document outlives a renamed field."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import date, datetime
+from typing import Any
+
+from services.inventory.models import (
+    DatasetRef,
+    DeploymentKind,
+    GovernedModel,
+    ModelVersion,
+    Owner,
+    SensitiveColumn,
+    ServiceLevel,
+    Task,
+    Tier,
+)
+from services.kernel.health import Health, Signal
+
+
+def model_text(model: GovernedModel) -> str:
+    return _text(asdict(model))
+
+
+def model_from(text: str) -> GovernedModel:
+    given = json.loads(text)
+    level = given["service_level"]
+    return GovernedModel(
+        **{
+            **given,
+            "tier": Tier(given["tier"]),
+            "kind": DeploymentKind(given["kind"]),
+            "task": Task(given["task"]),
+            "owners": tuple(Owner(**owner) for owner in given["owners"]),
+            "last_review": date.fromisoformat(given["last_review"]),
+            "service_level": ServiceLevel(**level) if level else None,
+            "sensitive": tuple(SensitiveColumn(**column) for column in given["sensitive"]),
+            "lineage": _pairs(given["lineage"]),
+        }
+    )
+
+
+def version_text(version: ModelVersion) -> str:
+    return _text(asdict(version))
+
+
+def version_from(text: str) -> ModelVersion:
+    given = json.loads(text)
+    return ModelVersion(
+        **{
+            **given,
+            "created_at": datetime.fromisoformat(given["created_at"]),
+            "metrics": _pairs(given["metrics"]),
+            "params": _pairs(given["params"]),
+            "tags": _pairs(given["tags"]),
+            "aliases": tuple(given["aliases"]),
+            "datasets": tuple(DatasetRef(**dataset) for dataset in given["datasets"]),
+            "inputs": _pairs(given["inputs"]),
+            "outputs": _pairs(given["outputs"]),
+        }
+    )
+
+
+def signal_document(signal: Signal) -> dict[str, Any]:
+    return {**asdict(signal), "as_of": signal.as_of.isoformat() if signal.as_of else None}
+
+
+def signal_from(given: dict[str, Any]) -> Signal:
+    as_of = given["as_of"]
+    return Signal(
+        **{
+            **given,
+            "state": Health(given["state"]),
+            "as_of": datetime.fromisoformat(as_of) if as_of else None,
+        }
+    )
+
+
+def _text(document: dict[str, Any]) -> str:
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), default=_plain)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, date):
+        return value.isoformat()
+    msg = f"{type(value).__name__} has no place in an inventory document."
+    raise TypeError(msg)
+
+
+def _pairs(given: list[list[Any]]) -> tuple[tuple[Any, ...], ...]:
+    return tuple(tuple(item) for item in given)

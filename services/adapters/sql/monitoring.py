@@ -1,0 +1,233 @@
+"""Profiles, labelled days and batch runs in the governance database; a day is replaced whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select
+
+from services.adapters.sql.database import Database
+from services.adapters.sql.facts import counts_of, fetched, packed, record_attempt, remember, seen, sums_of
+from services.adapters.sql.schema.facts import facts_seen
+from services.adapters.sql.schema.inventory import registry_version
+from services.adapters.sql.schema.monitoring import (
+    batch_run,
+    feature_day,
+    feature_reference,
+    labelled_day,
+    monitoring_config,
+)
+from services.adapters.sql.schema.rollout import deployment
+from services.inventory.facts import Partition
+from services.monitoring.models import Expectation, JobRun, MonitoringConfig
+from services.monitoring.profile import DayProfile, FeatureReference, LabelledDay, Reference
+
+_CONSUMER = "monitoring"
+
+
+class SqlMonitoring:
+    """Implements monitoring.ports.MonitoringStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def seen(self) -> Mapping[tuple[str, str, date], str]:
+        with self._database.read() as connection:
+            return seen(connection, _CONSUMER)
+
+    def record_sync(self, source: str, *, at: datetime, error: str) -> None:
+        with self._database.write() as connection:
+            record_attempt(connection, source, at=at, error=error)
+
+    def put_configs(self, configs: tuple[MonitoringConfig, ...]) -> None:
+        if not configs:
+            return
+        names = [config.model for config in configs]
+        with self._database.write() as connection:
+            connection.execute(delete(monitoring_config).where(monitoring_config.c.model.in_(names)))
+            connection.execute(
+                insert(monitoring_config),
+                [{"model": config.model, "document": json.dumps(asdict(config))} for config in configs],
+            )
+
+    def config(self, model: str) -> MonitoringConfig | None:
+        with self._database.read() as connection:
+            text = connection.scalar(select(monitoring_config.c.document).where(monitoring_config.c.model == model))
+        if text is None:
+            return None
+        document = json.loads(text)
+        return MonitoringConfig(**{**document, "features": tuple(tuple(item) for item in document["features"])})
+
+    def put_reference(self, reference: Reference) -> None:
+        model = reference.model
+        with self._database.write() as connection:
+            connection.execute(delete(feature_reference).where(feature_reference.c.model == model))
+            connection.execute(delete(feature_day).where(feature_day.c.model == model))
+            connection.execute(
+                delete(facts_seen).where(
+                    facts_seen.c.consumer == _CONSUMER,
+                    facts_seen.c.source == "predictions",
+                    facts_seen.c.owner == model,
+                )
+            )
+            connection.execute(
+                insert(feature_reference),
+                [_reference_row(reference, position) for position in range(len(reference.features))],
+            )
+
+    def reference(self, model: str) -> Reference | None:
+        with self._database.read() as connection:
+            found = fetched(
+                connection,
+                select(feature_reference)
+                .where(feature_reference.c.model == model)
+                .order_by(feature_reference.c.position),
+            )
+        if not found:
+            return None
+        return Reference(
+            model=model,
+            digest=found[0].digest,
+            rows=found[0].rows,
+            features=tuple(_feature(row) for row in found),
+        )
+
+    def reference_digests(self) -> Mapping[str, str]:
+        with self._database.read() as connection:
+            found = fetched(connection, select(feature_reference.c.model, feature_reference.c.digest).distinct())
+            return {model: digest for model, digest in found}  # noqa: C416 - rows are not pairs for dict()
+
+    def replace_profiles(
+        self, model: str, days: tuple[date, ...], profiles: tuple[DayProfile, ...], read: tuple[Partition, ...]
+    ) -> None:
+        rows = [
+            {
+                "model": model, "feature": profile.feature, "day": profile.day, "counts": packed(profile.counts),
+                "sums": packed(profile.sums),
+            }
+            for profile in profiles
+        ]  # fmt: skip
+        self._replace(feature_day, model, days, rows, read)
+
+    def profiles(self, model: str, start: date, end: date, feature: str = "") -> tuple[DayProfile, ...]:
+        table = feature_day.c
+        statement = select(table.day, table.feature, table.counts, table.sums).where(
+            table.model == model, table.day >= start, table.day <= end
+        )
+        if feature:
+            statement = statement.where(table.feature == feature)
+        with self._database.read() as connection:
+            found = fetched(connection, statement.order_by(table.feature, table.day))
+        return tuple(
+            DayProfile(day=day, feature=name, counts=counts_of(counts), sums=sums_of(sums))
+            for day, name, counts, sums in found
+        )
+
+    def last_day(self, model: str) -> date | None:
+        with self._database.read() as connection:
+            day: date | None = connection.scalar(
+                select(func.max(feature_day.c.day)).where(feature_day.c.model == model)
+            )
+            return day
+
+    def replace_labelled(
+        self, model: str, days: tuple[date, ...], rows: tuple[LabelledDay, ...], read: tuple[Partition, ...]
+    ) -> None:
+        values = [
+            {
+                "model": model, "day": row.day, "version": row.version, "predicted": row.predicted,
+                "labelled": row.labelled, "positives": packed(row.positives), "negatives": packed(row.negatives),
+                "sum_error": row.sum_error, "sum_absolute": row.sum_absolute, "sum_square": row.sum_square,
+            }
+            for row in rows
+        ]  # fmt: skip
+        self._replace(labelled_day, model, days, values, read)
+
+    def labelled(self, model: str, start: date) -> tuple[LabelledDay, ...]:
+        with self._database.read() as connection:
+            found = fetched(
+                connection,
+                select(labelled_day)
+                .where(labelled_day.c.model == model, labelled_day.c.day >= start)
+                .order_by(labelled_day.c.day, labelled_day.c.version),
+            )
+        return tuple(labelled_from(row) for row in found)
+
+    def replace_jobs(self, model: str, runs: tuple[tuple[Partition, tuple[JobRun, ...]], ...]) -> None:
+        rows = [
+            {"day": partition.day, "position": position, **asdict(run)}
+            for partition, found in runs
+            for position, run in enumerate(found)
+        ]
+        partitions = tuple(partition for partition, _ in runs)
+        self._replace(batch_run, model, tuple(partition.day for partition in partitions), rows, partitions)
+
+    def job_runs(self, model: str, limit: int) -> tuple[JobRun, ...]:
+        columns = [column for column in batch_run.c if column.name not in {"day", "position"}]
+        with self._database.read() as connection:
+            found = fetched(
+                connection,
+                select(*columns)
+                .where(batch_run.c.model == model)
+                .order_by(batch_run.c.window_start.desc(), batch_run.c.started_at.desc())
+                .limit(limit),
+            )
+        return tuple(JobRun(**row._mapping) for row in found)  # noqa: SLF001 - SQLAlchemy's public name
+
+    def expectation(self, model: str, metric: str) -> Expectation | None:
+        with self._database.read() as connection:
+            champion = connection.scalar(select(deployment.c.champion).where(deployment.c.model == model))
+            document = connection.scalar(
+                select(registry_version.c.document).where(
+                    registry_version.c.model == model, registry_version.c.version == champion
+                )
+            )
+        if not champion or document is None:
+            return None
+        metrics = {name: value for name, value in json.loads(document)["metrics"]}  # noqa: C416 - lists from JSON
+        return Expectation(
+            version=champion, value=metrics.get(f"holdout_{metric}"), baseline=metrics.get(f"baseline_{metric}")
+        )
+
+    def _replace(
+        self, table: Any, model: str, days: Sequence[date], rows: list[dict[str, Any]], read: tuple[Partition, ...]
+    ) -> None:
+        with self._database.write() as connection:
+            connection.execute(delete(table).where(table.c.model == model, table.c.day.in_(list(days))))
+            if rows:
+                connection.execute(insert(table), rows)
+            remember(connection, _CONSUMER, read)
+
+
+def labelled_from(row: Any) -> LabelledDay:
+    return LabelledDay(
+        day=row.day, version=row.version, predicted=row.predicted, labelled=row.labelled,
+        positives=counts_of(row.positives), negatives=counts_of(row.negatives), sum_error=row.sum_error,
+        sum_absolute=row.sum_absolute, sum_square=row.sum_square,
+    )  # fmt: skip
+
+
+def _reference_row(reference: Reference, position: int) -> dict[str, Any]:
+    feature = reference.features[position]
+    document = {
+        "column": feature.column, "numeric": feature.numeric, "coded": feature.coded, "edges": feature.edges,
+        "deciles": feature.deciles, "values": feature.values,
+    }  # fmt: skip
+    return {
+        "model": reference.model, "feature": feature.feature, "position": position, "digest": reference.digest,
+        "rows": reference.rows, "document": json.dumps(document), "counts": packed(feature.counts),
+        "sums": packed(feature.sums),
+    }  # fmt: skip
+
+
+def _feature(row: Any) -> FeatureReference:
+    document = json.loads(row.document)
+    return FeatureReference(
+        feature=row.feature, column=document["column"], numeric=document["numeric"], coded=document["coded"],
+        edges=tuple(document["edges"]), deciles=tuple(document["deciles"]), values=tuple(document["values"]),
+        counts=counts_of(row.counts), sums=sums_of(row.sums),
+    )  # fmt: skip

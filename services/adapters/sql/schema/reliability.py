@@ -1,0 +1,21 @@
+"""Requests per slot and version, with latency in logarithmic buckets that add up."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Date, Index, Integer, String, Table, Text
+
+from services.adapters.sql.schema.base import UtcDateTime, metadata
+
+request_slot = Table(
+    "request_slot",
+    metadata,
+    Column("deployment", String(200), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("start", UtcDateTime, primary_key=True),
+    Column("version", String(40), primary_key=True),
+    Column("requests", Integer, nullable=False),
+    Column("errors", Integer, nullable=False),
+    Column("injected", Integer, nullable=False),
+    Column("buckets", Text, nullable=False),  # JSON [[bucket, requests], ...]
+    Index("ix_request_slot_deployment_start", "deployment", "start"),
+)

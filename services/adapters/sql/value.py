@@ -1,0 +1,142 @@
+"""Measured use and the counts that benefits are read from, in the governance database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from math import ceil
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select
+
+from services.adapters.sql.database import Database
+from services.adapters.sql.facts import counts_of, fetched, remember, seen
+from services.adapters.sql.schema.feedback import review_day
+from services.adapters.sql.schema.monitoring import batch_run, labelled_day
+from services.adapters.sql.schema.value import usage_day, value_config
+from services.inventory.facts import Partition
+from services.monitoring.profile import SCORE_BINS
+from services.value.models import Baseline, BenefitRule, Tally, UsageDay, ValueConfig
+
+_CONSUMER = "value"
+_HOUR = timedelta(hours=1)
+
+
+class SqlValue:
+    """Implements value.ports.ValueStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def seen(self) -> Mapping[tuple[str, str, date], str]:
+        with self._database.read() as connection:
+            return seen(connection, _CONSUMER)
+
+    def replace_usage(self, model: str, rows: tuple[UsageDay, ...], read: tuple[Partition, ...]) -> None:
+        days = [partition.day for partition in read]
+        with self._database.write() as connection:
+            connection.execute(delete(usage_day).where(usage_day.c.model == model, usage_day.c.day.in_(days)))
+            if rows:
+                connection.execute(insert(usage_day), [{"model": model, **asdict(row)} for row in rows])
+            remember(connection, _CONSUMER, read)
+
+    def usage(self, model: str, start: date, end: date) -> tuple[UsageDay, ...]:
+        columns = [column for column in usage_day.c if column.name != "model"]
+        with self._database.read() as connection:
+            found = fetched(
+                connection, select(*columns).where(*_window(usage_day, model, start, end)).order_by(usage_day.c.day)
+            )
+        return tuple(UsageDay(**row._mapping) for row in found)  # noqa: SLF001 - SQLAlchemy's public name
+
+    def put_configs(self, configs: tuple[ValueConfig, ...]) -> None:
+        if not configs:
+            return
+        names = [config.model for config in configs]
+        with self._database.write() as connection:
+            connection.execute(delete(value_config).where(value_config.c.model.in_(names)))
+            connection.execute(
+                insert(value_config),
+                [{"model": config.model, "document": json.dumps(asdict(config), default=str)} for config in configs],
+            )
+
+    def config(self, model: str) -> ValueConfig | None:
+        with self._database.read() as connection:
+            text = connection.scalar(select(value_config.c.document).where(value_config.c.model == model))
+        return None if text is None else _config(json.loads(text))
+
+    def predictions(self, model: str, start: date, end: date) -> Mapping[date, int]:
+        table = labelled_day.c
+        with self._database.read() as connection:
+            found = fetched(
+                connection,
+                select(table.day, func.sum(table.predicted))
+                .where(*_window(labelled_day, model, start, end))
+                .group_by(table.day),
+            )
+            return {day: int(n) for day, n in found}
+
+    def reviews(self, model: str, start: date, end: date) -> Tally:
+        table = review_day.c
+        with self._database.read() as connection:
+            n, hits = fetched(
+                connection,
+                select(func.coalesce(func.sum(table.reviewed), 0), func.coalesce(func.sum(table.corrected), 0)).where(
+                    *_window(review_day, model, start, end)
+                ),
+            )[0]
+        return Tally(n=int(n), hits=int(hits))
+
+    def referrals(self, model: str, start: date, end: date, threshold: float) -> Tally:
+        first = max(0, min(SCORE_BINS, ceil(threshold * SCORE_BINS - 1e-9)))
+        with self._database.read() as connection:
+            found = fetched(
+                connection,
+                select(labelled_day.c.positives, labelled_day.c.negatives).where(
+                    *_window(labelled_day, model, start, end)
+                ),
+            )
+        hits = sum(int(counts_of(positives)[first:].sum()) for positives, _ in found)
+        misses = sum(int(counts_of(negatives)[first:].sum()) for _, negatives in found)
+        return Tally(n=hits + misses, hits=hits)
+
+    def errors(self, model: str, start: date, end: date) -> Tally:
+        table = labelled_day.c
+        with self._database.read() as connection:
+            n, total, square = fetched(
+                connection,
+                select(
+                    func.coalesce(func.sum(table.labelled), 0),
+                    func.coalesce(func.sum(table.sum_absolute), 0.0),
+                    func.coalesce(func.sum(table.sum_square), 0.0),
+                ).where(*_window(labelled_day, model, start, end)),
+            )[0]
+        return Tally(n=int(n), total=float(total), square=float(square))
+
+    def hours_between_runs(self, model: str, start: date, end: date) -> tuple[float, ...]:
+        with self._database.read() as connection:
+            found: list[Any] = list(
+                connection.scalars(
+                    select(batch_run.c.window_start)
+                    .where(*_window(batch_run, model, start, end), batch_run.c.ok.is_(True))
+                    .order_by(batch_run.c.window_start)
+                ).all()
+            )
+        return tuple((later - earlier) / _HOUR for earlier, later in pairwise(dict.fromkeys(found)))
+
+
+def _window(table: Any, model: str, start: date, end: date) -> tuple[Any, Any, Any]:
+    return table.c.model == model, table.c.day >= start, table.c.day <= end
+
+
+def _config(document: dict[str, Any]) -> ValueConfig:
+    benefits = tuple(
+        BenefitRule(**{**item, **{key: Decimal(item[key]) for key in ("unit_value", "unit_low", "unit_high")}})
+        for item in document.pop("benefits")
+    )
+    baselines = tuple(Baseline(**{**item, "before": Decimal(item["before"])}) for item in document.pop("baselines"))
+    money: dict[str, Any] = {key: Decimal(document.pop(key)) for key in ("setup_cost", "monthly_cost_fixed")}
+    return ValueConfig(benefits=benefits, baselines=baselines, **money, **document)
