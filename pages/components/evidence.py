@@ -1,0 +1,156 @@
+"""What a decision rests on, drawn the same way wherever it appears: changes, gates, quorum, signatures, traffic split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from pages.components import badges, charts, notices, parts, places, session
+from pages.components.format import age, code, digest, md, plural, routes, version, when
+from services.approvals.models import Comparison, QuorumProgress, SignatureView, TrailLine
+from services.kernel.identity import Role
+from services.policy.models import GateReport, QuorumRule
+from services.rollout.models import DeploymentView
+
+
+def changes(items: Sequence[Comparison], base: str | None, candidate: str) -> None:
+    if not items:
+        notices.remark("There is no live version to compare with.", "help")
+        return
+    old = f"{version(base)} live" if base else "live"
+    rows = [
+        (md(item.title), md(item.champion), f"**{md(item.candidate)}**", f"{_direction(item)}{md(item.change)}")
+        for item in items
+    ]
+    parts.table(
+        pd.DataFrame(rows, columns=["Measure", old, version(candidate), "Change"]), alt="Changed since the live version"
+    )
+
+
+def _direction(item: Comparison) -> str:
+    if item.better is None:
+        return ""
+    return ":green[:material/thumb_up:] " if item.better else ":orange[:material/warning:] "
+
+
+def gates(report: GateReport) -> None:
+    """One line per gate with value, rule and verdict; what would fix it stands under the table."""
+    if not report.outcomes:
+        notices.remark("No gate was evaluated, so nothing counts as passed.", "help")
+        return
+    frame = pd.DataFrame(
+        {
+            "Gate": [md(item.title) for item in report.outcomes],
+            "Live": [md(item.champion) or "–" for item in report.outcomes],
+            "Value": [f"**{md(item.value)}**" for item in report.outcomes],
+            "Rule": [md(item.rule) for item in report.outcomes],
+            "Verdict": [badges.badge(item.verdict) for item in report.outcomes],
+            "Data": [
+                f":gray[{md(item.data)}{f', n = {item.n:,}' if item.n is not None else ''}]" for item in report.outcomes
+            ],
+        }
+    )
+    parts.table(frame, alt="Gates")
+    for item in report.outcomes:
+        if item.verdict.value != "passed":
+            st.markdown(f"{badges.mark(item.verdict)} **{md(item.title)}:** {md(item.sentence)}")
+
+
+def gate_count(report: GateReport) -> str:
+    passed = sum(item.verdict.value == "passed" for item in report.outcomes)
+    return f"{passed} of {len(report.outcomes)} pass"
+
+
+def quorum_words(rules: Sequence[QuorumRule]) -> str:
+    return (
+        ", ".join(f"{plural(rule.needed, role_word(rule.role).lower())} ({rule.decision})" for rule in rules)
+        or "nobody"
+    )
+
+
+def role_word(role: str) -> str:
+    try:
+        return Role(role).label
+    except ValueError:
+        return role.replace("_", " ")
+
+
+def signatures(quorum: Sequence[QuorumProgress], signed: Sequence[SignatureView]) -> None:
+    """Each step of the quorum with who signed it, then decisions outside the quorum."""
+    shown: set[int] = set()
+    for step in quorum:
+        word = role_word(step.rule.role)
+        mine = [item for item in signed if item.role in {word, step.rule.role}]
+        for item in mine:
+            shown.add(item.seq)
+            _signature(item, word)
+        if not step.complete:
+            with st.container(key=f"waiting-{step.rule.role}", gap=None):
+                st.markdown(f"**{md(word)}**")
+                st.markdown(
+                    f":gray[:material/schedule: Waiting; {plural(step.rule.needed - step.have, 'signature')} to {md(step.rule.decision)}]"
+                )
+    for item in signed:
+        if item.seq not in shown:
+            _signature(item, item.role)
+
+
+def _signature(item: SignatureView, word: str) -> None:
+    name = "signed" if item.valid and not item.void_reason else "void"
+    with st.container(key=f"{name}-{item.seq}-{item.subject.replace('.', '-')}", gap=None):
+        sign = badges.mark(item.decision) if name == "signed" else ":red[:material/gpp_bad:]"
+        strike = "~~" if name == "void" else ""
+        st.markdown(f"**{md(word)}** {sign} {badges.word(item.decision)}")
+        st.markdown(f"{strike}{md(item.signer)}{strike}, :gray[{when(item.at, session.zone())}]")
+        if item.comment:
+            st.markdown(f"“{md(item.comment)}”")
+        if item.void_reason or not item.valid:
+            st.markdown(f":red[Void: {md(item.void_reason or 'the signature does not verify')}]")
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(code(digest(item.leaf_hash)), width="content")
+            entry_link(item.seq)
+
+
+def trail(lines: Sequence[TrailLine]) -> None:
+    for line in sorted(lines, key=lambda item: item.at, reverse=True):
+        with st.container(gap=None):
+            st.markdown(md(line.sentence))
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.caption(when(line.at, session.zone()), width="content")
+                entry_link(line.seq)
+
+
+def entry_link(seq: int | None) -> None:
+    if seq is not None:
+        st.page_link(
+            places.path("audit"),
+            label=f"entry {seq}",
+            icon=":material/receipt_long:",
+            query_params={"entry": str(seq)},
+            width="content",
+        )
+
+
+def split(view: DeploymentView, *, key: str) -> None:
+    """Desired and actual traffic side by side; the actual one is what the platform answered, with its age."""
+    rows = [("Desired", [(version(name), float(share)) for name, share in view.desired])]
+    if view.observed is not None:
+        rows.append(("Actual", [(version(name), float(share)) for name, share in view.observed.routes]))
+    if any(parts_ for _, parts_ in rows):
+        words = f"Desired {routes(view.desired)}; actual {routes(view.observed.routes) if view.observed else 'unknown'}"
+        parts.chart(charts.shares(rows, parts.ink(), height=46 + 34 * len(rows)), key=key, alt=words)
+    else:
+        notices.remark("No version carries traffic yet.", "help")
+    if view.observed is None:
+        seen = f"; last read {age(view.observed_at, session.now())}" if view.observed_at else ""
+        st.markdown(f":gray[:material/help: Actual traffic is unknown: {md(view.problem)}{seen}]")
+    else:
+        st.caption(
+            f"Read back from the platform {age(view.observed.at, session.now())}, generation {view.observed.generation}."
+        )
+        if dict(view.observed.routes) != dict(view.desired):
+            st.markdown(":orange[:material/warning: What is served differs from what was asked for.]")
+    if view.finding:
+        st.markdown(f"{badges.badge(badges.FINDING)} {md(view.finding)}")

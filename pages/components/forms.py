@@ -1,0 +1,104 @@
+"""Every write goes through one dialog with one command id, made when the dialog opens.
+
+A double click, a second run or a reload repeats the same command, and the service answers with the first receipt.
+Dialogs are opened from session state, so they survive reruns, and closing one forgets what was typed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import streamlit as st
+
+from pages.components import notices, reads, session
+from services.attestation.models import Receipt
+from services.kernel.errors import ControlRoomError, InputError, KeyLockedError, MissingReasonError, PassphraseError
+from services.kernel.ids import new_id
+from services.kernel.secret import Secret
+
+_OPEN = "open_dialog"
+Dialog = dict[str, Any]
+
+
+def open_dialog(kind: str, page: str, **given: Any) -> None:
+    """Callback of the button that opens a dialog; makes the command id."""
+    st.session_state[_OPEN] = {"kind": kind, "page": page, "command_id": new_id("cmd", session.now()), **given}
+
+
+def close_dialog() -> None:
+    st.session_state.pop(_OPEN, None)
+
+
+def opened() -> Dialog | None:
+    return cast("Dialog | None", st.session_state.get(_OPEN))
+
+
+def leave_dialog_of_other_pages(page: str) -> None:
+    state = opened()
+    if state is not None and state["page"] != page:
+        close_dialog()
+
+
+def show_open_dialog(dialogs: Mapping[str, Callable[[], None]]) -> None:
+    """Last line of a screen: draws the dialog that is open, if it is one of this screen."""
+    state = opened()
+    if state is not None and state["kind"] in dialogs:
+        dialogs[state["kind"]]()
+
+
+def passphrase_field(key: str) -> str:
+    return st.text_input(
+        "Your signing passphrase",
+        type="password",
+        key=key,
+        autocomplete="off",
+        help="It opens your own signing key for this one signature. It is never stored.",
+    )
+
+
+def secret(text: str) -> Secret:
+    return Secret(text)
+
+
+class FieldErrors:
+    """Places under the fields of one form, so that a fault stands next to what has to be corrected."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, Any] = {}
+
+    def place(self, name: str) -> None:
+        self._places[name] = st.container(key=f"fault-{name}")
+
+    def say(self, name: str, sentence: str) -> None:
+        with self._places[name]:
+            notices.field(InputError(sentence))
+
+    def show(self, error: ControlRoomError) -> None:
+        name = _field_of(error)
+        with self._places.get(name, self._places["form"]):
+            if name in self._places:
+                notices.field(error)
+            else:
+                notices.show(error, key="dialog-reload")
+
+
+def _field_of(error: ControlRoomError) -> str:
+    if isinstance(error, PassphraseError | KeyLockedError):
+        return "passphrase"
+    if isinstance(error, MissingReasonError):
+        return "reason"
+    return "form"
+
+
+def submit(call: Callable[[], Receipt], faults: FieldErrors, *, done: str) -> Receipt | None:
+    """Runs one command; on success the receipt waits for the next run of the page, on an error the dialog stays."""
+    try:
+        with st.spinner("Recording…"):
+            receipt = call()
+    except ControlRoomError as error:
+        faults.show(error)
+        return None
+    reads.forget()
+    notices.flash(done, receipt)
+    return receipt

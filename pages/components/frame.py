@@ -1,0 +1,151 @@
+"""What stands around every screen: style, logo, who acts as what in which environment, and the sign-in screen."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import streamlit as st
+
+from pages.components import notices, reads, session
+from pages.components.format import age, md
+from pages.components.places import PLACES
+from services.kernel.errors import ControlRoomError
+from services.kernel.identity import Actor
+from services.oversight.models import Operations
+from services.people.models import DemoAccount
+
+ROOT = Path(__file__).resolve().parents[2]
+STATIC = ROOT / "static"
+
+
+@st.cache_resource(show_spinner=False)
+def settle() -> bool:
+    """Once per process: load the heavy libraries, then take them out of the garbage collector's rounds.
+
+    Streamlit collects after every run; without this, walking over imported modules is most of its cost.
+    """
+    import pandas as pd
+    import plotly.graph_objects as go
+    import pyarrow as pa
+
+    loaded = all((pd, go, pa))
+    gc.collect()
+    gc.freeze()
+    return loaded
+
+
+def begin() -> None:
+    """Style and logo, drawn before anything else."""
+    st.html(Path(__file__).with_name("style.css"))
+    words = "logo-dark.svg" if session.is_dark() else "logo.svg"
+    st.logo(str(STATIC / words), icon_image=str(STATIC / "logo-mark.svg"), size="large")
+
+
+def pages(me: Actor | None) -> dict[str, list[st.Page]]:
+    """The navigation table. Pages a role may not use are left out of the list; opening one says why."""
+    sections: dict[str, list[st.Page]] = {}
+    for place in PLACES.values():
+        shown = place.listed and me is not None and session.control_room().people.may(me, place.permission)
+        page = st.Page(
+            ROOT / place.path,
+            title=place.title,
+            icon=place.icon,
+            url_path=place.stem,
+            default=place.stem == "overview",
+            visibility="visible" if shown else "hidden",
+        )
+        sections.setdefault(place.section, []).append(page)
+    return sections
+
+
+def sidebar(me: Actor) -> None:
+    """Identity, role, environment and registry state in words; they are never left to guessing."""
+    with st.sidebar, st.container(key="frame-foot", gap="xsmall"):
+        st.markdown(f"**{md(me.name)}**")
+        st.markdown(f":gray[{md(me.role.label)}]")
+        for line in _state_lines(reads.operations()):
+            st.markdown(f":gray[{line}]")
+        st.button("Sign out", key="sign-out", icon=":material/logout:", type="tertiary", on_click=session.sign_out)
+
+
+def _state_lines(operations: Operations | None) -> list[str]:
+    if operations is None:
+        return [":material/help: The state of the workspace cannot be read"]
+    now = session.now()
+    lines = [f":material/public: {md(operations.environment)}"]
+    registry = next((sync for sync in operations.syncs if sync.source == "registry"), None)
+    if registry is None:
+        lines.append(f":material/help: {md(operations.registry)}, not read yet")
+    elif registry.error:
+        lines.append(
+            f":material/cloud_off: {md(operations.registry)} unreachable, last read {age(registry.last_success, now)}"
+        )
+    else:
+        lines.append(f":material/database: {md(operations.registry)}, read {age(registry.last_success, now)}")
+    return lines
+
+
+def banner() -> None:
+    """Says when the machinery that watches is not running, and how to start it."""
+    operations = reads.operations()
+    if operations is None:
+        st.warning(
+            "The governance database cannot be read just now. Pages show what they can.", icon=":material/cloud_off:"
+        )
+        return
+    if not operations.worker_alive:
+        seen = f"last seen {age(operations.worker_seen, session.now())}" if operations.worker_seen else "it never ran"
+        st.warning(
+            f"**The worker is not running** ({md(seen)}). Signed decisions are kept, but traffic does not move and "
+            "measurements age. Start everything with `make run`, or only the worker with `python -m services worker`.",
+            icon=":material/bedtime:",
+        )
+
+
+def sign_in_screen() -> None:
+    """Demo accounts as cards; only the embedded profile has them."""
+    with st.container(key="sign-in"):
+        st.title("Sign in to Countersign", anchor=False)
+        st.markdown(
+            ":gray[The control room for governed models. Choose who you are; every role sees and signs something else.]"
+        )
+        problem = st.session_state.pop("sign_in_problem", "")
+        if problem:
+            st.warning(md(problem), icon=":material/block:")
+        try:
+            accounts = session.control_room().people.demo_accounts()
+        except ControlRoomError as error:
+            notices.show(error)
+            return
+        if not accounts:
+            notices.empty(
+                "No account to choose from",
+                "This deployment signs people in through its identity provider; ask your administrator for access.",
+                icon="key",
+            )
+            return
+        for start in range(0, len(accounts), 4):
+            for column, account in zip(st.columns(4), accounts[start : start + 4], strict=False):
+                with column:
+                    _account(account)
+        notices.remark(
+            "These accounts exist only in the embedded workspace. Their passphrases are printed because this is a "
+            "demonstration; each opens that person’s own signing key at the moment of signing.",
+            "info",
+        )
+
+
+def _account(account: DemoAccount) -> None:
+    with st.container(border=True, height="stretch", key=f"account-{account.subject.replace('.', '-')}"):
+        st.header(md(account.name), anchor=False)
+        st.markdown(f":blue-badge[{md(account.role.label)}]")
+        st.markdown(f":gray[{md(account.does)}]")
+        st.markdown(f":gray[Passphrase] `{account.passphrase}`")
+        st.button(
+            f"Sign in as {md(account.name.split()[0])}",
+            key=f"sign-in-{account.subject}",
+            on_click=session.sign_in,
+            args=(account.subject,),
+            width="stretch",
+        )

@@ -1,0 +1,95 @@
+"""Reads that never take a page down: an unavailable source becomes a notice with the age of what is shown.
+
+Caches live only here and in `session`, each with an age; `forget` empties them after a write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import streamlit as st
+
+from pages.components import notices, session
+from services.inventory.models import InventoryCounts, InventoryQuery, InventoryRow, InventorySort
+from services.kernel.errors import ControlRoomError, InputError, UnavailableError
+from services.oversight.models import Operations
+
+if TYPE_CHECKING:
+    from services.container import ControlRoom
+
+T = TypeVar("T")
+_LAST = "last_good"
+_KEPT = 40
+
+
+def attempt(what: str, call: Callable[[], T], *, key: str = "") -> T | None:
+    """The value; or the last known one with its age; or None, with the reason on screen.
+
+    An InputError passes through: the screen knows which part of the address is wrong.
+    """
+    known: dict[str, tuple[object, datetime]] = st.session_state.setdefault(_LAST, {})
+    try:
+        value = call()
+    except UnavailableError as problem:
+        last = known.get(key or what)
+        notices.show(problem, known=notices.stale(what, last[1] if last else None, session.now()))
+        return cast("T", last[0]) if last else None
+    except InputError:
+        raise
+    except ControlRoomError as problem:
+        notices.show(problem, key=f"reload-{key or what}")
+        return None
+    known[key or what] = (value, session.now())
+    while len(known) > _KEPT:
+        del known[next(iter(known))]
+    return value
+
+
+def operations() -> Operations | None:
+    """Age of everything a screen depends on; at most ten seconds old. None when it cannot be read."""
+    room = session.control_room()
+    try:
+        return _operations(id(room), room)
+    except UnavailableError:
+        return None
+
+
+@st.cache_resource(ttl=10, show_spinner=False)
+def _operations(room_id: int, _room: ControlRoom) -> Operations:
+    return _room.oversight.operations()
+
+
+def counts() -> InventoryCounts:
+    """Inventory totals, at most fifteen seconds old."""
+    room = session.control_room()
+    return _counts(id(room), room)
+
+
+@st.cache_resource(ttl=15, show_spinner=False)
+def _counts(room_id: int, _room: ControlRoom) -> InventoryCounts:  # noqa: ARG001  # the id is the cache key
+    return _room.inventory.counts()
+
+
+def find_models(text: str, limit: int) -> tuple[tuple[InventoryRow, ...], int]:
+    """Models by name for a picker, and how many there are; at most thirty seconds old."""
+    room = session.control_room()
+    return _find_models(id(room), text, limit, room)
+
+
+@st.cache_resource(ttl=30, max_entries=200, show_spinner=False)
+def _find_models(
+    room_id: int,  # noqa: ARG001  # the id is the cache key
+    text: str,
+    limit: int,
+    _room: ControlRoom,
+) -> tuple[tuple[InventoryRow, ...], int]:
+    page = _room.inventory.search(InventoryQuery(text=text, sort=InventorySort.NAME, limit=limit))
+    return page.items, page.total
+
+
+def forget() -> None:
+    """After a write: the next read asks the services again."""
+    for cached in (_operations, _counts, _find_models):
+        cached.clear()

@@ -1,0 +1,116 @@
+"""Who is here and what they look at: the control room, the verified person, the reader's zone and the time.
+
+Signing in survives reload and new tabs through one cookie that only names a server-side session; the session
+itself is checked with the people service on every run.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, cast
+
+import streamlit as st
+
+from pages.components import address, notices
+from pages.components.places import PLACES
+from services.kernel.errors import RefusalError
+from services.kernel.identity import Actor
+
+if TYPE_CHECKING:
+    from services.container import ControlRoom
+
+COOKIE = "countersign_session"
+_TOKEN = re.compile(r"[A-Za-z0-9_.~-]{8,512}")
+_TWELVE_HOURS = 12 * 3600
+
+
+def control_room() -> ControlRoom:
+    """The shared control room. A test may place a prepared one in the session."""
+    placed = st.session_state.get("control_room")
+    return cast("ControlRoom", placed) if placed is not None else _open_control_room()
+
+
+@st.cache_resource(show_spinner=False)
+def _open_control_room() -> ControlRoom:
+    from services.container import open_control_room
+    from services.settings import read_settings
+
+    return open_control_room(read_settings())
+
+
+def actor() -> Actor | None:
+    """The signed-in person as the people service knows them now, or None."""
+    token = st.session_state.get("token")
+    if token is None:
+        token = st.context.cookies.get(COOKIE, "")
+    if not token or not _TOKEN.fullmatch(token):
+        return None
+    return control_room().people.resume(token)
+
+
+def signed_in() -> Actor:
+    """The person, for code that runs only after `enter`; ends the run calmly when the session has just ended."""
+    me = actor()
+    if me is None:
+        st.warning("You are signed out. Reload the page to sign in again.", icon=":material/logout:")
+        st.stop()
+    return me
+
+
+def enter(stem: str) -> Actor:
+    """First line of every screen: a verified person who may open it, or a sentence that says why not."""
+    me = signed_in()
+    place = PLACES[stem]
+    if not control_room().people.may(me, place.permission):
+        notices.forbidden_page(place.title, me.role.label, str(place.permission).replace("_", " "))
+        st.stop()
+    notices.show_flash()
+    return me
+
+
+def sign_in(subject: str) -> None:
+    """Callback of an account card."""
+    people = control_room().people
+    try:
+        st.session_state["token"] = people.open_session(people.sign_in_demo(subject))
+    except RefusalError as refusal:
+        st.session_state["sign_in_problem"] = str(refusal)
+
+
+def sign_out() -> None:
+    token = st.session_state.get("token") or st.context.cookies.get(COOKIE, "")
+    if token:
+        control_room().people.sign_out(token)
+    for key in list(st.session_state):
+        if key != "control_room":
+            del st.session_state[key]
+    st.session_state["token"] = ""
+    address.clear()
+
+
+def keep_cookie() -> None:
+    """Brings the browser's cookie in line with the session: set after signing in, removed after signing out."""
+    token = st.session_state.get("token")
+    if token is None or token == st.context.cookies.get(COOKIE, ""):
+        return
+    if token and not _TOKEN.fullmatch(token):
+        return
+    life = _TWELVE_HOURS if token else 0
+    text = json.dumps(f"{COOKIE}={token}; path=/; SameSite=Strict; max-age={life}")
+    script = f"document.cookie = {text} + (location.protocol === 'https:' ? '; Secure' : '');"
+    st.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
+
+
+def zone() -> str:
+    """The reader's time zone; the browser tells it, UTC otherwise."""
+    return st.context.timezone or "UTC"
+
+
+def now() -> datetime:
+    return control_room().clock.now()
+
+
+def is_dark() -> bool:
+    return st.context.theme.type == "dark"

@@ -1,0 +1,219 @@
+"""Values to frames and column settings. Pure: no Streamlit import; column settings are plain dictionaries.
+
+Text cells of long tables are shown as typed, so they are not escaped. Exports guard cells against formulas.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from pages.components import badges
+from pages.components.format import due, routes, utc, version
+from services.approvals.models import QueueRow
+from services.audit.models import LedgerRow
+from services.inventory.models import DeploymentKind, InventoryRow, Tier
+from services.kernel.health import Health
+
+Config = dict[str, Any]
+
+
+def text(label: str, *, width: Any = None, help_text: str | None = None) -> Config:
+    return {"label": label, "width": width, "help": help_text, "type_config": {"type": "text"}}
+
+
+def numeric(label: str, pattern: str, *, width: Any = None, help_text: str | None = None) -> Config:
+    return {"label": label, "width": width, "help": help_text, "type_config": {"type": "number", "format": pattern}}
+
+
+def dates(label: str, *, width: Any = None) -> Config:
+    return {"label": label, "width": width, "type_config": {"type": "date", "format": "D MMM YYYY"}}
+
+
+def moments(label: str, zone: str, *, width: Any = None) -> Config:
+    settings = {"type": "datetime", "format": "D MMM YYYY, HH:mm", "timezone": zone}
+    return {"label": f"{label} ({zone.split('/')[-1].replace('_', ' ')} time)", "width": width, "type_config": settings}
+
+
+def chips(label: str, statuses: Sequence[tuple[str, str]], *, width: Any = None) -> Config:
+    options = [{"value": word, "color": colour} for word, colour in statuses]
+    return {
+        "label": label,
+        "width": width,
+        "type_config": {"type": "multiselect", "options": options, "accept_new_options": None},
+    }
+
+
+def progress(label: str, *, width: Any = None, top: float = 1.0) -> Config:
+    settings = {"type": "progress", "format": "percent", "min_value": 0, "max_value": top}
+    return {"label": label, "width": width, "type_config": settings}
+
+
+def sparkline(label: str, *, width: Any = None, low: float = 0.0, high: float | None = None) -> Config:
+    return {"label": label, "width": width, "type_config": {"type": "line_chart", "y_min": low, "y_max": high}}
+
+
+def inventory(rows: Sequence[InventoryRow]) -> tuple[pd.DataFrame, Mapping[str, Config]]:
+    """The inventory as a sortable table: status as chips, drift as a sparkline, unknown left empty."""
+    frame = pd.DataFrame(
+        {
+            "model": [row.name for row in rows],
+            "live": [_live(row) for row in rows],
+            "health": [[badges.word(row.health)] for row in rows],
+            "tier": [[badges.word(row.tier)] for row in rows],
+            "kind": [[badges.word(row.kind)] for row in rows],
+            "owner": [row.owner for row in rows],
+            "team": [row.team for row in rows],
+            "trend": [list(row.drift_trend) for row in rows],
+            "psi": pd.array([row.drift.value for row in rows], dtype="Float64"),
+            "sla": [row.sla.sentence for row in rows],
+            "requests": [row.open_requests for row in rows],
+            "review": [row.next_review for row in rows],
+        }
+    )
+    config = {
+        "model": text("Model", width=190),
+        "live": text("Live", width=120),
+        "health": chips("Health", badges.chips(list(Health)), width=88),
+        "tier": chips("Risk", badges.chips(list(Tier)), width=72),
+        "kind": chips("Runs", badges.chips(list(DeploymentKind)), width=88),
+        "owner": text("Owner", width=130),
+        "team": text("Team", width=130),
+        "trend": sparkline(
+            "Drift (PSI), 30 days", width=130, high=max([0.3, *(p for r in rows for p in r.drift_trend)])
+        ),
+        "psi": numeric("PSI", "%.2f", width=60),
+        "sla": text("Service level", width=180),
+        "requests": numeric("Requests", "%d", width=76),
+        "review": dates("Next review", width=100),
+    }
+    return frame, config
+
+
+def _live(row: InventoryRow) -> str:
+    if row.kind is DeploymentKind.VENDOR:
+        return "at the supplier"
+    return routes(row.live) if row.live else "nothing live"
+
+
+def queue(rows: Sequence[QueueRow], now: datetime) -> tuple[pd.DataFrame, Mapping[str, Config]]:
+    frame = pd.DataFrame(
+        {
+            "request": [row.request_id for row in rows],
+            "what": [row.title for row in rows],
+            "tier": [[badges.word(Tier(row.tier))] for row in rows],
+            "state": [[badges.word(row.state)] for row in rows],
+            "waiting": [", ".join(row.waiting_on) or "nobody" for row in rows],
+            "signed": [row.signed / row.needed if row.needed else 0.0 for row in rows],
+            "requester": [row.requester for row in rows],
+            "due": [due(row.due_at, now) for row in rows],
+        }
+    )
+    config = {
+        "request": text("Request", width=150),
+        "what": text("What", width=300),
+        "tier": chips("Risk", badges.chips(list(Tier)), width=76),
+        "state": chips("State", badges.chips(list({row.state: None for row in rows})), width=130),
+        "waiting": text("Waiting on", width=210),
+        "signed": progress("Signed", width=110),
+        "requester": text("Asked by", width=120),
+        "due": text("Due", width=120),
+    }
+    return frame, config
+
+
+def ledger(rows: Sequence[LedgerRow], zone: str) -> tuple[pd.DataFrame, Mapping[str, Config]]:
+    frame = pd.DataFrame(
+        {
+            "seq": [row.seq for row in rows],
+            "at": pd.to_datetime([row.at for row in rows], utc=True),
+            "event": [row.event for row in rows],
+            "what": [row.sentence for row in rows],
+            "actor": [row.actor or "Countersign" for row in rows],
+            "subject": [row.subject for row in rows],
+            "hash": [row.leaf_hash[:12] for row in rows],
+        }
+    )
+    config = {
+        "seq": numeric("Entry", "%d", width=64),
+        "at": moments("When", zone, width=170),
+        "event": text("Event", width=170),
+        "what": text("What happened", width=420),
+        "actor": text("Who", width=150),
+        "subject": text("About", width=170),
+        "hash": text("Leaf hash", width=110),
+    }
+    return frame, config
+
+
+def inventory_export(rows: Iterable[InventoryRow]) -> list[dict[str, object]]:
+    return [
+        {
+            "model": row.name,
+            "title": row.title,
+            "use_case": row.use_case,
+            "tier": int(row.tier),
+            "kind": row.kind.value,
+            "team": row.team,
+            "owner": row.owner,
+            "health": row.health.value,
+            "live": "; ".join(f"v{name} {share}%" for name, share in row.live),
+            "live_as_of": utc(row.live_as_of) if row.live_as_of else "",
+            "versions": row.versions,
+            "newest_version": version(row.newest_version) if row.newest_version else "",
+            "drift_psi": "" if row.drift.value is None else round(row.drift.value, 6),
+            "drift_state": row.drift.state.value,
+            "service_level": row.sla.sentence,
+            "open_requests": row.open_requests,
+            "findings": row.findings,
+            "next_review": row.next_review.isoformat(),
+            "review_overdue": row.review_overdue,
+        }
+        for row in rows
+    ]
+
+
+def ledger_export(rows: Iterable[LedgerRow]) -> list[dict[str, object]]:
+    return [
+        {
+            "entry": row.seq,
+            "at": utc(row.at),
+            "kind": row.kind,
+            "event": row.event,
+            "actor": row.actor,
+            "role": row.role,
+            "subject": row.subject,
+            "sentence": row.sentence,
+            "leaf_hash": row.leaf_hash,
+        }
+        for row in rows
+    ]
+
+
+def to_csv(rows: Sequence[Mapping[str, object]], *, note: str, as_of: datetime) -> str:
+    """CSV with two leading remark lines: the filter that was set and the time of the data."""
+    out = io.StringIO()
+    out.write(f"# {note}\n# as of {utc(as_of)}, {len(rows)} rows\n")
+    if rows:
+        writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    return out.getvalue()
+
+
+def to_json(rows: Sequence[Mapping[str, object]], *, note: str, as_of: datetime) -> str:
+    document = {"filter": note, "as_of": utc(as_of), "count": len(rows), "rows": list(rows)}
+    return json.dumps(document, indent=2, ensure_ascii=False, default=str)
+
+
+def _cell(value: object) -> object:
+    """A spreadsheet would run text that begins like a formula; an apostrophe keeps it text."""
+    if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"}:
+        return "'" + value
+    return value

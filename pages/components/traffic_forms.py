@@ -1,0 +1,230 @@
+"""Moving traffic by hand: one signed click back to a version that was approved and served, or the next planned share."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.components import badges, forms, notices, session
+from pages.components.format import md, number, routes, seconds, version, when
+from services.attestation.models import Receipt
+from services.kernel.errors import ControlRoomError, InputError
+from services.rollout.models import ROLLBACK_REASONS, ActionView, Advance, RollBack, RollbackPlan, RollbackTarget
+
+
+def open_rollback(model: str) -> None:
+    """Callback: makes the plan that will be shown; its challenge is single-use and bound to the person."""
+    forms.open_dialog("rollback", "rollouts", model=model, plan=None, problem=None, done=None)
+    state, me = forms.opened(), session.actor()
+    if state is None or me is None:
+        return
+    try:
+        state["plan"] = session.control_room().rollout.plan_rollback(model, actor=me)
+    except ControlRoomError as error:
+        state["problem"] = error
+
+
+@st.dialog("Roll back", icon=":material/undo:", width="large", on_dismiss=forms.close_dialog)
+def rollback_dialog() -> None:
+    state = forms.opened()
+    if state is None:
+        return
+    if state["problem"] is not None:
+        notices.show(state["problem"], key="rollback-reload")
+    elif state["done"] is not None:
+        _after(state["done"])
+    else:
+        _rollback_form(state["plan"])
+
+
+def _rollback_form(plan: RollbackPlan) -> None:
+    st.markdown(f"**Send all traffic of {md(plan.model)} to an earlier version**")
+    st.markdown(f":gray[Serving now: {md(routes(plan.current))}]")
+    _blast_radius(plan)
+    faults = forms.FieldErrors()
+    eligible = {target.version: target for target in plan.targets if target.eligible}
+    with st.form("rollback", border=False, enter_to_submit=False):
+        proposed = list(eligible).index(plan.proposed) if plan.proposed in eligible else None
+        target = st.radio(
+            "Roll back to",
+            list(eligible),
+            index=proposed,
+            format_func=lambda name: f"{version(name)} · {md(eligible[name].reason)}",
+            captions=[f"last served {when(eligible[name].last_served, session.zone())}" for name in eligible],
+            key="rollback-target",
+        )
+        for refused in (item for item in plan.targets if not item.eligible):
+            st.markdown(f":gray[:material/block: {version(refused.version)} · {md(refused.reason)}]")
+        left, right = st.columns([1, 2])
+        code = left.selectbox(
+            "Reason code",
+            list(ROLLBACK_REASONS),
+            format_func=ROLLBACK_REASONS.__getitem__,
+            index=None,
+            key="rollback-code",
+            placeholder="Choose why",
+        )
+        reason = right.text_input("Reason", key="rollback-reason", placeholder="What do you see?", max_chars=500)
+        faults.place("reason")
+        left, right = st.columns(2)
+        typed = left.text_input("Type the model name", key="rollback-model", placeholder=plan.model)
+        with right:
+            passphrase = forms.passphrase_field("rollback-passphrase")
+        faults.place("confirmation")
+        faults.place("passphrase")
+        with st.container(horizontal=True, horizontal_alignment="right"):
+            go = st.form_submit_button(
+                "Sign and roll back", type="primary", icon=":material/undo:", key="rollback-go", disabled=not eligible
+            )
+    faults.place("form")
+    if go:
+        _roll_back(plan, faults, eligible.get(target or ""), code or "", reason, typed, passphrase)
+
+
+def _blast_radius(plan: RollbackPlan) -> None:
+    rate = (
+        "request rate unknown"
+        if plan.requests_per_minute is None
+        else f"{number(plan.requests_per_minute, 1)} requests a minute"
+    )
+    consumers = ", ".join(plan.consumers) or "no consumer on record"
+    st.markdown(
+        f"**What it touches:** {md(rate)}; used by {md(consumers)}. The model registry's champion moves with it."
+    )
+    for sentence in plan.unchecked:
+        st.markdown(f":orange[:material/help: Not checked just now: {md(sentence)}]")
+
+
+def _roll_back(
+    plan: RollbackPlan,
+    faults: forms.FieldErrors,
+    target: RollbackTarget | None,
+    code: str,
+    reason: str,
+    typed: str,
+    passphrase: str,
+) -> None:
+    state = forms.opened()
+    if state is None:
+        return
+    if target is None:
+        faults.show(InputError("Choose the version to go back to."))
+    elif not code or not reason.strip():
+        faults.say("reason", "Choose a reason code and write what you see; both go into the record.")
+    elif typed.strip() != plan.model:
+        faults.say("confirmation", "The typed name differs from the model's name; nothing was sent.")
+    elif not passphrase:
+        faults.say("passphrase", "Enter your signing passphrase; without it nothing can be signed.")
+    else:
+        command = RollBack(
+            command_id=state["command_id"],
+            model=plan.model,
+            target=target.version,
+            reason_code=code,
+            reason=reason.strip(),
+            model_confirmation=typed.strip(),
+            challenge=plan.challenge,
+            passphrase=forms.secret(passphrase),
+        )
+        room, me = session.control_room(), session.signed_in()
+        done = f"Rollback of {plan.model} to {version(target.version)} is signed and recorded."
+        receipt = forms.submit(lambda: room.rollout.roll_back(command, actor=me), faults, done=done)
+        if receipt is not None:
+            state["done"] = (receipt, plan.current)
+            st.rerun()
+
+
+def _after(done: tuple[Receipt, tuple[tuple[str, int], ...]]) -> None:
+    """Progress lines and the state before and after, read back; the order itself is already recorded."""
+    receipt, before = done
+    notices.receipt_line(receipt)
+    action = _action_of(receipt)
+    if action is None:
+        st.markdown(
+            "The order is recorded. Its progress cannot be read just now; the timeline below the dialog shows it."
+        )
+    else:
+        progress_lines(action)
+        left, right = st.columns(2)
+        left.metric("Before", routes(before))
+        right.metric("After", routes(action.routes))
+        if action.restored_seconds is not None:
+            st.markdown(
+                f"Restored in **{seconds(action.restored_seconds)}**, from the signed order to the verified switch."
+            )
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button("Done", type="primary", key="rollback-done"):
+            forms.close_dialog()
+            st.rerun()
+
+
+def _action_of(receipt: Receipt) -> ActionView | None:
+    try:
+        return session.control_room().rollout.action_for(receipt.seq)
+    except ControlRoomError:
+        return None
+
+
+def progress_lines(action: ActionView) -> None:
+    """What the machine has done so far, step by step."""
+    for step, sentence in action.steps:
+        st.markdown(f":green[:material/check:] **{md(step)}** :gray[{md(sentence)}]")
+    st.markdown(f"{badges.badge(action.state)} {md(action.detail)}")
+
+
+def open_advance(model: str, candidate: str, share: int, current: str) -> None:
+    forms.open_dialog(
+        "advance",
+        "rollouts",
+        model=model,
+        candidate=candidate,
+        share=share,
+        current=current,
+        challenge="",
+        problem=None,
+    )
+    state, me = forms.opened(), session.actor()
+    if state is None or me is None:
+        return
+    try:
+        state["challenge"] = session.control_room().rollout.plan_advance(model, actor=me)
+    except ControlRoomError as error:
+        state["problem"] = error
+
+
+@st.dialog("Raise the candidate's share", icon=":material/trending_up:", width="medium", on_dismiss=forms.close_dialog)
+def advance_dialog() -> None:
+    state = forms.opened()
+    if state is None:
+        return
+    if state["problem"] is not None:
+        notices.show(state["problem"], key="advance-reload")
+        return
+    me = session.signed_in()
+    st.markdown(f"**{md(state['model'])}: give {version(state['candidate'])} {state['share']} % of the traffic**")
+    st.markdown(f":gray[Serving now: {md(state['current'])}. The share is the next step of the approved plan.]")
+    faults = forms.FieldErrors()
+    with st.form("advance", border=False, enter_to_submit=False):
+        passphrase = forms.passphrase_field("advance-passphrase")
+        faults.place("passphrase")
+        with st.container(horizontal=True, horizontal_alignment="right"):
+            go = st.form_submit_button(
+                f"Sign and go to {state['share']} %", type="primary", icon=":material/trending_up:", key="advance-go"
+            )
+    faults.place("form")
+    if not go:
+        return
+    if not passphrase:
+        faults.say("passphrase", "Enter your signing passphrase; without it nothing can be signed.")
+        return
+    command = Advance(
+        command_id=state["command_id"],
+        model=state["model"],
+        share=state["share"],
+        challenge=state["challenge"],
+        passphrase=forms.secret(passphrase),
+    )
+    room = session.control_room()
+    done = f"{state['model']} {version(state['candidate'])} goes to {state['share']} %."
+    if forms.submit(lambda: room.rollout.advance(command, actor=me), faults, done=done):
+        forms.close_dialog()
+        st.rerun()

@@ -1,0 +1,306 @@
+"""All governed models: search, filters and paging happen in the database, the address carries them."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.components import address, badges, charts, notices, parts, places, reads, session, tables
+from pages.components.format import age, count, day, md, number, plural, routes, sentence
+from services.inventory.models import InventoryQuery, InventoryRow, InventorySort, Tier
+from services.kernel.health import Health
+
+PAGE_SIZE = 50
+EXPORT_BATCH = 1000
+SORTS = {
+    "health": ("Worst first", InventorySort.HEALTH, False),
+    "name": ("Name", InventorySort.NAME, False),
+    "tier": ("Most critical first", InventorySort.TIER, False),
+    "owner": ("Owner", InventorySort.OWNER, False),
+    "review": ("Next review", InventorySort.NEXT_REVIEW, False),
+    "drift": ("Most drift first", InventorySort.DRIFT, True),
+}
+HEALTHS = {state.value: state for state in (Health.BREACH, Health.WATCH, Health.HEALTHY, Health.UNKNOWN)}
+TIERS = {str(int(tier)): tier for tier in Tier}
+
+session.enter("inventory")
+room = session.control_room()
+
+
+def _query() -> InventoryQuery:
+    counts = reads.counts()
+    sort = address.one("sort", SORTS, SORTS["health"])
+    return InventoryQuery(
+        text=address.get("q"),
+        tiers=tuple(int(tier) for tier in address.many("tier", TIERS)),
+        owners=address.many("owner", {name: name for name in counts.owners}),
+        teams=address.many("team", {name: name for name in counts.teams}),
+        health=address.many("health", HEALTHS),
+        sort=sort[1],
+        descending=sort[2],
+        offset=(address.number("page", 1, low=1, high=100_000) - 1) * PAGE_SIZE,
+        limit=PAGE_SIZE,
+    )
+
+
+def _filters(query: InventoryQuery) -> None:
+    counts = reads.counts()
+    with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
+        st.text_input(
+            "Search",
+            key=address.follow("q", query.text),
+            on_change=address.writes("q"),
+            placeholder="Name, owner or use case",
+            icon=":material/search:",
+            label_visibility="collapsed",
+            width=260,
+        )
+        st.segmented_control(
+            "Health",
+            list(HEALTHS),
+            selection_mode="multi",
+            format_func=lambda name: badges.word(HEALTHS[name]),
+            key=address.follow("health", [state.value for state in query.health]),
+            on_change=address.writes("health", ",".join),
+            label_visibility="collapsed",
+        )
+        st.multiselect(
+            "Risk tier",
+            list(TIERS),
+            format_func=lambda name: badges.word(TIERS[name]),
+            placeholder="Any risk tier",
+            key=address.follow("tier", [str(tier) for tier in query.tiers]),
+            on_change=address.writes("tier", ",".join),
+            label_visibility="collapsed",
+            width=170,
+        )
+        st.multiselect(
+            "Owner",
+            list(counts.owners),
+            placeholder="Any owner",
+            key=address.follow("owner", list(query.owners)),
+            on_change=address.writes("owner", ",".join),
+            label_visibility="collapsed",
+            width=190,
+        )
+        st.multiselect(
+            "Team",
+            list(counts.teams),
+            placeholder="Any team",
+            key=address.follow("team", list(query.teams)),
+            on_change=address.writes("team", ",".join),
+            label_visibility="collapsed",
+            width=190,
+        )
+        current = next(name for name, (_, sort, _) in SORTS.items() if sort is query.sort)
+        st.selectbox(
+            "Order",
+            list(SORTS),
+            format_func=lambda name: SORTS[name][0],
+            key=address.follow("sort", current),
+            on_change=address.writes("sort"),
+            label_visibility="collapsed",
+            width=170,
+        )
+
+
+def _note(query: InventoryQuery) -> str:
+    words = [f"text “{query.text}”"] if query.text else []
+    words += [f"tier {', '.join(map(str, query.tiers))}"] if query.tiers else []
+    words += [f"owner {', '.join(query.owners)}"] if query.owners else []
+    words += [f"team {', '.join(query.teams)}"] if query.teams else []
+    words += [f"health {', '.join(query.health)}"] if query.health else []
+    return "filter: " + ("; ".join(words) or "none")
+
+
+def _all_rows(query: InventoryQuery) -> list[dict[str, object]]:
+    rows: list[InventoryRow] = []
+    while True:
+        page = room.inventory.search(
+            InventoryQuery(
+                text=query.text,
+                tiers=query.tiers,
+                owners=query.owners,
+                teams=query.teams,
+                health=query.health,
+                sort=query.sort,
+                descending=query.descending,
+                offset=len(rows),
+                limit=EXPORT_BATCH,
+            )
+        )
+        rows += page.items
+        if not page.items or len(rows) >= page.total:
+            return tables.inventory_export(rows)
+
+
+def _export(query: InventoryQuery) -> None:
+    now, note = session.now(), _note(query)
+    stamp = f"{now:%Y%m%d-%H%M}"
+    with st.popover("Export", icon=":material/download:"):
+        st.caption(f"All rows of the current {note}; with the time of the data.")
+        st.download_button(
+            "CSV",
+            lambda: tables.to_csv(_all_rows(query), note=note, as_of=now),
+            file_name=f"models-{stamp}.csv",
+            mime="text/csv",
+            key="export-csv",
+            on_click="ignore",
+            width="stretch",
+        )
+        st.download_button(
+            "JSON",
+            lambda: tables.to_json(_all_rows(query), note=note, as_of=now),
+            file_name=f"models-{stamp}.json",
+            mime="application/json",
+            key="export-json",
+            on_click="ignore",
+            width="stretch",
+        )
+
+
+def _tiles() -> None:
+    counts = reads.counts()
+    health = counts.by_health
+    for column, (title, value, detail, state, target) in zip(
+        st.columns(4),
+        (
+            (
+                "In breach",
+                health.get(Health.BREACH, 0),
+                f"of {plural(counts.models, 'model')}",
+                Health.BREACH,
+                "inventory?health=breach",
+            ),
+            (
+                "On watch",
+                health.get(Health.WATCH, 0),
+                f"of {plural(counts.models, 'model')}",
+                Health.WATCH,
+                "inventory?health=watch",
+            ),
+            (
+                "Unknown",
+                health.get(Health.UNKNOWN, 0),
+                "not measured, so not green",
+                Health.UNKNOWN,
+                "inventory?health=unknown",
+            ),
+            ("Reviews overdue", counts.reviews_overdue, "past their review date", None, "inventory?sort=review"),
+        ),
+        strict=True,
+    ):
+        with column:
+            parts.tile(title, count(value), detail, state=state, target=target, link="Show")
+
+
+def _detail(row: InventoryRow) -> None:
+    with st.container(border=True, key="selected-model"):
+        left, right = st.columns([2, 3], gap="large")
+        with left:
+            st.header(md(row.name), anchor=False)
+            overdue = f" {badges.badge(badges.OVERDUE, 'review overdue')}" if row.review_overdue else ""
+            st.markdown(f"{badges.badge(row.health)} {badges.badge(row.tier)} {badges.badge(row.kind)}{overdue}")
+            st.markdown(f"{md(row.title)}. :gray[Owned by {md(row.owner)}, {md(row.team)}.]")
+            live = (
+                f"{routes(row.live)} :gray[read {age(row.live_as_of, session.now())}]" if row.live else "nothing live"
+            )
+            parts.facts(
+                [
+                    ("Traffic", live),
+                    ("Drift", f"{md(sentence(row.drift.sentence))} n = {count(row.drift.n)}"),
+                    ("Service level", md(sentence(row.sla.sentence))),
+                    (
+                        "Versions",
+                        f"{row.versions}, newest v{md(row.newest_version)}" if row.versions else "none in our registry",
+                    ),
+                    ("Open requests", count(row.open_requests)),
+                    ("Next review", day(row.next_review)),
+                ],
+                alt="Facts of the selected model",
+            )
+            st.page_link(
+                places.path("model"),
+                label="Open the model",
+                icon=":material/arrow_forward:",
+                query_params={"name": row.name},
+            )
+        with right:
+            _drift_of(row)
+
+
+def _drift_of(row: InventoryRow) -> None:
+    st.markdown("**Population stability index, last 30 days**")
+    if not row.drift_trend:
+        notices.remark(f"Not known: {md(row.drift.sentence)}.", "help")
+        return
+    last = row.drift.as_of or session.now()
+    days = [last.date().fromordinal(last.date().toordinal() - back) for back in range(len(row.drift_trend) - 1, -1, -1)]
+    figure = charts.trend(
+        [charts.Line(name="PSI", x=days, y=row.drift_trend, label=number(row.drift_trend[-1], 2))],
+        parts.ink(),
+        limits=[
+            charts.Limit(value=0.25, label="Breach, 0.25"),
+            charts.Limit(value=0.10, label="Watch, 0.10", severity="watch"),
+        ],
+        from_zero=True,
+        height=250,
+    )
+    parts.chart(figure, key="inventory-drift", alt=f"Drift of {row.name} over the last 30 days with its limits")
+
+
+def _list(query: InventoryQuery, fact_rows: tuple[InventoryRow, ...], total: int) -> None:
+    if not fact_rows:
+        _nothing()
+        return
+    frame, config = tables.inventory(fact_rows)
+    event = st.dataframe(
+        frame,
+        column_config=config,
+        hide_index=True,
+        key="models",
+        on_select="rerun",
+        selection_mode="single-row",
+        row_height=35,
+        height=min(38 + 35 * len(fact_rows), 458),
+        alt="Models that match the filters",
+    )
+    parts.paging(total, query.limit, key="inventory")
+    rows = event["selection"]["rows"]
+    if rows and rows[0] < len(fact_rows):
+        _detail(fact_rows[rows[0]])
+    else:
+        st.caption(
+            "Select a row to see its drift and facts. With the keyboard: arrow keys move, Shift and Space select."
+        )
+
+
+def _nothing() -> None:
+    if not address.get("q") and not any(address.get(name) for name in ("health", "tier", "owner", "team")):
+        notices.empty(
+            "No model yet",
+            "The registry has not been read, or it holds no model.",
+            icon="inventory_2",
+            page="settings",
+            link="Look at the environment",
+        )
+        return
+    notices.empty(
+        "No model matches these filters", "Try fewer filters, or look for the owner instead of the model name."
+    )
+    with st.container(horizontal_alignment="center"):
+        st.button("Clear filters", on_click=address.clear, key="clear-filters")
+
+
+query = _query()
+page = reads.attempt("the inventory", lambda: room.inventory.search(query), key=f"inventory-{query}")
+counts = reads.counts()
+with parts.header(
+    "Models",
+    f":gray[{plural(counts.models, 'model')}, {count(counts.in_production)} with live traffic; tier 1: {counts.by_tier.get(1, 0)}.]",
+):
+    _export(query)
+if counts.models:
+    _tiles()
+_filters(query)
+if page is not None:
+    _list(query, page.items, page.total)

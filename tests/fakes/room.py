@@ -1,0 +1,829 @@
+"""A control room made of memory: the same methods as the services, state you can read afterwards.
+
+`FakeRoom(mode="full" | "empty" | "unavailable")`; writes refuse like the real services, every write is kept in `written`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+from services.approvals.models import (
+    Decision,
+    QueueQuery,
+    QueueRow,
+    QuorumProgress,
+    RequestDraft,
+    RequestState,
+    RequestView,
+    Review,
+    SignatureView,
+    SignOff,
+    SubmitRequest,
+    TrailLine,
+)
+from services.attestation.models import Receipt
+from services.audit.models import EntryView, Finding, LedgerQuery, LedgerRow, Verification
+from services.inventory.models import InventoryCounts, InventoryQuery, InventorySort, SyncState
+from services.kernel.clock import FrozenClock
+from services.kernel.errors import (
+    ControlRoomError,
+    MissingReasonError,
+    PassphraseError,
+    RegistryUnavailableError,
+    RoleMissingError,
+    SelfApprovalError,
+    TelemetryUnavailableError,
+    UnknownModelError,
+    UnknownRequestError,
+)
+from services.kernel.health import Health
+from services.kernel.identity import ROLE_PERMISSIONS, Actor, Permission, Role
+from services.kernel.page import Page
+from services.monitoring.models import Distribution
+from services.oversight.models import Home, Operations, Tile, TimelineEvent, TodoItem
+from services.people.models import Person
+from services.policy.models import PolicyView
+from services.rollout.models import (
+    ActionKind,
+    ActionState,
+    ActionView,
+    Advance,
+    DeploymentView,
+    Observed,
+    RollBack,
+    RollbackPlan,
+    RollbackTarget,
+    TrafficChange,
+)
+from tests.fakes import room_sample as sample
+from tests.fakes.room_sample import NOW, at
+
+_MAY = {
+    Decision.APPROVE: {Role.COMPLIANCE, Role.VALIDATOR},
+    Decision.ACKNOWLEDGE: {Role.BUSINESS_OWNER},
+    Decision.WITHDRAW: {Role.DATA_SCIENCE_LEAD},
+}
+HOSTILE = "![x](http://evil.example/p.png) :red[x] <b>bold</b> $a$ :smile:"
+
+
+@dataclass
+class FakeRoom:
+    """Wired like the real one: a field per service. All services here are views on this object."""
+
+    mode: str = "full"
+    refuse: ControlRoomError | None = None
+    worker_alive: bool = True
+    forbidden: frozenset[Permission] = frozenset()
+    hostile: bool = False
+    written: list[Any] = field(default_factory=list)
+    receipts: dict[str, Receipt] = field(default_factory=dict)
+    sessions: dict[str, Actor] = field(default_factory=dict)
+    clock: FrozenClock = field(default_factory=lambda: FrozenClock(NOW))
+    settings: Any = field(default_factory=lambda: SimpleNamespace(profile="embedded", currency="USD", home="demo"))
+    approvals_open: bool = True
+
+    def __post_init__(self) -> None:
+        self.people = FakePeople(self)
+        self.inventory = FakeInventory(self)
+        self.approvals = FakeApprovals(self)
+        self.rollout = FakeRollout(self)
+        self.oversight = FakeOversight(self)
+        self.audit = FakeAudit(self)
+        self.monitoring = FakeMonitoring(self)
+        self.reliability = SimpleNamespace(sla=self.measured(lambda model, *, days=7: sample.sla_view(model)))
+        self.value = FakeValue(self)
+        self.evaluation = SimpleNamespace(gates=self.measured(self._gates))
+        self.policy = FakePolicy(self)
+        self.feedback = SimpleNamespace()
+        self.ledger = SimpleNamespace()
+
+    def _gates(self, model: str, version: str) -> Any:
+        return sample.BAD_REPORT if version == "5" else sample.GOOD_REPORT
+
+    def measured(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def ask(*args: Any, **given: Any) -> Any:
+            if self.mode == "unavailable":
+                raise TelemetryUnavailableError("The inference log cannot be read.", hint="Look at the worker's log.")
+            return call(*args, **given)
+
+        return ask
+
+    def write(self, command: Any) -> Receipt:
+        if self.refuse is not None:
+            raise self.refuse
+        if command.command_id in self.receipts:
+            return replace(self.receipts[command.command_id], repeated=True)
+        seq = 41 + len(self.written)
+        receipt = Receipt(
+            seq=seq, leaf_hash="ab12" * 16, root="cd34" * 16, size=seq + 1, checkpoint="c", key_id="k" * 64
+        )
+        self.written.append(command)
+        self.receipts[command.command_id] = receipt
+        return receipt
+
+    def passphrase(self, actor: Actor, given: str) -> None:
+        right = next(account.passphrase for account in sample.ACCOUNTS if account.subject == actor.subject)
+        if given != right:
+            raise PassphraseError("The passphrase did not open your key; 2 tries are left.", hint="Type it again.")
+
+    def sign_in(self, subject: str) -> str:
+        return self.people.open_session(self.people.sign_in_demo(subject))
+
+
+class FakePeople:
+    def __init__(self, room: FakeRoom) -> None:
+        self._room = room
+
+    def demo_accounts(self) -> tuple[Any, ...]:
+        return sample.ACCOUNTS
+
+    def sign_in_demo(self, subject: str) -> Actor:
+        account = next((item for item in sample.ACCOUNTS if item.subject == subject), None)
+        if account is None:
+            raise RoleMissingError("There is no such account.", hint="Choose one of the cards.")
+        return Actor(
+            issuer="countersign:demo",
+            subject=subject,
+            name=account.name,
+            role=account.role,
+            session_id="s-1",
+            signed_in_at=NOW,
+        )
+
+    def open_session(self, actor: Actor) -> str:
+        token = f"token-{actor.subject}-{len(self._room.sessions)}"
+        self._room.sessions[token] = actor
+        return token
+
+    def resume(self, token: str) -> Actor | None:
+        return self._room.sessions.get(token)
+
+    def sign_out(self, token: str) -> None:
+        self._room.sessions.pop(token, None)
+
+    def may(self, actor: Actor, permission: Permission) -> bool:
+        return permission in ROLE_PERMISSIONS[actor.role] - self._room.forbidden
+
+    def people(self) -> tuple[Person, ...]:
+        return tuple(
+            Person(
+                issuer="countersign:demo",
+                subject=item.subject,
+                name=item.name,
+                roles=(item.role,),
+                active=True,
+                key_id="5e" * 32,
+                key_locked_until=NOW + timedelta(minutes=5) if item.role is Role.SRE else None,
+            )
+            for item in sample.ACCOUNTS
+        )
+
+    def holders(self, role: Role) -> tuple[Person, ...]:
+        return tuple(person for person in self.people() if role in person.roles)
+
+
+class FakeInventory:
+    def __init__(self, room: FakeRoom) -> None:
+        self._room = room
+
+    def _rows(self) -> tuple[Any, ...]:
+        if self._room.mode == "empty":
+            return ()
+        rows = sample.inventory_rows()
+        return (replace(rows[0], owner=HOSTILE, title=HOSTILE), *rows[1:]) if self._room.hostile else rows
+
+    def search(self, query: InventoryQuery) -> Page[Any]:
+        if self._room.mode == "unavailable":
+            raise RegistryUnavailableError(
+                "The model registry does not answer.", hint="It is asked again every minute."
+            )
+        words = query.text.lower()
+        found = [
+            row
+            for row in self._rows()
+            if (not words or words in f"{row.name} {row.title} {row.owner} {row.team} {row.use_case}".lower())
+            and (not query.tiers or row.tier in query.tiers)
+            and (not query.owners or row.owner in query.owners)
+            and (not query.teams or row.team in query.teams)
+            and (not query.health or row.health in query.health)
+        ]
+        keys: dict[InventorySort, Callable[[Any], Any]] = {
+            InventorySort.NAME: lambda row: row.name,
+            InventorySort.TIER: lambda row: row.tier,
+            InventorySort.HEALTH: lambda row: [Health.BREACH, Health.WATCH, Health.UNKNOWN, Health.HEALTHY].index(
+                row.health
+            ),
+            InventorySort.OWNER: lambda row: row.owner,
+            InventorySort.NEXT_REVIEW: lambda row: row.next_review,
+            InventorySort.DRIFT: lambda row: -(row.drift.value or -1),
+        }
+        found.sort(key=keys[query.sort], reverse=query.descending)
+        part = tuple(found[query.offset : query.offset + query.limit])
+        return Page(items=part, total=len(found), offset=query.offset, limit=query.limit)
+
+    def counts(self) -> InventoryCounts:
+        rows = self._rows()
+        return InventoryCounts(
+            models=len(rows),
+            in_production=sum(bool(row.live) for row in rows),
+            by_health={state: sum(row.health is state for row in rows) for state in Health},
+            by_tier={tier: sum(row.tier == tier for row in rows) for tier in (1, 2, 3)},
+            reviews_overdue=sum(row.review_overdue for row in rows),
+            owners=tuple(sorted({row.owner for row in rows})),
+            teams=tuple(sorted({row.team for row in rows})),
+        )
+
+    def model(self, name: str) -> Any:
+        found = next((model for model in self.models() if model.name == name), None)
+        if found is None:
+            raise UnknownModelError(f"There is no model named {name}.", hint="Look for it in the list of models.")
+        return replace(found, purpose=HOSTILE) if self._room.hostile else found
+
+    def models(self) -> tuple[Any, ...]:
+        return () if self._room.mode == "empty" else sample.MODELS
+
+    def versions(self, name: str) -> tuple[Any, ...]:
+        if self._room.mode == "unavailable":
+            raise RegistryUnavailableError("The model registry does not answer.")
+        return () if self.model(name).vendor else sample.some_versions(name)
+
+    def version(self, name: str, number: str) -> Any:
+        return next(item for item in self.versions(name) if item.version == number)
+
+    def sync_state(self) -> SyncState:
+        return self._room.oversight.operations().syncs[0]
+
+
+class FakeApprovals:
+    def __init__(self, room: FakeRoom) -> None:
+        self._room = room
+
+    def _rows(self, actor: Actor | None) -> list[QueueRow]:
+        if self._room.mode == "empty":
+            return []
+        rows = []
+        for request_id, model, version, state, left, signed in sample.REQUEST_STATES:
+            decided = {
+                command.decision
+                for command in self._room.written
+                if isinstance(command, SignOff) and command.request_id == request_id
+            }
+            waiting = {
+                "Compliance officer": Decision.APPROVE not in decided,
+                "Business owner": Decision.ACKNOWLEDGE not in decided,
+            }
+            open_now = state is RequestState.OPEN
+            names = tuple(name for name, still in waiting.items() if still) if open_now else ()
+            rows.append(
+                QueueRow(
+                    request_id=request_id,
+                    model=model,
+                    title=f"Promote {model} v{version} to production",
+                    version=version,
+                    base="3",
+                    tier=1 if model != "payout_forecast" else 2,
+                    state=state,
+                    requester="Dana Petrov",
+                    created_at=at(46),
+                    due_at=NOW + timedelta(hours=left),
+                    waiting_on=names,
+                    signed=signed + len(decided),
+                    needed=3,
+                    mine=actor is not None and actor.role.label in names,
+                )
+            )
+        return rows
+
+    def queue(self, query: QueueQuery, *, actor: Actor) -> Page[QueueRow]:
+        if self._room.mode == "unavailable":
+            raise TelemetryUnavailableError("The governance database is busy.")
+        found = [
+            row
+            for row in self._rows(actor)
+            if row.state in query.states
+            and (not query.tiers or row.tier in query.tiers)
+            and (not query.mine_only or row.mine)
+            and (not query.model or row.model == query.model)
+            and query.text.lower() in f"{row.title} {row.request_id} {row.requester}".lower()
+        ]
+        found.sort(key=lambda row: (not row.mine, row.due_at))
+        return Page(
+            items=tuple(found[query.offset : query.offset + query.limit]),
+            total=len(found),
+            offset=query.offset,
+            limit=query.limit,
+        )
+
+    def requests_of(self, model: str) -> tuple[QueueRow, ...]:
+        return tuple(row for row in self._rows(None) if row.model == model)
+
+    def get(self, request_id: str, *, actor: Actor) -> RequestView:
+        row = next((row for row in self._rows(actor) if row.request_id == request_id), None)
+        if row is None:
+            raise UnknownRequestError(f"There is no request {request_id}.", hint="It may belong to another workspace.")
+        allowed, because = self._allowed(row, actor)
+        signatures = [
+            SignatureView(
+                decision=Decision.APPROVE,
+                meaning="I reviewed the evidence shown and approve this version for production use.",
+                signer="Vera Lindholm",
+                subject="vera.validator",
+                role="Independent validator",
+                at=at(30),
+                comment="Validation report VR-311 passed, two minor findings closed.",
+                reason_code="",
+                key_id="5e" * 32,
+                seq=38,
+                leaf_hash="2c71cf296333187a" * 4,
+                valid=True,
+            )
+        ]
+        signatures += [
+            SignatureView(
+                decision=item.decision,
+                meaning="signed",
+                signer=actor.name,
+                subject=actor.subject,
+                role=actor.role.label,
+                at=NOW,
+                comment=item.comment,
+                reason_code=item.reason_code,
+                key_id="5e" * 32,
+                seq=41,
+                leaf_hash="ab12" * 16,
+                valid=True,
+            )
+            for item in self._room.written
+            if isinstance(item, SignOff) and item.request_id == request_id
+        ]
+        return RequestView(
+            row=row,
+            revision=2,
+            note="Retrained on the last window; calibration is better.",
+            report=sample.GOOD_REPORT,
+            changes=sample.CHANGES,
+            quorum=tuple(
+                QuorumProgress(
+                    rule=rule,
+                    have=1 if rule.role == "validator" else 0,
+                    signers=("Vera Lindholm",) if rule.role == "validator" else (),
+                )
+                for rule in sample.QUORUM
+            ),
+            terms=sample.TERMS,
+            signatures=tuple(signatures),
+            trail=(
+                TrailLine(at=at(46), sentence="Requested by Dana Petrov", seq=36),
+                TrailLine(at=at(30), sentence="Approved by Vera Lindholm", seq=38),
+                TrailLine(
+                    at=at(2), sentence="Approval attempt by Dana Petrov refused: requester may not approve", seq=40
+                ),
+            ),
+            manifest_sha256=sample.MANIFEST,
+            evidence_sha256=sample.EVIDENCE,
+            run_id="048f2ac1b7e94d",
+            valid_until=None,
+            applied_action=None,
+            sensitive=("2 sensitive inputs, all tagged and masked in exports",),
+            benefit="USD 47,120 in 90 days, low end 31,000",
+            limits="Not for refusing a claim without a person.",
+            fallback="Rule of the last five years.",
+            effects=(
+                (
+                    Decision.APPROVE,
+                    "No traffic moves now; one more signature is needed. Then v4 gets 10 %, later 100 %.",
+                ),
+                (Decision.ACKNOWLEDGE, "No traffic moves now; one more signature is needed."),
+                (Decision.REQUEST_CHANGES, "Production stays as it is; the requester is told."),
+                (Decision.REJECT, "Production stays as it is; the request ends."),
+                (Decision.WITHDRAW, "Production stays as it is; the request ends."),
+            ),
+            allowed=allowed,
+            refused_because=because,
+        )
+
+    def _allowed(self, row: QueueRow, actor: Actor) -> tuple[tuple[Decision, ...], str]:
+        if row.state is not RequestState.OPEN:
+            return (), "This request is decided; nothing is left to sign."
+        if actor.role is Role.DATA_SCIENCE_LEAD:
+            return (
+                Decision.WITHDRAW,
+            ), "You asked for this promotion, so you may not approve it; separation of duties."
+        if actor.role is Role.BUSINESS_OWNER and row.mine:
+            return (Decision.ACKNOWLEDGE, Decision.REQUEST_CHANGES), ""
+        if actor.role is Role.COMPLIANCE and row.mine:
+            return (Decision.APPROVE, Decision.REQUEST_CHANGES, Decision.REJECT), ""
+        return (), f"The quorum of this request has no step for a {actor.role.label.lower()}."
+
+    def open_review(self, request_id: str, *, actor: Actor) -> Review:
+        if self._room.refuse is not None:
+            raise self._room.refuse
+        return Review(
+            request_id=request_id, challenge="ch-1", shown_sha256="77aa" * 16, expires_at=NOW + timedelta(minutes=5)
+        )
+
+    def sign_off(self, command: SignOff, *, actor: Actor) -> Receipt:
+        if actor.role not in _MAY.get(command.decision, set(Role)):
+            raise SelfApprovalError("You may not sign this step.", hint="Another person has to.")
+        if command.decision.needs_reason and not command.comment:
+            raise MissingReasonError("A reason is needed.")
+        self._room.passphrase(actor, command.passphrase.reveal())
+        return self._room.write(command)
+
+    def draft(self, model: str, version: str, *, actor: Actor) -> RequestDraft:
+        report = sample.BAD_REPORT if version == "5" else sample.GOOD_REPORT
+        return RequestDraft(
+            model=model,
+            version=version,
+            base="3",
+            report=report,
+            changes=sample.CHANGES,
+            quorum=sample.QUORUM,
+            terms=sample.TERMS,
+            blocked_by=tuple(f"{item.title} is {item.value}; the rule is {item.rule}." for item in report.blocking),
+            evidence_sha256=sample.EVIDENCE,
+            manifest_sha256=sample.MANIFEST,
+        )
+
+    def submit(self, command: SubmitRequest, *, actor: Actor) -> Receipt:
+        self._room.passphrase(actor, command.passphrase.reveal())
+        return self._room.write(command)
+
+
+class FakeRollout:
+    def __init__(self, room: FakeRoom) -> None:
+        self._room = room
+
+    def deployments(self) -> tuple[DeploymentView, ...]:
+        if self._room.mode == "empty":
+            return ()
+        return tuple(self.deployment(row.name) for row in sample.inventory_rows() if row.live)
+
+    def deployment(self, model: str) -> DeploymentView:
+        row = next((row for row in sample.inventory_rows() if row.name == model), None)
+        if row is None:
+            raise UnknownModelError(f"There is no model named {model}.")
+        canary = model == "delay_claim_score"
+        away = self._room.mode == "unavailable"
+        rolled = [item for item in self._room.written if isinstance(item, RollBack) and item.model == model]
+        live = ((rolled[-1].target, 100),) if rolled else row.live
+        served = (("2", 100),) if model == "plan_utilisation" else live
+        return DeploymentView(
+            model=model,
+            deployment=model,
+            kind=row.kind.value,
+            desired=live,
+            champion=live[0][0] if live else "",
+            observed=None
+            if away
+            else Observed(deployment=model, generation=12, routes=served, ready=("3", "4"), op="act-1", at=at(0.02)),
+            observed_at=at(0.02),
+            problem="The endpoint did not answer within 2 seconds." if away else "",
+            alias_champion="3",
+            plan=(10, 100) if canary else (),
+            candidate="4" if canary else None,
+            next_share=100 if canary and not rolled else None,
+            finding="The champion alias was moved outside Countersign." if model == "claims_triage" else "",
+            live_since=at(240),
+        )
+
+    def history(self, model: str, limit: int = 50) -> tuple[TrafficChange, ...]:
+        if self._room.mode == "empty":
+            return ()
+        return (
+            TrafficChange(
+                at=at(26),
+                model=model,
+                kind=ActionKind.START,
+                routes=(("3", 90), ("4", 10)),
+                champion="3",
+                actor="Countersign",
+                reason="release of req-0002",
+                seq=34,
+            ),
+            TrafficChange(
+                at=at(900),
+                model=model,
+                kind=ActionKind.ROLLBACK,
+                routes=(("3", 100),),
+                champion="3",
+                actor="Sam Lindqvist",
+                reason="Error rate too high: timeouts since 14:00",
+                seq=21,
+            ),
+        )
+
+    def actions(self, model: str = "", limit: int = 50) -> tuple[ActionView, ...]:
+        return () if self._room.mode == "empty" else (self.action("act-1"),)
+
+    def action(self, action_id: str) -> ActionView:
+        return ActionView(
+            action_id=action_id,
+            model="delay_claim_score",
+            kind=ActionKind.ROLLBACK,
+            state=ActionState.APPLIED,
+            from_version="4",
+            to_version="3",
+            routes=(("3", 100),),
+            requested_by="Sam Lindqvist",
+            created_at=NOW,
+            finished_at=NOW,
+            steps=(
+                ("Order recorded", "entry 41"),
+                ("Version ready", "v3 answers a direct probe"),
+                ("Traffic switched", "generation 13"),
+                ("Verified", "20 of 20 probes answered by v3"),
+            ),
+            detail="All traffic is on v3.",
+            seq_intent=41,
+            seq_outcome=42,
+            restored_seconds=3.4,
+        )
+
+    def action_for(self, seq: int) -> ActionView | None:
+        return self.action("act-1")
+
+    def plan_rollback(self, model: str, *, actor: Actor) -> RollbackPlan:
+        if Permission.ROLL_BACK not in ROLE_PERMISSIONS[actor.role]:
+            raise RoleMissingError("Only a site reliability engineer may roll back.", hint="Call the person on duty.")
+        return RollbackPlan(
+            model=model,
+            deployment=model,
+            current=(("3", 90), ("4", 10)),
+            targets=(
+                RollbackTarget(version="5", eligible=False, reason="never approved", last_served=None),
+                RollbackTarget(version="4", eligible=False, reason="serving now", last_served=NOW),
+                RollbackTarget(version="3", eligible=True, reason="approved and served", last_served=at(1)),
+                RollbackTarget(version="2", eligible=True, reason="approved and served", last_served=at(700)),
+            ),
+            proposed="3",
+            requests_per_minute=41.5,
+            consumers=("Claims portal", "Claims mobile app"),
+            unchecked=(),
+            challenge="ch-9",
+        )
+
+    def roll_back(self, command: RollBack, *, actor: Actor) -> Receipt:
+        self._room.passphrase(actor, command.passphrase.reveal())
+        return self._room.write(command)
+
+    def plan_advance(self, model: str, *, actor: Actor) -> str:
+        return "ch-10"
+
+    def advance(self, command: Advance, *, actor: Actor) -> Receipt:
+        self._room.passphrase(actor, command.passphrase.reveal())
+        return self._room.write(command)
+
+
+class FakeOversight:
+    def __init__(self, room: FakeRoom) -> None:
+        self._room = room
+
+    def home(self, actor: Actor) -> Home:
+        if self._room.mode == "unavailable":
+            raise TelemetryUnavailableError("The summaries cannot be read.")
+        if self._room.mode == "empty":
+            return Home(greeting="Nothing waits for you.", tiles=(), todo=(), others=())
+        return Home(
+            greeting="1 request waits for your signature; claims_triage is in breach.",
+            tiles=(
+                Tile(
+                    title="Waiting for you",
+                    value="1",
+                    detail="due in 26 h",
+                    state=Health.WATCH,
+                    target="approvals?request=req-0001",
+                ),
+                Tile(
+                    title="Models in breach",
+                    value="1",
+                    detail="of 5 models, since yesterday",
+                    state=Health.BREACH,
+                    target="inventory?health=breach",
+                ),
+                Tile(
+                    title="Live models",
+                    value="4",
+                    detail="one release running",
+                    state=Health.HEALTHY,
+                    target="rollouts",
+                ),
+                Tile(
+                    title="Reviews overdue",
+                    value="1",
+                    detail="claims_triage, since 26 Nov",
+                    state=Health.WATCH,
+                    target="model?name=claims_triage",
+                ),
+            ),
+            todo=(
+                TodoItem(
+                    title="Promote claims_triage v4 to production",
+                    why="The validator has signed; compliance and business owner are asked",
+                    state=Health.WATCH,
+                    due=NOW + timedelta(hours=26),
+                    target="approvals?request=req-0001",
+                ),
+                TodoItem(
+                    title="Drift is high in claim type mix",
+                    why="claims_triage, PSI 0.31 over 7 days, n = 41,280",
+                    state=Health.BREACH,
+                    due=None,
+                    target="drift?model=claims_triage",
+                ),
+            ),
+            others=(
+                TodoItem(
+                    title="payout_forecast v6: changes requested",
+                    why="Waits for Dana Petrov",
+                    state=Health.UNKNOWN,
+                    due=NOW - timedelta(hours=5),
+                    target="approvals?request=req-0003",
+                ),
+            ),
+        )
+
+    def operations(self) -> Operations:
+        away = self._room.mode == "unavailable"
+        return Operations(
+            worker_seen=at(0.01) if self._room.worker_alive else at(3),
+            worker_alive=self._room.worker_alive,
+            syncs=(
+                SyncState(
+                    source="registry",
+                    last_success=at(0.05),
+                    last_attempt=at(0.01),
+                    error="connection refused" if away else "",
+                ),
+                SyncState(source="serving", last_success=at(0.02), last_attempt=at(0.02)),
+            ),
+            prepared_at=at(30),
+            replay_from=at(180 * 24),
+            environment="Embedded demonstration",
+            registry="MLflow (embedded)",
+        )
+
+    def timeline(self, model: str, limit: int = 100) -> tuple[TimelineEvent, ...]:
+        if self._room.mode == "empty":
+            return ()
+        return (
+            TimelineEvent(at=at(30), kind="decision", title="Approved by Vera Lindholm", detail="version 4", seq=38),
+            TimelineEvent(
+                at=at(46), kind="request", title="Promotion of v4 requested", detail="by Dana Petrov", seq=36
+            ),
+            TimelineEvent(at=at(400), kind="action", title="v3 went live at 100 %", detail="plan 10, 100", seq=20),
+        )
+
+    def findings(self, model: str = "") -> tuple[TodoItem, ...]:
+        if self._room.mode == "empty" or model not in {"", "claims_triage"}:
+            return ()
+        return (
+            TodoItem(
+                title="One input column has no tag",
+                why="claims_triage: birth_year",
+                state=Health.WATCH,
+                due=None,
+                target="model?name=claims_triage",
+            ),
+        )
+
+
+class FakeAudit:
+    def __init__(self, room: FakeRoom) -> None:
+        self._room = room
+
+    def _rows(self) -> list[LedgerRow]:
+        if self._room.mode == "empty":
+            return []
+        kinds = ("genesis", "policy", "request", "decision", "action", "outcome", "event")
+        tags = {"decision": "decision:approve", "event": "event:sign-off-refused", "outcome": "outcome:applied"}
+        words = {
+            "decision": "Vera Lindholm approved claims_triage v4",
+            "event": "Dana Petrov tried to approve her own request; refused",
+        }
+        return [
+            LedgerRow(
+                seq=seq,
+                at=at(2 * (40 - seq)),
+                kind=kinds[seq % 7],
+                event=tags.get(kinds[seq % 7], kinds[seq % 7]),
+                actor="Vera Lindholm" if seq % 7 == 3 else "",
+                role="validator" if seq % 7 == 3 else "",
+                subject="models:/claims_triage/4",
+                sentence=words.get(kinds[seq % 7], f"Entry of kind {kinds[seq % 7]} was recorded"),
+                leaf_hash=f"{seq:02x}ab" * 16,
+            )
+            for seq in range(40, -1, -1)
+        ]
+
+    def entries(self, query: LedgerQuery) -> Page[LedgerRow]:
+        if self._room.mode == "unavailable":
+            raise TelemetryUnavailableError("The ledger cannot be read.")
+        found = [
+            row
+            for row in self._rows()
+            if (not query.kinds or row.kind in query.kinds)
+            and query.text.lower() in f"{row.sentence} {row.actor} {row.event}".lower()
+        ]
+        return Page(
+            items=tuple(found[query.offset : query.offset + query.limit]),
+            total=len(found),
+            offset=query.offset,
+            limit=query.limit,
+        )
+
+    def entry(self, seq: int) -> EntryView:
+        row = next((row for row in self._rows() if row.seq == seq), None)
+        if row is None:
+            raise UnknownRequestError(f"There is no entry {seq}.", hint="The ledger ends earlier.")
+        return EntryView(
+            row=row,
+            statement='{\n  "_type": "https://in-toto.io/Statement/v1"\n}',
+            signatures=(("5e" * 32, "Vera Lindholm", True),),
+            receipt="c2sp.org/tlog-proof@v1\nindex 12\n",
+        )
+
+    def verify(self, progress: Callable[[int, int], None] | None = None) -> Verification:
+        if progress is not None:
+            progress(20, 41)
+            progress(41, 41)
+        findings = (
+            ()
+            if self._room.mode != "broken"
+            else (Finding(seq=12, severity="integrity", sentence="Entry 12: the payload was changed after signing."),)
+        )
+        return Verification(
+            intact=not findings,
+            entries=41,
+            root="cd34" * 16,
+            origin="demo/countersign/log-1",
+            genesis="aa" * 32,
+            findings=findings,
+            seconds=0.41,
+            anchors_checked=3,
+            checked_at=NOW,
+        )
+
+
+class FakeMonitoring:
+    def __init__(self, room: FakeRoom) -> None:
+        self.drift = room.measured(lambda model, *, window_days=7: sample.drift_view(model))
+        self.performance = room.measured(lambda model: sample.performance_view(model))
+        self.job_runs = room.measured(lambda model, limit=60: sample.job_runs(model))
+        self.distribution = room.measured(
+            lambda model, feature, *, window_days=7: Distribution(
+                bins=("delay", "cancellation", "luggage", "medical", "other"),
+                reference=(0.42, 0.2, 0.18, 0.12, 0.08),
+                current=(0.28, 0.22, 0.17, 0.24, 0.09),
+                reference_n=412_806,
+                current_n=41_280,
+            )
+        )
+
+
+class FakeValue:
+    def __init__(self, room: FakeRoom) -> None:
+        self._models = () if room.mode == "empty" else sample.MODELS
+        self.portfolio = room.measured(lambda *, days=90: tuple(sample.model_value(model) for model in self._models))
+        self.model = room.measured(
+            lambda name, *, days=90: sample.model_value(next(m for m in sample.MODELS if m.name == name))
+        )
+
+
+class FakePolicy:
+    def __init__(self, room: FakeRoom) -> None:
+        self._room = room
+
+    def policies(self) -> tuple[PolicyView, ...]:
+        return (
+            PolicyView(
+                tier=1,
+                ref=sample.POLICY,
+                file="tier-1.yaml",
+                gates=("AUC is 0.780 or more", "Calibration error is 0.030 or less"),
+                quorum=sample.QUORUM,
+                realtime_shares=(10, 100),
+                batch_shares=(100,),
+                approval_days=30,
+                request_days=14,
+            ),
+            PolicyView(
+                tier=2,
+                ref=None,
+                file="tier-2.yaml",
+                gates=(),
+                quorum=(),
+                realtime_shares=(),
+                batch_shares=(),
+                approval_days=0,
+                request_days=0,
+                problem="tier-2.yaml, line 14: unknown word 'treshold'.",
+            ),
+        )
+
+    def problems(self) -> tuple[str, ...]:
+        return ("tier-2.yaml, line 14: unknown word 'treshold'.",)
