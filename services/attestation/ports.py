@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
 
 from services.attestation.models import LogHead, Receipt
 from services.kernel.secret import Secret
@@ -31,3 +34,42 @@ class LedgerWriter(Protocol):
         ...
 
     def find(self, idem: str) -> Receipt | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedKey:
+    """A person's private key as stored: encrypted, with what is needed to derive the password again."""
+
+    key_id: str
+    issuer: str
+    subject: str
+    public: Mapping[str, Any]
+    pkcs8: bytes
+    salt: bytes
+    kdf: Mapping[str, int]
+    """Argon2id parameters of this key: `memory_kib`, `passes`, `lanes`."""
+
+
+class KeyStore(Protocol):
+    """Keeps sealed keys and counts attempts. Raises StorageUnavailableError."""
+
+    def add_key(self, key: SealedKey, *, at: datetime) -> None:
+        """Adds the key and retires earlier keys of the same person."""
+        ...
+
+    def key_of(self, issuer: str, subject: str) -> SealedKey | None:
+        """The person's key in use."""
+        ...
+
+    def begin_attempt(self, key_id: str, *, now: datetime, limit: int, lock_until: datetime) -> datetime | None:
+        """Counts an attempt before it is made; the end of the lock when the key is locked, else None.
+
+        Counting first keeps parallel guesses within the limit. The attempt that reaches it locks the key.
+        """
+        ...
+
+    def attempt_succeeded(self, key_id: str) -> None: ...
+
+    def log_is_empty(self) -> bool:
+        """True before the first entry. Key files are made only then."""
+        ...

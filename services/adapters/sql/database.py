@@ -1,11 +1,13 @@
 """The governance database: one way to read, one serialised way to write, on SQLite and PostgreSQL.
 
 SQLite gets two engines because a `begin` hook that says BEGIN IMMEDIATE would also lock readers; writers of all
-processes queue at a file lock, since SQLite's own busy handler starves them.
+processes queue at a file lock, since SQLite's own busy handler starves them. On PostgreSQL writers queue at an
+advisory lock that ends with the transaction.
 """
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,18 +16,24 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from services.kernel.errors import StorageUnavailableError
 
 _LOCK_SECONDS = 15.0
+_ADVISORY_KEY = 0x434F554E5445
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON")
 
 
 class Database:
     def __init__(self, url: str) -> None:
-        self.url = make_url(url)
+        self.url = make_url(_with_driver(url))
         self.dialect = self.url.get_backend_name()
         self._threads = threading.Lock()
+        self._inside = threading.local()
         if self.dialect == "sqlite":
             file = Path(self.url.database or "")
             self._file_lock: FileLock | None = FileLock(str(file) + ".lock")
@@ -34,7 +42,7 @@ class Database:
         else:
             self._file_lock = None
             self._reader = self._writer = create_engine(
-                url,
+                self.url,
                 pool_pre_ping=True,
                 isolation_level="READ COMMITTED",
                 connect_args={"options": "-c timezone=UTC -c lock_timeout=10000 -c statement_timeout=60000"},
@@ -55,25 +63,50 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """One transaction: committed at the end of the block, rolled back on anything else.
 
-        Raises StorageUnavailableError (nothing was written).
+        Raises StorageUnavailableError (nothing was written), and RuntimeError when the same thread is already
+        writing: that would wait for itself. Sign and call other services before opening a unit of work.
         """
-        if self._file_lock is None:
-            with _translated(), self._writer.begin() as connection:
-                yield connection
-            return
+        if getattr(self._inside, "writing", False):
+            msg = "This thread already has a unit of work open; a second one would wait for it for ever."
+            raise RuntimeError(msg)
+        self._inside.writing = True
         try:
-            with self._threads, self._file_lock.acquire(timeout=_LOCK_SECONDS):
-                with _translated(), self._writer.begin() as connection:
-                    yield connection
-        except Timeout as slow:
-            raise StorageUnavailableError(
-                "The governance database stayed locked by another process for 15 seconds.",
-                hint="Nothing was recorded. Try again.",
-            ) from slow
+            with self._turn(), _translated(), self._writer.begin() as connection:
+                lock_writers(connection)
+                yield connection
+        finally:
+            self._inside.writing = False
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if self._file_lock is None:
+            yield
+            return
+        if not self._threads.acquire(timeout=_LOCK_SECONDS):
+            raise _busy()
+        try:
+            try:
+                self._file_lock.acquire(timeout=_LOCK_SECONDS)
+            except Timeout as slow:
+                raise _busy() from slow
+            except OSError as broken:
+                raise _unreachable(broken) from broken
+            try:
+                yield
+            finally:
+                self._file_lock.release()
+        finally:
+            self._threads.release()
 
     def dispose(self) -> None:
         self._reader.dispose()
         self._writer.dispose()
+
+
+def lock_writers(connection: Connection) -> None:
+    """Waits until no other transaction writes. On SQLite the turn was taken when the transaction began."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_KEY})")
 
 
 @contextmanager
@@ -85,24 +118,46 @@ def _translated() -> Iterator[None]:
             f"The governance database did not answer as expected ({type(broken.orig).__name__}).",
             hint="Nothing was recorded. Check disk space, permissions and the database server, then try again.",
         ) from broken
-    except OSError as broken:
-        raise StorageUnavailableError(
-            f"The governance database cannot be reached ({broken.strerror or broken}).",
-            hint="Nothing was recorded. Check disk space and permissions, then try again.",
-        ) from broken
+    except PoolTimeoutError as broken:
+        raise _busy() from broken
+
+
+def _busy() -> StorageUnavailableError:
+    return StorageUnavailableError(
+        f"The governance database stayed locked by another writer for {_LOCK_SECONDS:g} seconds.",
+        hint="Nothing was recorded. Try again.",
+    )
+
+
+def _unreachable(broken: OSError) -> StorageUnavailableError:
+    return StorageUnavailableError(
+        f"The governance database cannot be reached ({broken.strerror or broken}).",
+        hint="Nothing was recorded. Check disk space and permissions, then try again.",
+    )
+
+
+def _with_driver(url: str) -> str:
+    """The driver that is installed, whatever spelling of a PostgreSQL address was given."""
+    for scheme in ("postgresql://", "postgres://"):
+        if url.startswith(scheme):
+            return "postgresql+psycopg://" + url.removeprefix(scheme)
+    return url
 
 
 def _sqlite_engine(url: str, begin: str) -> Engine:
     engine = create_engine(url, connect_args={"timeout": _LOCK_SECONDS, "check_same_thread": False})
 
-    @event.listens_for(engine, "connect")
-    def _configure(connection, _record):  # type: ignore[no-untyped-def]
-        connection.isolation_level = None  # we say BEGIN ourselves
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON"):
+    def configure(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        if not isinstance(connection, sqlite3.Connection):
+            msg = "SQLite is used through the standard library's driver only."
+            raise TypeError(msg)
+        connection.isolation_level = None  # BEGIN is said below, in the form each engine needs
+        for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection):  # type: ignore[no-untyped-def]
+    def start(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
 
+    event.listen(engine, "connect", configure)
+    event.listen(engine, "begin", start)
     return engine

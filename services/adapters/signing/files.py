@@ -1,0 +1,101 @@
+"""Key files of one deployment: service key, log key, pepper and the log's name, in a folder only the owner may enter.
+
+Made once, with the first entry of the log. Never overwritten, and never made again for a log that has entries.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from services.kernel.errors import ConflictError, TrustError
+from services.ledger import note
+
+SERVICE_KEY = "service.pem"
+LOG_KEY = "log.pem"
+PEPPER = "pepper"
+ORIGIN = "origin"
+_ALL = (SERVICE_KEY, LOG_KEY, PEPPER, ORIGIN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyFiles:
+    service_key: Ed25519PrivateKey | EllipticCurvePrivateKey
+    log_key: Ed25519PrivateKey
+    pepper: bytes
+    origin: str
+
+    def __repr__(self) -> str:
+        return f"KeyFiles(origin={self.origin!r})"
+
+
+def create_key_files(folder: Path, *, deployment: str) -> KeyFiles:
+    """New keys for the log `<deployment>/countersign/log-1`. Raises ConflictError when any key file exists."""
+    origin = f"{deployment}/countersign/log-1"
+    if not note.is_origin(origin):
+        raise ConflictError(f"The deployment name {deployment!r} cannot name a log; use letters, digits, dots, dashes.")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    existing = [name for name in _ALL if (folder / name).exists()]
+    if existing:
+        raise ConflictError(
+            f"The key folder already holds {', '.join(existing)}; key files are never overwritten.",
+            hint="Use the existing keys, or choose an empty folder for a new log.",
+        )
+    for name in (SERVICE_KEY, LOG_KEY):
+        key = Ed25519PrivateKey.generate()
+        _write_new(folder / name, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    _write_new(folder / PEPPER, secrets.token_bytes(32))
+    _write_new(folder / ORIGIN, origin.encode())
+    return read_key_files(folder)
+
+
+def read_key_files(folder: Path) -> KeyFiles:
+    """Raises TrustError when a file is missing, unreadable as a key, or open to other accounts of this machine."""
+    missing = [name for name in _ALL if not (folder / name).is_file()]
+    if missing:
+        raise TrustError(
+            f"The key files {', '.join(missing)} are missing from {folder.name}/ and are never replaced silently.",
+            hint="Restore the key folder from its backup; without it this log cannot be continued.",
+        )
+    for path in (folder, *(folder / name for name in _ALL)):
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise TrustError(
+                f"{path.name} in the key folder can be read by other accounts of this machine.",
+                hint="Take away the rights of group and others (folder 0700, files 0600), then start again.",
+            )
+    try:
+        service_key = load_pem_private_key((folder / SERVICE_KEY).read_bytes(), password=None)
+        log_key = load_pem_private_key((folder / LOG_KEY).read_bytes(), password=None)
+    except ValueError as broken:
+        raise TrustError("A key file does not hold a private key.", hint="Restore it from its backup.") from broken
+    if not isinstance(service_key, (Ed25519PrivateKey, EllipticCurvePrivateKey)):
+        raise TrustError("The service key is neither an Ed25519 nor a P-256 key.")
+    if not isinstance(log_key, Ed25519PrivateKey):
+        raise TrustError("The log key is not an Ed25519 key.")
+    return KeyFiles(
+        service_key=service_key,
+        log_key=log_key,
+        pepper=(folder / PEPPER).read_bytes(),
+        origin=(folder / ORIGIN).read_text().strip(),
+    )
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

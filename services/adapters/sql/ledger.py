@@ -1,0 +1,228 @@
+"""The log in the governance database. `SqlLedger` is the only code that adds to it, inside the caller's transaction.
+
+One append writes the entry, its signed checkpoint, its line in the read model and, for keyring entries, the people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+
+from sqlalchemy import Connection, insert, select
+
+from services.adapters.sql import protection
+from services.adapters.sql.database import Database, lock_writers
+from services.adapters.sql.people import project_keyring
+from services.adapters.sql.schema.ledger import ledger_index, log_checkpoint, log_entry
+from services.attestation import envelope as envelopes
+from services.attestation import statement as statements
+from services.attestation.models import LogHead, Receipt
+from services.kernel.clock import Clock
+from services.kernel.errors import BrokenChainError, ForeignStatementError, SignatureMismatchError
+from services.ledger.merkle import EMPTY_ROOT, Frontier, leaf_hash
+from services.ledger.ports import CheckpointSigner, IndexRow, LedgerReader, StoredEntry
+from services.ledger.summary import summarise
+
+_BATCH = 500
+
+
+class SqlLedger:
+    """Implements attestation.ports.LedgerWriter on a connection from `Database.write()`."""
+
+    def __init__(self, connection: Connection, keys: CheckpointSigner, clock: Clock) -> None:
+        self._connection = connection
+        self._keys = keys
+        self._clock = clock
+
+    def head(self) -> LogHead:
+        frontier = self._frontier()
+        return LogHead(origin=self._keys.origin, size=frontier.size, root=frontier.root.hex())
+
+    def find(self, idem: str) -> Receipt | None:
+        query = (
+            select(
+                log_entry.c.seq, log_entry.c.leaf_hash, log_entry.c.root, log_entry.c.envelope, log_checkpoint.c.note
+            )
+            .join(log_checkpoint, log_checkpoint.c.size == log_entry.c.seq + 1)
+            .where(log_entry.c.idem == idem)
+        )
+        row = self._connection.execute(query).first()
+        if row is None:
+            return None
+        return Receipt(
+            seq=row.seq,
+            leaf_hash=row.leaf_hash.hex(),
+            root=row.root.hex(),
+            size=row.seq + 1,
+            checkpoint=row.note,
+            key_id=envelopes.read(row.envelope).signatures[0].key_id,
+            repeated=True,
+        )
+
+    def append(self, envelope: bytes, *, idem: str) -> Receipt:
+        """Raises ForeignStatementError or SignatureMismatchError for an envelope that is not ours to record."""
+        lock_writers(self._connection)
+        earlier = self.find(idem)
+        if earlier is not None:
+            return earlier
+        read = self._require_own(envelope)
+        statement = statements.read(read.payload)
+        before = self._frontier()
+        if statement.head.origin != self._keys.origin or statement.head.size > before.size:
+            raise ForeignStatementError("The statement was made for another log, or for a later state of this one.")
+        leaf = leaf_hash(envelope)
+        after = before.push(leaf)
+        checkpoint = self._keys.sign_checkpoint(size=after.size, root=after.root)
+        self._insert(envelope, leaf=leaf, after=after, idem=idem, checkpoint=checkpoint)
+        row = summarise(statement, seq=before.size, leaf_hash=leaf.hex())
+        self._connection.execute(insert(ledger_index).values(**index_values(row)))
+        project_keyring(self._connection, statement, seq=before.size)
+        return Receipt(
+            seq=before.size,
+            leaf_hash=leaf.hex(),
+            root=after.root.hex(),
+            size=after.size,
+            checkpoint=checkpoint,
+            key_id=read.signatures[0].key_id,
+        )
+
+    def _require_own(self, envelope: bytes) -> envelopes.Envelope:
+        read = envelopes.read(envelope)
+        service = self._keys.service_key
+        if service.key_id not in read.verified_by({service.key_id: service}):
+            raise SignatureMismatchError(
+                "The record does not carry this deployment's own signature; nothing was added."
+            )
+        return read
+
+    def _frontier(self) -> Frontier:
+        query = select(log_entry.c.seq, log_entry.c.frontier).order_by(log_entry.c.seq.desc()).limit(1)
+        row = self._connection.execute(query).first()
+        if row is None:
+            return Frontier()
+        try:
+            return Frontier.from_bytes(row.seq + 1, row.frontier)
+        except ValueError as broken:
+            raise BrokenChainError("The newest entry of the log does not fit its place; nothing was added.") from broken
+
+    def _insert(self, envelope: bytes, *, leaf: bytes, after: Frontier, idem: str, checkpoint: str) -> None:
+        self._connection.execute(
+            insert(log_entry).values(
+                seq=after.size - 1,
+                envelope=envelope,
+                leaf_hash=leaf,
+                frontier=after.to_bytes(),
+                root=after.root,
+                idem=idem,
+                appended_at=self._clock.now(),
+            )
+        )
+        self._connection.execute(insert(log_checkpoint).values(size=after.size, note=checkpoint))
+
+
+class SqlLedgerReader:
+    """Implements ledger.ports.LedgerReader."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def head(self) -> LogHead:
+        """The origin is empty before the first entry."""
+        query = select(log_entry.c.seq, log_entry.c.root).order_by(log_entry.c.seq.desc()).limit(1)
+        note = self.checkpoint()
+        with self._database.read() as connection:
+            row = connection.execute(query).first()
+        origin = note.split("\n", 1)[0] if note else ""
+        if row is None:
+            return LogHead(origin=origin, size=0, root=EMPTY_ROOT.hex())
+        return LogHead(origin=origin, size=row.seq + 1, root=row.root.hex())
+
+    def entry(self, seq: int) -> StoredEntry | None:
+        return next(self._batch(seq, 1), None)
+
+    def entries(self, *, start: int = 0) -> Iterator[StoredEntry]:
+        while True:
+            batch = list(self._batch(start, _BATCH))
+            yield from batch
+            if len(batch) < _BATCH:
+                return
+            start = batch[-1].seq + 1
+
+    def checkpoints(self) -> Iterator[tuple[int, str]]:
+        size = -1
+        while True:
+            query = (
+                select(log_checkpoint).where(log_checkpoint.c.size > size).order_by(log_checkpoint.c.size).limit(_BATCH)
+            )
+            with self._database.read() as connection:
+                rows = connection.execute(query).all()
+            yield from ((row.size, row.note) for row in rows)
+            if len(rows) < _BATCH:
+                return
+            size = rows[-1].size
+
+    def checkpoint(self) -> str | None:
+        query = select(log_checkpoint.c.note).order_by(log_checkpoint.c.size.desc()).limit(1)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar()
+
+    def leaf_hashes(self) -> list[bytes]:
+        with self._database.read() as connection:
+            return list(connection.execute(select(log_entry.c.leaf_hash).order_by(log_entry.c.seq)).scalars())
+
+    def missing_triggers(self) -> tuple[str, ...]:
+        with self._database.read() as connection:
+            return protection.missing(connection)
+
+    def _batch(self, start: int, limit: int) -> Iterator[StoredEntry]:
+        table = log_entry
+        query = (
+            select(table.c.seq, table.c.envelope, table.c.leaf_hash, table.c.root)
+            .where(table.c.seq >= start)
+            .order_by(table.c.seq)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        for row in rows:
+            yield StoredEntry(seq=row.seq, envelope=row.envelope, leaf_hash=row.leaf_hash.hex(), root=row.root.hex())
+
+
+class SqlLedgerBook(SqlLedgerReader):
+    """Implements ledger.ports.LedgerBook: reading, and units of work that hold nothing but log entries."""
+
+    def __init__(self, database: Database, keys: CheckpointSigner, clock: Clock) -> None:
+        super().__init__(database)
+        self._keys = keys
+        self._clock = clock
+
+    def head(self) -> LogHead:
+        seen = super().head()
+        return LogHead(origin=self._keys.origin, size=seen.size, root=seen.root)
+
+    @contextmanager
+    def writing(self) -> Iterator[SqlLedger]:
+        with self._database.write() as connection:
+            yield SqlLedger(connection, self._keys, self._clock)
+
+
+def index_values(row: IndexRow) -> dict[str, object]:
+    words = [row.sentence, row.actor, row.actor_subject, row.role, row.subject, row.event, row.leaf_hash]
+    searched = " ".join(words)
+    return {**asdict(row), "searched": searched.casefold()}
+
+
+def rebuild_index(connection: Connection, reader: LedgerReader) -> int:
+    """The read model made again from the entries alone; the number of lines. Unreadable entries have no line."""
+    connection.execute(ledger_index.delete())
+    lines = 0
+    for entry in reader.entries():
+        try:
+            statement = statements.read(envelopes.read(entry.envelope).payload)
+        except ForeignStatementError:
+            continue
+        row = summarise(statement, seq=entry.seq, leaf_hash=entry.leaf_hash)
+        connection.execute(insert(ledger_index).values(**index_values(row)))
+        lines += 1
+    return lines

@@ -1,0 +1,58 @@
+"""Revisions of the governance database, run from code: `upgrade(database)`. Works alike on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from services.adapters.sql.database import Database, lock_writers
+from services.kernel.errors import NewerDatabaseError
+
+FOLDER = Path(__file__).parent
+
+
+def has_revisions() -> bool:
+    """False only before the first release, when tables are made straight from the metadata."""
+    return any((FOLDER / "versions").glob("*.py"))
+
+
+def require_known_revision(database: Database) -> None:
+    """Raises NewerDatabaseError when the database carries a revision this release does not have."""
+    stored = stored_revision(database)
+    if stored is None:
+        return
+    known = {script.revision for script in _scripts().walk_revisions()} if has_revisions() else set()
+    if stored not in known:
+        raise NewerDatabaseError(
+            f"The governance database was written by a newer release of Countersign (revision {stored}).",
+            hint="Start the newer release, or restore the database from before the upgrade.",
+        )
+
+
+def stored_revision(database: Database) -> str | None:
+    with database.read() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def upgrade(database: Database, revision: str = "head") -> None:
+    """Runs what is missing, in one transaction, while no other process writes."""
+    if stored_revision(database) == _scripts().get_current_head():
+        return
+    with database.write() as connection:
+        lock_writers(connection)
+        command.upgrade(_config(connection), revision)
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config(None))
+
+
+def _config(connection: object) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config

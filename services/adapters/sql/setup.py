@@ -1,0 +1,71 @@
+"""Making and checking the governance database: tables, protections, the first entries.
+
+Start-up order: `create_schema`; then, for an empty log, `KeyDesk.create` and `found_deployment`; else `KeyDesk`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from contextlib import AbstractContextManager
+
+from sqlalchemy import func, select
+
+from services.adapters.sql import migrations, protection, schema
+from services.adapters.sql.database import Database, lock_writers
+from services.adapters.sql.ledger import SqlLedgerBook
+from services.adapters.sql.schema.base import metadata
+from services.adapters.sql.schema.ledger import log_entry
+from services.attestation.ports import LedgerWriter
+from services.kernel.clock import Clock
+from services.ledger.founding import NewPerson, Replay, found_log
+from services.ledger.ports import FoundingDesk
+
+
+def create_schema(database: Database) -> None:
+    """Brings the database to this release's tables and protections; doing it twice changes nothing.
+
+    Raises NewerDatabaseError for a database of a newer release, StorageUnavailableError.
+    """
+    load_schema()
+    migrations.require_known_revision(database)
+    if migrations.has_revisions():
+        migrations.upgrade(database)
+    with database.write() as connection:
+        lock_writers(connection)
+        if not migrations.has_revisions():
+            metadata.create_all(connection)
+        protection.install(connection)
+
+
+def is_founded(database: Database) -> bool:
+    """True once the log has its first entry."""
+    with database.read() as connection:
+        return connection.execute(select(func.count()).select_from(log_entry)).scalar_one() > 0
+
+
+def found_deployment(
+    database: Database,
+    desk: FoundingDesk,
+    *,
+    clock: Clock,
+    profile: str,
+    people: tuple[NewPerson, ...],
+    replay: Replay | None = None,
+) -> str:
+    """Genesis and the first people, with their keys and roles; the genesis fingerprint (leaf hash) to pin.
+
+    Raises ConflictError when the log already has entries, InputError without an administrator.
+    """
+    book = SqlLedgerBook(database, desk, clock)
+
+    def writing() -> AbstractContextManager[LedgerWriter]:
+        return book.writing()
+
+    return found_log(desk, writing, clock=clock, profile=profile, people=people, replay=replay)
+
+
+def load_schema() -> None:
+    """Imports every schema module, so that the metadata knows all tables."""
+    for module in pkgutil.iter_modules(schema.__path__):
+        importlib.import_module(f"{schema.__name__}.{module.name}")

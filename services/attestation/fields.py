@@ -1,0 +1,283 @@
+"""Which fields each kind of statement has, and their shapes. Unknown fields are refused, on writing and on reading.
+
+A shipped field is never renamed or retyped; a new optional field may be added here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.attestation.canonical import is_sha256
+from services.attestation.models import Kind
+from services.kernel.clock import from_utc_text
+
+DECISION_WORDS = ("approve", "acknowledge", "request-changes", "reject", "abstain", "withdraw", "revoke")
+KEYRING_OPERATIONS = ("enrol", "revoke", "grant", "withdraw", "rotate-service", "rotate-log")
+LEVELS = ("L1", "L2", "L3")
+_NONCE = re.compile(r"[0-9a-f]{32}")
+
+Check = Callable[[Any], bool]
+
+
+def is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def is_name(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def is_document(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+def is_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple))
+
+
+def is_digest(value: Any) -> bool:
+    return isinstance(value, Mapping) and set(value) == {"sha256"} and is_sha256(value["sha256"])
+
+
+def is_time(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and bool(from_utc_text(value))
+    except ValueError:
+        return False
+
+
+def is_nonce(value: Any) -> bool:
+    return isinstance(value, str) and _NONCE.fullmatch(value) is not None
+
+
+def is_identity(value: Any) -> bool:
+    return isinstance(value, Mapping) and {"issuer", "sub", "name"} <= set(value) and all(map(is_text, value.values()))
+
+
+def is_signer(value: Any) -> bool:
+    return is_identity(value) and set(value) == {"issuer", "sub", "name", "role"}
+
+
+def is_version(value: Any) -> bool:
+    """`{"version": "7"}`, with the digest of its manifest where known."""
+    return (
+        isinstance(value, Mapping)
+        and {"version"} <= set(value) <= {"version", "digest"}
+        and is_text(value["version"])
+        and ("digest" not in value or is_digest(value["digest"]))
+    )
+
+
+def is_text_map(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(map(is_text, value.values()))
+
+
+def is_key(value: Any) -> bool:
+    return isinstance(value, Mapping) and set(value) == {"keytype", "scheme", "keyval"}
+
+
+def is_head(value: Any) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and set(value) == {"origin", "size", "root"}
+        and is_name(value["origin"])
+        and is_count(value["size"])
+        and is_sha256(value["root"])
+    )
+
+
+def is_service(value: Any) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and set(value) == {"id", "version", "build"}
+        and is_name(value["id"])
+        and is_name(value["version"])
+        and is_digest(value["build"])
+    )
+
+
+def one_of(*words: str) -> Check:
+    return lambda value: value in words
+
+
+def nullable(check: Check) -> Check:
+    return lambda value: value is None or check(value)
+
+
+def all_items(check: Check) -> Check:
+    return lambda value: is_list(value) and all(map(check, value))
+
+
+def _is_cited_entry(value: Any) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and set(value) == {"entry", "sha256"}
+        and is_count(value["entry"])
+        and is_sha256(value["sha256"])
+    )
+
+
+def _is_cited_request(value: Any) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and set(value) == {"id", "digest", "entry"}
+        and is_name(value["id"])
+        and is_digest(value["digest"])
+        and is_count(value["entry"])
+    )
+
+
+def _is_route(value: Any) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and set(value) == {"version", "share"}
+        and is_name(value["version"])
+        and is_count(value["share"])
+    )
+
+
+def _is_replay(value: Any) -> bool:
+    return isinstance(value, Mapping) and set(value) == {"from", "to"} and all(map(is_time, value.values()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    required: Mapping[str, Check]
+    optional: Mapping[str, Check] = field(default_factory=dict)
+
+
+COMMON: Mapping[str, Check] = {"at": is_time, "nonce": is_nonce, "log": is_head, "service": is_service}
+
+_SIGNED: Mapping[str, Check] = {"signer": is_signer, "authentication": is_document}
+
+SHAPES: Mapping[Kind, Shape] = {
+    Kind.GENESIS: Shape(
+        required={
+            "origin": is_name,
+            "profile": is_name,
+            "logKey": is_key,
+            "keys": is_list,
+            "roles": is_document,
+            "policy": is_document,
+            "previous": nullable(is_document),
+            "replay": nullable(_is_replay),
+        },
+        optional=_SIGNED,
+    ),
+    Kind.KEYRING: Shape(
+        required={"op": one_of(*KEYRING_OPERATIONS), **_SIGNED},
+        optional={
+            "person": is_identity,
+            "role": is_name,
+            "key": is_key,
+            "keyid": is_sha256,
+            "level": one_of(*LEVELS),
+            "reason": is_text,
+            "sinceIndex": is_count,
+        },
+    ),
+    Kind.POLICY: Shape(
+        required={"name": is_name, "version": is_name, "digest": is_digest},
+        optional={
+            "need": is_document,
+            "approvalTTL": is_text,
+            "keyringSigners": is_count,
+            "minLevel": one_of(*LEVELS),
+            "document": is_document,
+            **_SIGNED,
+        },
+    ),
+    Kind.REQUEST: Shape(
+        required={
+            "id": is_name,
+            "action": is_name,
+            "target": is_document,
+            "from": nullable(is_version),
+            "to": is_version,
+            "evidence": is_document,
+            "expires": is_time,
+            **_SIGNED,
+        },
+        optional={
+            "title": is_text,
+            "tier": is_text,
+            "revision": is_count,
+            "note": is_digest,
+            "quorum": is_list,
+            "terms": is_document,
+            "rollback": nullable(is_document),
+            "changes": is_list,
+            "supersedes": nullable(is_document),
+        },
+    ),
+    Kind.DECISION: Shape(
+        required={
+            "request": _is_cited_request,
+            "decision": one_of(*DECISION_WORDS),
+            "meaning": is_name,
+            "shown": lambda value: is_document(value) and set(value) == {"digest"} and is_digest(value["digest"]),
+            **_SIGNED,
+        },
+        optional={"comment": nullable(is_digest), "reasonCode": is_text, "revision": is_count, "conditions": is_list},
+    ),
+    Kind.ACTION: Shape(
+        required={
+            "id": is_name,
+            "kind": is_name,
+            "request": nullable(_is_cited_request),
+            "decisions": all_items(_is_cited_entry),
+            "policy": is_document,
+            "target": is_document,
+            "from": nullable(is_version),
+            "to": is_version,
+            "rollback": nullable(is_document),
+            "notAfter": is_time,
+        },
+        optional={"routes": all_items(_is_route), "champion": is_text, "plan": is_list, "model": is_text, **_SIGNED},
+    ),
+    Kind.OUTCOME: Shape(
+        required={"action": is_name, "result": is_name, "before": is_version, "after": is_version, "attempts": is_text},
+        optional={
+            "digestAtWrite": nullable(is_digest),
+            "routes": all_items(_is_route),
+            "detail": is_text,
+            "model": is_text,
+            "observed": is_document,
+        },
+    ),
+    Kind.OBSERVATION: Shape(
+        required={},
+        optional={
+            "aliases": is_text_map,
+            "digests": is_document,
+            "triggers": one_of("ok", "missing"),
+            "finding": is_text,
+            "model": is_text,
+            "detail": is_text_map,
+            "routes": all_items(_is_route),
+        },
+    ),
+    Kind.EVENT: Shape(
+        required={"event": is_name, "model": is_text, "detail": is_text_map, "actor": nullable(is_signer)},
+    ),
+}
+
+
+def problem_of(kind: Kind, predicate: Mapping[str, Any]) -> str:
+    """What is wrong with the fields of a complete predicate, in words; empty when nothing is."""
+    shape = SHAPES[kind]
+    known = {**COMMON, **shape.required, **shape.optional}
+    for name, value in predicate.items():
+        if name not in known:
+            return f"a {kind.value} has no field `{name}`"
+        if not known[name](value):
+            return f"the field `{name}` of a {kind.value} has the wrong shape"
+    missing = [name for name in (*COMMON, *shape.required) if name not in predicate]
+    return f"a {kind.value} lacks the field `{missing[0]}`" if missing else ""

@@ -1,0 +1,183 @@
+"""The first entries of a log: genesis names the keys everything rests on, then each person's key and role.
+
+The fingerprint of genesis is the one thing an auditor has to hold on paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.attestation import canonical, statement
+from services.attestation.keys import PublicKey
+from services.attestation.models import Kind, LogHead, Subject
+from services.attestation.ports import LedgerWriter
+from services.kernel.clock import Clock, utc_text
+from services.kernel.errors import ConflictError, InputError
+from services.kernel.identity import Role
+from services.kernel.secret import Secret
+from services.ledger.ports import FoundingDesk
+
+Writing = Callable[[], AbstractContextManager[LedgerWriter]]
+
+EMBEDDED_PROFILE = "embedded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPerson:
+    """Somebody enrolled with the log itself. One of them must be an administrator."""
+
+    issuer: str
+    subject: str
+    name: str
+    roles: tuple[Role, ...]
+    passphrase: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """The span of replayed history: entries in it were written later than the time they state, and genesis says so."""
+
+    start: datetime
+    end: datetime
+
+
+def found_log(
+    desk: FoundingDesk,
+    writing: Writing,
+    *,
+    clock: Clock,
+    profile: str,
+    people: tuple[NewPerson, ...],
+    replay: Replay | None = None,
+    policy: dict[str, Any] | None = None,
+) -> str:
+    """Writes genesis and the keyring; the leaf hash of genesis. Raises ConflictError when the log has entries."""
+    admin = next((somebody for somebody in people if Role.ADMIN in somebody.roles), None)
+    if admin is None:
+        raise InputError("A deployment needs an administrator among its first people.")
+    with writing() as ledger:
+        head = ledger.head()
+    if head.size:
+        raise ConflictError("This log is already founded; nothing was changed.")
+    keys = {somebody.subject: desk.enrol(somebody.subject, somebody.name, somebody.passphrase) for somebody in people}
+    genesis = _sign(
+        desk,
+        admin,
+        statement.build(
+            Kind.GENESIS,
+            subjects=(Subject(name=f"log:{desk.origin}", sha256=desk.log_key.key_id),),
+            predicate={
+                "origin": desk.origin,
+                "profile": profile,
+                "logKey": desk.log_key.document(),
+                "keys": [
+                    {"keyid": desk.service_key.key_id, "key": desk.service_key.document(), "use": "service"},
+                    _person_key(admin, keys[admin.subject]),
+                ],
+                "roles": {role.value: [identity(admin)] for role in admin.roles},
+                "policy": policy or {"keyringSigners": 1 if profile == EMBEDDED_PROFILE else 2, "minLevel": "L2"},
+                "previous": None,
+                "replay": None if replay is None else {"from": utc_text(replay.start), "to": utc_text(replay.end)},
+                "signer": _signer(admin),
+                "authentication": _authentication(admin, clock.now()),
+            },
+            at=clock.now(),
+            head=head,
+        ),
+    )
+    with writing() as ledger:
+        receipt = ledger.append(genesis, idem="genesis")
+    others = [somebody for somebody in people if somebody is not admin]
+    _enrol_others(desk, writing, admin=admin, others=others, keys=keys, clock=clock)
+    return receipt.leaf_hash
+
+
+def _enrol_others(
+    desk: FoundingDesk,
+    writing: Writing,
+    *,
+    admin: NewPerson,
+    others: list[NewPerson],
+    keys: dict[str, PublicKey],
+    clock: Clock,
+) -> None:
+    with writing() as ledger:
+        head = ledger.head()
+    # All are signed at one head and added together: a person's key opens slowly, the log must not wait for it.
+    signed = []
+    for somebody in others:
+        key = keys[somebody.subject]
+        operations: list[dict[str, Any]] = [
+            {"op": "enrol", "keyid": key.key_id, "key": key.document(), "level": "L2"},
+            *({"op": "grant", "role": role.value} for role in somebody.roles),
+        ]
+        for operation in operations:
+            data = _keyring(desk, operation, admin=admin, somebody=somebody, head=head, at=clock.now())
+            signed.append((f"{operation['op']}:{key.key_id}:{operation.get('role', '')}", data))
+    with writing() as ledger:
+        for idem, data in signed:
+            ledger.append(data, idem=idem)
+
+
+def _keyring(
+    desk: FoundingDesk,
+    operation: dict[str, Any],
+    *,
+    admin: NewPerson,
+    somebody: NewPerson,
+    head: LogHead,
+    at: datetime,
+) -> bytes:
+    # An enrolment is about the key, everything else about the person.
+    sha256 = operation.get("keyid") or identity_sha256(somebody.issuer, somebody.subject)
+    payload = statement.build(
+        Kind.KEYRING,
+        subjects=(Subject(name=f"person:{somebody.issuer}/{somebody.subject}", sha256=sha256),),
+        predicate={
+            **operation,
+            "person": identity(somebody),
+            "signer": _signer(admin),
+            "authentication": _authentication(admin, at),
+        },
+        at=at,
+        head=head,
+    )
+    return _sign(desk, admin, payload)
+
+
+def identity(somebody: NewPerson) -> dict[str, str]:
+    return {"issuer": somebody.issuer, "sub": somebody.subject, "name": somebody.name}
+
+
+def identity_sha256(issuer: str, subject: str) -> str:
+    return canonical.sha256_hex(canonical.to_bytes({"issuer": issuer, "sub": subject}))
+
+
+def _person_key(somebody: NewPerson, key: PublicKey) -> dict[str, Any]:
+    return {
+        "keyid": key.key_id,
+        "key": key.document(),
+        "use": "person",
+        "level": "L2",
+        "person": identity(somebody),
+    }
+
+
+def _signer(admin: NewPerson) -> dict[str, str]:
+    return {**identity(admin), "role": Role.ADMIN.value}
+
+
+def _authentication(admin: NewPerson, at: datetime) -> dict[str, Any]:
+    return {
+        "component1": {"kind": "local", "issuer": admin.issuer, "authTime": utc_text(at)},
+        "component2": {"kind": "passphrase-key"},
+        "level": "L2",
+    }
+
+
+def _sign(desk: FoundingDesk, admin: NewPerson, payload: bytes) -> bytes:
+    return desk.sign_as_person(payload, subject=admin.subject, passphrase=admin.passphrase)

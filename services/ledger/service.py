@@ -1,0 +1,129 @@
+"""The ledger for other services: recording events, the head of the log, reading entries back, anchoring."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from services.attestation import canonical, envelope, statement
+from services.attestation.models import Kind, LogHead, Receipt, Subject
+from services.attestation.ports import SigningDesk
+from services.kernel.clock import Clock
+from services.kernel.errors import BrokenChainError, SignatureMismatchError, TrustError
+from services.kernel.identity import Actor
+from services.ledger import merkle, note
+from services.ledger.ports import AnchorStore, CheckpointSigner, LedgerBook
+
+
+class LedgerService:
+    def __init__(
+        self,
+        *,
+        book: LedgerBook,
+        desk: SigningDesk,
+        keys: CheckpointSigner,
+        clock: Clock,
+        anchors: AnchorStore,
+    ) -> None:
+        """`desk` and `keys` are usually one object: the key desk."""
+        self._book = book
+        self._desk = desk
+        self._keys = keys
+        self._clock = clock
+        self._anchors = anchors
+
+    def head(self) -> LogHead:
+        """Raises StorageUnavailableError."""
+        return self._book.head()
+
+    def record_event(
+        self,
+        *,
+        event: str,
+        actor: Actor | None,
+        model: str = "",
+        detail: Mapping[str, str],
+        idem: str | None = None,
+    ) -> Receipt:
+        """A fact without effect on what may go live, signed by the service, in a transaction of its own.
+
+        Do not call it inside an open unit of work. `detail["sentence"]`, where given, is what people read.
+        Repeating `idem` returns the first receipt. Raises StorageUnavailableError.
+        """
+        predicate = {
+            "event": event,
+            "model": model,
+            "detail": dict(detail),
+            "actor": None if actor is None else _actor_document(actor),
+        }
+        about = f"event:{event}"
+        payload = statement.build(
+            Kind.EVENT,
+            subjects=(Subject(name=about, sha256=canonical.sha256_hex(canonical.to_bytes(predicate))),),
+            predicate=predicate,
+            at=self._clock.now(),
+            head=self.head(),
+        )
+        data = self._desk.sign_as_service(payload)
+        with self._book.writing() as ledger:
+            return ledger.append(data, idem=idem or f"event:{secrets.token_hex(16)}")
+
+    def require_valid(self, seq: int, leaf_hash: str) -> Mapping[str, Any]:
+        """The predicate of entry `seq`, once its bytes hash to `leaf_hash` and the service's signature holds.
+
+        Raises BrokenChainError when the log holds something else there, SignatureMismatchError, ForeignStatementError.
+        """
+        entry = self._book.entry(seq)
+        if entry is None or merkle.leaf_hash(entry.envelope).hex() != leaf_hash:
+            raise BrokenChainError(f"Entry {seq} of the log is not the one that was recorded.")
+        read = envelope.read(entry.envelope)
+        service = self._keys.service_key
+        if service.key_id not in read.verified_by({service.key_id: service}):
+            raise SignatureMismatchError(f"Entry {seq} of the log does not carry this deployment's signature.")
+        return statement.read(read.payload).predicate
+
+    def anchor(self) -> int:
+        """Keeps the newest checkpoint outside the database; the size it vouches for, 0 for an empty log.
+
+        Raises BrokenChainError when a different log of that size was anchored before.
+        """
+        newest = self._book.checkpoint()
+        if newest is None:
+            return 0
+        size = note.read(newest).size
+        self._anchors.keep(size, newest)
+        return size
+
+    def require_trustworthy(self) -> None:
+        """The start-up rule: never continue a log that is shorter than, or differs from, its highest anchor.
+
+        Raises BrokenChainError, or TrustError when the protections in the database are missing. After either the
+        control room may only be read.
+        """
+        missing = self._book.missing_triggers()
+        if missing:
+            raise TrustError(
+                f"Protections of the ledger are missing from the database: {', '.join(missing)}.",
+                hint="Verify the ledger, then restore the database from its backup.",
+            )
+        anchored = self._anchors.notes()
+        if not anchored:
+            return
+        size, text = anchored[-1]
+        vouched = note.verify(text, origin=self._keys.origin, key=self._keys.log_key)
+        entry = self._book.entry(size - 1)
+        if vouched.size != size or entry is None:
+            raise BrokenChainError(
+                f"The ledger holds {self.head().size} entries, but {size} were anchored: newer ones are missing.",
+                hint="The control room is read-only. Restore the newest database; nothing is added to a shorter log.",
+            )
+        if entry.root != vouched.root.hex():
+            raise BrokenChainError(
+                f"The ledger differs from its anchor at {size} entries: this is another history.",
+                hint="The control room is read-only. Compare the database with the receipts people hold.",
+            )
+
+
+def _actor_document(actor: Actor) -> dict[str, str]:
+    return {"issuer": actor.issuer, "sub": actor.subject, "name": actor.name, "role": actor.role.value}

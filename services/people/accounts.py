@@ -1,0 +1,76 @@
+"""The people of the embedded demonstration. Their passphrases are printed on the sign-in screen, on purpose."""
+
+from __future__ import annotations
+
+from services.kernel.identity import Role
+from services.kernel.secret import Secret
+from services.ledger.founding import NewPerson
+from services.people.models import DemoAccount
+
+DEMO_ISSUER = "countersign:demo"
+
+DEMO_ACCOUNTS = (
+    DemoAccount(
+        subject="clara.compliance",
+        name="Clara Whitfield",
+        role=Role.COMPLIANCE,
+        passphrase="clara signs with care",  # noqa: S106 - printed on the sign-in screen
+        does="Approves versions for production, or sends them back.",
+    ),
+    DemoAccount(
+        subject="ben.business",
+        name="Ben Okafor",
+        role=Role.BUSINESS_OWNER,
+        passphrase="ben counts the benefit",  # noqa: S106 - printed on the sign-in screen
+        does="Acknowledges benefit, cost and limits before a version goes live.",
+    ),
+    DemoAccount(
+        subject="sam.sre",
+        name="Sam Lindqvist",
+        role=Role.SRE,
+        passphrase="sam rolls it back",  # noqa: S106 - printed on the sign-in screen
+        does="Watches rollouts and brings traffic back to the last good version.",
+    ),
+    DemoAccount(
+        subject="dana.datascience",
+        name="Dana Petrov",
+        role=Role.DATA_SCIENCE_LEAD,
+        passphrase="dana asks for promotion",  # noqa: S106 - printed on the sign-in screen
+        does="Asks for promotions and answers for the evidence.",
+    ),
+    DemoAccount(
+        subject="vera.validator",
+        name="Vera Lindholm",
+        role=Role.VALIDATOR,
+        passphrase="vera checks the numbers",  # noqa: S106 - printed on the sign-in screen
+        does="Validates the evidence independently of the team that built the model.",
+    ),
+    DemoAccount(
+        subject="otto.auditor",
+        name="Otto Brandt",
+        role=Role.AUDITOR,
+        passphrase="otto reads everything",  # noqa: S106 - printed on the sign-in screen
+        does="Reads the ledger and verifies it.",
+    ),
+    DemoAccount(
+        subject="ada.admin",
+        name="Ada Moreau",
+        role=Role.ADMIN,
+        passphrase="ada keeps the keys",  # noqa: S106 - printed on the sign-in screen
+        does="Enrols people and keys.",
+    ),
+)
+
+
+def demo_people() -> tuple[NewPerson, ...]:
+    """The demonstration accounts as first people of an embedded log."""
+    return tuple(
+        NewPerson(
+            issuer=DEMO_ISSUER,
+            subject=account.subject,
+            name=account.name,
+            roles=(account.role,),
+            passphrase=Secret(account.passphrase),
+        )
+        for account in DEMO_ACCOUNTS
+    )
