@@ -67,7 +67,7 @@ class InventoryService:
         return found
 
     def version(self, name: str, version: str) -> ModelVersion:
-        """Raises UnknownModelError, UnknownVersionError; a version deleted in the registry is unknown, with its date."""
+        """Raises UnknownModelError, UnknownVersionError (also for a deleted version, saying when it went)."""
         found = self._store.version(name, version)
         if found is not None:
             return found

@@ -2,13 +2,22 @@
 
 Wiring: `ValueService(facts=DuckDbUsageFacts(folder), store=SqlValue(database), catalog=inventory,
 rates=Rates(currency=..., cpu_hour=settings.rate_cpu_hour, gb_month=settings.rate_gb_month), clock=clock)`.
-Refresh monitoring and feedback first: benefits are read from their counts.
+The worker calls `refresh` after those of monitoring and feedback, whose counts the benefits are read from.
 """
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+
+from services.inventory.facts import by_owner, changed
+from services.inventory.models import GovernedModel
 from services.kernel.clock import Clock
-from services.value.models import ModelValue, Rates, ValueConfig
+from services.kernel.errors import TelemetryUnavailableError
+from services.kernel.health import Explanation
+from services.value import calculation
+from services.value.measures import measure
+from services.value.models import BenefitLine, BenefitRule, CostDay, ModelValue, Quantity, Rates, Tally, ValueConfig
 from services.value.ports import Catalog, UsageFacts, ValueStore
 
 
@@ -21,13 +30,135 @@ class ValueService:
         self._clock = clock
 
     def register_value_config(self, configs: tuple[ValueConfig, ...]) -> None:
-        raise NotImplementedError
+        self._store.put_configs(configs)
 
     def portfolio(self, *, days: int = 90) -> tuple[ModelValue, ...]:
-        raise NotImplementedError
+        """Models with a value configuration or any recorded use, by name."""
+        values = (self._value(model, days) for model in self._catalog.models() if self._is_counted(model.name, days))
+        return tuple(values)
 
     def model(self, name: str, *, days: int = 90) -> ModelValue:
-        raise NotImplementedError
+        """Raises UnknownModelError."""
+        return self._value(self._catalog.model(name), days)
 
     def refresh(self) -> int:
-        raise NotImplementedError
+        """Reads days that are new or changed; returns how many. Raises TelemetryUnavailableError at the end."""
+        read, broken = 0, list[TelemetryUnavailableError]()
+        for model, partitions in by_owner(changed(self._facts.partitions(), self._store.seen())).items():
+            try:
+                rows = self._facts.usage(model, tuple(partition.day for partition in partitions))
+                self._store.replace_usage(model, rows, partitions)
+                read += len(partitions)
+            except TelemetryUnavailableError as missing:
+                broken.append(missing)
+        if broken:
+            raise broken[0]
+        return read
+
+    def _is_counted(self, name: str, days: int) -> bool:
+        start, end = self._window(days)
+        return self._store.config(name) is not None or bool(self._store.usage(name, start, end))
+
+    def _window(self, days: int) -> tuple[date, date]:
+        today = self._clock.now().date()
+        return today - timedelta(days=max(1, days) - 1), today
+
+    def _value(self, model: GovernedModel, days: int) -> ModelValue:
+        start, end = self._window(days)
+        config = self._store.config(model.name) or ValueConfig(model=model.name)
+        window = f"{start:%d %b %Y} to {end:%d %b %Y}"
+        costs = calculation.cost_days(
+            self._store.usage(model.name, start, end),
+            self._store.predictions(model.name, start, end),
+            self._rates,
+            monthly_fixed=config.monthly_cost_fixed,
+            end=end,
+        )
+        cost, predictions = sum((day.total for day in costs), Decimal(0)), sum(day.predictions for day in costs)
+        lines, missing = self._benefits(config, start, end, window)
+        benefit = sum((line.amount for line in lines), Decimal(0)) if lines else None
+        low = sum((line.low for line in lines), Decimal(0)) if lines else None
+        state, sentence = calculation.verdict(
+            cost, benefit, low, currency=self._rates.currency, missing=" ".join(missing)
+        )
+        net = None if benefit is None else calculation.cents(benefit - cost)
+        return ModelValue(
+            model=model.name,
+            title=model.title,
+            currency=self._rates.currency,
+            window=window,
+            days=costs,
+            cost=calculation.cents(cost),
+            predictions=predictions,
+            cost_per_thousand=cost * 1000 / predictions if predictions else None,
+            benefits=lines,
+            benefit=benefit,
+            net=net,
+            measures=tuple(
+                measure(baseline, config, self._store, start=start, end=end, window=window)
+                for baseline in config.baselines
+            ),
+            state=state,
+            sentence=" ".join([sentence, *missing]) if lines else sentence,
+            cost_explanation=self._cost_explanation(config, costs, window),
+            setup_cost=config.setup_cost or None,
+            payback_months=calculation.payback_months(config.setup_cost, net, len(costs)),
+        )
+
+    def _benefits(
+        self, config: ValueConfig, start: date, end: date, window: str
+    ) -> tuple[tuple[BenefitLine, ...], tuple[str, ...]]:
+        """Lines that can be counted, and a sentence for each that cannot."""
+        lines, missing = list[BenefitLine](), list[str]()
+        for rule in config.benefits:
+            quantity = Quantity(rule.quantity) if rule.quantity in set(Quantity) else None
+            baseline = config.baseline(calculation.NEEDED[quantity]) if quantity else None
+            if quantity is None:
+                missing.append(f"{rule.title}: {rule.quantity!r} is not recorded.")
+            elif baseline is None:
+                missing.append(f"{rule.title}: no figure before ({calculation.NEEDED[quantity]}) is stated.")
+            else:
+                tally = self._tally(quantity, config, start, end)
+                line = calculation.benefit_line(rule, baseline, tally, currency=self._rates.currency, window=window)
+                if line:
+                    lines.append(line)
+                else:
+                    missing.append(_nothing(rule, quantity))
+        return tuple(lines), tuple(missing) or (() if lines else ("nobody stated what a benefit is.",))
+
+    def _tally(self, quantity: Quantity, config: ValueConfig, start: date, end: date) -> Tally:
+        match quantity:
+            case Quantity.CORRECT_REFERRALS:
+                return self._store.referrals(config.model, start, end, config.decision_threshold)
+            case Quantity.AVOIDED_REWORK:
+                return self._store.reviews(config.model, start, end)
+            case Quantity.ERROR_REDUCTION:
+                return self._store.errors(config.model, start, end)
+
+    def _cost_explanation(self, config: ValueConfig, costs: tuple[CostDay, ...], window: str) -> Explanation:
+        rates = self._rates
+        fixed = (
+            f" plus a stated {config.monthly_cost_fixed:,.2f} {rates.currency} a month ({config.cost_source})"
+            if config.monthly_cost_fixed
+            else ""
+        )
+        last = costs[-1].day if costs else None
+        return Explanation(
+            formula=f"Measured CPU seconds x {rates.cpu_hour} {rates.currency} per CPU hour + bytes at the end of the "
+            f"day x {rates.gb_month} {rates.currency} per GB and month of 30 days{fixed}",
+            source="CPU time and file sizes recorded by the serving, batch and training processes; rates from the "
+            "configuration",
+            window=window,
+            as_of=datetime.combine(last, time(), UTC) if last else None,
+            n=len(costs),
+            note="" if costs else "Nothing was recorded in this window: the cost is not zero, it is unknown.",
+        )
+
+
+def _nothing(rule: BenefitRule, quantity: Quantity) -> str:
+    what = {
+        Quantity.CORRECT_REFERRALS: "no label has arrived for a referral",
+        Quantity.AVOIDED_REWORK: "nothing was reviewed",
+        Quantity.ERROR_REDUCTION: "no label has arrived for a forecast",
+    }[quantity]
+    return f"{rule.title}: {what} in this window."

@@ -8,7 +8,7 @@ from collections import defaultdict
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, ColumnElement, Select, and_, case, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, insert, select, update
 
 from services.adapters.sql.database import Database
 from services.adapters.sql.facts import fetched, record_attempt
@@ -145,7 +145,7 @@ class SqlInventory:
         return at
 
     def search(self, query: InventoryQuery, today: date) -> Page[InventoryRow]:
-        wanted = and_(True, *_filters(query))  # noqa: FBT003 - an empty filter is everything
+        wanted = and_(True, *_filters(query))
         with self._database.read() as connection:
             total = connection.scalar(select(func.count()).select_from(model_summary).where(wanted))
             statement: Select[Any] = select(model_summary).where(wanted).order_by(*_order(query))
@@ -202,16 +202,16 @@ def _rows(snapshot: RegistrySnapshot, at: datetime) -> list[dict[str, Any]]:
     for model, alias, version in snapshot.aliases:
         aliases[model, version].append(alias)
     rows = []
-    for version in snapshot.versions:
-        document = json.loads(version_text(version))
-        document["aliases"] = sorted(aliases.get((version.model, version.version), []))
+    for item in snapshot.versions:
+        document = json.loads(version_text(item))
+        document["aliases"] = sorted(aliases.get((item.model, item.version), []))
         text = json.dumps(document, sort_keys=True, separators=(",", ":"))
-        digits = version.version.isdecimal()
+        digits = item.version.isdecimal()
         rows.append(
             {
-                "model": version.model, "version": version.version,
-                "number": min(int(version.version), _HIGHEST_NUMBER) if digits else 0,
-                "created_at": version.created_at, "digest": hashlib.sha256(text.encode()).hexdigest(),
+                "model": item.model, "version": item.version,
+                "number": min(int(item.version), _HIGHEST_NUMBER) if digits else 0,
+                "created_at": item.created_at, "digest": hashlib.sha256(text.encode()).hexdigest(),
                 "document": text, "first_seen_at": at, "changed_at": at, "deleted_at": None,
             }
         )  # fmt: skip

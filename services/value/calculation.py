@@ -1,0 +1,165 @@
+"""From measured use to cost, and from recorded quantities to benefit. Pure; money is Decimal throughout."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
+from math import sqrt
+
+from services.kernel.health import Explanation, Health
+from services.kernel.interval import Z_95, Estimate, share_of
+from services.value.models import (
+    Baseline,
+    BaselineId,
+    BenefitLine,
+    BenefitRule,
+    CostDay,
+    Quantity,
+    Rates,
+    Tally,
+    UsageDay,
+)
+
+CENT = Decimal("0.01")
+_HOUR = Decimal(3600)
+_GIGABYTE = Decimal(10**9)
+_MONTH_DAYS = Decimal(30)
+NEEDED = {
+    Quantity.CORRECT_REFERRALS: BaselineId.REFERRAL_PRECISION,
+    Quantity.AVOIDED_REWORK: BaselineId.OVERRIDE_RATE,
+    Quantity.ERROR_REDUCTION: BaselineId.FORECAST_ERROR,
+}
+"""Which measure before the model each benefit is counted from."""
+
+
+def decimal(value: float) -> Decimal:
+    return Decimal(repr(float(value)))
+
+
+def cents(amount: Decimal) -> Decimal:
+    return amount.quantize(CENT, rounding=ROUND_HALF_EVEN)
+
+
+def cost_days(
+    usage: Sequence[UsageDay], predictions: Mapping[date, int], rates: Rates, *, monthly_fixed: Decimal, end: date
+) -> tuple[CostDay, ...]:
+    """Every day from the first record to `end` that has a record or a fixed cost, oldest first."""
+    used: dict[date, list[UsageDay]] = defaultdict(list)
+    for row in usage:
+        used[row.day].append(row)
+    recorded = sorted({*used, *predictions})
+    if not recorded:
+        return ()
+    days = recorded
+    if monthly_fixed:
+        days = [recorded[0] + timedelta(days=shift) for shift in range((end - recorded[0]).days + 1)]
+    fixed = monthly_fixed / _MONTH_DAYS
+    return tuple(_cost_day(day, used.get(day, []), predictions.get(day, 0), rates, fixed) for day in days)
+
+
+def _cost_day(day: date, rows: list[UsageDay], predictions: int, rates: Rates, fixed: Decimal) -> CostDay:
+    def computing(*components: str) -> Decimal:
+        seconds = sum((decimal(row.cpu_seconds) for row in rows if row.component in components), Decimal(0))
+        return seconds / _HOUR * rates.cpu_hour
+
+    others = {row.component for row in rows} - {"serving"}
+    stored = Decimal(sum(row.bytes for row in rows)) / _GIGABYTE * rates.gb_month / _MONTH_DAYS
+    return CostDay(
+        day=day,
+        compute=computing(*others),
+        storage=stored,
+        serving=computing("serving"),
+        predictions=predictions,
+        fixed=fixed,
+    )
+
+
+def as_share(baseline: Baseline) -> float:
+    """The measure before as a plain number; percent become a share."""
+    return float(baseline.before) / (100 if baseline.unit.startswith("%") else 1)
+
+
+def measured(quantity: Quantity, tally: Tally) -> Estimate | None:
+    """Today's rate or error with its interval, or None when there is nothing to measure it from."""
+    if quantity is Quantity.ERROR_REDUCTION:
+        return mean_of(tally)
+    return share_of(tally.hits, tally.n)
+
+
+def mean_of(tally: Tally) -> Estimate | None:
+    if tally.n < 2:
+        return None
+    mean = tally.total / tally.n
+    spread = max(0.0, tally.square / tally.n - mean**2) * tally.n / (tally.n - 1)
+    error = Z_95 * sqrt(spread / tally.n)
+    return Estimate(value=mean, low=max(0.0, mean - error), high=mean + error)
+
+
+def benefit_line(
+    rule: BenefitRule, baseline: Baseline, tally: Tally, *, currency: str, window: str
+) -> BenefitLine | None:
+    """Volume x difference to before x unit value; None without observations. Low and high span rate and unit value."""
+    quantity = Quantity(rule.quantity)
+    now = measured(quantity, tally)
+    if now is None:
+        return None
+    before = as_share(baseline)
+    sign = 1 if quantity is Quantity.CORRECT_REFERRALS else -1
+    volume = Decimal(tally.n)
+
+    def units(rate: float) -> Decimal:
+        return volume * sign * (decimal(rate) - decimal(before))
+
+    extremes = [
+        units(rate) * unit for rate in (now.low, now.high) for unit in (rule.unit_low, rule.unit_value, rule.unit_high)
+    ]
+    made = units(now.value)
+    what = {
+        Quantity.CORRECT_REFERRALS: f"{made:,.1f} more correct referrals ({now.value:.1%} right, before {before:.1%})",
+        Quantity.AVOIDED_REWORK: f"{made:,.1f} fewer corrections ({now.value:.1%} corrected, before {before:.1%})",
+        Quantity.ERROR_REDUCTION: f"{made:,.1f} less error in all (mean {now.value:,.3g}, before {before:,.3g})",
+    }[quantity]
+    return BenefitLine(
+        title=rule.title,
+        quantity=f"{what} over {tally.n:,}",
+        unit_value=f"{rule.unit_value:,.2f} {currency}",
+        amount=cents(made * rule.unit_value),
+        low=cents(min(extremes)),
+        high=cents(max(extremes)),
+        n=tally.n,
+        assumed=rule.assumed,
+        explanation=Explanation(
+            formula="Observations x (measured - before) x unit value, with the sign turned where less is better; low "
+            "and high come from the 95 % interval of the measured figure and the range of the unit value.",
+            source=f"Recorded labels and reviews; before: {baseline.source}; unit value: {rule.source}",
+            window=window,
+            as_of=None,
+            n=tally.n,
+            note=f"Assumption: {rule.assumed}" if rule.assumed else "",
+        ),
+    )
+
+
+def verdict(
+    cost: Decimal, benefit: Decimal | None, low: Decimal | None, *, currency: str, missing: str
+) -> tuple[Health, str]:
+    if benefit is None or low is None:
+        return Health.UNKNOWN, f"No benefit is recorded: {missing} Cost so far {cost:,.2f} {currency}."
+    net = benefit - cost
+    if net < 0:
+        return Health.BREACH, f"Costs {-net:,.2f} {currency} more than it brought in this window."
+    if low < cost:
+        return (
+            Health.WATCH,
+            f"Brought {net:,.2f} {currency} net, but the low end of the benefit ({low:,.2f}) does not cover the cost.",
+        )
+    return Health.HEALTHY, f"Brought {net:,.2f} {currency} net; even the low end of the benefit covers the cost."
+
+
+def payback_months(setup: Decimal, net: Decimal | None, days: int) -> Decimal | None:
+    """Setup / net benefit per month of 30 days, at this window's pace."""
+    if not setup or net is None or net <= 0 or not days:
+        return None
+    return (setup / (net / days * _MONTH_DAYS)).quantize(Decimal("0.1"), rounding=ROUND_HALF_EVEN)

@@ -1,0 +1,81 @@
+"""Before and after, side by side, as recorded; a measure that nobody takes says so."""
+
+from __future__ import annotations
+
+from datetime import date
+from statistics import median
+
+from services.kernel.health import Explanation
+from services.kernel.interval import Estimate, share_of
+from services.value.calculation import as_share, mean_of
+from services.value.models import Baseline, BaselineId, Measure, ValueConfig
+from services.value.ports import ValueStore
+
+NOT_MEASURED = "not measured"
+_SHARES = {BaselineId.REFERRAL_PRECISION, BaselineId.OVERRIDE_RATE}
+_SOURCES = {
+    BaselineId.REFERRAL_PRECISION: "labelled predictions at or above the decision threshold",
+    BaselineId.OVERRIDE_RATE: "recorded reviews",
+    BaselineId.FORECAST_ERROR: "labelled forecasts",
+    BaselineId.BATCH_WINDOW_HOURS: "recorded batch runs that ended well (median)",
+}
+
+
+def measure(
+    baseline: Baseline, config: ValueConfig, store: ValueStore, *, start: date, end: date, window: str
+) -> Measure:
+    known = BaselineId(baseline.id) if baseline.id in set(BaselineId) else None
+    after, n = (None, None) if known is None else _after(known, config, store, start, end)
+    shares = known in _SHARES or baseline.unit.startswith("%")
+    before = as_share(baseline) if shares else float(baseline.before)
+    return Measure(
+        title=baseline.title,
+        before=_shown(before, baseline.unit, shares=shares),
+        after=_shown(after.value, baseline.unit, shares=shares) if after else NOT_MEASURED,
+        change=_change(before, after, shares=shares) if after else "",
+        n=n,
+        explanation=Explanation(
+            formula="Measured in the window, beside the figure stated for the time before the model",
+            source=f"Before: {baseline.source}. After: {_SOURCES[known] if known else 'nothing is recorded for it'}",
+            window=window,
+            as_of=None,
+            n=n,
+            note=_note(baseline, after, shares=shares),
+        ),
+    )
+
+
+def _after(
+    known: BaselineId, config: ValueConfig, store: ValueStore, start: date, end: date
+) -> tuple[Estimate | None, int]:
+    if known is BaselineId.BATCH_WINDOW_HOURS:
+        hours = store.hours_between_runs(config.model, start, end)
+        middle = median(hours) if hours else None
+        return (None if middle is None else Estimate(value=middle, low=min(hours), high=max(hours))), len(hours)
+    if known is BaselineId.FORECAST_ERROR:
+        tally = store.errors(config.model, start, end)
+        return mean_of(tally), tally.n
+    if known is BaselineId.OVERRIDE_RATE:
+        tally = store.reviews(config.model, start, end)
+    else:
+        tally = store.referrals(config.model, start, end, config.decision_threshold)
+    return share_of(tally.hits, tally.n), tally.n
+
+
+def _shown(value: float, unit: str, *, shares: bool) -> str:
+    return f"{value:.1%}" if shares else f"{value:,.4g} {unit}".strip()
+
+
+def _change(before: float, after: Estimate, *, shares: bool) -> str:
+    difference = after.value - before
+    if shares:
+        return f"{100 * difference:+.1f} points"
+    return f"{difference / before:+.0%}" if before else f"{difference:+,.4g}"
+
+
+def _note(baseline: Baseline, after: Estimate | None, *, shares: bool) -> str:
+    words = ["The figure before is an assumption."] if baseline.assumed else []
+    if after:
+        low, high = (_shown(end, "", shares=shares) for end in (after.low, after.high))
+        words.append(f"Measured between {low} and {high}.")
+    return " ".join(words)
