@@ -249,6 +249,8 @@ class Frozen:
     benefit: str
     limits: str
     fallback: str
+    kind: str = "realtime"
+    """How the model runs: `realtime` or `batch`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -127,13 +127,11 @@ def _bounded(
 
 
 def _baseline(gate: schema.BaselineGate, evidence: Evidence) -> GateOutcome:
-    rule = f"{gate.better} than the simple rule"
+    rule = "at least as good as the simple rule"
     value, floor = evidence.metric(gate.metric), evidence.metric(gate.baseline)
     if value is None or floor is None:
-        return _not_measured(
-            gate, evidence, "performance", gate.metric if value is None else gate.baseline, rule
-        )
-    good = value > floor if gate.better == "higher" else value < floor
+        return _not_measured(gate, evidence, "performance", gate.metric if value is None else gate.baseline, rule)
+    good = value >= floor if gate.better == "higher" else value <= floor
     sentence = f"{shown(value)} against {shown(floor)} for the simple rule on the same rows."
     return outcome(
         gate,
@@ -141,7 +139,7 @@ def _baseline(gate: schema.BaselineGate, evidence: Evidence) -> GateOutcome:
         value=shown(value),
         rule=f"{rule} ({shown(floor)})",
         verdict=Verdict.PASSED if good else Verdict.FAILED,
-        sentence=sentence if good else f"{sentence} A model that does not beat the rule is not worth its risk.",
+        sentence=sentence if good else f"{sentence} A model worse than the rule is not worth its risk.",
         data=_holdout(evidence),
         n=_count(evidence),
     )

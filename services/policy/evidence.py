@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from decimal import Decimal
-from typing import Any
 
 from services.attestation.canonical import sha256_hex, to_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceFact:
-    """One group of a fairness comparison. `rate` is the share predicted positive, `tpr` the share of positives found."""
+    """One group of a fairness comparison. `rate`: share predicted positive; `tpr`: positives found."""
 
     attribute: str
     group: str
@@ -95,18 +94,9 @@ class Evidence:
 
     @property
     def sha256(self) -> str:
-        return sha256_hex(to_bytes(_plain(asdict(self))))
+        return sha256_hex(to_bytes(asdict(self)))
 
 
 def _number(pairs: tuple[tuple[str, str], ...], name: str) -> Decimal | None:
     text = dict(pairs).get(name)
     return Decimal(text) if text else None
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists and None as empty object: the shapes canonical JSON knows without losing a difference."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
-    return {"absent": "true"} if value is None else value

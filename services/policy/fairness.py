@@ -38,9 +38,7 @@ def judge_fairness(gate: FairnessGate, evidence: Evidence) -> Iterator[GateOutco
         yield from _attribute(gate, attribute, tuple(members), rule)
 
 
-def _attribute(
-    gate: FairnessGate, attribute: str, groups: tuple[SliceFact, ...], rule: str
-) -> Iterator[GateOutcome]:
+def _attribute(gate: FairnessGate, attribute: str, groups: tuple[SliceFact, ...], rule: str) -> Iterator[GateOutcome]:
     reference = max(groups, key=lambda fact: fact.n)
     for fact in groups:
         if fact is reference and len(groups) > 1:

@@ -57,7 +57,7 @@ class MetricGate(_Bounded):
 
 
 class BaselineGate(_Gate):
-    """Better than the simple rule on the same rows."""
+    """At least as good as the simple rule on the same rows."""
 
     kind: Literal["baseline"]
     metric: Annotated[str, Field(min_length=1)]

@@ -110,9 +110,9 @@ def record(unit: RolloutUnit, action: Action, envelope: bytes) -> tuple[Action, 
     return action, receipt
 
 
-def supersede(unit: RolloutUnit, desk: SigningDesk, action: Action, *, by: str, at: datetime) -> None:
-    """Ends an open action because a rollback took precedence; this too is an outcome in the ledger."""
-    detail = f"Superseded by rollback {by}."
+def supersede(unit: RolloutUnit, desk: SigningDesk, action: Action, *, why: str, at: datetime) -> None:
+    """Ends an open action because something took precedence; this too is an outcome in the ledger."""
+    detail = f"Superseded: {why}."
     receipt = append_outcome(
         unit, desk, action, result="superseded", after=action.from_version or "", detail=detail, at=at
     )
@@ -129,9 +129,7 @@ def supersede(unit: RolloutUnit, desk: SigningDesk, action: Action, *, by: str, 
         )
     )
     if action.request_id and action.kind is not ActionKind.ROLLBACK:
-        unit.rollouts.finish_request(
-            action.request_id, applied=False, sentence=detail, seq=receipt.seq, at=at
-        )
+        unit.rollouts.finish_request(action.request_id, applied=False, sentence=detail, seq=receipt.seq, at=at)
 
 
 def append_outcome(

@@ -113,9 +113,7 @@ def difference(
         return ""
     found = []
     if observed is not None and dict(observed) != dict(deployment.desired):
-        found.append(
-            f"Traffic differs: {words(deployment.desired)} was asked for, {words(observed)} is served."
-        )
+        found.append(f"Traffic differs: {words(deployment.desired)} was asked for, {words(observed)} is served.")
     if alias_known and not deployment.alias_pending and alias != deployment.champion:
         what = f"points at version {alias}" if alias else "is missing"
         found.append(f"Unsigned change: alias `champion` {what}; version {deployment.champion} was signed.")

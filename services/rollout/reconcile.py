@@ -112,8 +112,8 @@ class Reconciler:
             predicate={
                 "model": row.model,
                 "aliases": {f"{row.model}@{ALIAS}": alias or ""},
-                "desired": routes_document(row.desired),
-                "observed": routes_document(observed.routes if observed else ()),
+                "routes": routes_document(observed.routes if observed else ()),
+                "detail": {"desired": plan.words(row.desired)},
                 "finding": found,
             },
             at=self._clock.now(),

@@ -51,6 +51,7 @@ from services.rollout.models import (
 )
 from services.rollout.outbox import OutboxRunner
 from services.rollout.ports import RolloutStore, RolloutUnit, RolloutUnits, ServingPlatform
+from services.rollout.reconcile import Reconciler
 from services.rollout.views import deployment_view
 
 CHALLENGE_LIFETIME = timedelta(minutes=15)
@@ -68,6 +69,7 @@ class RolloutService:
         desk: SigningDesk,
         serving: ServingPlatform,
         runner: OutboxRunner,
+        reconciler: Reconciler,
         clock: Clock,
         requests_per_minute: Callable[[str], float | None] = lambda _model: None,
     ) -> None:
@@ -78,6 +80,7 @@ class RolloutService:
         self._desk = desk
         self._serving = serving
         self._runner = runner
+        self._reconciler = reconciler
         self._clock = clock
         self._requests_per_minute = requests_per_minute
 
@@ -116,6 +119,10 @@ class RolloutService:
         with self._units.read() as unit:
             row = unit.rollouts.action_for(seq)
         return self._runner.view(row.action_id) if row else None
+
+    def reconcile(self) -> int:
+        """Worker: reads every deployment back and compares; the number of differences standing."""
+        return self._reconciler.run()
 
     # rolling back
 
@@ -200,9 +207,7 @@ class RolloutService:
             leaf_intent="",
             next_try_at=now,
         )
-        payload = intents.action_statement(
-            action, basis=basis, at=now, head=head, nonce=command.challenge, actor=actor
-        )
+        payload = intents.action_statement(action, basis=basis, at=now, head=head, nonce=command.challenge, actor=actor)
         envelope = self._desk.sign_as_person(payload, subject=actor.subject, passphrase=command.passphrase)
         with self._units.write() as unit:
             joined = _running_rollback(unit, command.model)
@@ -212,7 +217,7 @@ class RolloutService:
             action, receipt = intents.record(unit, action, envelope)
             for other in unit.rollouts.open_actions(row.model):
                 if other.action_id != action.action_id:
-                    intents.supersede(unit, self._desk, other, by=action.action_id, at=now)
+                    intents.supersede(unit, self._desk, other, why=f"rollback {action.action_id}", at=now)
             _raise_epoch(unit.rollouts, row.model, at=now)
         return receipt, action.action_id
 
@@ -281,9 +286,7 @@ class RolloutService:
             alias_done=False,
             detail="",
         )
-        payload = intents.action_statement(
-            action, basis=basis, at=now, head=head, nonce=command.challenge, actor=actor
-        )
+        payload = intents.action_statement(action, basis=basis, at=now, head=head, nonce=command.challenge, actor=actor)
         envelope = self._desk.sign_as_person(payload, subject=actor.subject, passphrase=command.passphrase)
         with self._units.write() as unit:
             self._spend(unit, command.challenge, row)

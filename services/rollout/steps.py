@@ -135,9 +135,10 @@ class Steps:
         )
 
     def _already_moved(self, action: Action, alias: str | None) -> bool:
-        return alias == action.champion and self._registry.version_tag(
-            action.model, action.champion, TAG
-        ) == action.action_id
+        return (
+            alias == action.champion
+            and self._registry.version_tag(action.model, action.champion, TAG) == action.action_id
+        )
 
     def _load(self, action: Action) -> None:
         for version, share in action.routes:

@@ -265,9 +265,7 @@ class SqlRollouts:
 
     def manifests(self, model: str) -> Mapping[str, str]:
         table = approval_tables.version_evidence
-        rows = self._connection.execute(
-            select(table.c.version, table.c.manifest_sha256).where(table.c.model == model)
-        )
+        rows = self._connection.execute(select(table.c.version, table.c.manifest_sha256).where(table.c.model == model))
         return {row.version: row.manifest_sha256 for row in rows if row.manifest_sha256}
 
     def finish_request(self, request_id: str, *, applied: bool, sentence: str, seq: int, at: datetime) -> None:
@@ -403,5 +401,3 @@ def _action_values(action: Action) -> dict[str, Any]:
         "plan": json.dumps(action.plan),
         "decisions": json.dumps(action.decisions),
     }
-
-

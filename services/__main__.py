@@ -1,0 +1,335 @@
+"""The command line: `python -m services ...`, the same services as the screens.
+
+Exit codes: 0 done, 1 the answer is no, 2 input, 3 refused, 4 conflict, 5 unavailable, 6 trust.
+The signing passphrase is asked for, or read from COUNTERSIGN_PASSPHRASE; it is never an argument.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from services.kernel.clock import utc_text
+from services.kernel.errors import (
+    ConflictError,
+    ControlRoomError,
+    InputError,
+    RefusalError,
+    TrustError,
+    UnavailableError,
+)
+from services.kernel.secret import Secret
+from services.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from services.container import ControlRoom
+    from services.kernel.identity import Actor
+
+EXIT_CODES: tuple[tuple[type[ControlRoomError], int], ...] = (
+    (InputError, 2),
+    (RefusalError, 3),
+    (ConflictError, 4),
+    (UnavailableError, 5),
+    (TrustError, 6),
+)
+
+app = typer.Typer(
+    help="Countersign: the control room for governed machine-learning models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+AsSubject = Annotated[str, typer.Option("--as", help="Who acts: an account of the embedded workspace.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+Model = Annotated[str, typer.Argument(help="Name of the registered model.")]
+Version = Annotated[str, typer.Argument(help="Version number.")]
+
+
+@app.command()
+def prepare() -> None:
+    """Make the embedded workspace, once."""
+    from services.workspace.prepare import prepare as make
+
+    def show(words: str, share: float) -> None:
+        print(f"{share:4.0%} {words}", flush=True)
+
+    with _spoken():
+        facts = make(_settings(), show)
+        print(f"Prepared at {utc_text(facts.prepared_at)}.")
+
+
+@app.command()
+def worker(
+    *, once: Annotated[bool, typer.Option("--once", help="Every task once, then stop.")] = False
+) -> None:
+    """Carry out queued actions, copy the registry, watch, refresh."""
+    import logging
+
+    from services.adapters.sql.ops import SqlOps
+    from services.worker import JsonLines, build_worker, install_signals
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    with _spoken():
+        room = _room()
+        loop = build_worker(room, SqlOps(room.database))
+        if once:
+            failed = loop.run_once()
+            print(f"{len(loop.tasks) - failed} tasks done, {failed} failed.")
+            raise typer.Exit(5 if failed else 0)
+        install_signals(loop)
+        loop.run_forever()
+
+
+@app.command()
+def models(*, text: Annotated[str, typer.Option(help="Filter by words.")] = "", as_json: AsJson = False) -> None:
+    """List registered models: tier, owner, health, what is live."""
+    from services.inventory.models import InventoryQuery
+
+    with _spoken():
+        page = _room().inventory.search(InventoryQuery(text=text, limit=1000))
+        if as_json:
+            _print_json(page.items)
+            return
+        for row in page.items:
+            live = ", ".join(f"v{version} {share} %" for version, share in row.live) or "not live"
+            print(f"{row.name:32} tier {int(row.tier)}  {row.health.value:8} {live:24} {row.owner}")
+
+
+@app.command()
+def request(
+    model: Model,
+    version: Version,
+    *,
+    subject: AsSubject,
+    note: Annotated[str, typer.Option(help="Why this version should be promoted.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Ask for a version to be promoted (data science lead)."""
+    from services.approvals.models import SubmitRequest
+
+    with _spoken():
+        room = _room()
+        actor = _actor(room, subject)
+        draft = room.approvals.draft(model, version, actor=actor)
+        receipt = room.approvals.submit(
+            SubmitRequest(
+                command_id=secrets.token_hex(8),
+                model=model,
+                version=version,
+                note=note,
+                seen_evidence=draft.evidence_sha256,
+                passphrase=_passphrase(),
+            ),
+            actor=actor,
+        )
+        request_id = room.approvals.requests_of(model)[0].request_id
+        _receipt(receipt.seq, receipt.leaf_hash, f"Request {request_id} recorded", as_json, request=request_id)
+
+
+@app.command()
+def sign(
+    request_id: Annotated[str, typer.Argument(help="Request, for example req-...")],
+    decision: Annotated[str, typer.Argument(help="approve, acknowledge, request-changes, reject, abstain, ...")],
+    *,
+    subject: AsSubject,
+    reason: Annotated[str, typer.Option(help="Reason code, for example METRICS.")] = "",
+    comment: Annotated[str, typer.Option(help="A sentence.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Decide on a request with your own key."""
+    from services.approvals.models import Decision, SignOff
+
+    with _spoken():
+        if decision not in set(Decision):
+            raise InputError(f"{decision} is not a decision.", hint=f"Choose one of {', '.join(Decision)}.")
+        room = _room()
+        actor = _actor(room, subject)
+        review = room.approvals.open_review(request_id, actor=actor)
+        receipt = room.approvals.sign_off(
+            SignOff(
+                command_id=secrets.token_hex(8),
+                request_id=request_id,
+                decision=Decision(decision),
+                reason_code=reason,
+                comment=comment,
+                challenge=review.challenge,
+                passphrase=_passphrase(),
+            ),
+            actor=actor,
+        )
+        _receipt(receipt.seq, receipt.leaf_hash, f"{decision} recorded", as_json, request=request_id)
+
+
+@app.command()
+def approved(model: Model, version: Version, *, as_json: AsJson = False) -> None:
+    """Exit 0 only when a valid approval stands for exactly these files: the gate for a deployment pipeline."""
+    with _spoken():
+        status = _room().approvals.approved(model, version)
+        if as_json:
+            _print_json(status)
+        elif status.valid:
+            until = utc_text(status.valid_until) if status.valid_until else ""
+            print(f"{model} version {version} is approved until {until} by {', '.join(status.signers)}.")
+        else:
+            print(f"{model} version {version} is not approved. {status.reason}", file=sys.stderr)
+        if not status.valid:
+            raise typer.Exit(1)
+
+
+@app.command()
+def rollback(
+    model: Model,
+    *,
+    subject: AsSubject,
+    reason: Annotated[str, typer.Option(help="A sentence: why.")],
+    reason_code: Annotated[str, typer.Option(help="ERRORS, LATENCY, QUALITY, DATA, COMPLIANCE, DRILL or OTHER.")],
+    confirm: Annotated[str, typer.Option(help="The model's name once more.")],
+    to: Annotated[str, typer.Option(help="Target version; the last approved and served one when left out.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Bring traffic back to a version that was approved and served (on-call engineer)."""
+    from services.rollout.models import ActionState, RollBack
+
+    with _spoken():
+        room = _room()
+        actor = _actor(room, subject)
+        plan = room.rollout.plan_rollback(model, actor=actor)
+        target = to or plan.proposed
+        if target is None:
+            raise RefusalError(f"{model} has no version to roll back to.", hint="See the reasons on the rollout screen.")
+        receipt = room.rollout.roll_back(
+            RollBack(
+                command_id=secrets.token_hex(8),
+                model=model,
+                target=target,
+                reason_code=reason_code,
+                reason=reason,
+                model_confirmation=confirm,
+                challenge=plan.challenge,
+                passphrase=_passphrase(),
+            ),
+            actor=actor,
+        )
+        action = room.rollout.action_for(receipt.seq)
+        if action is not None and not as_json:
+            for step, sentence in action.steps:
+                print(f"  {step:10} {sentence}")
+        state = action.state.value if action else "queued"
+        _receipt(receipt.seq, receipt.leaf_hash, f"Rollback to version {target}: {state}", as_json, state=state)
+        if action is not None and action.state is not ActionState.APPLIED:
+            raise typer.Exit(5)
+
+
+@app.command()
+def verify(*, as_json: AsJson = False) -> None:
+    """Check the whole ledger: tree, checkpoints, anchors, every signature and role."""
+    with _spoken():
+        result = _room().audit.verify()
+        if as_json:
+            _print_json(result)
+        else:
+            word = "intact" if result.intact else "NOT INTACT"
+            print(f"{word}: {result.entries} entries, root {result.root}, {result.seconds:.1f} s")
+            for finding in result.findings:
+                print(f"  {finding.severity}: {finding.sentence}")
+        if not result.intact:
+            raise typer.Exit(6)
+
+
+@app.command()
+def status(*, as_json: AsJson = False) -> None:
+    """Age of everything the screens depend on, and standing findings."""
+    with _spoken():
+        room = _room()
+        operations = room.oversight.operations()
+        deployments = room.rollout.deployments()
+        if as_json:
+            _print_json({"operations": asdict(operations), "deployments": [asdict(item) for item in deployments]})
+            return
+        seen = utc_text(operations.worker_seen) if operations.worker_seen else "never"
+        print(f"worker    {'alive' if operations.worker_alive else 'NOT RUNNING'}, last seen {seen}")
+        for sync in operations.syncs:
+            age = utc_text(sync.last_success) if sync.last_success else "never"
+            print(f"{sync.source:24} last success {age}{'  ' + sync.error if sync.error else ''}")
+        for item in deployments:
+            routes = ", ".join(f"v{version} {share} %" for version, share in item.desired)
+            print(f"{item.model:32} {routes}{'  FINDING: ' + item.finding if item.finding else ''}")
+        for problem in room.policy.problems():
+            print(f"policy    {problem}")
+
+
+def _settings() -> Settings:
+    return read_settings()
+
+
+def _room() -> ControlRoom:
+    from services.container import open_control_room
+
+    return open_control_room(_settings())
+
+
+def _actor(room: ControlRoom, subject: str) -> Actor:
+    return room.people.sign_in_demo(subject)
+
+
+def _passphrase() -> Secret:
+    given = os.environ.get("COUNTERSIGN_PASSPHRASE")
+    return Secret(given if given is not None else typer.prompt("Signing passphrase", hide_input=True, err=True))
+
+
+def _receipt(seq: int, leaf_hash: str, words: str, as_json: bool, **more: str) -> None:  # noqa: FBT001 - local
+    if as_json:
+        _print_json({"entry": seq, "leaf_hash": leaf_hash, **more})
+    else:
+        print(f"{words}. Ledger entry {seq}, {leaf_hash[:12]}.")
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(_plain(value), ensure_ascii=False, indent=2))
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "__dataclass_fields__"):
+        return _plain(asdict(value))
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return utc_text(value)
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+@contextmanager
+def _spoken() -> Iterator[None]:
+    """One clear line on stderr and the exit code of the branch; never a traceback for what we know."""
+    try:
+        yield
+    except ControlRoomError as error:
+        _fail(error)
+
+
+def _fail(error: ControlRoomError) -> NoReturn:
+    code = next((number for kind, number in EXIT_CODES if isinstance(error, kind)), 1)
+    print(f"countersign: {' '.join(str(error).split())}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,178 @@
+"""Promotion requests and decisions in the governance database; works on the caller's connection."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, func, insert, or_, select, update
+
+from services.adapters.sql.schema import approvals as tables
+from services.approvals import frozen
+from services.approvals.models import (
+    Decision,
+    DecisionRecord,
+    PromotionRequest,
+    QueueQuery,
+    RequestState,
+    TrailLine,
+)
+
+_requests = tables.promotion_request
+_decisions = tables.request_decision
+_waiting = tables.request_waiting
+_COUNTING = (Decision.APPROVE.value, Decision.ACKNOWLEDGE.value)
+_UNDECIDED = (RequestState.OPEN.value, RequestState.CHANGES_REQUESTED.value)
+
+
+class SqlRequests:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, request: PromotionRequest, *, waiting: dict[str, int], needed: int) -> None:
+        self._connection.execute(
+            insert(_requests).values(
+                request_id=request.request_id,
+                **_values(request),
+                signed=0,
+                needed=needed,
+                updated_at=request.created_at,
+            )
+        )
+        self._wait_for(request.request_id, waiting)
+
+    def get(self, request_id: str) -> PromotionRequest | None:
+        row = self._connection.execute(select(_requests).where(_requests.c.request_id == request_id)).first()
+        return _request(row) if row else None
+
+    def save(self, request: PromotionRequest, *, waiting: dict[str, int], signed: int, needed: int) -> bool:
+        done = self._connection.execute(
+            update(_requests)
+            .where(_requests.c.request_id == request.request_id, _requests.c.revision <= request.revision)
+            .values(**_values(request), signed=signed, needed=needed)
+        )
+        self._wait_for(request.request_id, waiting)
+        return done.rowcount == 1
+
+    def _wait_for(self, request_id: str, waiting: dict[str, int]) -> None:
+        self._connection.execute(delete(_waiting).where(_waiting.c.request_id == request_id))
+        for role, missing in waiting.items():
+            self._connection.execute(insert(_waiting).values(request_id=request_id, role=role, missing=missing))
+
+    def decisions(self, request_id: str) -> tuple[DecisionRecord, ...]:
+        rows = self._connection.execute(
+            select(_decisions).where(_decisions.c.request_id == request_id).order_by(_decisions.c.seq)
+        )
+        return tuple(DecisionRecord(**{**row._mapping, "decision": Decision(row.decision)}) for row in rows)
+
+    def add_decision(self, decision: DecisionRecord) -> None:
+        names = [column.name for column in _decisions.columns]
+        values = {name: getattr(decision, name) for name in names} | {"decision": decision.decision.value}
+        self._connection.execute(insert(_decisions).values(**values))
+
+    def void_decisions(self, request_id: str, *, reason: str) -> int:
+        done = self._connection.execute(
+            update(_decisions)
+            .where(_decisions.c.request_id == request_id, _decisions.c.void_reason == "")
+            .where(_decisions.c.decision.in_(_COUNTING))
+            .values(void_reason=reason)
+        )
+        return int(done.rowcount)
+
+    def add_event(self, request_id: str, sentence: str, *, seq: int | None, at: datetime) -> None:
+        self._connection.execute(
+            insert(tables.request_event).values(request_id=request_id, at=at, sentence=sentence, seq=seq)
+        )
+
+    def trail(self, request_id: str) -> tuple[TrailLine, ...]:
+        table = tables.request_event
+        rows = self._connection.execute(select(table).where(table.c.request_id == request_id).order_by(table.c.id))
+        return tuple(TrailLine(at=row.at, sentence=row.sentence, seq=row.seq) for row in rows)
+
+    def find(
+        self, query: QueueQuery, *, role: str, subject: str, now: datetime
+    ) -> tuple[tuple[PromotionRequest, ...], int]:
+        conditions = _conditions(query, role=role, subject=subject, now=now)
+        total = self._connection.execute(select(func.count()).select_from(_requests).where(*conditions)).scalar_one()
+        rows = self._connection.execute(
+            select(_requests)
+            .where(*conditions)
+            .order_by(_requests.c.due_at, _requests.c.tier, _requests.c.request_id)
+            .offset(query.offset)
+            .limit(query.limit)
+        )
+        return tuple(_request(row) for row in rows), int(total)
+
+    def latest(self, model: str, version: str) -> PromotionRequest | None:
+        row = self._connection.execute(
+            select(_requests)
+            .where(_requests.c.model == model, _requests.c.version == version)
+            .order_by(_requests.c.seq.desc())
+            .limit(1)
+        ).first()
+        return _request(row) if row else None
+
+    def of_model(self, model: str) -> tuple[PromotionRequest, ...]:
+        rows = self._connection.execute(
+            select(_requests).where(_requests.c.model == model).order_by(_requests.c.seq.desc())
+        )
+        return tuple(_request(row) for row in rows)
+
+    def expired(self, now: datetime) -> tuple[PromotionRequest, ...]:
+        rows = self._connection.execute(
+            select(_requests).where(_requests.c.state.in_(_UNDECIDED), _requests.c.expires_at < now)
+        )
+        return tuple(_request(row) for row in rows)
+
+
+def _conditions(query: QueueQuery, *, role: str, subject: str, now: datetime) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if query.text.strip():
+        text = f"%{_escaped(query.text.strip().lower())}%"
+        columns = (_requests.c.model, _requests.c.title, _requests.c.requester, _requests.c.request_id)
+        found.append(or_(*(func.lower(column).like(text, escape="\\") for column in columns)))
+    if query.tiers:
+        found.append(_requests.c.tier.in_(query.tiers))
+    if query.states:
+        found.append(_requests.c.state.in_([state.value for state in query.states]))
+    if query.model:
+        found.append(_requests.c.model == query.model)
+    if query.mine_only:
+        found.append(_mine(role, subject, now))
+    return found
+
+
+def _mine(role: str, subject: str, now: datetime) -> ColumnElement[bool]:
+    """My role is waited for and I have not signed; or my own request waits for my changes."""
+    awaited = exists().where(_waiting.c.request_id == _requests.c.request_id, _waiting.c.role == role)
+    signed = exists().where(
+        _decisions.c.request_id == _requests.c.request_id,
+        _decisions.c.subject == subject,
+        _decisions.c.void_reason == "",
+        _decisions.c.revision == _requests.c.revision,
+    )
+    to_sign = and_(
+        _requests.c.state == RequestState.OPEN.value, awaited, ~signed, _requests.c.requester_subject != subject
+    )
+    to_change = and_(
+        _requests.c.state == RequestState.CHANGES_REQUESTED.value, _requests.c.requester_subject == subject
+    )
+    return and_(or_(to_sign, to_change), _requests.c.expires_at >= now)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _request(row: Row[Any]) -> PromotionRequest:
+    values = dict(row._mapping)
+    for name in ("document", "signed", "needed", "updated_at", "state"):
+        values.pop(name)
+    return PromotionRequest(**values, state=RequestState(row.state), frozen=frozen.from_text(row.document))
+
+
+def _values(request: PromotionRequest) -> dict[str, Any]:
+    left_out = {"request_id", "document", "signed", "needed", "updated_at", "state"}
+    names = [column.name for column in _requests.columns if column.name not in left_out]
+    values: dict[str, Any] = {name: getattr(request, name) for name in names}
+    return values | {"state": request.state.value, "document": frozen.to_text(request.frozen)}

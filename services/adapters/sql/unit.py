@@ -1,0 +1,44 @@
+"""The unit of work: one connection, on which the ledger and the stores of all slices write together.
+
+`write` commits everything or nothing at the end of its block; `read` shows one consistent view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection
+
+from services.adapters.sql.approvals import SqlRequests
+from services.adapters.sql.database import Database, lock_writers
+from services.adapters.sql.rollout import SqlRollouts
+from services.attestation.ports import LedgerWriter
+
+
+class SqlUnit:
+    def __init__(self, connection: Connection, ledger: LedgerWriter) -> None:
+        self.connection = connection
+        self.ledger = ledger
+        self.requests = SqlRequests(connection)
+        self.rollouts = SqlRollouts(connection)
+
+
+class SqlUnits:
+    """Satisfies the narrower ports of approvals and rollout."""
+
+    def __init__(self, database: Database, ledger_on: Callable[[Connection], LedgerWriter]) -> None:
+        self._database = database
+        self._ledger_on = ledger_on
+
+    @contextmanager
+    def write(self) -> Iterator[SqlUnit]:
+        with self._database.write() as connection:
+            # Before the first read: whoever waits here must then see what the one before has decided.
+            lock_writers(connection)
+            yield SqlUnit(connection, self._ledger_on(connection))
+
+    @contextmanager
+    def read(self) -> Iterator[SqlUnit]:
+        with self._database.read() as connection:
+            yield SqlUnit(connection, self._ledger_on(connection))

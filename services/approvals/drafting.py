@@ -1,0 +1,135 @@
+"""What would be asked, computed fresh: evidence, gates, changes against the live version, and what stands in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from services.approvals.models import Comparison, Frozen, PromotionRequest, RequestDraft, RequestState
+from services.evaluation.comparison import compare
+from services.evaluation.service import EvaluationService
+from services.inventory.models import DeploymentKind, GovernedModel
+from services.inventory.service import InventoryService
+from services.kernel.errors import InvalidPolicyError
+from services.policy.evidence import Evidence
+from services.policy.models import GateReport, QuorumRule, ReleaseTerms
+from services.policy.service import PolicyService
+from services.rollout.models import Deployment
+
+_NO_TERMS = ReleaseTerms(shares=(), approval_days=0, request_days=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drafted:
+    governed: GovernedModel
+    evidence: Evidence
+    frozen: Frozen
+    problem: str
+    """Why the policy cannot be used, or empty."""
+
+
+class Drafting:
+    def __init__(
+        self,
+        *,
+        inventory: InventoryService,
+        evaluation: EvaluationService,
+        policy: PolicyService,
+        benefit: Callable[[str], str],
+    ) -> None:
+        self._inventory = inventory
+        self._evaluation = evaluation
+        self._policy = policy
+        self._benefit = benefit
+
+    def collect(self, model: str, version: str) -> Drafted:
+        """Raises UnknownModelError, UnknownVersionError."""
+        governed = self._inventory.model(model)
+        evidence = self._evaluation.collect(model, version)
+        base = self._evaluation.collect(model, evidence.base) if evidence.base else None
+        quorum: tuple[QuorumRule, ...] = ()
+        terms, problem = _NO_TERMS, ""
+        try:
+            policy = self._policy.for_model(governed)
+            quorum, terms = policy.quorum, policy.terms
+        except InvalidPolicyError as broken:
+            problem = broken.message
+        changes = tuple(
+            Comparison(
+                title=line.title,
+                champion=line.champion,
+                candidate=line.candidate,
+                change=line.change,
+                better=line.better,
+            )
+            for line in compare(evidence, base)
+        )
+        frozen = Frozen(
+            report=self._evaluation.judge(evidence),
+            changes=changes,
+            quorum=quorum,
+            terms=terms,
+            sensitive=_sensitive(evidence),
+            benefit=self._benefit(model),
+            limits=governed.limits_of_use,
+            fallback=governed.fallback,
+            kind=governed.kind.value,
+        )
+        return Drafted(governed=governed, evidence=evidence, frozen=frozen, problem=problem)
+
+    def report(self, request: PromotionRequest) -> GateReport:
+        """Judged now, for the version of an existing request."""
+        return self._evaluation.gates(request.model, request.version)
+
+
+def as_draft(drafted: Drafted, *, open_request: PromotionRequest | None, deployment: Deployment | None) -> RequestDraft:
+    evidence, frozen = drafted.evidence, drafted.frozen
+    return RequestDraft(
+        model=evidence.model,
+        version=evidence.version,
+        base=evidence.base,
+        report=frozen.report,
+        changes=frozen.changes,
+        quorum=frozen.quorum,
+        terms=frozen.terms,
+        blocked_by=blocked_by(drafted, open_request=open_request, deployment=deployment),
+        evidence_sha256=evidence.sha256,
+        manifest_sha256=evidence.manifest_sha256,
+    )
+
+
+def blocked_by(
+    drafted: Drafted, *, open_request: PromotionRequest | None, deployment: Deployment | None
+) -> tuple[str, ...]:
+    """Sentences that say why this version cannot be submitted now."""
+    version = drafted.evidence.version
+    found = []
+    if drafted.governed.kind is DeploymentKind.VENDOR:
+        found.append("A vendor model has no version in our registry to promote.")
+    if deployment is not None and version in {deployment.champion, deployment.candidate}:
+        found.append(f"Version {version} is serving already.")
+    elif deployment is not None and deployment.candidate:
+        found.append(
+            f"Version {deployment.candidate} is being released ({deployment.candidate_share} %). "
+            "Finish that release or roll it back first."
+        )
+    if open_request is not None and not _may_resubmit(open_request, drafted.evidence):
+        found.append(f"Request {open_request.request_id} for this version is waiting already.")
+    if drafted.problem:
+        found.append(drafted.problem)
+    found += [f"{item.title}: {item.sentence}" for item in drafted.frozen.report.blocking]
+    return tuple(found)
+
+
+def _may_resubmit(request: PromotionRequest, evidence: Evidence) -> bool:
+    if request.state is RequestState.CHANGES_REQUESTED:
+        return True
+    return request.state is RequestState.OPEN and request.evidence_sha256 != evidence.sha256
+
+
+def _sensitive(evidence: Evidence) -> tuple[str, ...]:
+    used = [fact for fact in evidence.sensitive if fact.name in evidence.inputs]
+    if not used:
+        return ("No sensitive input is used.",)
+    words = ", ".join(f"{fact.name} ({fact.category})" for fact in used)
+    return (f"{len(used)} sensitive inputs, all tagged: {words}.",)

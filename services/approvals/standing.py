@@ -1,0 +1,87 @@
+"""Whether an approval stands: recomputed each time from the signed entries, never from a state column alone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from services.approvals import rules
+from services.approvals.models import ApprovalStatus, DecisionRecord, PromotionRequest, RequestState
+from services.approvals.table import STATE_WORDS
+from services.kernel.errors import TrustError
+from services.rollout.ports import Attestations
+
+_STANDING = {RequestState.APPROVED, RequestState.APPLIED, RequestState.APPLY_FAILED}
+
+
+def approval_status(
+    model: str,
+    version: str,
+    *,
+    request: PromotionRequest | None,
+    decisions: tuple[DecisionRecord, ...],
+    manifest_now: str,
+    now: datetime,
+    attestations: Attestations,
+) -> ApprovalStatus:
+    reason = _reason(request, decisions, manifest_now, now, attestations)
+    counted = rules.standing(decisions)
+    return ApprovalStatus(
+        model=model,
+        version=version,
+        valid=not reason,
+        reason=reason or "A complete quorum stands for exactly these files.",
+        request_id=request.request_id if request else None,
+        signers=tuple(item.signer for item in counted),
+        valid_until=request.valid_until if request else None,
+        manifest_sha256=request.manifest_sha256 if request else "",
+        decision_entries=tuple(item.seq for item in counted),
+    )
+
+
+def _reason(
+    request: PromotionRequest | None,
+    decisions: tuple[DecisionRecord, ...],
+    manifest_now: str,
+    now: datetime,
+    attestations: Attestations,
+) -> str:
+    """Why it does not stand; empty when it does."""
+    if request is None:
+        return "Nobody asked for this version to be approved."
+    if request.state not in _STANDING:
+        return f"The request is {STATE_WORDS[request.state]}."
+    if not rules.is_complete(request.frozen.quorum, decisions):
+        return "The quorum is not complete."
+    if request.valid_until is None or now > request.valid_until:
+        return "The approval has expired."
+    if not manifest_now:
+        return "The files of this version could not be hashed, so they cannot be compared."
+    if manifest_now != request.manifest_sha256:
+        return "The files of this version are not the ones that were approved."
+    return _record_reason(request, decisions, attestations)
+
+
+def _record_reason(request: PromotionRequest, decisions: tuple[DecisionRecord, ...], attestations: Attestations) -> str:
+    try:
+        asked = attestations.require_valid(request.seq, request.leaf_hash)
+        if (
+            asked.get("id") != request.request_id
+            or asked.get("to", {}).get("digest") != {"sha256": request.manifest_sha256}
+            or asked.get("evidence", {}).get("policy", {}).get("digest") != {"sha256": request.policy_sha256}
+        ):
+            return "The signed request differs from the stored one."
+        for item in rules.standing(decisions):
+            said = attestations.require_valid(item.seq, item.leaf_hash)
+            cited = said.get("request", {})
+            signer = said.get("signer", {})
+            if (
+                said.get("decision") != item.decision.value
+                or cited.get("id") != request.request_id
+                or cited.get("digest") != {"sha256": request.statement_sha256}
+                or (signer.get("issuer"), signer.get("sub"), signer.get("role"))
+                != (item.issuer, item.subject, item.role)
+            ):
+                return f"Entry {item.seq} does not say what is stored about it."
+    except TrustError as wrong:
+        return f"A signed entry does not verify. {wrong.message}"
+    return ""

@@ -1,0 +1,81 @@
+"""Reads `evaluation.json` of a run: groups, leakage scan, availability. Tolerant of more, never of less.
+
+    {"slices": [{"attribute": "sex", "group": "f", "n": 812, "rate": 0.31, "tpr": 0.7,
+                 "rate_low": 0.28, "rate_high": 0.34, "error": null}],
+     "leakage": [{"feature": "dep_delay", "auc": 0.81}],
+     "availability": [{"feature": "dep_delay", "available": true, "note": "known at departure"}]}
+
+Numbers become decimal text with six digits: that is what is digested, shown and signed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from services.policy.evidence import AvailabilityFact, SliceFact, SuspectFact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationDocument:
+    slices: tuple[SliceFact, ...] = ()
+    suspects: tuple[SuspectFact, ...] | None = None
+    availability: tuple[AvailabilityFact, ...] | None = None
+    problem: str = ""
+
+
+def parse(text: str) -> EvaluationDocument:
+    """Never raises: a report that cannot be read is a problem in words, and its gates cannot pass."""
+    if not text:
+        return EvaluationDocument(problem="The run has no evaluation report.")
+    try:
+        data = json.loads(text)
+        return EvaluationDocument(
+            slices=tuple(_slice(item) for item in data.get("slices") or ()),
+            suspects=_optional(data, "leakage", _suspect),
+            availability=_optional(data, "availability", _available),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError) as broken:
+        return EvaluationDocument(problem=f"The evaluation report cannot be read ({type(broken).__name__}: {broken}).")
+
+
+def decimal_text(value: Any) -> str:
+    """A measured number as decimal text, rounded to six digits after the point; empty when it was not measured."""
+    if value is None or isinstance(value, bool):
+        return ""
+    number = float(value)
+    if not math.isfinite(number):
+        return ""
+    text = f"{Decimal(repr(round(number, 6))):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _optional(data: dict[str, Any], key: str, read: Any) -> Any:
+    items = data.get(key)
+    return None if items is None else tuple(read(item) for item in items)
+
+
+def _slice(item: dict[str, Any]) -> SliceFact:
+    return SliceFact(
+        attribute=str(item["attribute"]),
+        group=str(item["group"]),
+        n=int(item["n"]),
+        rate=decimal_text(item.get("rate")),
+        tpr=decimal_text(item.get("tpr")),
+        rate_low=decimal_text(item.get("rate_low")),
+        rate_high=decimal_text(item.get("rate_high")),
+        error=decimal_text(item.get("error")),
+    )
+
+
+def _suspect(item: dict[str, Any]) -> SuspectFact:
+    return SuspectFact(feature=str(item["feature"]), auc=decimal_text(item["auc"]) or "0")
+
+
+def _available(item: dict[str, Any]) -> AvailabilityFact:
+    return AvailabilityFact(
+        feature=str(item["feature"]), available=item["available"] is True, note=str(item.get("note") or "")
+    )

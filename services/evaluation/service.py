@@ -1,0 +1,182 @@
+"""Evidence about one version, collected from what the worker read, and its gate report.
+
+Collecting never calls the registry: the same facts give the same digest, and a screen answers at once.
+`refresh` is the worker's part: it reads files of versions that are new, live or under decision.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+
+from services.evaluation import document
+from services.evaluation.ports import FactStore, FileRegistry, VersionFacts
+from services.inventory.models import GovernedModel, ModelVersion
+from services.inventory.service import InventoryService
+from services.kernel.clock import Clock, utc_text
+from services.kernel.errors import (
+    ArtifactMissingError,
+    InvalidPolicyError,
+    UnknownVersionError,
+)
+from services.policy import evaluation as policy_evaluation
+from services.policy.evidence import DatasetFact, Evidence, SensitiveFact
+from services.policy.models import GateReport
+from services.policy.service import PolicyService
+
+READ_AGAIN = timedelta(seconds=60)
+REPORT = "evaluation.json"
+
+
+class EvaluationService:
+    def __init__(
+        self,
+        *,
+        inventory: InventoryService,
+        policy: PolicyService,
+        facts: FactStore,
+        registry: FileRegistry,
+        clock: Clock,
+    ) -> None:
+        self._inventory = inventory
+        self._policy = policy
+        self._facts = facts
+        self._registry = registry
+        self._clock = clock
+
+    def collect(self, model: str, version: str) -> Evidence:
+        """Raises UnknownModelError, UnknownVersionError."""
+        governed = self._inventory.model(model)
+        candidate = self._inventory.version(model, version)
+        base = self._base(model, version)
+        facts = self._facts.facts(model, version)
+        report = document.parse(facts.evaluation if facts else "")
+        problems = [
+            candidate.missing,
+            facts.problem if facts else "Its files were not read yet.",
+            report.problem if facts else "",
+        ]
+        return Evidence(
+            model=model,
+            version=version,
+            task=governed.task.value,
+            base=base.version if base else None,
+            run_id=candidate.run_id,
+            created_at=utc_text(candidate.created_at),
+            source=candidate.source,
+            metrics=_metrics(candidate),
+            base_metrics=_metrics(base) if base else (),
+            datasets=tuple(
+                DatasetFact(name=data.name, digest=data.digest, context=data.context) for data in candidate.datasets
+            ),
+            inputs=tuple(name for name, _ in candidate.inputs),
+            outputs=tuple(name for name, _ in candidate.outputs),
+            has_input_example=candidate.has_input_example,
+            documentation=_documentation(governed),
+            sensitive=tuple(SensitiveFact(name=item.name, category=item.category) for item in governed.sensitive),
+            manifest_sha256=facts.manifest_sha256 if facts else "",
+            evaluation_sha256=facts.evaluation_sha256 if facts else "",
+            policy_sha256=self._policy_sha256(governed),
+            slices=report.slices,
+            suspects=report.suspects,
+            availability=report.availability,
+            latency_limit_ms=_limit_ms(governed),
+            missing=" ".join(problem for problem in problems if problem),
+        )
+
+    def gates(self, model: str, version: str) -> GateReport:
+        """The report under the policy of the model's tier. A broken policy gives one outcome: error."""
+        return self.judge(self.collect(model, version))
+
+    def judge(self, evidence: Evidence) -> GateReport:
+        """The report for evidence already in hand, so that what is shown and what is digested are the same."""
+        try:
+            policy = self._policy.for_model(self._inventory.model(evidence.model))
+        except InvalidPolicyError as broken:
+            return policy_evaluation.unreadable(evidence.sha256, problem=broken.message)
+        return policy_evaluation.evaluate(evidence, policy.document, ref=policy.ref)
+
+    def facts(self, model: str, version: str) -> VersionFacts | None:
+        """What was last read of the version's files, for the screens that show groups and bins."""
+        return self._facts.facts(model, version)
+
+    def refresh(self, *, limit: int = 50) -> int:
+        """Reads files of versions not read yet and again of those that matter now; the number read.
+
+        Raises RegistryUnavailableError when the registry is away: known facts stay as they are.
+        """
+        now, read = self._clock.now(), 0
+        for governed in self._inventory.models():
+            known = self._facts.known(governed.name)
+            watched = set(self._facts.watched(governed.name))
+            for item in self._inventory.versions(governed.name):
+                at = known.get(item.version)
+                due = at is None or (item.version in watched and now - at >= READ_AGAIN)
+                if due and read < limit:
+                    self._facts.save(self._read(item))
+                    read += 1
+        return read
+
+    def _read(self, item: ModelVersion) -> VersionFacts:
+        manifest, problem, evaluation = "", "", ""
+        try:
+            manifest = self._registry.manifest(item.model, item.version).decode("utf-8")
+        except ArtifactMissingError as gone:
+            problem = gone.message
+        try:
+            evaluation = self._registry.artifact_text(item.model, item.version, REPORT) or ""
+        except ArtifactMissingError as gone:
+            problem = f"{problem} {gone.message}".strip()
+        return VersionFacts(
+            model=item.model,
+            version=item.version,
+            manifest=manifest,
+            manifest_sha256=hashlib.sha256(manifest.encode()).hexdigest() if manifest else "",
+            evaluation=evaluation,
+            evaluation_sha256=hashlib.sha256(evaluation.encode()).hexdigest() if evaluation else "",
+            read_at=self._clock.now(),
+            problem=problem,
+        )
+
+    def _base(self, model: str, version: str) -> ModelVersion | None:
+        champion = self._facts.champion(model)
+        if champion is None or champion == version:
+            return None
+        try:
+            return self._inventory.version(model, champion)
+        except UnknownVersionError:
+            return None
+
+    def _policy_sha256(self, governed: GovernedModel) -> str:
+        try:
+            return self._policy.for_model(governed).ref.sha256
+        except InvalidPolicyError:
+            return ""
+
+
+def _metrics(version: ModelVersion) -> tuple[tuple[str, str], ...]:
+    pairs = ((name, document.decimal_text(value)) for name, value in version.metrics)
+    return tuple(sorted((name, text) for name, text in pairs if text))
+
+
+def _documentation(governed: GovernedModel) -> tuple[tuple[str, str], ...]:
+    def owner(role: str) -> str:
+        found = governed.owner_of(role)
+        return found.name if found else ""
+
+    return (
+        ("purpose", governed.purpose),
+        ("use_case", governed.use_case),
+        ("label", governed.label),
+        ("limits_of_use", governed.limits_of_use),
+        ("fallback", governed.fallback),
+        ("owner_business", owner("business_owner")),
+        ("owner_sre", owner("sre")),
+        ("service_level", "stated" if governed.service_level else ""),
+        ("lineage", "stated" if governed.lineage else ""),
+    )
+
+
+def _limit_ms(governed: GovernedModel) -> str:
+    level = governed.service_level
+    return document.decimal_text(level.p95_ms) if level and level.p95_ms is not None else ""

@@ -1,0 +1,240 @@
+"""The loop that must not live in a page: act on the outbox, copy the registry, read traffic back, refresh, anchor.
+
+Every task is guarded: one that fails is recorded with its reason and tried again, the others go on.
+`python -m services worker` runs it; SIGTERM ends it after the task at hand.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import FrameType
+from typing import TYPE_CHECKING, Protocol
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from services.kernel.clock import Clock
+from services.kernel.errors import ControlRoomError, RegistryUnavailableError, StorageUnavailableError
+from services.settings import Profile
+
+if TYPE_CHECKING:
+    from services.container import ControlRoom
+
+LEASE = "worker"
+LEASE_LASTING = timedelta(seconds=30)
+BEAT_EVERY = timedelta(seconds=5)
+_PAUSE_SECONDS = 0.5
+_SLOWEST = timedelta(minutes=5)
+
+_log = logging.getLogger("countersign.worker")
+
+
+class Ops(Protocol):
+    """Where the worker says that it lives and how its tasks went. Raises StorageUnavailableError."""
+
+    def beat(self, worker_id: str, *, at: datetime, started_at: datetime, host: str, pid: int) -> None: ...
+
+    def take_lease(self, name: str, owner: str, *, now: datetime, lasting: timedelta) -> bool: ...
+
+    def release_lease(self, name: str, owner: str, *, now: datetime) -> None: ...
+
+    def record(self, source: str, *, at: datetime, error: str) -> None: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Task:
+    """Something to do every so often. After a failure it waits longer, up to five minutes."""
+
+    name: str
+    every: timedelta
+    run: Callable[[], object]
+    due: float = 0.0
+    failures: int = 0
+
+    def schedule(self, now: float, *, failed: bool) -> None:
+        self.failures = self.failures + 1 if failed else 0
+        wait = min(self.every * 2 ** min(self.failures, 8), max(_SLOWEST, self.every))
+        # Up to a tenth earlier or later, so that tasks of several workers do not march in step.
+        jitter = 0.9 + secrets.randbelow(200) / 1000
+        self.due = now + wait.total_seconds() * (jitter if failed else 1.0)
+
+
+@dataclass(slots=True, kw_only=True)
+class Worker:
+    tasks: tuple[Task, ...]
+    ops: Ops
+    clock: Clock
+    stopping: threading.Event = field(default_factory=threading.Event)
+    worker_id: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}")
+
+    def run_once(self) -> int:
+        """Each task once, whatever its rhythm; the number of tasks that failed."""
+        self._beat(self.clock.now())
+        return sum(not self._guarded(task) for task in self.tasks)
+
+    def run_forever(self) -> None:
+        """Until `stop`. A second worker waits for the lease and takes over when the first one is gone."""
+        started = self.clock.now()
+        next_beat = 0.0
+        leading = False
+        while not self.stopping.is_set():
+            now = time.monotonic()
+            if now >= next_beat:
+                leading = self._beat(started)
+                next_beat = now + BEAT_EVERY.total_seconds()
+            if leading:
+                self._run_due()
+            self.stopping.wait(_PAUSE_SECONDS)
+        self._goodbye()
+
+    def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
+        self.stopping.set()
+
+    def _run_due(self) -> None:
+        for task in self.tasks:
+            if self.stopping.is_set():
+                return
+            if time.monotonic() >= task.due:
+                done = self._guarded(task)
+                task.schedule(time.monotonic(), failed=not done)
+
+    def _beat(self, started: datetime) -> bool:
+        """Says "alive" and renews the lease; False when another worker leads or the database is away."""
+        now = self.clock.now()
+        try:
+            for attempt in _patiently():
+                with attempt:
+                    self.ops.beat(
+                        self.worker_id, at=now, started_at=started, host=socket.gethostname(), pid=os.getpid()
+                    )
+                    return self.ops.take_lease(LEASE, self.worker_id, now=now, lasting=LEASE_LASTING)
+        except ControlRoomError as away:
+            _log.warning("heartbeat not recorded", extra={"reason": str(away)})
+        return False
+
+    def _guarded(self, task: Task) -> bool:
+        began, error = time.monotonic(), ""
+        try:
+            task.run()
+        except ControlRoomError as known:
+            error = str(known)
+            _log.warning("task failed", extra={"task": task.name, "code": known.code, "reason": error})
+        except Exception as unknown:  # noqa: BLE001 - the one place where a task may fail in any way
+            error = f"Unexpected fault ({type(unknown).__name__}); details are in the worker's log."
+            _log.exception("task failed unexpectedly", extra={"task": task.name})
+        self._record(task.name, error)
+        _log.debug("task done", extra={"task": task.name, "seconds": round(time.monotonic() - began, 3)})
+        return not error
+
+    def _record(self, name: str, error: str) -> None:
+        try:
+            self.ops.record(f"worker:{name}", at=self.clock.now(), error=error)
+        except StorageUnavailableError as away:
+            _log.warning("task result not recorded", extra={"task": name, "reason": str(away)})
+
+    def _goodbye(self) -> None:
+        try:
+            self.ops.release_lease(LEASE, self.worker_id, now=self.clock.now())
+        except ControlRoomError as away:
+            _log.warning("lease not released", extra={"reason": str(away)})
+        _log.info("worker stopped")
+
+
+def install_signals(worker: Worker) -> None:
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, worker.stop)
+
+
+def _patiently() -> Retrying:
+    return Retrying(
+        retry=retry_if_exception_type(StorageUnavailableError),
+        stop=stop_after_attempt(3),
+        wait=wait_random_exponential(multiplier=0.2, max=2),
+        reraise=True,
+    )
+
+
+def build_worker(room: ControlRoom, ops: Ops) -> Worker:
+    """The tasks in order of urgency. Local traffic exists only in the embedded workspace."""
+    seconds = [
+        ("outbox", 1, lambda: (room.runner.run_pending(), room.runner.settle_aliases())),
+        ("registry", 5, lambda: _copy_registry(room)),
+        ("deployments", 5, room.rollout.reconcile),
+        ("traffic", 2, _live_traffic(room)),
+        ("expiry", 60, room.approvals.expire_due),
+        ("monitoring", 30, room.monitoring.refresh),
+        ("reliability", 10, room.reliability.refresh),
+        ("value", 60, room.value.refresh),
+        ("feedback", 30, room.feedback.refresh),
+        ("summaries", 10, room.oversight.refresh_summaries),
+        ("anchors", 60, lambda: _anchor(room)),
+    ]
+    tasks = tuple(Task(name=name, every=timedelta(seconds=every), run=run) for name, every, run in seconds)
+    return Worker(tasks=tasks, ops=ops, clock=room.clock)
+
+
+def _copy_registry(room: ControlRoom) -> None:
+    state = room.inventory.sync()
+    if state.error:
+        raise RegistryUnavailableError(state.error)
+    room.evaluation.refresh()
+
+
+def _anchor(room: ControlRoom) -> None:
+    room.ledger.anchor()
+
+
+def _live_traffic(room: ControlRoom) -> Callable[[], object]:
+    """The replay of the embedded workspace; nothing elsewhere. Built at first use: it loads data."""
+    settings = room.settings
+    if settings.profile is not Profile.EMBEDDED:
+        return lambda: None
+    replay: list[Callable[[datetime], int]] = []
+
+    def tick() -> int:
+        if not replay:
+            from services.adapters.local.replay import LiveReplay
+            from services.workspace.marker import read_facts
+
+            facts = read_facts(settings)
+            if facts is None:
+                return 0
+            live = LiveReplay(
+                url=settings.endpoint_url,
+                token_file=settings.keys_folder / "gateway.token",
+                journal=settings.serving_folder / "journal",
+                inference=settings.inference_folder,
+                state_file=settings.run_folder / "live-replay.json",
+                prepared_at=facts.prepared_at,
+            )
+            replay.append(live.tick)
+        return replay[0](room.clock.now())
+
+    return tick
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per line: time, level, logger, message and whatever the call added."""
+
+    _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **{key: str(value) for key, value in vars(record).items() if key not in self._PLAIN},
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)

@@ -1,0 +1,369 @@
+"""Values with sensible defaults, and a world of the deciding slices on real SQLite, real keys and real ledger."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from services.adapters.signing.anchors import Anchors
+from services.adapters.signing.desk import KeyDesk
+from services.adapters.signing.sealing import Cost
+from services.adapters.sql import protection
+from services.adapters.sql.database import Database
+from services.adapters.sql.evaluation_facts import SqlFacts
+from services.adapters.sql.ledger import SqlLedger, SqlLedgerBook
+from services.adapters.sql.people import SqlKeyStore, SqlPeople
+from services.adapters.sql.public_keys import SqlPublicKeys
+from services.adapters.sql.schema import approvals, ledger, ops, people, rollout  # noqa: F401 - tables
+from services.adapters.sql.schema.base import metadata
+from services.adapters.sql.unit import SqlUnits
+from services.approvals.models import Decision, QueueRow, SignOff, SubmitRequest
+from services.approvals.service import ApprovalService
+from services.attestation.models import Receipt
+from services.evaluation.service import EvaluationService
+from services.inventory.models import (
+    DatasetRef,
+    DeploymentKind,
+    GovernedModel,
+    ModelVersion,
+    Owner,
+    SensitiveColumn,
+    ServiceLevel,
+    Task,
+    Tier,
+)
+from services.inventory.service import InventoryService
+from services.kernel.clock import Clock, FrozenClock
+from services.kernel.identity import Actor
+from services.kernel.secret import Secret
+from services.ledger.founding import NewPerson, found_log
+from services.ledger.service import LedgerService
+from services.people.accounts import DEMO_ACCOUNTS, DEMO_ISSUER
+from services.people.service import PeopleService
+from services.policy.service import PolicyService
+from services.rollout.attested import CheckedEntries
+from services.rollout.models import RollBack
+from services.rollout.outbox import OutboxRunner
+from services.rollout.reconcile import Reconciler
+from services.rollout.service import RolloutService
+from tests.fakes.inventory import MemoryInventory
+from tests.fakes.platform import FilePlatform
+from tests.fakes.registry import FileRegistry
+
+MODEL = "delay_claim_score"
+NOON = datetime(2030, 1, 31, 12, 0, tzinfo=UTC)
+CHEAP = Cost(memory_kib=64, passes=1, lanes=1)
+PASSPHRASES = {account.subject: account.passphrase for account in DEMO_ACCOUNTS}
+POLICIES = Path(__file__).resolve().parents[1] / "services" / "policy" / "documents"
+
+GOOD_METRICS = {
+    "holdout_auc": 0.74,
+    "baseline_auc": 0.61,
+    "holdout_ece": 0.02,
+    "holdout_calibration_gap": 0.01,
+    "holdout_brier": 0.14,
+    "holdout_n": 5000.0,
+}
+GOOD_REPORT = {
+    "slices": [
+        {"attribute": "carrier", "group": "UA", "n": 3000, "rate": 0.2, "tpr": 0.6},
+        {"attribute": "carrier", "group": "AA", "n": 1959, "rate": 0.18, "tpr": 0.58},
+        {"attribute": "carrier", "group": "HA", "n": 41, "rate": 0.02, "tpr": 0.1},
+    ],
+    "leakage": [{"feature": "dep_delay", "auc": 0.71}],
+    "availability": [
+        {"feature": "dep_delay", "available": True},
+        {"feature": "distance", "available": True},
+    ],
+}
+
+
+def a_model(**changes: Any) -> GovernedModel:
+    values: dict[str, Any] = {
+        "name": MODEL,
+        "title": "Delay claim score",
+        "use_case": "Pay delay claims without a letter",
+        "purpose": "Finds flights that will be an hour late.",
+        "tier": Tier.ONE,
+        "kind": DeploymentKind.REALTIME,
+        "task": Task.CLASSIFICATION,
+        "team": "Claims",
+        "owners": (
+            Owner(role="business_owner", subject="ben.business", name="Ben Okafor"),
+            Owner(role="sre", subject="sam.sre", name="Sam Lindqvist"),
+        ),
+        "review_every_days": 90,
+        "last_review": date(2030, 1, 1),
+        "service_level": ServiceLevel(p95_ms=150.0, error_rate=0.01),
+        "label": "Arrival at least 60 minutes late",
+        "limits_of_use": "Not for cancelled flights",
+        "fallback": "Manual claim form",
+        "sensitive": (SensitiveColumn(name="member_age", category="PII", basis="contract"),),
+        "lineage": (("flights", MODEL), (MODEL, "claims-portal")),
+    }
+    return GovernedModel(**(values | changes))
+
+
+def a_version(number: str = "3", **changes: Any) -> ModelVersion:
+    values: dict[str, Any] = {
+        "model": MODEL,
+        "version": number,
+        "created_at": datetime(2030, 1, int(number) if number.isdecimal() else 1, tzinfo=UTC),
+        "run_id": f"run{number}",
+        "model_id": f"m-{number}",
+        "source": f"models:/m-{number}",
+        "status": "READY",
+        "metrics": tuple(GOOD_METRICS.items()),
+        "datasets": (
+            DatasetRef(name="flights", digest="aa11", context="training"),
+            DatasetRef(name="flights", digest="bb22", context="holdout"),
+        ),
+        "inputs": (("dep_delay", "double"), ("distance", "double")),
+        "outputs": (("score", "double"),),
+        "has_input_example": True,
+    }
+    return ModelVersion(**(values | changes))
+
+
+def create_tables(database: Database) -> None:
+    metadata.create_all(database.writer_engine)
+    with database.writer_engine.begin() as connection:
+        protection.install(connection)
+
+
+@dataclass(slots=True, kw_only=True)
+class World:
+    """The deciding slices wired as the container does, with state you can read afterwards."""
+
+    clock: Clock
+    database: Database
+    units: SqlUnits
+    people: PeopleService
+    ledger: LedgerService
+    book: SqlLedgerBook
+    policy: PolicyService
+    inventory: MemoryInventory
+    registry: FileRegistry
+    platform: FilePlatform
+    evaluation: EvaluationService
+    approvals: ApprovalService
+    rollout: RolloutService
+    runner: OutboxRunner
+    desk: KeyDesk
+
+    def actor(self, subject: str) -> Actor:
+        return self.people.sign_in_demo(subject)
+
+    def secret(self, subject: str) -> Secret:
+        return Secret(PASSPHRASES[subject])
+
+    def submit(self, version: str, *, model: str = MODEL, note: str = "Better.") -> Receipt:
+        dana = self.actor("dana.datascience")
+        draft = self.approvals.draft(model, version, actor=dana)
+        return self.approvals.submit(
+            SubmitRequest(
+                command_id=secrets.token_hex(4),
+                model=model,
+                version=version,
+                note=note,
+                seen_evidence=draft.evidence_sha256,
+                passphrase=self.secret("dana.datascience"),
+            ),
+            actor=dana,
+        )
+
+    def request_of(self, version: str, *, model: str = MODEL) -> QueueRow:
+        return next(row for row in self.approvals.requests_of(model) if row.version == version)
+
+    def sign_off(
+        self, request_id: str, subject: str, decision: Decision, *, reason: str = "", comment: str = "", **changes: Any
+    ) -> Receipt:
+        actor = self.actor(subject)
+        challenge = changes.pop("challenge", None)
+        if challenge is None:
+            challenge = self.approvals.open_review(request_id, actor=actor).challenge
+        passphrase = changes.pop("passphrase", self.secret(subject))
+        return self.approvals.sign_off(
+            SignOff(
+                command_id=secrets.token_hex(4),
+                request_id=request_id,
+                decision=decision,
+                reason_code=reason,
+                comment=comment,
+                challenge=challenge,
+                passphrase=passphrase,
+            ),
+            actor=actor,
+        )
+
+    def approve(self, version: str, *, model: str = MODEL) -> str:
+        """Request and whole quorum; the action is queued, not yet carried out. Returns the request."""
+        self.submit(version, model=model)
+        request_id = self.request_of(version, model=model).request_id
+        self.sign_off(request_id, "vera.validator", Decision.APPROVE)
+        self.sign_off(request_id, "ben.business", Decision.ACKNOWLEDGE)
+        self.sign_off(request_id, "clara.compliance", Decision.APPROVE)
+        return request_id
+
+    def release(self, version: str) -> str:
+        """Approved, started and, if its plan has steps, advanced to everything."""
+        from services.rollout.models import Advance
+
+        request_id = self.approve(version)
+        self.runner.run_pending()
+        view = self.rollout.deployment(MODEL)
+        if view.next_share is not None:
+            sam = self.actor("sam.sre")
+            self.rollout.advance(
+                Advance(
+                    command_id=secrets.token_hex(4),
+                    model=MODEL,
+                    share=view.next_share,
+                    challenge=self.rollout.plan_advance(MODEL, actor=sam),
+                    passphrase=self.secret("sam.sre"),
+                ),
+                actor=sam,
+            )
+        return request_id
+
+    def a_rollback(self, target: str, **changes: Any) -> RollBack:
+        values: dict[str, Any] = {
+            "command_id": secrets.token_hex(4),
+            "model": MODEL,
+            "target": target,
+            "reason_code": "ERRORS",
+            "reason": "Too many errors since noon.",
+            "model_confirmation": MODEL,
+            "challenge": "",
+            "passphrase": self.secret("sam.sre"),
+        }
+        if not changes.get("challenge"):
+            changes["challenge"] = self.rollout.plan_rollback(MODEL, actor=self.actor("sam.sre")).challenge
+        return RollBack(**(values | changes))
+
+    def entries(self, event: str) -> int:
+        """How many ledger entries carry this event tag."""
+        from sqlalchemy import func, select
+
+        with self.database.read() as connection:
+            table = ledger.ledger_index
+            return connection.execute(select(func.count()).where(table.c.event == event)).scalar_one()
+
+
+def a_world(
+    folder: Path,
+    *,
+    clock: Clock | None = None,
+    url: str = "",
+    versions: tuple[str, ...] = ("1", "2", "3"),
+    policies: Path = POLICIES,
+    after_step: Callable[[str], None] = lambda _step: None,
+    sleep: Callable[[float], None] = lambda _seconds: None,
+) -> World:
+    """A founded workspace in `folder`; opening the same folder again continues it."""
+    clock = clock or FrozenClock(NOON)
+    database = Database(url or f"sqlite:///{folder / 'governance.db'}")
+    store = SqlKeyStore(database)
+    fresh = not (folder / "keys").exists()
+    if fresh:
+        create_tables(database)
+        desk = KeyDesk.create(store, folder / "keys", clock, deployment="test", cost=CHEAP)
+    else:
+        desk = KeyDesk(store, folder / "keys", clock, cost=CHEAP)
+    book = SqlLedgerBook(database, desk, clock)
+    if fresh:
+        newcomers = tuple(
+            NewPerson(
+                issuer=DEMO_ISSUER,
+                subject=account.subject,
+                name=account.name,
+                roles=(account.role,),
+                passphrase=Secret(account.passphrase),
+            )
+            for account in DEMO_ACCOUNTS
+        )
+        found_log(desk, book.writing, clock=clock, profile="embedded", people=newcomers)
+    inventory = MemoryInventory((a_model(),), tuple(a_version(number) for number in versions))
+    registry = FileRegistry(folder / "registry.json")
+    if fresh:
+        for number in versions:
+            registry.add_version(MODEL, number, content=f"weights {number}", report=GOOD_REPORT)
+    return _wired(folder, clock, database, desk, book, inventory, registry, policies, after_step, sleep)
+
+
+def _wired(
+    folder: Path,
+    clock: Clock,
+    database: Database,
+    desk: KeyDesk,
+    book: SqlLedgerBook,
+    inventory: MemoryInventory,
+    registry: FileRegistry,
+    policies: Path,
+    after_step: Callable[[str], None],
+    sleep: Callable[[float], None],
+) -> World:
+    platform = FilePlatform(folder / "platform.json")
+    ledger_service = LedgerService(book=book, desk=desk, keys=desk, clock=clock, anchors=Anchors(folder / "anchors"))
+    people_service = PeopleService(
+        store=SqlPeople(database), ledger=ledger_service, clock=clock, demo=DEMO_ACCOUNTS
+    )
+    units = SqlUnits(database, lambda connection: SqlLedger(connection, desk, clock))
+    attested = CheckedEntries(reader=book, service_key=desk.service_key, person_keys=SqlPublicKeys(database))
+    policy = PolicyService(policies)
+    typed = cast(InventoryService, inventory)
+    evaluation = EvaluationService(
+        inventory=typed, policy=policy, facts=SqlFacts(database), registry=registry, clock=clock
+    )
+    evaluation.refresh()
+    runner = OutboxRunner(
+        units=units,
+        serving=platform,
+        registry=registry,
+        attestations=attested,
+        desk=desk,
+        clock=clock,
+        after_step=after_step,
+        sleep=sleep,
+    )
+    return World(
+        clock=clock,
+        database=database,
+        units=units,
+        people=people_service,
+        ledger=ledger_service,
+        book=book,
+        policy=policy,
+        inventory=inventory,
+        registry=registry,
+        platform=platform,
+        evaluation=evaluation,
+        approvals=ApprovalService(
+            units=units,
+            people=people_service,
+            ledger=ledger_service,
+            inventory=typed,
+            evaluation=evaluation,
+            policy=policy,
+            desk=desk,
+            attestations=attested,
+            clock=clock,
+        ),
+        rollout=RolloutService(
+            units=units,
+            people=people_service,
+            ledger=ledger_service,
+            inventory=typed,
+            desk=desk,
+            serving=platform,
+            runner=runner,
+            reconciler=Reconciler(units=units, serving=platform, inventory=typed, desk=desk, clock=clock),
+            clock=clock,
+        ),
+        runner=runner,
+        desk=desk,
+    )
