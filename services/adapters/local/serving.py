@@ -1,6 +1,6 @@
 """The local endpoint as rollout.ports.ServingPlatform: HTTP to the gateway process, every failure in our words.
 
-    LocalServing("http://127.0.0.1:8502", token_file=home / "keys" / "gateway.token").observe("delay_claim_score")
+LocalServing("http://127.0.0.1:8502", token_file=home / "keys" / "gateway.token").observe("delay_claim_score")
 """
 
 from __future__ import annotations
@@ -110,7 +110,9 @@ class LocalServing:
     ) -> Observed:
         """Copies `percent` of live requests to `version` without letting callers wait for it."""
         wanted = {"version": version, "percent": percent, "expect_generation": expect_generation, "op": op}
-        return _observed(self._admin("PUT", f"/admin/endpoints/{deployment}/mirror", json=wanted, version=version or ""))
+        return _observed(
+            self._admin("PUT", f"/admin/endpoints/{deployment}/mirror", json=wanted, version=version or "")
+        )
 
     def inject_fault(
         self, deployment: str, version: str, *, label: str, latency_ms: float = 0.0, error_rate: float = 0.0

@@ -1,0 +1,280 @@
+"""The scoring processes as the gateway sees them: started on demand, watched, restarted, drained before they end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+
+logger = logging.getLogger(__name__)
+
+SCORING_TIMEOUT_SECONDS = 30.0
+_DRAIN_SECONDS = 10.0
+_BACK_OFF = (0.2, 1.0, 5.0, 15.0, 60.0)
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT")
+
+
+@dataclass(slots=True)
+class Scorer:
+    """One version of one deployment. `state` is `loading`, `ready`, `failed` (with a reason) or `stopped`."""
+
+    deployment: str
+    version: str
+    socket: Path
+    example: Path
+    state: str = "loading"
+    reason: str = ""
+    pid: int | None = None
+    model_bytes: int = 0
+    session: aiohttp.ClientSession | None = None
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the state is no longer `loading`."""
+    in_flight: int = 0
+    used_at: float = 0.0
+    restarts: int = 0
+
+    @property
+    def key(self) -> str:
+        return f"{self.deployment}/{self.version}"
+
+    def cpu_seconds(self) -> float:
+        if self.pid is None:
+            return 0.0
+        try:
+            times = psutil.Process(self.pid).cpu_times()
+        except psutil.Error:
+            return 0.0
+        return float(times.user + times.system)
+
+    async def score(self, body: bytes, *, timeout_seconds: float = SCORING_TIMEOUT_SECONDS) -> tuple[int, bytes]:
+        """Status and body of the answer. Raises aiohttp.ClientConnectorError when nothing was sent, others after."""
+        if self.session is None:
+            raise ConnectionRefusedError(f"{self.key} is {self.state}")
+        self.in_flight += 1
+        self.used_at = time.monotonic()
+        try:
+            async with self.session.post(
+                "http://scorer/invocations",
+                data=body,
+                headers={"Content-Type": "application/json"},
+                timeout=aiohttp.ClientTimeout(total=timeout_seconds),
+            ) as answer:
+                return answer.status, await answer.read()
+        finally:
+            self.in_flight -= 1
+
+
+class Pool:
+    """Owns the nursery process and the sockets. All methods run on the gateway's event loop."""
+
+    def __init__(self, *, tracking_uri: str, logs: Path) -> None:
+        self._tracking_uri = tracking_uri
+        self._logs = logs
+        self._scorers: dict[str, Scorer] = {}
+        self._nursery: asyncio.subprocess.Process | None = None
+        self._sockets = Path()
+        self._watch: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    async def open(self) -> None:
+        # A path below the home folder may be longer than a socket address can be (about 100 characters).
+        self._sockets = Path(tempfile.mkdtemp(prefix="countersign-"))
+        self._logs.mkdir(parents=True, exist_ok=True)
+        await self._start_nursery()
+
+    async def close(self) -> None:
+        self._closing = True
+        if self._nursery is not None and self._nursery.stdin is not None:
+            self._nursery.stdin.close()
+            try:
+                await asyncio.wait_for(self._nursery.wait(), 5)
+            except TimeoutError:
+                self._nursery.kill()
+        if self._watch is not None:
+            self._watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watch
+        for scorer in self._scorers.values():
+            if scorer.session is not None:
+                await scorer.session.close()
+        shutil.rmtree(self._sockets, ignore_errors=True)
+
+    def find(self, deployment: str, version: str) -> Scorer | None:
+        return self._scorers.get(f"{deployment}/{version}")
+
+    def of(self, deployment: str) -> tuple[Scorer, ...]:
+        return tuple(item for item in self._scorers.values() if item.deployment == deployment)
+
+    def all(self) -> tuple[Scorer, ...]:
+        return tuple(self._scorers.values())
+
+    def ready(self, deployment: str) -> frozenset[str]:
+        return frozenset(item.version for item in self.of(deployment) if item.state == "ready")
+
+    def ensure(self, deployment: str, version: str) -> Scorer:
+        """Starts the version unless it is loaded or loading. A failed one is tried again."""
+        scorer = self.find(deployment, version)
+        if scorer is None or scorer.state in {"failed", "stopped"}:
+            scorer = self._start(deployment, version)
+        return scorer
+
+    async def settled(self, deployment: str, version: str, *, timeout_seconds: float) -> Scorer:
+        """The scorer once it is ready or failed, or still loading after the time."""
+        scorer = self.find(deployment, version) or self.ensure(deployment, version)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(scorer.settled.wait(), timeout_seconds)
+        return scorer
+
+    def unload(self, deployment: str, version: str) -> None:
+        """Ends the process after its last request; nothing new is sent to it from now on."""
+        scorer = self._scorers.pop(f"{deployment}/{version}", None)
+        if scorer is not None:
+            self._later(self._drain(scorer))
+
+    async def _drain(self, scorer: Scorer) -> None:
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        while (scorer.in_flight or scorer.pid is None) and time.monotonic() < deadline:  # noqa: ASYNC110 - a plain count
+            await asyncio.sleep(0.05)
+        scorer.state = "stopped"
+        if scorer.session is not None:
+            await scorer.session.close()
+            scorer.session = None
+        self._kill(scorer)
+
+    def _kill(self, scorer: Scorer) -> None:
+        if scorer.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(scorer.pid, 15)
+
+    def _start(self, deployment: str, version: str, *, restarts: int = 0) -> Scorer:
+        name = f"{len(self._scorers)}-{time.monotonic_ns() % 10**9}"
+        scorer = Scorer(
+            deployment=deployment,
+            version=version,
+            socket=self._sockets / f"{name}.sock",
+            example=self._sockets / f"{name}.json",
+            restarts=restarts,
+            used_at=time.monotonic(),
+        )
+        self._scorers[scorer.key] = scorer
+        self._order(
+            {
+                "start": scorer.key,
+                "uri": f"models:/{deployment}/{version}",
+                "socket": str(scorer.socket),
+                "example": str(scorer.example),
+                "log": str(self._logs / f"scoring-{deployment}-{version}.log"),
+            }
+        )
+        return scorer
+
+    def _order(self, order: Mapping[str, Any]) -> None:
+        if self._nursery is not None and self._nursery.stdin is not None and not self._nursery.stdin.is_closing():
+            self._nursery.stdin.write(json.dumps(order).encode() + b"\n")
+
+    async def _start_nursery(self) -> None:
+        self._nursery = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "services.adapters.local.gateway.nursery",
+            self._tracking_uri,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=scoring_environment(),
+        )
+        self._watch = asyncio.create_task(self._listen(self._nursery))
+
+    async def _listen(self, nursery: asyncio.subprocess.Process) -> None:
+        assert nursery.stdout is not None  # noqa: S101 - asked for above
+        async for line in nursery.stdout:
+            await self._hear(json.loads(line))
+        await nursery.wait()
+        if not self._closing:
+            logger.error("The parent of the scoring processes ended; starting it again.")
+            await asyncio.sleep(1.0)
+            self._later(self._start_over())
+
+    async def _start_over(self) -> None:
+        lost = list(self._scorers.values())
+        await self._start_nursery()
+        for scorer in lost:
+            if scorer.state in {"ready", "loading"}:
+                await self._restart(scorer)
+
+    async def _hear(self, report: Mapping[str, Any]) -> None:
+        for word in ("forked", "ready", "failed", "exited"):
+            if word in report:
+                scorer = self._scorers.get(report[word])
+                if scorer is not None:
+                    await self._settle(word, scorer, report)
+
+    async def _settle(self, word: str, scorer: Scorer, report: Mapping[str, Any]) -> None:
+        if word == "forked":
+            scorer.pid = report["pid"]
+        elif report["pid"] != scorer.pid and (word == "exited" or scorer.pid is not None):
+            return  # news of a predecessor
+        elif word == "ready":
+            scorer.model_bytes = report["bytes"]
+            scorer.session = aiohttp.ClientSession(
+                connector=aiohttp.UnixConnector(path=str(scorer.socket), limit=256, keepalive_timeout=60)
+            )
+            scorer.state = "ready"
+            scorer.settled.set()
+            logger.info("%s version %s is ready (%s ms).", scorer.deployment, scorer.version, report["load_ms"])
+        elif word == "failed":
+            scorer.state, scorer.reason = "failed", report["reason"]
+            scorer.settled.set()
+            logger.warning("%s version %s failed: %s", scorer.deployment, scorer.version, scorer.reason)
+        elif scorer.state in {"ready", "loading"}:
+            logger.warning("%s version %s ended (code %s).", scorer.deployment, scorer.version, report["code"])
+            await self._restart(scorer)
+
+    async def _restart(self, scorer: Scorer) -> None:
+        """A crashed process is started again, later each time; meanwhile its connections are refused."""
+        scorer.state, scorer.reason = "failed", "its scoring process ended; it is being started again"
+        if scorer.session is not None:
+            await scorer.session.close()
+            scorer.session = None
+        delay = _BACK_OFF[min(scorer.restarts, len(_BACK_OFF) - 1)]
+
+        async def again() -> None:
+            await asyncio.sleep(delay)
+            if self._scorers.get(scorer.key) is scorer and not self._closing:
+                self._start(scorer.deployment, scorer.version, restarts=scorer.restarts + 1)
+
+        self._later(again())
+
+    def _later(self, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def scoring_environment() -> dict[str, str]:
+    """What model code may see: where Python is, nothing that opens a door."""
+    passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    root = str(Path(__file__).resolve().parents[4])
+    return {
+        **passed,
+        "PYTHONPATH": root,
+        "PYTHONUNBUFFERED": "1",
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+    }
