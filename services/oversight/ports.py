@@ -25,7 +25,8 @@ class OversightStore(Protocol):
 
     def unsubmitted(self) -> tuple[tuple[str, str, datetime], ...]:
         """(model, version, made at) of the newest version of each model when nobody ever asked for its release
-        and it never served."""
+        and it never served.
+        """
         ...
 
     def deleted_but_served(self) -> tuple[tuple[str, str], ...]:

@@ -2,19 +2,33 @@
 
 Wiring: `OversightService(inventory=inventory, monitoring=monitoring, reliability=reliability, value=value,
 store=SqlOversight(database), clock=clock, environment="embedded", registry="MLflow (embedded)",
-stale_seconds=settings.worker_stale_seconds)`.
+stale_seconds=settings.worker_stale_seconds)`. The worker calls `refresh_summaries` last, after every other refresh.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from services.inventory.models import GovernedModel, InventoryQuery, InventoryRow, InventorySort
 from services.inventory.service import InventoryService
 from services.kernel.clock import Clock
-from services.kernel.identity import Actor
+from services.kernel.errors import UnknownModelError
+from services.kernel.health import Health
+from services.kernel.identity import Actor, Role
 from services.monitoring.service import MonitoringService
+from services.oversight import todo
+from services.oversight.findings import findings, model_of
 from services.oversight.models import Home, Operations, TimelineEvent, TodoItem
 from services.oversight.ports import OversightStore
+from services.oversight.summaries import Watched, summary, trend, unwatched
+from services.oversight.tiles import tiles
 from services.reliability.service import ReliabilityService
 from services.value.service import ValueService
+
+_LOOK_AT_MOST = 50
+_FAILED_ACTIONS_FOR = timedelta(days=2)
 
 
 class OversightService:
@@ -39,19 +53,121 @@ class OversightService:
         self._clock = clock
         self._environment = environment
         self._registry = registry
-        self._stale_seconds = stale_seconds
+        self._stale = timedelta(seconds=stale_seconds)
 
     def home(self, actor: Actor) -> Home:
-        raise NotImplementedError
+        situation = self._situation(actor)
+        own, other = todo.mine(situation, actor), todo.others(situation, actor)
+        return Home(
+            greeting=_greeting(actor, own, situation.now),
+            tiles=tiles(situation, actor, own),
+            todo=own,
+            others=other,
+        )
 
     def operations(self) -> Operations:
-        raise NotImplementedError
+        seen = self._store.heartbeat()
+        facts = self._store.workspace_facts()
+        return Operations(
+            worker_seen=seen,
+            worker_alive=self._alive(seen),
+            syncs=self._store.syncs(),
+            prepared_at=_moment(facts, "prepared_at"),
+            replay_from=_moment(facts, "replay_from"),
+            environment=self._environment,
+            registry=self._registry,
+        )
 
     def timeline(self, model: str, limit: int = 100) -> tuple[TimelineEvent, ...]:
-        raise NotImplementedError
-
-    def refresh_summaries(self) -> int:
-        raise NotImplementedError
+        """Newest first. Raises UnknownModelError."""
+        self._inventory.model(model)
+        return self._store.timeline(model, limit)
 
     def findings(self, model: str = "") -> tuple[TodoItem, ...]:
-        raise NotImplementedError
+        """Differences between what was decided and what the platform and registry show; all models when empty."""
+        since = self._clock.now() - _FAILED_ACTIONS_FOR
+        found = findings(self._store.served(), self._store.deleted_but_served(), self._store.open_actions(since))
+        return todo.urgent_first([item for item in found if not model or model_of(item) == model])
+
+    def refresh_summaries(self) -> int:
+        """Prepares the line of every model; returns how many changed."""
+        today = self._clock.now().date()
+        served = {item.model: item for item in self._store.served()}
+        versions, seen = self._store.version_facts(), self._store.watched_models()
+        requests = Counter(request.model for request in self._store.waiting_requests())
+        found = Counter(model_of(item) for item in self.findings() if item.state is Health.BREACH)
+        return self._store.put_summaries(
+            tuple(
+                summary(
+                    model,
+                    served=served.get(model.name),
+                    watched=self._watched(model) if model.name in seen else unwatched(model.kind),
+                    versions=versions.get(model.name, (0, "")),
+                    open_requests=requests[model.name],
+                    findings=found[model.name],
+                    today=today,
+                )
+                for model in self._inventory.models()
+            )
+        )
+
+    def _watched(self, model: GovernedModel) -> Watched:
+        drift, sla = self._monitoring.drift(model.name), self._reliability.sla(model.name)
+        worse = Health.worst([sla.errors.state, sla.latency.state])
+        return Watched(
+            drift=drift.signal,
+            trend=trend(drift),
+            sla=sla.latency if sla.latency.state is worse else sla.errors,
+        )
+
+    def _situation(self, actor: Actor) -> todo.Situation:
+        now = self._clock.now()
+        seen = self._store.heartbeat()
+        return todo.Situation(
+            now=now,
+            counts=self._inventory.counts(),
+            requests=self._store.waiting_requests(),
+            served=self._store.served(),
+            actions=self._store.open_actions(now - _FAILED_ACTIONS_FOR),
+            findings=self.findings(),
+            unsubmitted=self._store.unsubmitted() if actor.role is Role.DATA_SCIENCE_LEAD else (),
+            alarming=self._rows(InventoryQuery(health=(Health.BREACH, Health.WATCH), limit=_LOOK_AT_MOST)),
+            overdue=self._overdue(),
+            values=self._value.portfolio() if actor.role is Role.BUSINESS_OWNER else (),
+            syncs=self._store.syncs(),
+            worker_alive=self._alive(seen),
+        )
+
+    def _overdue(self) -> tuple[tuple[InventoryRow, GovernedModel], ...]:
+        rows = self._rows(InventoryQuery(sort=InventorySort.NEXT_REVIEW, limit=_LOOK_AT_MOST))
+        return tuple((row, model) for row, model in rows if row.review_overdue)
+
+    def _rows(self, query: InventoryQuery) -> tuple[tuple[InventoryRow, GovernedModel], ...]:
+        found = []
+        for row in self._inventory.search(query).items:
+            try:
+                found.append((row, self._inventory.model(row.name)))
+            except UnknownModelError:
+                # The line was prepared before the model left the registry; the next refresh removes it.
+                continue
+        return tuple(found)
+
+    def _alive(self, seen: datetime | None) -> bool:
+        return seen is not None and self._clock.now() - seen <= self._stale
+
+
+def _greeting(actor: Actor, own: tuple[TodoItem, ...], now: datetime) -> str:
+    name = actor.name.partition(" ")[0] or actor.subject
+    if not own:
+        return f"{name}, nothing waits for you now."
+    late = sum(1 for item in own if item.due is not None and item.due < now)
+    things = "1 thing waits" if len(own) == 1 else f"{len(own)} things wait"
+    return f"{name}, {things} for you" + (f", {late} overdue." if late else ".")
+
+
+def _moment(facts: Mapping[str, str], name: str) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(facts[name])
+    except (KeyError, ValueError):
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

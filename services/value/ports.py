@@ -16,8 +16,6 @@ class Catalog(Protocol):
         """Raises UnknownModelError."""
         ...
 
-    def models(self) -> tuple[GovernedModel, ...]: ...
-
 
 class UsageFacts(Protocol):
     def partitions(self) -> tuple[Partition, ...]:
@@ -41,6 +39,10 @@ class ValueStore(Protocol):
     def put_configs(self, configs: tuple[ValueConfig, ...]) -> None: ...
 
     def config(self, model: str) -> ValueConfig | None: ...
+
+    def counted_models(self, start: date, end: date) -> tuple[str, ...]:
+        """Models with a value configuration or recorded use in the window, by name."""
+        ...
 
     def predictions(self, model: str, start: date, end: date) -> Mapping[date, int]: ...
 

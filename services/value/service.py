@@ -7,13 +7,14 @@ The worker calls `refresh` after those of monitoring and feedback, whose counts 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 from services.inventory.facts import by_owner, changed
 from services.inventory.models import GovernedModel
 from services.kernel.clock import Clock
-from services.kernel.errors import TelemetryUnavailableError
+from services.kernel.errors import TelemetryUnavailableError, UnknownModelError
 from services.kernel.health import Explanation
 from services.value import calculation
 from services.value.measures import measure
@@ -34,7 +35,12 @@ class ValueService:
 
     def portfolio(self, *, days: int = 90) -> tuple[ModelValue, ...]:
         """Models with a value configuration or any recorded use, by name."""
-        values = (self._value(model, days) for model in self._catalog.models() if self._is_counted(model.name, days))
+        start, end = self._window(days)
+        values = []
+        for name in self._store.counted_models(start, end):
+            # Use may be recorded under a name that has left registry and catalog.
+            with suppress(UnknownModelError):
+                values.append(self._value(self._catalog.model(name), days))
         return tuple(values)
 
     def model(self, name: str, *, days: int = 90) -> ModelValue:
@@ -54,10 +60,6 @@ class ValueService:
         if broken:
             raise broken[0]
         return read
-
-    def _is_counted(self, name: str, days: int) -> bool:
-        start, end = self._window(days)
-        return self._store.config(name) is not None or bool(self._store.usage(name, start, end))
 
     def _window(self, days: int) -> tuple[date, date]:
         today = self._clock.now().date()

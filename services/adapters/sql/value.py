@@ -11,7 +11,7 @@ from itertools import pairwise
 from math import ceil
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, union
 
 from services.adapters.sql.database import Database
 from services.adapters.sql.facts import counts_of, fetched, remember, seen
@@ -67,6 +67,12 @@ class SqlValue:
         with self._database.read() as connection:
             text = connection.scalar(select(value_config.c.document).where(value_config.c.model == model))
         return None if text is None else _config(json.loads(text))
+
+    def counted_models(self, start: date, end: date) -> tuple[str, ...]:
+        used = select(usage_day.c.model).where(usage_day.c.day >= start, usage_day.c.day <= end)
+        with self._database.read() as connection:
+            found = fetched(connection, union(used, select(value_config.c.model)))
+        return tuple(sorted(name for (name,) in found))
 
     def predictions(self, model: str, start: date, end: date) -> Mapping[date, int]:
         table = labelled_day.c

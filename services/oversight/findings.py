@@ -1,0 +1,64 @@
+"""Differences between what was decided and what the world shows, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.kernel.health import Health
+from services.oversight.models import OpenAction, ServedModel, TodoItem
+
+
+def findings(
+    served: Sequence[ServedModel], deleted: Sequence[tuple[str, str]], actions: Sequence[OpenAction]
+) -> tuple[TodoItem, ...]:
+    items = [item for model in served for item in _of_model(model)]
+    items += [
+        TodoItem(
+            title=f"{model}: version {version} is gone from the registry",
+            why="It serves or is champion, but the registry no longer has it. Roll back to a version that exists.",
+            state=Health.BREACH,
+            due=None,
+            target=f"rollouts?model={model}",
+        )
+        for model, version in deleted
+    ]
+    items += [
+        TodoItem(
+            title=f"{action.model}: {action.kind} to version {action.to_version} did not succeed",
+            why=action.detail or f"It ended as {action.state}.",
+            state=Health.BREACH,
+            due=None,
+            target=f"rollouts?model={action.model}",
+        )
+        for action in actions
+        if action.state in {"failed", "conflict"}
+    ]
+    return tuple(items)
+
+
+def _of_model(served: ServedModel) -> list[TodoItem]:
+    target = f"rollouts?model={served.model}"
+    if served.finding:
+        return [
+            TodoItem(
+                title=f"{served.model}: unsigned change",
+                why=served.finding,
+                state=Health.BREACH,
+                due=None,
+                target=target,
+            )
+        ]
+    moved = served.alias_champion not in {None, served.champion} and not served.alias_pending and served.champion
+    if moved:
+        why = f"The champion alias names version {served.alias_champion}; signed was version {served.champion}."
+        title = f"{served.model}: alias moved outside Countersign"
+        return [TodoItem(title=title, why=why, state=Health.BREACH, due=None, target=target)]
+    if served.problem:
+        title = f"{served.model}: traffic cannot be read back"
+        return [TodoItem(title=title, why=served.problem, state=Health.UNKNOWN, due=None, target=target)]
+    return []
+
+
+def model_of(item: TodoItem) -> str:
+    """The model a finding is about, from its address."""
+    return item.target.partition("=")[2]

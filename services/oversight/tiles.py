@@ -1,0 +1,117 @@
+"""Numbers for the top of the page, each with what it is compared with; the last two depend on the role."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from services.kernel.health import Health
+from services.kernel.identity import Actor, Role
+from services.oversight.models import Tile, TodoItem
+from services.oversight.todo import Situation
+
+
+def tiles(situation: Situation, actor: Actor, own: tuple[TodoItem, ...]) -> tuple[Tile, ...]:
+    return (
+        _waiting(situation, own),
+        _production(situation),
+        _health(situation),
+        *_of_role(situation, actor),
+    )
+
+
+def _waiting(situation: Situation, own: tuple[TodoItem, ...]) -> Tile:
+    late = sum(1 for item in own if item.due is not None and item.due < situation.now)
+    worst = Health.worst([item.state for item in own]) if own else Health.HEALTHY
+    detail = f"{late} overdue" if late else f"{len(situation.requests)} requests open in all"
+    return Tile(title="Waiting for you", value=str(len(own)), detail=detail, state=worst, target="approvals?mine=1")
+
+
+def _production(situation: Situation) -> Tile:
+    counts = situation.counts
+    return Tile(
+        title="In production", value=str(counts.in_production), detail=f"of {counts.models:,} models", state=None,
+        target="inventory",
+    )  # fmt: skip
+
+
+def _health(situation: Situation) -> Tile:
+    counts = situation.counts.by_health
+    breach, watch = counts.get(Health.BREACH, 0), counts.get(Health.WATCH, 0)
+    unknown = counts.get(Health.UNKNOWN, 0)
+    states = [health for health, n in counts.items() if n]
+    return Tile(
+        title="Models in breach",
+        value=str(breach),
+        detail=f"{watch} to watch, {unknown} unknown",
+        state=Health.worst(states),
+        target="inventory?health=breach",
+    )
+
+
+def _of_role(situation: Situation, actor: Actor) -> tuple[Tile, ...]:
+    match actor.role:
+        case Role.BUSINESS_OWNER:
+            return (_net(situation),)
+        case Role.DATA_SCIENCE_LEAD:
+            n = len(situation.unsubmitted)
+            return (
+                Tile(
+                    title="Not submitted", value=str(n), detail="newest versions nobody asked to release",
+                    state=Health.WATCH if n else Health.HEALTHY, target="inventory",
+                ),
+            )  # fmt: skip
+        case Role.SRE:
+            running = [served for served in situation.served if served.candidate and served.plan]
+            return (
+                Tile(
+                    title="Releases running", value=str(len(running)),
+                    detail=", ".join(served.model for served in running) or "no canary has traffic", state=None,
+                    target="rollouts",
+                ),
+                _findings(situation),
+            )  # fmt: skip
+        case Role.COMPLIANCE | Role.VALIDATOR | Role.AUDITOR:
+            return (_reviews(situation), _findings(situation))
+        case Role.ADMIN:
+            alive = situation.worker_alive
+            return (
+                Tile(
+                    title="Worker", value="running" if alive else "not running",
+                    detail="synchronises, measures and acts", state=Health.HEALTHY if alive else Health.BREACH,
+                    target="settings",
+                ),
+                _findings(situation),
+            )  # fmt: skip
+
+
+def _findings(situation: Situation) -> Tile:
+    n = len(situation.findings)
+    worst = Health.worst([item.state for item in situation.findings]) if n else Health.HEALTHY
+    return Tile(
+        title="Findings", value=str(n), detail="differences between record and platform", state=worst, target="rollouts"
+    )
+
+
+def _reviews(situation: Situation) -> Tile:
+    n = situation.counts.reviews_overdue
+    return Tile(
+        title="Reviews overdue", value=str(n), detail=f"of {situation.counts.models:,} models",
+        state=Health.WATCH if n else Health.HEALTHY, target="inventory?sort=next_review",
+    )  # fmt: skip
+
+
+def _net(situation: Situation) -> Tile:
+    known = [value for value in situation.values if value.net is not None]
+    if not known:
+        return Tile(
+            title="Net benefit", value="not recorded", detail="no benefit is recorded for any model",
+            state=Health.UNKNOWN, target="value",
+        )  # fmt: skip
+    net = sum((value.net or Decimal(0) for value in known), Decimal(0))
+    return Tile(
+        title="Net benefit",
+        value=f"{net:,.0f} {known[0].currency}",
+        detail=f"last 90 days, {len(known)} of {len(situation.values)} models with recorded benefit",
+        state=Health.worst([value.state for value in situation.values]),
+        target="value",
+    )
