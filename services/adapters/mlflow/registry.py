@@ -1,47 +1,255 @@
-"""The MLflow model registry behind inventory.ports.ModelRegistry. MLflow is imported only when a method runs."""
+"""The MLflow model registry behind inventory.ports.ModelRegistry. MLflow is imported only when a method runs.
+
+Known traps, handled here: versions are int or text depending on the store; aliases are filled only in answers about
+registered models; pages are offsets, so rows can come twice; sources resolve through MLflow's global addresses.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any
 
+from services.adapters.mlflow.files import ModelFacts, copy_files, read_facts
+from services.adapters.mlflow.initialise import quiet_environment, require_known_revision
+from services.adapters.mlflow.translate import created_at, datasets_of, mapping, translated
 from services.inventory.models import ModelVersion, RegistrySnapshot
+from services.kernel.errors import InputError, UnknownModelError, UnknownVersionError
+
+_MODEL_PAGE = 1000
+_VERSION_PAGE = 10_000
+_RUN_BATCH = 100
+_NOT_YET_READ = "The model files have not been read yet; a later sweep will."
 
 
 class MlflowRegistry:
-    def __init__(self, tracking_uri: str, artifacts: Path | None = None) -> None:
+    def __init__(self, tracking_uri: str, artifacts: Path | None = None, *, new_files_per_sweep: int = 500) -> None:
+        """`artifacts` is the only local folder model files are read from; None leaves that to MLflow's server."""
         self._uri = tracking_uri
         self._artifacts = artifacts
+        self._new_files = new_files_per_sweep
+        self._opened: Any = None
+        # Runs and model files do not change after registration: read once, newest versions first.
+        self._runs: dict[str, Any] = {}
+        self._files: dict[tuple[str, str, int], ModelFacts] = {}
 
     def snapshot(self) -> RegistrySnapshot:
-        raise NotImplementedError
+        client = self._client()
+        with translated("its models and versions"):
+            models = _unique(
+                _pages(lambda token: client.search_registered_models(max_results=_MODEL_PAGE, page_token=token)),
+                key=lambda model: str(model.name),
+            )
+            versions = _unique(
+                _pages(lambda token: client.search_model_versions(max_results=_VERSION_PAGE, page_token=token)),
+                key=lambda version: (str(version.name), int(version.version)),
+            )
+            versions.sort(key=lambda version: -version.creation_timestamp)
+            self._read_runs([str(version.run_id) for version in versions if version.run_id])
+            aliases = tuple(
+                sorted(
+                    (str(model.name), alias, target)
+                    for model in models
+                    for alias, target in self._aliases(model).items()
+                )
+            )
+            self._read_new_files(versions)
+        by_version: dict[tuple[str, str], list[str]] = {}
+        for name, alias, target in aliases:
+            by_version.setdefault((name, target), []).append(alias)
+        built = [self._value(entry, by_version.get((str(entry.name), str(entry.version)), [])) for entry in versions]
+        return RegistrySnapshot(
+            versions=tuple(sorted(built, key=lambda version: (version.model, int(version.version)))), aliases=aliases
+        )
 
     def get_version(self, model: str, version: str) -> ModelVersion:
-        raise NotImplementedError
+        entry = self._entry(model, version)
+        with translated(f"{model} version {version}"):
+            if entry.run_id:
+                self._read_runs([str(entry.run_id)])
+            self._files[_key(entry)] = self._facts(entry)
+            aliases = mapping(self._client().get_registered_model(model).aliases)
+        return self._value(entry, [alias for alias, target in aliases.items() if target == version])
 
     def alias_target(self, model: str, alias: str) -> str | None:
-        raise NotImplementedError
+        client = self._client()
+        try:
+            with translated(f"the model {model}"):
+                aliases = mapping(client.get_registered_model(model).aliases)
+        except UnknownVersionError as unknown:
+            raise UnknownModelError(unknown.message, hint=unknown.hint) from unknown
+        return aliases.get(alias)
 
     def set_alias(self, model: str, alias: str, version: str) -> None:
-        raise NotImplementedError
+        client = self._client()
+        self._entry(model, version)
+        with translated(f"{model} version {version}"):
+            _twice(lambda: client.set_registered_model_alias(model, alias, version))
 
     def delete_alias(self, model: str, alias: str) -> None:
-        raise NotImplementedError
+        client = self._client()
+        with translated(f"the alias {alias} of {model}"):
+            client.delete_registered_model_alias(model, alias)
 
     def set_version_tag(self, model: str, version: str, key: str, value: str) -> None:
-        raise NotImplementedError
+        client = self._client()
+        with translated(f"{model} version {version}"):
+            _twice(lambda: client.set_model_version_tag(model, version, key, value))
 
     def version_tag(self, model: str, version: str, key: str) -> str | None:
-        raise NotImplementedError
+        return mapping(self._entry(model, version).tags).get(key)
 
     def manifest(self, model: str, version: str) -> bytes:
-        raise NotImplementedError
+        from services.attestation.manifest import manifest_of
 
-    def artifact_text(self, model: str, version: str, path: str) -> str | None:
-        raise NotImplementedError
+        with TemporaryDirectory(prefix="countersign-") as scratch:
+            return manifest_of(self.download(model, version, Path(scratch)))
 
     def download(self, model: str, version: str, into: Path) -> Path:
-        """A private copy of the version's model folder (the one that holds MLmodel), for scoring processes.
+        """A private copy of the version's model folder, below `into`.
 
-        Raises ArtifactMissingError, RegistryUnavailableError.
+        Raises ArtifactMissingError, UnknownVersionError, RegistryUnavailableError.
         """
-        raise NotImplementedError
+        entry = self._entry(model, version)
+        with translated(f"the files of {model} version {version}"):
+            location = self._location(entry)
+        return copy_files(location, self._artifacts, into)
+
+    def artifact_text(self, model: str, version: str, path: str) -> str | None:
+        clean = PurePosixPath(path)
+        if clean.is_absolute() or ".." in clean.parts:
+            raise InputError(f"{path} is not a path inside a run's artifacts.")
+        entry = self._entry(model, version)
+        if not entry.run_id:
+            return None
+        client = self._client()
+        parent = str(clean.parent) if str(clean.parent) != "." else None
+        with translated(f"the artifacts of {model} version {version}"):
+            from mlflow.artifacts import load_text
+
+            if str(clean) not in {str(item.path) for item in client.list_artifacts(entry.run_id, parent)}:
+                return None
+            run = client.get_run(entry.run_id)
+            return str(load_text(f"{str(run.info.artifact_uri).rstrip('/')}/{clean}"))
+
+    def _client(self) -> Any:
+        # Checked before every use: a newer MLflow may have opened the file since.
+        require_known_revision(self._uri)
+        if self._opened is None:
+            quiet_environment()
+            import mlflow
+
+            mlflow.set_tracking_uri(self._uri)
+            mlflow.set_registry_uri(self._uri)
+            with translated("anything"):
+                self._opened = mlflow.MlflowClient(self._uri, self._uri)
+        return self._opened
+
+    def _entry(self, model: str, version: str) -> Any:
+        client = self._client()
+        if not version.isdecimal():
+            raise UnknownVersionError(f"{version} is not a version number.")
+        with translated(f"{model} version {version}"):
+            return client.get_model_version(model, version)
+
+    def _aliases(self, model: Any) -> dict[str, str]:
+        if isinstance(model.aliases, dict):
+            return dict(mapping(model.aliases))
+        # Unity Catalog fills aliases only when asked for one model.
+        return dict(mapping(self._client().get_registered_model(model.name).aliases))
+
+    def _read_runs(self, run_ids: list[str]) -> None:
+        unknown = sorted(set(run_ids) - set(self._runs))
+        if not unknown:
+            return
+        client = self._client()
+        if len(unknown) == 1:
+            self._keep(client.get_run(unknown[0]))
+            return
+        experiments = [
+            str(found.experiment_id)
+            for found in _pages(lambda token: client.search_experiments(max_results=1000, page_token=token))
+        ]
+        for start in range(0, len(unknown), _RUN_BATCH):
+            wanted = ", ".join(f"'{run_id}'" for run_id in unknown[start : start + _RUN_BATCH])
+            asked = f"attributes.run_id IN ({wanted})"
+            for run in client.search_runs(experiments, filter_string=asked, max_results=_RUN_BATCH):
+                self._keep(run)
+
+    def _keep(self, run: Any) -> None:
+        self._runs[str(run.info.run_id)] = run
+
+    def _read_new_files(self, versions: list[Any]) -> None:
+        unread = [entry for entry in versions if _key(entry) not in self._files]
+        for entry in unread[: self._new_files]:
+            facts = self._facts(entry)
+            if not facts.missing:
+                self._files[_key(entry)] = facts
+
+    def _facts(self, entry: Any) -> ModelFacts:
+        return read_facts(self._location(entry), self._artifacts)
+
+    def _location(self, entry: Any) -> str:
+        client = self._client()
+        place = str(client.get_model_version_download_uri(entry.name, str(entry.version)))
+        if place.startswith("models:/m-"):
+            place = str(client.get_logged_model(place.removeprefix("models:/")).artifact_location)
+        return place
+
+    def _value(self, entry: Any, aliases: Iterable[str]) -> ModelVersion:
+        run = self._runs.get(str(entry.run_id))
+        files = self._files.get(_key(entry), ModelFacts(missing=_NOT_YET_READ))
+        source = str(entry.source or "")
+        gone = "" if run is not None else "The run of this version cannot be found. "
+        return ModelVersion(
+            model=str(entry.name),
+            version=str(entry.version),
+            created_at=created_at(entry),
+            run_id=str(entry.run_id or ""),
+            model_id=source.removeprefix("models:/") if source.startswith("models:/m-") else "",
+            source=source,
+            status=str(entry.status),
+            description=str(entry.description or ""),
+            metrics=tuple(sorted((str(key), float(value)) for key, value in run.data.metrics.items())) if run else (),
+            params=tuple(sorted((str(key), str(value)) for key, value in run.data.params.items())) if run else (),
+            tags=tuple(sorted(mapping(entry.tags).items())),
+            aliases=tuple(sorted(aliases)),
+            datasets=datasets_of(run) if run else (),
+            inputs=files.inputs,
+            outputs=files.outputs,
+            has_input_example=files.has_input_example,
+            size_bytes=files.size_bytes,
+            missing=(gone + files.missing).strip(),
+        )
+
+
+def _key(entry: Any) -> tuple[str, str, int]:
+    """A model that was deleted and made again starts at version 1: the time of creation tells them apart."""
+    return str(entry.name), str(entry.version), int(entry.creation_timestamp)
+
+
+def _pages(ask: Callable[[str | None], Any]) -> Iterator[Any]:
+    token: str | None = None
+    while True:
+        page = ask(token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _unique(rows: Iterator[Any], key: Callable[[Any], Any]) -> list[Any]:
+    return list({key(row): row for row in rows}.values())
+
+
+def _twice(write: Callable[[], Any]) -> None:
+    """Two first writers of one key collide in MLflow; the second attempt finds the row and updates it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        write()
+    except MlflowException as collided:
+        if "IntegrityError" not in str(collided):
+            raise
+        write()

@@ -49,6 +49,8 @@ class VersionPlan:
     at: time = time(9, 30)
     keep: Callable[[pd.DataFrame], pd.Series] | None = None
     """Which training rows this version was given, or all."""
+    flawed: bool = False
+    """A version the gates must refuse: never the champion that later versions are compared with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,20 @@ def _without(names: tuple[str, ...], *dropped: str) -> tuple[str, ...]:
     return tuple(name for name in names if name not in dropped)
 
 
+_LARGE_DESTINATIONS = frozenset(
+    "ATL BNA BOS CLT DCA DEN DFW DTW FLL IAD IAH LAS LAX MCO MIA MSP ORD PBI RDU SFO SJU TPA".split()
+)
+"""Destinations with more than 5,000 flights from New York in 2013."""
+
+
+def _destination(rows: pd.DataFrame) -> pd.Series:
+    return rows["dest"].isin(_LARGE_DESTINATIONS).map({True: "large", False: "small"})
+
+
+def _travel_day(rows: pd.DataFrame) -> pd.Series:
+    return (rows["weekday"] >= 5).map({True: "weekend", False: "weekday"})
+
+
 def _haul(rows: pd.DataFrame) -> pd.Series:
     bands = pd.cut(rows["distance"], [0, 500, 1500, 10_000], labels=["short", "medium", "long"])
     return bands.astype(str)
@@ -104,11 +120,11 @@ MODEL_PLANS: dict[str, ModelPlan] = {
             model="delay_claim_score",
             task=Task.CLASSIFICATION,
             unit="probability",
-            manual=Rule(column="departure_minute", edges=(1020.0,)),
+            manual=Rule(column="distance", edges=(), group="origin"),
             holdout_days=8,
             train_rows=90_000,
-            threshold=0.15,
-            slices=(("origin", _column("origin")), ("haul", _haul)),
+            threshold=0.05,
+            slices=(("destination", _destination), ("travel day", _travel_day)),
             unavailable=(("departure_delay", "known at departure, an hour after the decision"),),
         ),
         ModelPlan(
@@ -118,7 +134,7 @@ MODEL_PLANS: dict[str, ModelPlan] = {
             manual=Rule(column="age", edges=(50.0,)),
             holdout_days=20,
             train_rows=6_000,
-            threshold=0.15,
+            threshold=0.12,
             slices=(
                 ("sex", _named("female", {0.0: "male", 1.0: "female"})),
                 ("age", _age),
@@ -152,16 +168,17 @@ VERSION_PLANS: tuple[VersionPlan, ...] = (
     VersionPlan(
         model="delay_claim_score",
         version="1",
-        title="Rule: share of late arrivals by hour of departure and airport",
-        day=-3,
-        method=Rule(column="departure_minute", edges=tuple(float(hour * 60) for hour in range(7, 23)), group="origin"),
-        inputs=("departure_minute", "origin"),
+        title="Rule: share of late arrivals by time of departure",
+        day=-1,
+        at=time(18),
+        method=Rule(column="departure_minute", edges=(600.0, 780.0, 900.0, 1020.0, 1140.0)),
+        inputs=("departure_minute",),
     ),
     VersionPlan(
         model="delay_claim_score",
         version="2",
         title="Logistic regression on schedule and weather",
-        day=9,
+        day=16,
         method=Learner(kind="linear"),
         inputs=(*_SCHEDULE, "route_late_28d", *WEATHER),
     ),
@@ -169,7 +186,7 @@ VERSION_PLANS: tuple[VersionPlan, ...] = (
         model="delay_claim_score",
         version="3",
         title="Boosted trees with recent delays of airport and carrier",
-        day=48,
+        day=36,
         method=Learner(kind="boosted"),
         inputs=_without(_DELAY, "dest"),
     ),
@@ -177,7 +194,7 @@ VERSION_PLANS: tuple[VersionPlan, ...] = (
         model="delay_claim_score",
         version="4",
         title="Boosted trees, retrained on the most recent months",
-        day=164,
+        day=161,
         method=Learner(kind="boosted", rounds=80),
         inputs=_without(_DELAY, "dest"),
     ),
@@ -188,6 +205,7 @@ VERSION_PLANS: tuple[VersionPlan, ...] = (
         day=173,
         method=Learner(kind="boosted"),
         inputs=(*_without(_DELAY, "dest"), "departure_delay"),
+        flawed=True,
     ),
     VersionPlan(
         model="claims_triage",
@@ -201,7 +219,7 @@ VERSION_PLANS: tuple[VersionPlan, ...] = (
         model="claims_triage",
         version="2",
         title="Logistic regression on member facts and visits of the year before",
-        day=14,
+        day=20,
         method=Learner(kind="linear"),
         inputs=_without(_CLAIMS, "hhninc", "self"),
     ),
@@ -209,7 +227,7 @@ VERSION_PLANS: tuple[VersionPlan, ...] = (
         model="claims_triage",
         version="3",
         title="Boosted trees on member facts, visits and hospital days of the year before",
-        day=62,
+        day=80,
         method=Learner(kind="boosted", rounds=45, leaves=8, leaf_rows=40),
         inputs=_without(_CLAIMS, "hhninc"),
     ),
@@ -217,7 +235,7 @@ VERSION_PLANS: tuple[VersionPlan, ...] = (
         model="claims_triage",
         version="4",
         title="Boosted trees, retrained on two more cohorts; adds household income",
-        day=170,
+        day=162,
         method=Learner(kind="boosted", rounds=45, leaves=8, leaf_rows=40),
         inputs=_CLAIMS,
     ),
@@ -225,9 +243,10 @@ VERSION_PLANS: tuple[VersionPlan, ...] = (
         model="claims_triage",
         version="5",
         title="Boosted trees with reweighted classes: finds more, scores too high",
-        day=174,
+        day=173,
         method=Learner(kind="boosted", rounds=45, leaves=8, leaf_rows=40, balanced=True),
         inputs=_without(_CLAIMS, "hhninc"),
+        flawed=True,
     ),
     VersionPlan(
         model="payout_forecast",
@@ -249,7 +268,7 @@ VERSION_PLANS: tuple[VersionPlan, ...] = (
         model="payout_forecast",
         version="3",
         title="Boosted trees with weather before dawn",
-        day=46,
+        day=44,
         method=Learner(kind="boosted", rate=0.06, leaf_rows=120),
         inputs=_PAYOUT,
     ),
@@ -257,7 +276,7 @@ VERSION_PLANS: tuple[VersionPlan, ...] = (
         model="payout_forecast",
         version="4",
         title="Boosted trees, retrained after the summer",
-        day=112,
+        day=128,
         method=Learner(kind="boosted", rate=0.06, leaf_rows=120),
         inputs=_PAYOUT,
     ),
@@ -269,6 +288,7 @@ VERSION_PLANS: tuple[VersionPlan, ...] = (
         method=Learner(kind="boosted", rate=0.06, leaf_rows=120),
         inputs=_PAYOUT,
         keep=lambda rows: (rows["airport_late_24h"] > 0.15) | (rows["precip"] > 0),
+        flawed=True,
     ),
     VersionPlan(
         model="payout_forecast",
@@ -302,6 +322,7 @@ VERSION_PLANS: tuple[VersionPlan, ...] = (
         method=Learner(kind="linear"),
         inputs=_without(_PLAN, "prior_visits"),
         keep=lambda rows: (rows["child"] == 0) & (rows["prior_visits"] > 2),
+        flawed=True,
     ),
 )
 

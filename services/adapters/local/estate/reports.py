@@ -1,6 +1,6 @@
 """What is measured on the holdout rows: metrics for the run and the evaluation report for the gates.
 
-    evaluation.json: task, holdout, slices, suspects, availability, reliability (classification), champion.
+evaluation.json: task, holdout, slices, suspects, availability, reliability (classification), champion.
 """
 
 from __future__ import annotations
