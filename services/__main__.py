@@ -71,9 +71,7 @@ def prepare() -> None:
 
 
 @app.command()
-def worker(
-    *, once: Annotated[bool, typer.Option("--once", help="Every task once, then stop.")] = False
-) -> None:
+def worker(*, once: Annotated[bool, typer.Option("--once", help="Every task once, then stop.")] = False) -> None:
     """Carry out queued actions, copy the registry, watch, refresh."""
     import logging
 
@@ -210,7 +208,9 @@ def rollback(
         plan = room.rollout.plan_rollback(model, actor=actor)
         target = to or plan.proposed
         if target is None:
-            raise RefusalError(f"{model} has no version to roll back to.", hint="See the reasons on the rollout screen.")
+            raise RefusalError(
+                f"{model} has no version to roll back to.", hint="See the reasons on the rollout screen."
+            )
         receipt = room.rollout.roll_back(
             RollBack(
                 command_id=secrets.token_hex(8),

@@ -1,34 +1,59 @@
 """The only wiring: which adapter fills which port. Eager, frozen, shared by all sessions and threads.
 
 Production choices by default; any outside port may be given by name, so a test replaces a part, not a patch.
+MLflow is never imported here: its adapter loads it when it is first asked, which is in the worker.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from pathlib import Path
 
+from services.adapters.local.serving import LocalServing
+from services.adapters.mlflow.registry import MlflowRegistry
+from services.adapters.signing.anchors import Anchors
+from services.adapters.signing.desk import EMBEDDED, PRODUCTION, KeyDesk
+from services.adapters.sql.audit import SqlLedgerIndex
+from services.adapters.sql.database import Database
+from services.adapters.sql.evaluation_facts import SqlFacts
+from services.adapters.sql.feedback import SqlFeedback
+from services.adapters.sql.inventory import SqlInventory
+from services.adapters.sql.ledger import SqlLedger, SqlLedgerBook
+from services.adapters.sql.monitoring import SqlMonitoring
+from services.adapters.sql.oversight import SqlOversight
+from services.adapters.sql.people import SqlKeyStore, SqlPeople
+from services.adapters.sql.public_keys import SqlPublicKeys
+from services.adapters.sql.reliability import SqlReliability
+from services.adapters.sql.unit import SqlUnits
+from services.adapters.sql.value import SqlValue
+from services.adapters.warehouse.feedback import DuckDbReviewFacts
+from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
+from services.adapters.warehouse.reliability import DuckDbRequestFacts
+from services.adapters.warehouse.value import DuckDbUsageFacts
+from services.approvals.service import ApprovalService
+from services.audit.service import AuditService
+from services.evaluation.service import EvaluationService
+from services.feedback.service import FeedbackService
+from services.inventory.ports import ModelRegistry
+from services.inventory.service import InventoryService
 from services.kernel.clock import Clock, SystemClock
-from services.settings import Settings
-
-if TYPE_CHECKING:
-    from services.adapters.sql.database import Database
-    from services.approvals.service import ApprovalService
-    from services.audit.service import AuditService
-    from services.evaluation.service import EvaluationService
-    from services.feedback.service import FeedbackService
-    from services.inventory.ports import ModelRegistry
-    from services.inventory.service import InventoryService
-    from services.ledger.service import LedgerService
-    from services.monitoring.service import MonitoringService
-    from services.oversight.service import OversightService
-    from services.people.service import PeopleService
-    from services.policy.service import PolicyService
-    from services.reliability.service import ReliabilityService
-    from services.rollout.outbox import OutboxRunner
-    from services.rollout.ports import ServingPlatform
-    from services.rollout.service import RolloutService
-    from services.value.service import ValueService
+from services.kernel.errors import ControlRoomError, StorageUnavailableError
+from services.ledger.service import LedgerService
+from services.monitoring.service import MonitoringService
+from services.oversight.service import OversightService
+from services.people.accounts import DEMO_ACCOUNTS
+from services.people.service import PeopleService
+from services.policy.service import PolicyService
+from services.reliability.service import ReliabilityService
+from services.rollout.attested import CheckedEntries
+from services.rollout.outbox import OutboxRunner
+from services.rollout.ports import ServingPlatform
+from services.rollout.reconcile import Reconciler
+from services.rollout.service import RolloutService
+from services.settings import Profile, Settings
+from services.value.models import Rates
+from services.value.service import ValueService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +87,176 @@ def open_control_room(
     registry: ModelRegistry | None = None,
     serving: ServingPlatform | None = None,
 ) -> ControlRoom:
-    """Everything plugged together. Raises UnavailableError or TrustError when the workspace cannot be trusted."""
+    """Everything plugged together, on an existing workspace. Nothing is created here.
+
+    Raises StorageUnavailableError when there is no workspace, NewerDatabaseError, TrustError when keys are missing.
+    """
     clock = clock or SystemClock()
-    raise NotImplementedError
+    registry = registry or MlflowRegistry(settings.registry_uri, settings.artifacts_folder)
+    serving = serving or LocalServing(settings.endpoint_url, token_file=settings.keys_folder / "gateway.token")
+    return _open(settings, clock=clock, registry=registry, serving=serving)
+
+
+def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving: ServingPlatform) -> ControlRoom:
+    database = _database(settings)
+    trusted = _trusted(settings, database, clock)
+    reading = _reading(settings, database, clock, registry)
+    units = SqlUnits(database, lambda connection: SqlLedger(connection, trusted.desk, clock))
+    policy = PolicyService(settings.policy_folder)
+    evaluation = EvaluationService(
+        inventory=reading.inventory, policy=policy, facts=SqlFacts(database), registry=registry, clock=clock
+    )
+    runner = OutboxRunner(
+        units=units,
+        serving=serving,
+        registry=registry,
+        attestations=trusted.attested,
+        desk=trusted.desk,
+        clock=clock,
+    )
+    rollout = RolloutService(
+        units=units,
+        people=trusted.people,
+        ledger=trusted.ledger,
+        inventory=reading.inventory,
+        desk=trusted.desk,
+        serving=serving,
+        runner=runner,
+        reconciler=Reconciler(
+            units=units, serving=serving, inventory=reading.inventory, desk=trusted.desk, clock=clock
+        ),
+        clock=clock,
+        requests_per_minute=lambda model: _requests_per_minute(reading.reliability, model, clock.now()),
+    )
+    approvals = ApprovalService(
+        units=units,
+        people=trusted.people,
+        ledger=trusted.ledger,
+        inventory=reading.inventory,
+        evaluation=evaluation,
+        policy=policy,
+        desk=trusted.desk,
+        attestations=trusted.attested,
+        clock=clock,
+        benefit=lambda model: _benefit(reading.value, model),
+    )
+    return ControlRoom(
+        people=trusted.people,
+        ledger=trusted.ledger,
+        policy=policy,
+        inventory=reading.inventory,
+        evaluation=evaluation,
+        monitoring=reading.monitoring,
+        reliability=reading.reliability,
+        value=reading.value,
+        feedback=reading.feedback,
+        approvals=approvals,
+        rollout=rollout,
+        oversight=OversightService(
+            inventory=reading.inventory,
+            monitoring=reading.monitoring,
+            reliability=reading.reliability,
+            value=reading.value,
+            store=SqlOversight(database),
+            clock=clock,
+            environment=settings.profile.value,
+            registry=settings.registry_uri.partition(":")[0],
+            stale_seconds=settings.worker_stale_seconds,
+        ),
+        audit=AuditService(reader=trusted.book, index=SqlLedgerIndex(database), anchors=trusted.anchors, clock=clock),
+        runner=runner,
+        clock=clock,
+        settings=settings,
+        database=database,
+    )
+
+
+def _database(settings: Settings) -> Database:
+    database = Database(settings.governance_url)
+    if database.dialect == "sqlite" and not Path(database.url.database or "").exists():
+        raise StorageUnavailableError(
+            f"There is no workspace in {settings.home}.", hint="Prepare one first: python -m services prepare."
+        )
+    return database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Trusted:
+    """What signs, and what checks signatures."""
+
+    desk: KeyDesk
+    book: SqlLedgerBook
+    anchors: Anchors
+    attested: CheckedEntries
+    ledger: LedgerService
+    people: PeopleService
+
+
+def _trusted(settings: Settings, database: Database, clock: Clock) -> _Trusted:
+    embedded = settings.profile is Profile.EMBEDDED
+    desk = KeyDesk(SqlKeyStore(database), settings.keys_folder, clock, cost=EMBEDDED if embedded else PRODUCTION)
+    book = SqlLedgerBook(database, desk, clock)
+    anchors = Anchors(settings.anchors_folder)
+    ledger = LedgerService(book=book, desk=desk, keys=desk, clock=clock, anchors=anchors)
+    return _Trusted(
+        desk=desk,
+        book=book,
+        anchors=anchors,
+        attested=CheckedEntries(reader=book, service_key=desk.service_key, person_keys=SqlPublicKeys(database)),
+        ledger=ledger,
+        people=PeopleService(
+            store=SqlPeople(database), ledger=ledger, clock=clock, demo=DEMO_ACCOUNTS if embedded else ()
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """What watches: copies of the registry and figures from the inference log."""
+
+    inventory: InventoryService
+    monitoring: MonitoringService
+    reliability: ReliabilityService
+    value: ValueService
+    feedback: FeedbackService
+
+
+def _reading(settings: Settings, database: Database, clock: Clock, registry: ModelRegistry) -> _Reading:
+    facts = settings.inference_folder
+    inventory = InventoryService(registry=registry, store=SqlInventory(database), clock=clock)
+    rates = Rates(currency=settings.currency, cpu_hour=settings.rate_cpu_hour, gb_month=settings.rate_gb_month)
+    return _Reading(
+        inventory=inventory,
+        monitoring=MonitoringService(
+            facts=DuckDbMonitoringFacts(facts), store=SqlMonitoring(database), catalog=inventory, clock=clock
+        ),
+        reliability=ReliabilityService(
+            facts=DuckDbRequestFacts(facts), store=SqlReliability(database), catalog=inventory, clock=clock
+        ),
+        value=ValueService(
+            facts=DuckDbUsageFacts(facts), store=SqlValue(database), catalog=inventory, rates=rates, clock=clock
+        ),
+        feedback=FeedbackService(facts=DuckDbReviewFacts(facts), store=SqlFeedback(database), clock=clock),
+    )
+
+
+def _requests_per_minute(reliability: ReliabilityService, model: str, now: datetime) -> float | None:
+    """Measured over the last hour; None when nothing is known, which is not the same as none."""
+    try:
+        points = reliability.sla(model, days=1).points
+    except ControlRoomError:
+        return None
+    recent = [point.requests for point in points if point.start >= now - timedelta(hours=1)]
+    return sum(recent) / 60 if recent else None
+
+
+def _benefit(value: ValueService, model: str) -> str:
+    """Stated benefit and cost in one sentence, for the person who acknowledges them."""
+    try:
+        found = value.model(model)
+    except ControlRoomError:
+        return "Benefit and cost are not known."
+    cost = f"measured cost {found.cost:.2f} {found.currency} ({found.window})"
+    if found.benefit is None:
+        return f"No benefit has been recorded yet; {cost}."
+    return f"Benefit {found.benefit:.2f} {found.currency}, {cost}."
