@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -79,6 +80,7 @@ def read_key(document: Any) -> PublicKey:
     return key
 
 
+@lru_cache(maxsize=1024)
 def _load(key: PublicKey) -> Ed25519PublicKey | EllipticCurvePublicKey:
     try:
         if (key.keytype, key.scheme) == _ED25519:

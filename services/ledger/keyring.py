@@ -1,0 +1,174 @@
+"""Who may sign at which place of the log: keys, roles and signing rules, replayed from genesis on.
+
+Nothing outside the log is trusted here except the log itself; a key counts from the entry that enrols it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from services.attestation.envelope import Envelope
+from services.attestation.fields import LEVELS
+from services.attestation.keys import PublicKey, read_key
+from services.attestation.models import Kind
+from services.attestation.statement import Statement
+from services.kernel.identity import Role
+
+Who = tuple[str, str]
+"""Issuer and subject: the identity of a person."""
+
+_NEEDED = {
+    "enrol": ("person", "keyid", "key"),
+    "revoke": ("keyid",),
+    "grant": ("person", "role"),
+    "withdraw": ("person", "role"),
+    "rotate-service": ("key",),
+    "rotate-log": ("key",),
+}
+
+
+class VoidEntryError(Exception):
+    """The entry has no effect; the text says why. Reported by the replay, never fatal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolledKey:
+    public: PublicKey
+    owner: Who | None
+    """None for a service key."""
+    name: str
+    level: str
+    revoked_at: int | None = None
+    suspect_from: int | None = None
+    """From this entry on its signatures are suspect: the key was compromised."""
+
+
+class Keyring:
+    def __init__(self) -> None:
+        self.keys: dict[str, EnrolledKey] = {}
+        self.log_keys: list[PublicKey] = []
+        self.roles: dict[Who, set[str]] = {}
+        self.embedded = False
+        self._keyring_signers = 1
+        self._least_level = "L2"
+
+    # checking signatures
+
+    def signed_by(self, read: Envelope) -> tuple[EnrolledKey, ...]:
+        """The keys behind all signatures of the envelope. Raises VoidEntryError unless every single one holds."""
+        known = {key_id: key.public for key_id, key in self.keys.items() if key.revoked_at is None}
+        verified = read.verified_by(known)
+        for signature in read.signatures:
+            if signature.key_id not in known:
+                raise VoidEntryError("it is signed with a key that is not enrolled, or no longer")
+            if signature.key_id not in verified:
+                raise VoidEntryError("a signature does not match what is signed")
+        keys = tuple(self.keys[signature.key_id] for signature in read.signatures)
+        if sum(key.owner is None for key in keys) != 1:
+            raise VoidEntryError("the signature of the service is missing")
+        return keys
+
+    def require_signer(self, statement: Statement, keys: tuple[EnrolledKey, ...]) -> Who | None:
+        """The person who signed, or None for an entry of the service alone. Raises VoidEntryError for a mismatch."""
+        people = [key for key in keys if key.owner is not None]
+        signer = statement.predicate.get("signer")
+        if signer is None:
+            if people:
+                raise VoidEntryError("it carries a person's signature but names no signer")
+            return None
+        who = (signer["issuer"], signer["sub"])
+        own = next((key for key in people if key.owner == who), None)
+        if own is None or own.name != signer["name"]:
+            raise VoidEntryError(f"{signer['name']} is named as signer, but did not sign it")
+        if LEVELS.index(own.level) < LEVELS.index(self._least_level):
+            raise VoidEntryError(f"the key of {signer['name']} does not reach level {self._least_level}")
+        if signer["role"] not in self.roles.get(who, set()):
+            raise VoidEntryError(f"{signer['name']} did not hold the role {signer['role']} at this point")
+        if len(people) > 1 and statement.kind is not Kind.KEYRING:
+            raise VoidEntryError("it carries signatures of people it does not name")
+        return who
+
+    # applying entries
+
+    def found(self, statement: Statement) -> None:
+        """Takes over what genesis names. Raises VoidEntryError or ForeignStatementError when it is no genesis."""
+        if statement.kind is not Kind.GENESIS:
+            raise VoidEntryError("the first entry is not a genesis")
+        predicate = statement.predicate
+        self.embedded = predicate["profile"] == "embedded"
+        self.log_keys = [read_key(predicate["logKey"])]
+        self._set_policy(predicate["policy"])
+        for item in predicate["keys"]:
+            self._add(item["keyid"], read_key(item["key"]), item.get("person"), item.get("level", "L1"))
+        for role, people in predicate["roles"].items():
+            for somebody in people:
+                self.roles.setdefault(_who(somebody), set()).add(role)
+
+    def apply_keyring(self, statement: Statement, keys: tuple[EnrolledKey, ...], *, seq: int) -> None:
+        predicate = statement.predicate
+        self._require_admins(predicate, keys)
+        operation = predicate["op"]
+        lacking = [name for name in _NEEDED[operation] if name not in predicate]
+        if lacking:
+            raise VoidEntryError(f"it lacks the field {lacking[0]}")
+        match operation:
+            case "enrol":
+                self._add(
+                    predicate["keyid"], read_key(predicate["key"]), predicate["person"], predicate.get("level", "L2")
+                )
+            case "revoke":
+                self._revoke(predicate, seq)
+            case "grant":
+                self.roles.setdefault(_who(predicate["person"]), set()).add(predicate["role"])
+            case "withdraw":
+                self.roles.get(_who(predicate["person"]), set()).discard(predicate["role"])
+            case "rotate-service":
+                self._replace_service_key(read_key(predicate["key"]), seq)
+            case "rotate-log":
+                self.log_keys.append(read_key(predicate["key"]))
+
+    def apply_policy(self, statement: Statement) -> None:
+        """Only an administrator's signature changes the signing rules; any other entry records a document."""
+        signer = statement.predicate.get("signer")
+        if signer is not None and signer["role"] == Role.ADMIN.value:
+            self._set_policy(statement.predicate)
+
+    def _set_policy(self, document: Mapping[str, Any]) -> None:
+        self._keyring_signers = max(1, int(document.get("keyringSigners", self._keyring_signers)))
+        level = document.get("minLevel", self._least_level)
+        self._least_level = level if level in LEVELS else self._least_level
+
+    def _require_admins(self, predicate: Mapping[str, Any], keys: tuple[EnrolledKey, ...]) -> None:
+        admins = {key.owner for key in keys if key.owner and Role.ADMIN.value in self.roles.get(key.owner, set())}
+        if len(admins) < self._keyring_signers:
+            raise VoidEntryError(f"{len(admins)} of {self._keyring_signers} administrators signed it")
+        person = predicate.get("person")
+        if person is not None and not self.embedded and _who(person) in admins:
+            raise VoidEntryError("administrators do not change their own keys or roles")
+
+    def _add(self, key_id: str, public: PublicKey, person: Mapping[str, str] | None, level: str) -> None:
+        if public.key_id != key_id:
+            raise VoidEntryError("the id of an enrolled key is not the digest of its description")
+        if key_id in self.keys:
+            raise VoidEntryError("this key was enrolled before")
+        owner, name = (None, "Countersign") if person is None else (_who(person), person["name"])
+        self.keys[key_id] = EnrolledKey(public=public, owner=owner, name=name, level=level)
+
+    def _replace_service_key(self, fresh: PublicKey, seq: int) -> None:
+        for key_id, key in list(self.keys.items()):
+            if key.owner is None and key.revoked_at is None:
+                self.keys[key_id] = replace(key, revoked_at=seq)
+        self._add(fresh.key_id, fresh, None, "L1")
+
+    def _revoke(self, predicate: Mapping[str, Any], seq: int) -> None:
+        key = self.keys.get(predicate["keyid"])
+        if key is None or key.owner is None:
+            raise VoidEntryError("it revokes a key that no person has")
+        since = predicate.get("sinceIndex") if predicate.get("reason") == "compromised" else None
+        self.keys[predicate["keyid"]] = replace(key, revoked_at=seq, suspect_from=since)
+
+
+def _who(person: Mapping[str, str]) -> Who:
+    return (person["issuer"], person["sub"])
