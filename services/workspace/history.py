@@ -1,0 +1,73 @@
+"""Acts out the story while the real data flows: replay up to each beat, then the people do what they did."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from services.container import ControlRoom
+from services.kernel.clock import FrozenClock
+from services.kernel.errors import ControlRoomError
+from services.rollout.models import ActionState
+from services.workspace.cast import Cast
+from services.workspace.story import beats
+
+logger = logging.getLogger(__name__)
+
+_TRIES = 40
+
+
+class Replay(Protocol):
+    def replay(self, start: datetime, end: datetime, progress: Callable[[str, float], None] = ...) -> int: ...
+
+
+def act(
+    room: ControlRoom,
+    clock: FrozenClock,
+    replay: Replay,
+    *,
+    start: datetime,
+    end: datetime,
+    progress: Callable[[str, float], None],
+) -> None:
+    """Raises ControlRoomError when the story cannot be acted out: a gate, a signature or the endpoint said no."""
+    made = {
+        (item.model, item.version): item.created_at
+        for governed in room.inventory.models()
+        for item in room.inventory.versions(governed.name)
+    }
+    cast = Cast(room=room, clock=clock, settle=lambda: settle(room, clock))
+    reached = start
+    for beat in beats(lambda model, version: made[model, version], start=start, end=end):
+        if beat.at > reached:
+            replay.replay(reached, beat.at)
+            reached = beat.at
+        clock.set(max(beat.at, clock.now() + timedelta(seconds=1)))
+        progress(f"{beat.at:%d %b}: {beat.words}", (beat.at - start) / (end - start))
+        logger.info("%s %s", beat.at.isoformat(), beat.words)
+        beat.act(cast)
+    replay.replay(reached, end)
+    clock.set(max(end, clock.now()))
+
+
+def settle(room: ControlRoom, clock: FrozenClock) -> None:
+    """Runs the outbox until nothing is pending. The clock moves on a second a try: waiting actions become due."""
+    for _ in range(_TRIES):
+        room.runner.run_pending()
+        waiting = [
+            action
+            for action in room.rollout.actions(limit=5)
+            if action.state in {ActionState.PENDING, ActionState.RUNNING}
+        ]
+        if not waiting:
+            break
+        clock.set(clock.now() + timedelta(seconds=2))
+    else:
+        raise ControlRoomError(f"An action of the story did not finish: {waiting[0].detail}")
+    failed = [
+        action for action in room.rollout.actions(limit=1) if action.state in {ActionState.FAILED, ActionState.CONFLICT}
+    ]
+    if failed:
+        raise ControlRoomError(f"An action of the story failed: {failed[0].detail}")
