@@ -61,7 +61,8 @@ def copy_files(location: str, root: Path | None, into: Path) -> Path:
         shutil.copytree(folder, target, symlinks=True)
     except (OSError, shutil.Error) as broken:
         raise ArtifactMissingError(
-            f"The model files cannot be read ({type(broken).__name__}).", hint="Check that the artifact store is mounted."
+            f"The model files cannot be read ({type(broken).__name__}).",
+            hint="Check that the artifact store is mounted.",
         ) from broken
     return target
 

@@ -49,7 +49,8 @@ def initialise_store(tracking_uri: str) -> None:
                 connection.execute("PRAGMA journal_mode=WAL")
     except Timeout as slow:
         raise RegistryUnavailableError(
-            "The MLflow store stayed locked by another process.", hint="Wait until it has been prepared, then try again."
+            "The MLflow store stayed locked by another process.",
+            hint="Wait until it has been prepared, then try again.",
         ) from slow
     except (OSError, sqlite3.Error) as broken:
         raise RegistryUnavailableError(

@@ -1,82 +1,40 @@
-"""Governance facts of the embedded workspace's models, read from catalog.yaml as frozen values."""
+"""Governance facts of the embedded workspace's models, read from catalog.yaml as frozen values.
+
+Days in the file count back from `today`, so that reviews fall due whenever the workspace is prepared.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
-from services.inventory.models import GovernedModel
+import yaml
+
+from services.adapters.local.estate.recipes import MODEL_PLANS
+from services.inventory.models import (
+    DeploymentKind,
+    GovernedModel,
+    Owner,
+    SensitiveColumn,
+    ServiceLevel,
+    Task,
+    Tier,
+)
+from services.kernel.clock import SystemClock
+from services.monitoring.models import MonitoringConfig
+from services.value.models import Baseline, BenefitRule, ValueConfig
 
 CATALOG_FILE = Path(__file__).with_name("catalog.yaml")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MonitoringFacts:
-    """What to watch for one model. PSI limits `watch` and `breach`; `metric` is `auc` or `mae`."""
-
-    model: str
-    features: tuple[tuple[str, str, str], ...]
-    """(column, title in words, `numeric` or `categorical`), most important first."""
-    score_title: str
-    metric: str
-    metric_title: str
-    higher_is_better: bool
-    decision_threshold: float | None
-    """Scores at or above it count as a positive decision; None for regression."""
-    watch: float
-    breach: float
-    label_delay_hours: float
-    """Typical time between a prediction and its label."""
-    baseline_metric: str
-    """Run metric of the simple rule on the holdout, for comparison (`baseline_auc`)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BenefitFacts:
-    """One countable benefit: quantity (a word the value slice knows) x unit value, marked as assumed or sourced."""
-
-    id: str
-    title: str
-    quantity: str
-    unit_value: Decimal
-    unit_low: Decimal
-    unit_high: Decimal
-    currency: str
-    assumed: str
-    """Which factor nobody measured, or empty."""
-    source: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaselineFacts:
-    """A measure as it was before the model, with its source."""
-
-    id: str
-    title: str
-    before: Decimal
-    unit: str
-    lower_is_better: bool
-    source: str
-    assumed: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValueFacts:
-    model: str
-    setup_cost: Decimal
-    monthly_cost_fixed: Decimal
-    """Licence and people, per month, beside the measured compute, storage and serving."""
-    currency: str
-    cost_source: str
-    benefits: tuple[BenefitFacts, ...]
-    baselines: tuple[BaselineFacts, ...]
-    note: str = ""
+REFERENCE_WORDS = "Hold-out rows of the live version: the rows right after its training window"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VendorContract:
+    """What is agreed with the supplier of a model that runs outside."""
+
     model: str
     supplier: str
     contract: str
@@ -84,23 +42,112 @@ class VendorContract:
     until_day: date
     service_level: str
     monthly_fee: Decimal
-    currency: str
     exit_plan: str
     last_assurance: str
 
 
 def load_catalog(today: date | None = None, file: Path = CATALOG_FILE) -> tuple[GovernedModel, ...]:
-    """Every governed model. Dates in the file are days before `today` (default: the file's own reference day)."""
-    raise NotImplementedError
+    """Every governed model, vendor models included."""
+    day = today or _today()
+    return tuple(_model(entry, day) for entry in _entries(file))
 
 
-def load_monitoring(file: Path = CATALOG_FILE) -> tuple[MonitoringFacts, ...]:
-    raise NotImplementedError
+def load_monitoring(file: Path = CATALOG_FILE) -> tuple[MonitoringConfig, ...]:
+    """How each model with predictions is watched."""
+    return tuple(
+        MonitoringConfig(
+            model=entry["name"],
+            features=tuple((column, title, kind) for column, title, kind in entry["monitoring"]["features"]),
+            score_title=entry["monitoring"]["score_title"],
+            metric_title=entry["monitoring"]["metric_title"],
+            baseline_name=entry["monitoring"]["baseline_name"],
+            label_delay_hours=float(entry["monitoring"]["label_delay_hours"]),
+            reference=REFERENCE_WORDS,
+        )
+        for entry in _entries(file)
+        if "monitoring" in entry
+    )
 
 
-def load_value(file: Path = CATALOG_FILE) -> tuple[ValueFacts, ...]:
-    raise NotImplementedError
+def load_value(file: Path = CATALOG_FILE) -> tuple[ValueConfig, ...]:
+    """What each model costs beside its measured use, and how recorded facts become money."""
+    return tuple(_value(entry) for entry in _entries(file) if "value" in entry)
 
 
 def load_vendor_contracts(today: date | None = None, file: Path = CATALOG_FILE) -> tuple[VendorContract, ...]:
-    raise NotImplementedError
+    day = today or _today()
+    return tuple(
+        VendorContract(
+            model=entry["name"],
+            supplier=entry["vendor"]["supplier"],
+            contract=entry["vendor"]["contract"],
+            from_day=day - timedelta(days=entry["vendor"]["from_days_ago"]),
+            until_day=day + timedelta(days=entry["vendor"]["until_days_ahead"]),
+            service_level=entry["vendor"]["service_level"],
+            monthly_fee=Decimal(entry["vendor"]["monthly_fee"]),
+            exit_plan=entry["vendor"]["exit_plan"],
+            last_assurance=entry["vendor"]["last_assurance"],
+        )
+        for entry in _entries(file)
+        if "vendor" in entry
+    )
+
+
+def decision_threshold(model: str) -> float | None:
+    """Scores at or above it are a positive decision; None for forecasts and models without recorded predictions."""
+    plan = MODEL_PLANS.get(model)
+    return plan.threshold if plan else None
+
+
+def _model(entry: dict[str, Any], today: date) -> GovernedModel:
+    level = entry.get("service_level")
+    return GovernedModel(
+        name=entry["name"],
+        title=entry["title"],
+        use_case=entry["use_case"],
+        purpose=entry["purpose"],
+        tier=Tier(entry["tier"]),
+        kind=DeploymentKind(entry["kind"]),
+        task=Task(entry["task"]),
+        team=entry["team"],
+        owners=tuple(Owner(**owner) for owner in entry["owners"]),
+        review_every_days=entry["review_every_days"],
+        last_review=today - timedelta(days=entry["last_review_days_ago"]),
+        service_level=ServiceLevel(**level) if level else None,
+        label=entry["label"],
+        limits_of_use=entry["limits_of_use"],
+        fallback=entry["fallback"],
+        sensitive=tuple(SensitiveColumn(**column) for column in entry["sensitive"]),
+        lineage=tuple((source, target) for source, target in entry["lineage"]),
+        vendor=entry.get("vendor", {}).get("supplier", ""),
+    )
+
+
+def _value(entry: dict[str, Any]) -> ValueConfig:
+    facts = entry["value"]
+    threshold = decision_threshold(entry["name"])
+    return ValueConfig(
+        model=entry["name"],
+        setup_cost=Decimal(facts["setup_cost"]),
+        monthly_cost_fixed=Decimal(facts["monthly_cost_fixed"]),
+        cost_source=facts["cost_source"],
+        note=facts.get("note", ""),
+        decision_threshold=0.5 if threshold is None else threshold,
+        benefits=tuple(BenefitRule(**_money(benefit)) for benefit in facts["benefits"]),
+        baselines=tuple(
+            Baseline(**(baseline | {"before": Decimal(baseline["before"])})) for baseline in facts["baselines"]
+        ),
+    )
+
+
+def _money(benefit: dict[str, Any]) -> dict[str, Any]:
+    return benefit | {name: Decimal(benefit[name]) for name in ("unit_value", "unit_low", "unit_high")}
+
+
+def _entries(file: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = yaml.safe_load(file.read_text())["models"]
+    return found
+
+
+def _today() -> date:
+    return SystemClock().now().date()
