@@ -13,8 +13,9 @@ _INSERT_ONLY = ("log_entry", "log_checkpoint", "log_anchor")
 _GAP = "the next entry of the log must follow the newest one"
 _SHRINK = "checkpoints must grow"
 
+# A percent sign is doubled for the driver.
 _POSTGRES_FUNCTIONS = {
-    "countersign_refuse_change": "RAISE EXCEPTION '% is insert-only', TG_TABLE_NAME;",
+    "countersign_refuse_change": "RAISE EXCEPTION '%% is insert-only', TG_TABLE_NAME;",
     "countersign_require_next": f"IF NEW.seq <> {_NEXT} THEN RAISE EXCEPTION '{_GAP}'; END IF; RETURN NEW;",
     "countersign_require_growth": f"IF NEW.size <= {_LARGEST} THEN RAISE EXCEPTION '{_SHRINK}'; END IF; RETURN NEW;",
 }

