@@ -6,6 +6,7 @@ MLflow is never imported here: its adapter loads it when it is first asked, whic
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,12 +15,12 @@ from services.adapters.local.serving import LocalServing
 from services.adapters.mlflow.registry import MlflowRegistry
 from services.adapters.signing.anchors import Anchors
 from services.adapters.signing.desk import EMBEDDED, PRODUCTION, KeyDesk
-from services.adapters.sql.audit import SqlLedgerIndex
 from services.adapters.sql.database import Database
 from services.adapters.sql.evaluation_facts import SqlFacts
 from services.adapters.sql.feedback import SqlFeedback
 from services.adapters.sql.inventory import SqlInventory
 from services.adapters.sql.ledger import SqlLedger, SqlLedgerBook
+from services.adapters.sql.ledger_index import SqlLedgerIndex
 from services.adapters.sql.monitoring import SqlMonitoring
 from services.adapters.sql.oversight import SqlOversight
 from services.adapters.sql.people import SqlKeyStore, SqlPeople
@@ -163,7 +164,14 @@ def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving:
             registry=settings.registry_uri.partition(":")[0],
             stale_seconds=settings.worker_stale_seconds,
         ),
-        audit=AuditService(reader=trusted.book, index=SqlLedgerIndex(database), anchors=trusted.anchors, clock=clock),
+        audit=AuditService(
+            reader=trusted.book,
+            index=SqlLedgerIndex(database),
+            anchors=trusted.anchors,
+            clock=clock,
+            keys=trusted.desk,
+            pinned_genesis=_pinned_genesis(settings),
+        ),
         runner=runner,
         clock=clock,
         settings=settings,
@@ -178,6 +186,14 @@ def _database(settings: Settings) -> Database:
             f"There is no workspace in {settings.home}.", hint="Prepare one first: python -m services prepare."
         )
     return database
+
+
+def _pinned_genesis(settings: Settings) -> str:
+    """The fingerprint noted outside the database when the workspace was founded; empty when nobody noted it."""
+    try:
+        return str(json.loads((settings.home / "prepared.json").read_text())["genesis"])
+    except (OSError, ValueError, KeyError):
+        return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

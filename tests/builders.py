@@ -309,9 +309,7 @@ def _wired(
 ) -> World:
     platform = FilePlatform(folder / "platform.json")
     ledger_service = LedgerService(book=book, desk=desk, keys=desk, clock=clock, anchors=Anchors(folder / "anchors"))
-    people_service = PeopleService(
-        store=SqlPeople(database), ledger=ledger_service, clock=clock, demo=DEMO_ACCOUNTS
-    )
+    people_service = PeopleService(store=SqlPeople(database), ledger=ledger_service, clock=clock, demo=DEMO_ACCOUNTS)
     units = SqlUnits(database, lambda connection: SqlLedger(connection, desk, clock))
     attested = CheckedEntries(reader=book, service_key=desk.service_key, person_keys=SqlPublicKeys(database))
     policy = PolicyService(policies)
@@ -363,6 +361,7 @@ def _wired(
             runner=runner,
             reconciler=Reconciler(units=units, serving=platform, inventory=typed, desk=desk, clock=clock),
             clock=clock,
+            inline_seconds=0.5,
         ),
         runner=runner,
         desk=desk,

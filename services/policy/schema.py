@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from services.kernel.errors import InvalidPolicyError
 from services.kernel.identity import Role
@@ -161,16 +161,18 @@ class QuorumLine(_Closed):
     decision: Literal["approve", "acknowledge"]
 
 
-class ReleaseShares(_Closed):
-    realtime: Annotated[tuple[Share, ...], Field(min_length=1)]
-    batch: Annotated[tuple[Share, ...], Field(min_length=1)]
+def _rising_to_everything(shares: tuple[int, ...]) -> tuple[int, ...]:
+    if list(shares) != sorted(set(shares)) or shares[-1] != 100:
+        raise ValueError("shares must rise and end with 100")
+    return shares
 
-    @model_validator(mode="after")
-    def _rising_to_everything(self) -> ReleaseShares:
-        for shares in (self.realtime, self.batch):
-            if list(shares) != sorted(set(shares)) or shares[-1] != 100:
-                raise ValueError("shares must rise and end with 100")
-        return self
+
+Shares = Annotated[tuple[Share, ...], Field(min_length=1), AfterValidator(_rising_to_everything)]
+
+
+class ReleaseShares(_Closed):
+    realtime: Shares
+    batch: Shares
 
 
 class PolicyDocument(_Closed):

@@ -19,9 +19,8 @@ from datetime import timedelta
 from services.attestation.ports import SigningDesk
 from services.kernel.clock import Clock
 from services.kernel.errors import ControlRoomError, InputError
-from services.rollout import intents
 from services.rollout.closing import close
-from services.rollout.models import Action, ActionState, ActionView, Outcome
+from services.rollout.models import Action, ActionKind, ActionState, ActionView, Outcome
 from services.rollout.ports import AliasRegistry, Attestations, RolloutUnits, ServingPlatform
 from services.rollout.steps import Halt, NotYet, Steps
 from services.rollout.views import action_view
@@ -69,7 +68,7 @@ class OutboxRunner:
         while not self._attempt(action_id, owner) and time.monotonic() < deadline:
             if self._is_finished(action_id):
                 break
-            self._sleep(0.1)
+            self._sleep(0.2)
         return self.view(action_id)
 
     def view(self, action_id: str) -> ActionView:
@@ -109,7 +108,7 @@ class OutboxRunner:
             outcome = Outcome(state=halt.state, detail=halt.sentence)
         except ControlRoomError as broken:
             return self._later(action_id, owner, str(broken))
-        except Exception:
+        except Exception:  # noqa: BLE001 - the outbox runner and app.py are the two places that may
             # One action with an unforeseen fault must not stop the others; it stays queued and visible.
             _log.exception("action failed unexpectedly", extra={"action": action_id})
             return self._later(action_id, owner, "An unexpected fault; it is tried again. Details are in the log.")
@@ -147,7 +146,7 @@ class OutboxRunner:
 
 def _may_give_up(action: Action) -> bool:
     """A release may fail; a rollback is tried until it works or is superseded."""
-    return action.kind is not intents.ActionKind.ROLLBACK
+    return action.kind is not ActionKind.ROLLBACK
 
 
 def _owner() -> str:

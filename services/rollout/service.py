@@ -72,6 +72,7 @@ class RolloutService:
         reconciler: Reconciler,
         clock: Clock,
         requests_per_minute: Callable[[str], float | None] = lambda _model: None,
+        inline_seconds: float = _INLINE_SECONDS,
     ) -> None:
         self._units = units
         self._people = people
@@ -83,6 +84,7 @@ class RolloutService:
         self._reconciler = reconciler
         self._clock = clock
         self._requests_per_minute = requests_per_minute
+        self._inline_seconds = inline_seconds
 
     # looking
 
@@ -164,7 +166,7 @@ class RolloutService:
         self._people.require(actor, Permission.ROLL_BACK)
         with self._recording("rollback-refused", actor, command.model, command.target):
             receipt, action_id = self._record_rollback(command, actor)
-        self._runner.drive(action_id, timeout_seconds=_INLINE_SECONDS)
+        self._runner.drive(action_id, timeout_seconds=self._inline_seconds)
         return receipt
 
     def _record_rollback(self, command: RollBack, actor: Actor) -> tuple[Receipt, str]:
@@ -238,7 +240,7 @@ class RolloutService:
         self._people.require(actor, Permission.ADVANCE_ROLLOUT)
         with self._recording("advance-refused", actor, command.model, f"{command.share} %"):
             receipt, action_id = self._record_advance(command, actor)
-        self._runner.drive(action_id, timeout_seconds=_INLINE_SECONDS)
+        self._runner.drive(action_id, timeout_seconds=self._inline_seconds)
         return receipt
 
     def _record_advance(self, command: Advance, actor: Actor) -> tuple[Receipt, str]:

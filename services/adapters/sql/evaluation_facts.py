@@ -45,9 +45,11 @@ class SqlFacts:
     def watched(self, model: str) -> tuple[str, ...]:
         requests, deployments = tables.promotion_request, rollout_tables.deployment
         with self._database.read() as connection:
-            asked = connection.execute(
-                select(requests.c.version).where(requests.c.model == model, requests.c.state.in_(_WATCHED_STATES))
-            ).scalars()
+            asked: set[str] = set(
+                connection.execute(
+                    select(requests.c.version).where(requests.c.model == model, requests.c.state.in_(_WATCHED_STATES))
+                ).scalars()
+            )
             found = set(asked)
             row = connection.execute(select(deployments).where(deployments.c.model == model)).first()
         if row is not None:

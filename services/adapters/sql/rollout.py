@@ -129,7 +129,7 @@ class SqlRollouts:
         open_now = and_(table.c.model == action.model, table.c.to_at.is_(None))
         mine = table.c.action_id == action.action_id
         self._connection.execute(update(table).where(open_now, ~mine).values(to_at=at))
-        known = self._connection.execute(select(table.c.version).where(mine)).scalars().all()
+        known: set[str] = set(self._connection.execute(select(table.c.version).where(mine)).scalars())
         for version, share in action.routes:
             if version not in known:
                 self._connection.execute(
@@ -228,15 +228,12 @@ class SqlRollouts:
             .where(table.c.model == model, decided.c.decision == "revoke")
             .group_by(table.c.version)
         )
-        approved = dict(
-            self._connection.execute(
-                select(table.c.version, func.max(table.c.seq))
-                .where(table.c.model == model, table.c.state.in_(("approved", "applied")))
-                .group_by(table.c.version)
-            )
-            .tuples()
-            .all()
+        newest = self._connection.execute(
+            select(table.c.version, func.max(table.c.seq).label("at"))
+            .where(table.c.model == model, table.c.state.in_(("approved", "applied")))
+            .group_by(table.c.version)
         )
+        approved: dict[str, int] = {row.version: row.at for row in newest}
         return tuple(row.version for row in revoked if approved.get(row.version, -1) < row.at)
 
     def _versions_in(self, model: str, states: tuple[str, ...]) -> tuple[str, ...]:

@@ -137,7 +137,11 @@ def test_submitting_again_voids_earlier_signatures_and_names_the_cause(world: Wo
     request_id = an_open_request(world)
     world.sign_off(request_id, "vera.validator", Decision.APPROVE)
     world.sign_off(
-        request_id, "clara.compliance", Decision.REQUEST_CHANGES, reason="DOCS", comment="Say where it must not be used."
+        request_id,
+        "clara.compliance",
+        Decision.REQUEST_CHANGES,
+        reason="DOCS",
+        comment="Say where it must not be used.",
     )
     assert world.request_of("3").state is RequestState.CHANGES_REQUESTED
     world.inventory.put_model(a_model(limits_of_use="Only for flights within Europe"))

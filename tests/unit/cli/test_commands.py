@@ -1,0 +1,121 @@
+"""The command line on a founded workspace: one clear line, the right exit code, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.__main__ import EXIT_CODES
+from services.adapters.signing.desk import KeyDesk
+from services.adapters.sql.database import Database
+from services.adapters.sql.people import SqlKeyStore
+from services.adapters.sql.setup import create_schema, found_deployment
+from services.container import open_control_room
+from services.inventory.models import RegistrySnapshot
+from services.kernel import errors
+from services.kernel.clock import SystemClock
+from services.kernel.secret import Secret
+from services.ledger.founding import NewPerson
+from services.people.accounts import DEMO_ACCOUNTS, DEMO_ISSUER
+from services.settings import Settings
+from tests.builders import CHEAP, MODEL, a_model
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("home")
+    settings = Settings(home=folder)
+    database = Database(settings.governance_url)
+    create_schema(database)
+    clock = SystemClock()
+    desk = KeyDesk.create(SqlKeyStore(database), settings.keys_folder, clock, deployment="test", cost=CHEAP)
+    newcomers = tuple(
+        NewPerson(
+            issuer=DEMO_ISSUER,
+            subject=account.subject,
+            name=account.name,
+            roles=(account.role,),
+            passphrase=Secret(account.passphrase),
+        )
+        for account in DEMO_ACCOUNTS
+    )
+    found_deployment(database, desk, clock=clock, profile="embedded", people=newcomers)
+    room = open_control_room(settings)
+    room.inventory.register_catalog((a_model(),))
+    room.database.dispose()
+    database.dispose()
+    return folder
+
+
+def run(home: Path, *words: str, passphrase: str = "") -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "COUNTERSIGN_HOME": str(home), "COUNTERSIGN_SERVING_PORT": "1"}
+    if passphrase:
+        env["COUNTERSIGN_PASSPHRASE"] = passphrase
+    return subprocess.run(
+        [sys.executable, "-m", "services", *words], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_version_nobody_approved_ends_with_one(home: Path) -> None:
+    done = run(home, "approved", MODEL, "3", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["valid"] is False
+
+
+def test_an_intact_ledger_verifies(home: Path) -> None:
+    done = run(home, "verify", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["intact"] is True
+
+
+def test_status_says_that_no_worker_ever_ran(home: Path) -> None:
+    done = run(home, "status")
+    assert done.returncode == 0, done.stderr
+    assert "NOT RUNNING" in done.stdout
+
+
+def test_an_unknown_decision_is_an_input_fault_on_one_line(home: Path) -> None:
+    done = run(home, "sign", "req-1", "maybe", "--as", "vera.validator")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_a_person_without_the_role_is_refused(home: Path) -> None:
+    done = run(
+        home,
+        *("rollback", MODEL, "--as", "otto.auditor", "--reason", "Because", "--reason-code", "DRILL"),
+        *("--confirm", MODEL),
+        passphrase="otto reads everything",
+    )
+    assert done.returncode == 3, done.stderr
+
+
+def test_without_a_workspace_the_answer_is_unavailable(tmp_path: Path) -> None:
+    done = run(tmp_path, "status")
+    assert done.returncode == 5
+    assert "prepare" in done.stderr
+
+
+def test_every_branch_of_no_has_its_own_exit_code() -> None:
+    codes = [code for _, code in EXIT_CODES]
+    assert len(set(codes)) == len(codes) == 5
+    assert {kind for kind, _ in EXIT_CODES} == set(errors.ControlRoomError.__subclasses__())
+
+
+def test_the_container_takes_another_registry_by_name(home: Path) -> None:
+    class EmptyRegistry:
+        def snapshot(self) -> RegistrySnapshot:
+            return RegistrySnapshot(versions=(), aliases=())
+
+    room = open_control_room(Settings(home=home), registry=EmptyRegistry())  # type: ignore[arg-type]
+    assert room.inventory.sync().error == ""
+    assert room.rollout.deployments() == ()
+    room.database.dispose()

@@ -1,0 +1,91 @@
+"""Policy documents: a slip is named with its line, disables its own tier, and never relaxes a rule."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from services.kernel.errors import InvalidPolicyError
+from services.policy.models import Verdict
+from services.policy.schema import parse
+from services.policy.service import PolicyService
+from tests.builders import MODEL, POLICIES, World, a_model, a_world
+
+TIER_ONE = (POLICIES / "tier-1.yaml").read_text()
+
+
+def line_of(text: str, needle: str) -> int:
+    return next(number for number, line in enumerate(text.splitlines(), 1) if needle in line)
+
+
+def test_every_shipped_document_loads() -> None:
+    service = PolicyService(POLICIES)
+    assert service.problems() == ()
+    assert [view.tier for view in service.policies()] == [1, 2, 3]
+    assert all(view.gates and view.ref and len(view.ref.sha256) == 64 for view in service.policies())
+
+
+def test_tier_one_asks_three_roles_and_starts_with_ten_percent() -> None:
+    policy = PolicyService(POLICIES).for_model(a_model())
+    assert [(rule.role, rule.decision) for rule in policy.quorum] == [
+        ("validator", "approve"),
+        ("business_owner", "acknowledge"),
+        ("compliance_officer", "approve"),
+    ]
+    assert policy.terms.shares == (10, 100)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "words"),
+    [
+        ("approval_days: 90", "aproval_days: 90", "unknown key `aproval_days`"),
+        ("at_least: 0.55", "at_leest: 0.55", "unknown key `at_leest`"),
+        ("needed: 1, decision: acknowledge", "needed: 0, decision: acknowledge", "greater than or equal to 1"),
+        ("realtime: [10, 100]", "realtime: [10, 90]", "end with 100"),
+        ("request_days: 14", "request_days: true", "request_days"),
+        ("request_days: 14", "approval_days: 14", "given twice"),
+        ("role: validator", "role: validater", "quorum"),
+        ("at_least: 0.55", "at_least: .nan", "finite"),
+    ],
+)
+def test_a_slip_is_named_with_its_line(good: str, bad: str, words: str) -> None:
+    text = TIER_ONE.replace(good, bad, 1)
+    with pytest.raises(InvalidPolicyError) as refused:
+        parse(text, file="tier-1.yaml")
+    assert words in refused.value.message
+    assert f"tier-1.yaml line {line_of(text, bad)}:" in refused.value.message
+
+
+def test_text_that_is_not_yaml_is_named_with_its_line() -> None:
+    with pytest.raises(InvalidPolicyError, match="line 2"):
+        parse("name: a\n  : [", file="x.yaml")
+    with pytest.raises(InvalidPolicyError, match="empty"):
+        parse("", file="x.yaml")
+
+
+def test_a_broken_file_disables_its_own_tier_only(tmp_path: Path) -> None:
+    folder = tmp_path / "policies"
+    shutil.copytree(POLICIES, folder)
+    world = a_world(tmp_path, policies=folder)
+    (folder / "tier-1.yaml").write_text(TIER_ONE.replace("quorum:", "qorum:"))
+
+    report = world.evaluation.gates(MODEL, "3")
+    assert [outcome.verdict for outcome in report.outcomes] == [Verdict.ERROR]
+    assert not report.passed
+    assert "tier-1.yaml line" in world.policy.problems()[0]
+    assert world.approvals.draft(MODEL, "3", actor=world.actor("dana.datascience")).blocked_by != ()
+    assert world.policy.for_model(a_model(tier=2)).document.tier == 2
+    (folder / "tier-1.yaml").write_text(TIER_ONE)
+    assert world.evaluation.gates(MODEL, "3").passed
+
+
+def test_a_policy_change_changes_the_evidence_that_is_signed(tmp_path: Path, world: World) -> None:
+    folder = tmp_path / "policies"
+    shutil.copytree(POLICIES, folder)
+    (folder / "tier-1.yaml").write_text(TIER_ONE.replace('version: "3"', 'version: "4"'))
+    other = tmp_path / "other"
+    other.mkdir()
+    changed = a_world(other, policies=folder)
+    assert changed.evaluation.collect(MODEL, "3").sha256 != world.evaluation.collect(MODEL, "3").sha256

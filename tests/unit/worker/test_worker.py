@@ -1,0 +1,104 @@
+"""The loop: one failing task never stops the others, failures are recorded, SIGTERM ends it in order."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import select
+
+from services.adapters.sql.database import Database
+from services.adapters.sql.ops import SqlOps
+from services.adapters.sql.schema.ops import sync_state
+from services.kernel.clock import FrozenClock
+from services.kernel.errors import RegistryUnavailableError
+from services.worker import JsonLines, Task, Worker
+from tests.builders import NOON, create_tables
+
+
+def an_ops(tmp_path: Path) -> tuple[SqlOps, Database]:
+    database = Database(f"sqlite:///{tmp_path / 'governance.db'}")
+    create_tables(database)
+    return SqlOps(database), database
+
+
+def failing() -> None:
+    raise RegistryUnavailableError("The registry does not answer.")
+
+
+def broken() -> None:
+    raise ZeroDivisionError
+
+
+def results(database: Database) -> dict[str, str]:
+    with database.read() as connection:
+        return {row.source: row.error for row in connection.execute(select(sync_state))}
+
+
+def test_every_task_runs_and_failures_are_recorded_with_their_reason(tmp_path: Path) -> None:
+    ops, database = an_ops(tmp_path)
+    done: list[str] = []
+    tasks = (
+        Task(name="registry", every=timedelta(seconds=5), run=failing),
+        Task(name="odd", every=timedelta(seconds=5), run=broken),
+        Task(name="outbox", every=timedelta(seconds=1), run=lambda: done.append("outbox")),
+    )
+    worker = Worker(tasks=tasks, ops=ops, clock=FrozenClock(NOON))
+    assert worker.run_once() == 2
+    assert done == ["outbox"]
+    assert results(database) == {
+        "worker:registry": "The registry does not answer.",
+        "worker:odd": "Unexpected fault (ZeroDivisionError); details are in the worker's log.",
+        "worker:outbox": "",
+    }
+    assert ops.last_beat() == NOON
+
+
+def test_a_failing_task_waits_longer_each_time_and_recovers(tmp_path: Path) -> None:
+    task = Task(name="x", every=timedelta(seconds=5), run=failing)
+    waits = []
+    for _ in range(12):
+        task.schedule(0.0, failed=True)
+        waits.append(task.due)
+    assert waits[0] < waits[2] < waits[4]
+    assert max(waits) <= 331
+    task.schedule(0.0, failed=False)
+    assert task.due == 5.0
+
+
+def test_one_worker_leads_and_the_other_takes_over_when_it_is_gone(tmp_path: Path) -> None:
+    ops, _ = an_ops(tmp_path)
+    clock = FrozenClock(NOON)
+    assert ops.take_lease("worker", "a", now=clock.now(), lasting=timedelta(seconds=30))
+    assert not ops.take_lease("worker", "b", now=clock.now(), lasting=timedelta(seconds=30))
+    clock.set(NOON + timedelta(seconds=31))
+    assert ops.take_lease("worker", "b", now=clock.now(), lasting=timedelta(seconds=30))
+    ops.release_lease("worker", "b", now=clock.now())
+    clock.set(NOON + timedelta(seconds=32))
+    assert ops.take_lease("worker", "a", now=clock.now(), lasting=timedelta(seconds=30))
+
+
+def test_the_loop_ends_when_asked_and_gives_the_lease_back(tmp_path: Path) -> None:
+    ops, _ = an_ops(tmp_path)
+    ran = threading.Event()
+    tasks = (Task(name="outbox", every=timedelta(seconds=1), run=ran.set),)
+    worker = Worker(tasks=tasks, ops=ops, clock=FrozenClock(NOON))
+    thread = threading.Thread(target=worker.run_forever)
+    thread.start()
+    assert ran.wait(timeout=10)
+    worker.stop()
+    began = time.monotonic()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+    assert time.monotonic() - began < 5
+    assert ops.take_lease("worker", "next", now=NOON + timedelta(seconds=1), lasting=timedelta(seconds=30))
+
+
+def test_a_log_line_is_one_json_object_with_what_the_call_added() -> None:
+    record = logging.makeLogRecord({"msg": "task failed", "levelname": "WARNING", "task": "registry"})
+    line = json.loads(JsonLines().format(record))
+    assert (line["message"], line["level"], line["task"]) == ("task failed", "warning", "registry")
