@@ -65,16 +65,24 @@ def judge(
     *,
     higher: bool,
     unit: str,
+    today: date,
 ) -> Signal:
-    """Judges the newest week whose labels have mostly arrived; immature weeks flatter or shame a model for nothing."""
-    mature = [point for point in points if point.value is not None and point.coverage >= config.minimum_coverage]
+    """Judges the newest week that is over and whose labels have mostly arrived.
+
+    Early labels are not a fair sample: an immature week flatters or shames a model for nothing.
+    """
+    mature = [
+        point
+        for point in points
+        if point.end < today and point.value is not None and point.coverage >= config.minimum_coverage
+    ]
     if not mature:
         most = max((point.n for point in points), default=0)
         return Signal(
             state=Health.UNKNOWN,
             value=None,
             unit=unit,
-            sentence=f"Not enough labels: no week has {config.minimum_labels} labels for at least "
+            sentence=f"Not enough labels: no finished week has {config.minimum_labels} labels for at least "
             f"{config.minimum_coverage:.0%} of its predictions (the best has {most:,}).",
             n=most,
         )

@@ -44,7 +44,9 @@ class MonitoringFacts(Protocol):
         """Live predictions of these days with all labels known now. `scores` asks for counts by score."""
         ...
 
-    def job_runs(self, model: str, day: date) -> tuple[JobRun, ...]: ...
+    def job_runs(self, model: str, days: tuple[date, ...]) -> tuple[tuple[date, JobRun], ...]:
+        """Batch runs with the day of their folder."""
+        ...
 
 
 class MonitoringStore(Protocol):
@@ -82,7 +84,7 @@ class MonitoringStore(Protocol):
 
     def labelled(self, model: str, start: date) -> tuple[LabelledDay, ...]: ...
 
-    def replace_jobs(self, model: str, runs: tuple[tuple[Partition, tuple[JobRun, ...]], ...]) -> None: ...
+    def replace_jobs(self, model: str, runs: tuple[tuple[date, JobRun], ...], read: tuple[Partition, ...]) -> None: ...
 
     def job_runs(self, model: str, limit: int) -> tuple[JobRun, ...]:
         """Newest first."""

@@ -81,11 +81,12 @@ class MonitoringService:
         """Raises UnknownModelError."""
         governed, config = self._catalog.model(model), self._config(model)
         scores = governed.task is Task.CLASSIFICATION
+        today = self._clock.now().date()
         metric, unit = ("auc", "AUC") if scores else ("mae", "MAE")
-        days = self._store.labelled(model, self._clock.now().date() - timedelta(days=PERFORMANCE_DAYS))
+        days = self._store.labelled(model, today - timedelta(days=PERFORMANCE_DAYS))
         points = performance.weekly(days, scores=scores, config=config)
         expected = self._store.expectation(model, metric)
-        signal = performance.judge(points, expected, config, higher=scores, unit=unit)
+        signal = performance.judge(points, expected, config, higher=scores, unit=unit, today=today)
         return PerformanceView(
             model=model,
             metric=metric,
@@ -147,7 +148,7 @@ class MonitoringService:
         }
         predictions, labels = by_source.get("predictions", ()), by_source.get("labels", ())
         if jobs := by_source.get("jobs", ()):
-            self._store.replace_jobs(model, tuple((day, self._facts.job_runs(model, day.day)) for day in jobs))
+            self._store.replace_jobs(model, self._facts.job_runs(model, tuple(item.day for item in jobs)), jobs)
         predicted = tuple(item.day for item in predictions)
         spoken = self._facts.labelled_on(model, tuple(item.day for item in labels)) if labels else ()
         if days := tuple(sorted({*predicted, *spoken})):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
@@ -157,14 +158,13 @@ class SqlMonitoring:
             )
         return tuple(labelled_from(row) for row in found)
 
-    def replace_jobs(self, model: str, runs: tuple[tuple[Partition, tuple[JobRun, ...]], ...]) -> None:
-        rows = [
-            {"day": partition.day, "position": position, **asdict(run)}
-            for partition, found in runs
-            for position, run in enumerate(found)
-        ]
-        partitions = tuple(partition for partition, _ in runs)
-        self._replace(batch_run, model, tuple(partition.day for partition in partitions), rows, partitions)
+    def replace_jobs(self, model: str, runs: tuple[tuple[date, JobRun], ...], read: tuple[Partition, ...]) -> None:
+        positions: Counter[date] = Counter()
+        rows: list[dict[str, Any]] = []
+        for day, run in runs:
+            rows.append({"day": day, "position": positions[day], **asdict(run)})
+            positions[day] += 1
+        self._replace(batch_run, model, tuple(partition.day for partition in read), rows, read)
 
     def job_runs(self, model: str, limit: int) -> tuple[JobRun, ...]:
         columns = [column for column in batch_run.c if column.name not in {"day", "position"}]

@@ -133,25 +133,28 @@ class DuckDbMonitoringFacts:
                 answers += _labelled(model, files, labels, scores=scores)
         return tuple(answers)
 
-    def job_runs(self, model: str, day: date) -> tuple[JobRun, ...]:
-        files = self._parquet.files("jobs", model, [day])
+    def job_runs(self, model: str, days: tuple[date, ...]) -> tuple[tuple[date, JobRun], ...]:
+        files = self._parquet.files("jobs", model, days)
         if not files:
             return ()
         with asking(f"batch runs of {model}") as connection:
             found = rows(
                 connection,
-                "SELECT job, CAST(version AS VARCHAR), epoch_us(window_start), epoch_us(started_at),"
-                f' epoch_us(finished_at), "rows", ok, on_time, error FROM {table_of("files")} ORDER BY started_at',
+                'SELECT CAST("date" AS DATE), job, CAST(version AS VARCHAR), epoch_us(window_start),'
+                ' epoch_us(started_at), epoch_us(finished_at), "rows", ok, on_time, error'
+                f" FROM {table_of('files')} ORDER BY started_at",
                 {"files": files},
             )
-        return tuple(
-            JobRun(
-                job=str(job or ""), model=model, version=str(version or ""), window_start=at_microseconds(window),
-                started_at=at_microseconds(started), finished_at=at_microseconds(finished), rows=int(count or 0),
-                ok=bool(ok), on_time=bool(on_time), error=str(error or ""),
-            )
-            for job, version, window, started, finished, count, ok, on_time, error in found
-        )  # fmt: skip
+        return tuple((day, _job_run(model, given)) for day, *given in found)
+
+
+def _job_run(model: str, given: Sequence[Any]) -> JobRun:
+    job, version, window, started, finished, count, ok, on_time, error = given
+    return JobRun(
+        job=str(job or ""), model=model, version=str(version or ""), window_start=at_microseconds(window),
+        started_at=at_microseconds(started), finished_at=at_microseconds(finished), rows=int(count or 0),
+        ok=bool(ok), on_time=bool(on_time), error=str(error or ""),
+    )  # fmt: skip
 
 
 def _count(connection: duckdb.DuckDBPyConnection, features: Sequence[FeatureReference]) -> Iterator[DayProfile]:
