@@ -35,9 +35,9 @@ def main() -> None:
     if not preparing.stands():
         preparing.show()
         return
-    session.keep_cookie()
     if me is None:
         frame.sign_in_screen()
+        session.keep_cookie()
         return
     frame.sidebar(me)
     forms.leave_dialog_of_other_pages(current.url_path or "overview")

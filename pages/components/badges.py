@@ -24,48 +24,51 @@ def _status(word: str, icon: str, colour: str) -> Status:
     return Status(word=word, icon=icon, colour=colour)
 
 
-STATUSES: dict[Enum, Status] = {
-    Health.HEALTHY: _status("Healthy", "check_circle", "green"),
-    Health.WATCH: _status("Watch", "warning", "orange"),
-    Health.BREACH: _status("Breach", "error", "red"),
-    Health.UNKNOWN: _status("Unknown", "help", "gray"),
-    Verdict.PASSED: _status("Pass", "check_circle", "green"),
-    Verdict.FAILED: _status("Fail", "cancel", "red"),
-    Verdict.INCONCLUSIVE: _status("Too few", "help", "gray"),
-    Verdict.ERROR: _status("Could not check", "error", "orange"),
-    Verdict.SKIPPED: _status("Not applicable", "remove_circle", "gray"),
-    RequestState.OPEN: _status("Open", "schedule", "blue"),
-    RequestState.CHANGES_REQUESTED: _status("Changes requested", "edit_note", "orange"),
-    RequestState.APPROVED: _status("Approved, waiting for the machine", "hourglass_top", "violet"),
-    RequestState.APPLIED: _status("Applied", "check_circle", "green"),
-    RequestState.APPLY_FAILED: _status("Could not be applied", "error", "red"),
-    RequestState.REJECTED: _status("Rejected", "cancel", "red"),
-    RequestState.WITHDRAWN: _status("Withdrawn", "undo", "gray"),
-    RequestState.EXPIRED: _status("Expired", "event_busy", "gray"),
-    RequestState.REVOKED: _status("Revoked", "cancel", "red"),
-    ActionState.PENDING: _status("Waiting", "schedule", "gray"),
-    ActionState.RUNNING: _status("Running", "sync", "blue"),
-    ActionState.APPLIED: _status("Done", "check_circle", "green"),
-    ActionState.CONFLICT: _status("Conflict", "warning", "orange"),
-    ActionState.FAILED: _status("Failed", "error", "red"),
-    ActionState.SUPERSEDED: _status("Superseded", "remove_circle", "gray"),
-    Tier.ONE: _status("Tier 1", "keyboard_double_arrow_up", "red"),
-    Tier.TWO: _status("Tier 2", "keyboard_arrow_up", "orange"),
-    Tier.THREE: _status("Tier 3", "drag_handle", "gray"),
-    DeploymentKind.REALTIME: _status("Real time", "bolt", "blue"),
-    DeploymentKind.BATCH: _status("Batch", "calendar_clock", "blue"),
-    DeploymentKind.VENDOR: _status("Vendor", "storefront", "violet"),
-    ActionKind.START: _status("Release started", "rocket_launch", "blue"),
-    ActionKind.ADVANCE: _status("Traffic raised", "trending_up", "blue"),
-    ActionKind.ROLLBACK: _status("Rolled back", "undo", "orange"),
-    Decision.APPROVE: _status("Approved", "verified", "green"),
-    Decision.ACKNOWLEDGE: _status("Acknowledged", "verified", "green"),
-    Decision.REQUEST_CHANGES: _status("Asked for changes", "edit_note", "orange"),
-    Decision.REJECT: _status("Rejected", "cancel", "red"),
-    Decision.ABSTAIN: _status("Abstained", "remove_circle", "gray"),
-    Decision.WITHDRAW: _status("Withdrew", "undo", "gray"),
-    Decision.REVOKE: _status("Revoked", "cancel", "red"),
-}
+_ROWS: tuple[tuple[Enum, Status], ...] = (
+    (Health.HEALTHY, _status("Healthy", "check_circle", "green")),
+    (Health.WATCH, _status("Watch", "warning", "orange")),
+    (Health.BREACH, _status("Breach", "error", "red")),
+    (Health.UNKNOWN, _status("Unknown", "help", "gray")),
+    (Verdict.PASSED, _status("Pass", "check_circle", "green")),
+    (Verdict.FAILED, _status("Fail", "cancel", "red")),
+    (Verdict.INCONCLUSIVE, _status("Too few", "help", "gray")),
+    (Verdict.ERROR, _status("Could not check", "error", "orange")),
+    (Verdict.SKIPPED, _status("Not applicable", "remove_circle", "gray")),
+    (RequestState.OPEN, _status("Open", "schedule", "blue")),
+    (RequestState.CHANGES_REQUESTED, _status("Changes requested", "edit_note", "orange")),
+    (RequestState.APPROVED, _status("Approved, waiting for the machine", "hourglass_top", "violet")),
+    (RequestState.APPLIED, _status("Applied", "check_circle", "green")),
+    (RequestState.APPLY_FAILED, _status("Could not be applied", "error", "red")),
+    (RequestState.REJECTED, _status("Rejected", "cancel", "red")),
+    (RequestState.WITHDRAWN, _status("Withdrawn", "undo", "gray")),
+    (RequestState.EXPIRED, _status("Expired", "event_busy", "gray")),
+    (RequestState.REVOKED, _status("Revoked", "cancel", "red")),
+    (ActionState.PENDING, _status("Waiting", "schedule", "gray")),
+    (ActionState.RUNNING, _status("Running", "sync", "blue")),
+    (ActionState.APPLIED, _status("Done", "check_circle", "green")),
+    (ActionState.CONFLICT, _status("Conflict", "warning", "orange")),
+    (ActionState.FAILED, _status("Failed", "error", "red")),
+    (ActionState.SUPERSEDED, _status("Superseded", "remove_circle", "gray")),
+    (Tier.ONE, _status("Tier 1", "keyboard_double_arrow_up", "red")),
+    (Tier.TWO, _status("Tier 2", "keyboard_arrow_up", "orange")),
+    (Tier.THREE, _status("Tier 3", "drag_handle", "gray")),
+    (DeploymentKind.REALTIME, _status("Real time", "bolt", "blue")),
+    (DeploymentKind.BATCH, _status("Batch", "calendar_clock", "blue")),
+    (DeploymentKind.VENDOR, _status("Vendor", "storefront", "violet")),
+    (ActionKind.START, _status("Release started", "rocket_launch", "blue")),
+    (ActionKind.ADVANCE, _status("Traffic raised", "trending_up", "blue")),
+    (ActionKind.ROLLBACK, _status("Rolled back", "undo", "orange")),
+    (Decision.APPROVE, _status("Approved", "verified", "green")),
+    (Decision.ACKNOWLEDGE, _status("Acknowledged", "verified", "green")),
+    (Decision.REQUEST_CHANGES, _status("Asked for changes", "edit_note", "orange")),
+    (Decision.REJECT, _status("Rejected", "cancel", "red")),
+    (Decision.ABSTAIN, _status("Abstained", "remove_circle", "gray")),
+    (Decision.WITHDRAW, _status("Withdrew", "undo", "gray")),
+    (Decision.REVOKE, _status("Revoked", "cancel", "red")),
+)
+
+# Two string enums with the same word are equal, so the kind of status is part of the key.
+STATUSES: dict[tuple[type[Enum], object], Status] = {(type(value), value.value): shown for value, shown in _ROWS}
 
 OVERDUE = _status("Overdue", "event_busy", "red")
 PRODUCTION = _status("Production", "public", "blue")
@@ -73,26 +76,26 @@ FINDING = _status("Finding", "flag", "orange")
 
 
 def status(value: Enum) -> Status:
-    return STATUSES[value]
+    return STATUSES[type(value), value.value]
 
 
 def word(value: Enum) -> str:
-    return STATUSES[value].word
+    return status(value).word
 
 
 def icon(value: Enum) -> str:
-    return f":material/{STATUSES[value].icon}:"
+    return f":material/{status(value).icon}:"
 
 
 def badge(value: Enum | Status, text: str = "") -> str:
     """Markdown of a coloured badge with icon and word; `text` replaces the word, never the icon."""
-    shown = value if isinstance(value, Status) else STATUSES[value]
+    shown = value if isinstance(value, Status) else status(value)
     return f":{shown.colour}-badge[:material/{shown.icon}: {md(text) if text else shown.word}]"
 
 
 def mark(value: Enum | Status) -> str:
     """The icon alone, coloured; always placed beside words."""
-    shown = value if isinstance(value, Status) else STATUSES[value]
+    shown = value if isinstance(value, Status) else status(value)
     return f":{shown.colour}[:material/{shown.icon}:]"
 
 
@@ -103,4 +106,4 @@ def plain(text: str, colour: str = "gray", icon_name: str = "") -> str:
 
 def chips(values: list[Enum]) -> list[tuple[str, str]]:
     """(word, colour) pairs for coloured chips in long tables."""
-    return [(STATUSES[value].word, STATUSES[value].colour) for value in values]
+    return [(status(value).word, status(value).colour) for value in values]

@@ -228,10 +228,11 @@ def trend(
             showarrow=False,
             xanchor="left",
             xshift=4,
-            yanchor="top",
+            yanchor="bottom",
             font={"color": ink.orange, "size": 11},
         )
     _layout(figure, ink, height=height, right=right, y_format=y_format, y_title=y_title)
+    figure.update_layout(margin={"t": 28 if marks else 14})
     figure.update_xaxes(tickformat="%-d %b", nticks=8)
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
     low = min(low, 0.0) if from_zero else low
@@ -304,11 +305,11 @@ def cost_and_volume(
     )
     _layout(figure, ink, height=height, right=56, y_title=f"{currency} per 1,000 predictions")
     figure.update_layout(
-        yaxis={"overlaying": "y2", "rangemode": "tozero"},
+        yaxis={"overlaying": "y2", "range": [0, _top(per_thousand) * 1.15], "tickmode": "auto", "tickformat": ".2~r"},
         yaxis2={
             "side": "right",
             "showgrid": False,
-            "rangemode": "tozero",
+            "range": [0, _top(volume) * 2.4],
             "tickfont": {"color": ink.muted, "size": 11},
             "nticks": 5,
             "title": {"text": "predictions a day", "font": {"size": 11, "color": ink.muted}},
@@ -319,12 +320,22 @@ def cost_and_volume(
     return figure
 
 
+def _top(values: Sequence[float | None]) -> float:
+    return max((value for value in values if value is not None), default=0.0) or 1.0
+
+
 def shares(
-    rows: Sequence[tuple[str, Sequence[tuple[str, float]]]], ink: Ink, *, unit: str = "%", height: int = 120
+    rows: Sequence[tuple[str, Sequence[tuple[str, float]]]],
+    ink: Ink,
+    *,
+    unit: str = "%",
+    height: int = 120,
+    colours: dict[str, str] | None = None,
 ) -> go.Figure:
     """Stacked bars: one row per name, parts with their share; for desired and actual traffic, or a cost split."""
     figure = go.Figure()
     names = list(dict.fromkeys(part for _, parts in rows for part, _ in parts))
+    longest = max((sum(share for _, share in parts) for _, parts in rows), default=0.0) or 1.0
     for number, name in enumerate(names):
         values = [dict(parts).get(name, 0.0) for _, parts in rows]
         figure.add_trace(
@@ -333,8 +344,15 @@ def shares(
                 x=values,
                 orientation="h",
                 name=plain_text(name),
-                marker={"color": ink.series[number % len(ink.series)], "line": {"color": ink.paper, "width": 2}},
-                text=[f"{plain_text(name)} {value:g} {unit}".strip() if value else "" for value in values],
+                marker={
+                    "color": (colours or {}).get(name, ink.series[number % len(ink.series)]),
+                    "line": {"color": ink.paper, "width": 2},
+                },
+                text=[
+                    f"{plain_text(name)} {value:g} {unit}".strip() if value >= longest * 0.08 else ""
+                    for value in values
+                ],
+                textangle=0,
                 textposition="inside",
                 insidetextanchor="start",
                 textfont={"color": ink.paper},
@@ -342,8 +360,8 @@ def shares(
             )
         )
     _layout(figure, ink, height=height, right=8)
-    figure.update_layout(barmode="stack", bargap=0.35, margin={"l": 64, "t": 4, "b": 8}, hovermode="closest")
-    figure.update_xaxes(visible=False)
+    figure.update_layout(barmode="stack", bargap=0.45, margin={"l": 64, "t": 4, "b": 8}, hovermode="closest")
+    figure.update_xaxes(visible=False, range=[0, longest])
     figure.update_yaxes(autorange="reversed", showgrid=False, tickfont={"color": ink.text, "size": 12})
     return figure
 
@@ -396,6 +414,11 @@ def layers(edges: Sequence[tuple[str, str]]) -> dict[str, int]:
     return depth
 
 
+def _ease(share: float) -> float:
+    """Slow at both ends, so that lines leave and reach their nodes level."""
+    return share * share * (3 - 2 * share)
+
+
 def lineage(edges: Sequence[tuple[str, str]], ink: Ink, *, marked: Sequence[str] = ()) -> go.Figure:
     """The way from raw table to endpoint, left to right; `marked` nodes are drawn in the accent colour."""
     depth = layers(edges)
@@ -411,13 +434,12 @@ def lineage(edges: Sequence[tuple[str, str]], ink: Ink, *, marked: Sequence[str]
     figure = go.Figure()
     for source, target in edges:
         (x0, y0), (x1, y1) = place[source], place[target]
-        middle = (x0 + x1) / 2
         figure.add_trace(
             go.Scatter(
-                x=[x0, middle, middle, x1],
-                y=[y0, y0, y1, y1],
+                x=[x0 + (x1 - x0) * step / 20 for step in range(21)],
+                y=[y0 + (y1 - y0) * _ease(step / 20) for step in range(21)],
                 mode="lines",
-                line={"color": ink.muted, "width": 1.2, "shape": "spline", "smoothing": 0.6},
+                line={"color": ink.muted, "width": 1.2},
                 hoverinfo="skip",
             )
         )

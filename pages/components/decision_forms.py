@@ -149,7 +149,8 @@ def submit_dialog() -> None:
     )
     st.markdown(f"**Needed after this:** {md(state['quorum'])}.")
     st.markdown(
-        f"**Effect:** nothing changes in production until all of them have signed; then traffic goes {md(state['shares'])}."
+        "**Effect:** nothing changes in production until all of them have signed; "
+        f"then traffic goes {md(state['shares'])}."
     )
     faults = forms.FieldErrors()
     with st.form("submit", border=False, enter_to_submit=False):

@@ -1,4 +1,4 @@
-"""What a decision rests on, drawn the same way wherever it appears: changes, gates, quorum, signatures, traffic split."""
+"""What a decision rests on, drawn the same way everywhere: changes, gates, quorum, signatures, traffic split."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.components import badges, charts, notices, parts, places, session
-from pages.components.format import age, code, digest, md, plural, routes, version, when
+from pages.components.format import NOTHING, age, code, digest, md, plural, routes, version, when
 from services.approvals.models import Comparison, QuorumProgress, SignatureView, TrailLine
 from services.kernel.identity import Role
 from services.policy.models import GateReport, QuorumRule
@@ -43,7 +43,7 @@ def gates(report: GateReport) -> None:
     frame = pd.DataFrame(
         {
             "Gate": [md(item.title) for item in report.outcomes],
-            "Live": [md(item.champion) or "–" for item in report.outcomes],
+            "Live": [md(item.champion) or NOTHING for item in report.outcomes],
             "Value": [f"**{md(item.value)}**" for item in report.outcomes],
             "Rule": [md(item.rule) for item in report.outcomes],
             "Verdict": [badges.badge(item.verdict) for item in report.outcomes],
@@ -89,9 +89,8 @@ def signatures(quorum: Sequence[QuorumProgress], signed: Sequence[SignatureView]
         if not step.complete:
             with st.container(key=f"waiting-{step.rule.role}", gap=None):
                 st.markdown(f"**{md(word)}**")
-                st.markdown(
-                    f":gray[:material/schedule: Waiting; {plural(step.rule.needed - step.have, 'signature')} to {md(step.rule.decision)}]"
-                )
+                missing = plural(step.rule.needed - step.have, "signature")
+                st.markdown(f":gray[:material/schedule: Waiting; {missing} to {md(step.rule.decision)}]")
     for item in signed:
         if item.seq not in shown:
             _signature(item, item.role)
@@ -138,9 +137,14 @@ def split(view: DeploymentView, *, key: str) -> None:
     rows = [("Desired", [(version(name), float(share)) for name, share in view.desired])]
     if view.observed is not None:
         rows.append(("Actual", [(version(name), float(share)) for name, share in view.observed.routes]))
-    if any(parts_ for _, parts_ in rows):
+    if any(shown for _, shown in rows):
+        ink = parts.ink()
+        names = {name for _, shown in rows for name, _ in shown}
+        colours = dict.fromkeys(names, ink.accent)
+        if len(names) > 1:
+            colours[version(view.champion)] = ink.muted
         words = f"Desired {routes(view.desired)}; actual {routes(view.observed.routes) if view.observed else 'unknown'}"
-        parts.chart(charts.shares(rows, parts.ink(), height=46 + 34 * len(rows)), key=key, alt=words)
+        parts.chart(charts.shares(rows, ink, height=30 + 38 * len(rows), colours=colours), key=key, alt=words)
     else:
         notices.remark("No version carries traffic yet.", "help")
     if view.observed is None:
@@ -148,7 +152,8 @@ def split(view: DeploymentView, *, key: str) -> None:
         st.markdown(f":gray[:material/help: Actual traffic is unknown: {md(view.problem)}{seen}]")
     else:
         st.caption(
-            f"Read back from the platform {age(view.observed.at, session.now())}, generation {view.observed.generation}."
+            f"Read back from the platform {age(view.observed.at, session.now())}, "
+            f"generation {view.observed.generation}."
         )
         if dict(view.observed.routes) != dict(view.desired):
             st.markdown(":orange[:material/warning: What is served differs from what was asked for.]")

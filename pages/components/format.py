@@ -11,7 +11,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-NOTHING = "–"
+NOTHING = "\u2013"
+MINUS = "\u2212"
 _JOINER = "\u2060"
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~$^=-])")
 # Replaced after Markdown is read, so a backslash does not protect them: emoji and icon names, arrows, bare addresses.
@@ -60,7 +61,7 @@ def number(value: float | None, digits: int = 3) -> str:
 def signed(value: float | None, digits: int = 3) -> str:
     if value is None:
         return NOTHING
-    return f"{'+' if value > 0 else '−' if value < 0 else '±'}{abs(value):,.{digits}f}"
+    return f"{'+' if value > 0 else MINUS if value < 0 else '±'}{abs(value):,.{digits}f}"
 
 
 def money(amount: Decimal | None, currency: str, digits: int | None = None) -> str:
@@ -69,7 +70,7 @@ def money(amount: Decimal | None, currency: str, digits: int | None = None) -> s
         return NOTHING
     if digits is None:
         digits = 0 if abs(amount) >= 100 else 2 if abs(amount) >= 1 or amount == 0 else 4
-    sign = "−" if amount < 0 else ""
+    sign = MINUS if amount < 0 else ""
     return f"{sign}{currency} {abs(amount):,.{digits}f}"
 
 

@@ -67,6 +67,7 @@ def sidebar(me: Actor) -> None:
         for line in _state_lines(reads.operations()):
             st.markdown(f":gray[{line}]")
         st.button("Sign out", key="sign-out", icon=":material/logout:", type="tertiary", on_click=session.sign_out)
+        session.keep_cookie()
 
 
 def _state_lines(operations: Operations | None) -> list[str]:
@@ -131,7 +132,7 @@ def sign_in_screen() -> None:
                     _account(account)
         notices.remark(
             "These accounts exist only in the embedded workspace. Their passphrases are printed because this is a "
-            "demonstration; each opens that person’s own signing key at the moment of signing.",
+            "demonstration; each opens that person's own signing key at the moment of signing.",
             "info",
         )
 

@@ -89,12 +89,11 @@ def show_flash() -> None:
         return
     text, receipt = st.session_state[_FLASH]
     with st.container(border=True, key="receipt"):
-        left, right = st.columns([5, 1], vertical_alignment="center")
-        with left:
-            st.markdown(f":green[:material/verified:] **{md(text)}**")
-            if receipt is not None:
-                receipt_line(receipt)
-        right.button("Dismiss", key="flash-dismiss", on_click=_dismiss, type="tertiary")
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.markdown(f":green[:material/verified:] **{md(text)}**", width="content")
+            st.button("Dismiss", key="flash-dismiss", on_click=_dismiss, type="tertiary")
+        if receipt is not None:
+            receipt_line(receipt)
 
 
 def receipt_line(receipt: Receipt) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.components import address, badges, charts, notices, places, reads, session
-from pages.components.format import count, day, md, when
+from pages.components.format import NOTHING, count, day, md, when
 from services.inventory.models import InventoryRow
 from services.kernel.health import Explanation, Signal
 from services.oversight.models import Tile, TodoItem
@@ -25,7 +25,7 @@ def header(title: str, fact: str, *, back: tuple[str, str] | None = None) -> Ite
     if back:
         st.page_link(places.path(back[0]), label=back[1], icon=":material/arrow_back:")
     with st.container(horizontal=True, vertical_alignment="bottom", key="page-header"):
-        with st.container(gap=None, key="page-title"):
+        with st.container(gap="small", key="page-title"):
             st.title(md(title), anchor=False)
             st.markdown(fact)
         with st.container(horizontal=True, horizontal_alignment="right", width="content", key="page-actions"):
@@ -56,6 +56,28 @@ def table(frame: pd.DataFrame, *, alt: str) -> None:
         st.table(frame, border="horizontal", hide_index=True, alt=alt)
 
 
+def selectable(
+    frame: pd.DataFrame, config: Mapping[str, Any], *, key: str, alt: str, row_height: int = 35
+) -> int | None:
+    """A long table in which one row can be chosen; the number of the chosen row."""
+    height: Any = "auto" if len(frame) <= 10 else min(38 + row_height * len(frame), 640)
+    settings: Any = config
+    event = st.dataframe(
+        frame,
+        column_config=settings,
+        hide_index=True,
+        key=key,
+        on_select="rerun",
+        selection_mode="single-row",
+        row_height=row_height,
+        height=height,
+        placeholder=NOTHING,
+        alt=alt,
+    )
+    rows = event["selection"]["rows"]
+    return rows[0] if rows and rows[0] < len(frame) else None
+
+
 def chart(figure: Any, *, key: str, alt: str) -> None:
     st.plotly_chart(figure, key=key, alt=alt, config=CHART_CONFIG)
 
@@ -83,24 +105,22 @@ def tiles(items: Sequence[Tile]) -> None:
 
 
 def todo(items: Sequence[TodoItem], *, key: str) -> None:
-    """One line per thing to do: what, why, until when, and the way there."""
-    zone, now = session.zone(), session.now()
+    """One entry per thing to do: what, why, until when, and the way there."""
     for number, item in enumerate(items):
         file, query = places.parse_target(item.target)
-        with st.container(horizontal=True, vertical_alignment="center", key=f"todo-{key}-{number}"):
-            with st.container(gap=None):
-                st.page_link(
-                    file,
-                    label=f"**{md(item.title)}**",
-                    icon=badges.icon(item.state),
-                    query_params=query,
-                    width="content",
-                )
-                st.markdown(f":gray[{md(item.why)}]")
-            if item.due is not None:
-                late = item.due < now
-                text = f"overdue since {when(item.due, zone)}" if late else f"due {when(item.due, zone)}"
-                st.markdown(f":{'red' if late else 'gray'}[{text}]", width="content")
+        with st.container(key=f"todo-{key}-{number}", gap=None):
+            st.page_link(
+                file, label=f"**{md(item.title)}**", icon=badges.icon(item.state), query_params=query, width="content"
+            )
+            st.markdown(f":gray[{md(item.why)}]{_until(item)}")
+
+
+def _until(item: TodoItem) -> str:
+    if item.due is None:
+        return ""
+    late = item.due < session.now()
+    colour, word = ("red", "overdue since") if late else ("gray", "due")
+    return f" :{colour}[· {word} {when(item.due, session.zone())}]"
 
 
 def signal_tile(title: str, signal: Signal, value: str) -> None:
@@ -171,7 +191,7 @@ def paging(total: int, limit: int, *, key: str) -> None:
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key=f"paging-{key}"
     ):
         start = (current - 1) * limit
-        st.caption(f"{start + 1:,}–{min(start + limit, total):,} of {total:,}", width="content")
+        st.caption(f"{start + 1:,} to {min(start + limit, total):,} of {total:,}", width="content")
         st.pagination(pages, key=address.follow("page", current), on_change=address.writes("page", resets=()))
 
 

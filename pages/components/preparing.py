@@ -1,4 +1,4 @@
-"""The first start prepares the workspace itself, in the background, with visible progress that can be left and found again."""
+"""The first start prepares the workspace itself, in the background, with progress that can be left and found again."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Preparation:
         else:
             self.finished = True
 
-    def _note(self, share: float, sentence: str) -> None:
+    def _note(self, sentence: str, share: float) -> None:
         self.share, self.sentence = min(max(share, 0.0), 1.0), sentence
 
 

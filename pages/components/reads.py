@@ -57,7 +57,7 @@ def operations() -> Operations | None:
 
 
 @st.cache_resource(ttl=10, show_spinner=False)
-def _operations(room_id: int, _room: ControlRoom) -> Operations:
+def _operations(room_id: int, _room: ControlRoom) -> Operations:  # noqa: ARG001  # the id is the cache key
     return _room.oversight.operations()
 
 

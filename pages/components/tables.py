@@ -38,7 +38,11 @@ def dates(label: str, *, width: Any = None) -> Config:
 
 def moments(label: str, zone: str, *, width: Any = None) -> Config:
     settings = {"type": "datetime", "format": "D MMM YYYY, HH:mm", "timezone": zone}
-    return {"label": f"{label} ({zone.split('/')[-1].replace('_', ' ')} time)", "width": width, "type_config": settings}
+    return {
+        "label": f"{label} ({zone.rsplit('/', maxsplit=1)[-1].replace('_', ' ')} time)",
+        "width": width,
+        "type_config": settings,
+    }
 
 
 def chips(label: str, statuses: Sequence[tuple[str, str]], *, width: Any = None) -> Config:
@@ -50,8 +54,8 @@ def chips(label: str, statuses: Sequence[tuple[str, str]], *, width: Any = None)
     }
 
 
-def progress(label: str, *, width: Any = None, top: float = 1.0) -> Config:
-    settings = {"type": "progress", "format": "percent", "min_value": 0, "max_value": top}
+def progress(label: str, *, width: Any = None) -> Config:
+    settings = {"type": "progress", "format": "%d %%", "min_value": 0, "max_value": 100}
     return {"label": label, "width": width, "type_config": settings}
 
 
@@ -67,9 +71,7 @@ def inventory(rows: Sequence[InventoryRow]) -> tuple[pd.DataFrame, Mapping[str, 
             "live": [_live(row) for row in rows],
             "health": [[badges.word(row.health)] for row in rows],
             "tier": [[badges.word(row.tier)] for row in rows],
-            "kind": [[badges.word(row.kind)] for row in rows],
             "owner": [row.owner for row in rows],
-            "team": [row.team for row in rows],
             "trend": [list(row.drift_trend) for row in rows],
             "psi": pd.array([row.drift.value for row in rows], dtype="Float64"),
             "sla": [row.sla.sentence for row in rows],
@@ -78,18 +80,16 @@ def inventory(rows: Sequence[InventoryRow]) -> tuple[pd.DataFrame, Mapping[str, 
         }
     )
     config = {
-        "model": text("Model", width=190),
-        "live": text("Live", width=120),
+        "model": text("Model", width=175),
+        "live": text("Live", width=125),
         "health": chips("Health", badges.chips(list(Health)), width=88),
         "tier": chips("Risk", badges.chips(list(Tier)), width=72),
-        "kind": chips("Runs", badges.chips(list(DeploymentKind)), width=88),
-        "owner": text("Owner", width=130),
-        "team": text("Team", width=130),
+        "owner": text("Owner", width=120),
         "trend": sparkline(
-            "Drift (PSI), 30 days", width=130, high=max([0.3, *(p for r in rows for p in r.drift_trend)])
+            "Drift (PSI), 30 days", width=125, high=max([0.3, *(p for r in rows for p in r.drift_trend)])
         ),
         "psi": numeric("PSI", "%.2f", width=60),
-        "sla": text("Service level", width=180),
+        "sla": text("Service level", width=160),
         "requests": numeric("Requests", "%d", width=76),
         "review": dates("Next review", width=100),
     }
@@ -110,20 +110,20 @@ def queue(rows: Sequence[QueueRow], now: datetime) -> tuple[pd.DataFrame, Mappin
             "tier": [[badges.word(Tier(row.tier))] for row in rows],
             "state": [[badges.word(row.state)] for row in rows],
             "waiting": [", ".join(row.waiting_on) or "nobody" for row in rows],
-            "signed": [row.signed / row.needed if row.needed else 0.0 for row in rows],
+            "signed": [round(100 * row.signed / row.needed) if row.needed else 0 for row in rows],
             "requester": [row.requester for row in rows],
             "due": [due(row.due_at, now) for row in rows],
         }
     )
     config = {
-        "request": text("Request", width=150),
-        "what": text("What", width=300),
+        "request": text("Request", width=110),
+        "what": text("What", width=265),
         "tier": chips("Risk", badges.chips(list(Tier)), width=76),
         "state": chips("State", badges.chips(list({row.state: None for row in rows})), width=130),
-        "waiting": text("Waiting on", width=210),
-        "signed": progress("Signed", width=110),
-        "requester": text("Asked by", width=120),
-        "due": text("Due", width=120),
+        "waiting": text("Waiting on", width=190),
+        "signed": progress("Signed", width=100),
+        "requester": text("Asked by", width=100),
+        "due": text("Due", width=95),
     }
     return frame, config
 

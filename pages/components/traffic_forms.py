@@ -1,4 +1,4 @@
-"""Moving traffic by hand: one signed click back to a version that was approved and served, or the next planned share."""
+"""Moving traffic by hand: one signed click back to a version that was approved and served, or the next share."""
 
 from __future__ import annotations
 
@@ -77,7 +77,9 @@ def _rollback_form(plan: RollbackPlan) -> None:
             )
     faults.place("form")
     if go:
-        _roll_back(plan, faults, eligible.get(target or ""), code or "", reason, typed, passphrase)
+        _roll_back(
+            plan, faults, eligible.get(target or ""), code=code or "", reason=reason, typed=typed, passphrase=passphrase
+        )
 
 
 def _blast_radius(plan: RollbackPlan) -> None:
@@ -98,6 +100,7 @@ def _roll_back(
     plan: RollbackPlan,
     faults: forms.FieldErrors,
     target: RollbackTarget | None,
+    *,
     code: str,
     reason: str,
     typed: str,

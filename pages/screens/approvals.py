@@ -63,20 +63,16 @@ def _queue() -> None:
         return
     frame, config = tables.queue(page.items, session.now())
     frame.insert(0, "mine", ["Your turn" if row.mine else "" for row in page.items])
-    event = st.dataframe(
+    chosen = parts.selectable(
         frame,
-        column_config={"mine": tables.text("", width=80), **config},
-        hide_index=True,
+        {"mine": tables.text("", width=80), **config},
         key="queue",
-        on_select="rerun",
-        selection_mode="single-row",
-        row_height=40,
         alt="Requests, those that wait for you first",
+        row_height=40,
     )
     parts.paging(page.total, query.limit, key="queue")
-    rows = event["selection"]["rows"]
-    if rows and rows[0] < len(page.items):
-        st.switch_page(places.path("approvals"), query_params={"request": page.items[rows[0]].request_id})
+    if chosen is not None:
+        st.switch_page(places.path("approvals"), query_params={"request": page.items[chosen].request_id})
     with st.container(key="queue-links", gap=None):
         for row in [row for row in page.items if row.mine][:10]:
             st.page_link(
@@ -89,7 +85,7 @@ def _queue() -> None:
 
 
 def _filters(query: QueueQuery) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
+    with st.container(horizontal=True, vertical_alignment="center", key="filters"):
         st.text_input(
             "Search",
             key=address.follow("q", query.text),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.components import address, notices, parts, places, reads, session, tables
-from pages.components.format import code, count, digest, md, plural, seconds, utc, when
+from pages.components.format import NOTHING, code, count, digest, md, plural, seconds, utc, when
 from services.attestation.models import Kind
 from services.audit.models import EntryView, LedgerQuery, LedgerRow, Verification
 from services.kernel.errors import ControlRoomError, InputError
@@ -83,7 +83,8 @@ def _result(result: Verification) -> None:
     with st.container(border=True, key="verification"):
         if result.intact:
             st.markdown(
-                f":green[:material/verified_user:] **The ledger is intact.** {count(result.entries)} entries, checked in {seconds(result.seconds)}."
+                f":green[:material/verified_user:] **The ledger is intact.** {count(result.entries)} entries, "
+                f"checked in {seconds(result.seconds)}."
             )
         else:
             st.error(
@@ -96,7 +97,8 @@ def _result(result: Verification) -> None:
             else "no anchor outside this database, so a shortened ledger would not show"
         )
         st.markdown(
-            f":gray[Root] {code(digest(result.root, 16))} :gray[· origin {md(result.origin)} · genesis] {code(digest(result.genesis, 16))} "
+            f":gray[Root] {code(digest(result.root, 16))} :gray[· origin {md(result.origin)} · genesis] "
+            f"{code(digest(result.genesis, 16))} "
             f":gray[· {md(anchors)} · {when(result.checked_at, session.zone())}]"
         )
         for finding in result.findings[:50]:
@@ -122,7 +124,7 @@ def _ledger() -> None:
         _verify()
     if _RESULT in st.session_state:
         _result(st.session_state[_RESULT])
-    with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
+    with st.container(horizontal=True, vertical_alignment="center", key="filters"):
         st.text_input(
             "Search",
             key=address.follow("q", query.text),
@@ -152,21 +154,10 @@ def _table(query: LedgerQuery, rows: tuple[LedgerRow, ...], total: int) -> None:
         )
         return
     frame, config = tables.ledger(rows, session.zone())
-    event = st.dataframe(
-        frame,
-        column_config=config,
-        hide_index=True,
-        key="entries",
-        on_select="rerun",
-        selection_mode="single-row",
-        row_height=35,
-        height=min(38 + 35 * len(rows), 640),
-        alt="Ledger entries, newest first",
-    )
+    chosen = parts.selectable(frame, config, key="entries", alt="Ledger entries, newest first")
     parts.paging(total, query.limit, key="ledger")
-    selected = event["selection"]["rows"]
-    if selected and selected[0] < len(rows):
-        st.switch_page(places.path("audit"), query_params={"entry": str(rows[selected[0]].seq)})
+    if chosen is not None:
+        st.switch_page(places.path("audit"), query_params={"entry": str(rows[chosen].seq)})
     st.caption("Select a row to read its signed statement. With the keyboard: arrow keys move, Shift and Space select.")
 
 
@@ -215,7 +206,7 @@ def _entry_page(view: EntryView) -> None:
                 [
                     ("Entry", count(row.seq)),
                     ("Leaf hash", code(row.leaf_hash)),
-                    ("About", md(row.subject) or "–"),
+                    ("About", md(row.subject) or NOTHING),
                     ("Who", f"{md(row.actor) or 'Countersign'} :gray[{md(row.role)}]"),
                 ],
                 alt="Place in the ledger",

@@ -1,11 +1,11 @@
-"""Has the world moved away from what the model learned? Ranked movers, their course, and performance with late labels."""
+"""Has the world moved away from what the model learned? Ranked movers and performance with late labels."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from pages.components import address, badges, charts, notices, parts, places, reads, session
-from pages.components.format import count, md, number, percent, short_day
+from pages.components.format import NOTHING, count, md, number, percent, short_day
 from services.monitoring.models import DriftView, FeatureDrift, PerformanceView
 
 session.enter("drift")
@@ -25,7 +25,7 @@ def _tiles(view: DriftView, performance: PerformanceView | None) -> None:
         )
     with right:
         if performance is None:
-            parts.tile("Performance", "–", "cannot be read just now")
+            parts.tile("Performance", NOTHING, "cannot be read just now")
         else:
             parts.signal_tile(performance.title, performance.signal, number(performance.signal.value, 3))
 
@@ -43,7 +43,7 @@ def _movers(view: DriftView) -> FeatureDrift | None:
                     icon=badges.icon(item.state),
                     width="content",
                 )
-                value = number(item.latest.value, 2) if item.latest else "–"
+                value = number(item.latest.value, 2) if item.latest else NOTHING
                 st.markdown(f"{badges.badge(item.state, f'{badges.word(item.state)} {value}')}", width="content")
         if len(view.features) > 12:
             st.caption(f"{len(view.features) - 12} more columns have moved less than these.")
@@ -69,8 +69,8 @@ def _course(view: DriftView, item: FeatureDrift) -> None:
             charts.Line(name="Noise floor", x=days, y=[point.floor for point in item.series], style="dots"),
         ]
         limits = [
-            charts.Limit(value=view.breach, label=f"Breach, {view.breach:g}"),
-            charts.Limit(value=view.watch, label=f"Watch, {view.watch:g}", severity="watch"),
+            charts.Limit(value=view.breach, label=f"Breach, {view.breach:.2f}"),
+            charts.Limit(value=view.watch, label=f"Watch, {view.watch:.2f}", severity="watch"),
         ]
         figure = charts.trend(lines, parts.ink(), limits=limits, from_zero=True, hover="%{y:.3f}", right=120)
         parts.chart(figure, key="psi", alt=f"PSI of {item.title} over time with limits and noise floor")
@@ -163,10 +163,9 @@ with parts.header("Drift", ":gray[Whether inputs and predictions still look like
     pass
 row = parts.model_picker()
 if row is not None:
-    drift = reads.attempt("drift", lambda: room.monitoring.drift(row.name), key=f"drift-{row.name}")
-    performance = reads.attempt(
-        "performance", lambda: room.monitoring.performance(row.name), key=f"performance-{row.name}"
-    )
+    name = row.name
+    drift = reads.attempt("drift", lambda: room.monitoring.drift(name), key=f"drift-{name}")
+    performance = reads.attempt("performance", lambda: room.monitoring.performance(name), key=f"performance-{name}")
     if drift is not None:
         _body(drift, performance)
     elif performance is not None:

@@ -44,7 +44,7 @@ def _query() -> InventoryQuery:
 
 def _filters(query: InventoryQuery) -> None:
     counts = reads.counts()
-    with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
+    with st.container(horizontal=True, vertical_alignment="center", key="filters"):
         st.text_input(
             "Search",
             key=address.follow("q", query.text),
@@ -52,7 +52,7 @@ def _filters(query: InventoryQuery) -> None:
             placeholder="Name, owner or use case",
             icon=":material/search:",
             label_visibility="collapsed",
-            width=260,
+            width=195,
         )
         st.segmented_control(
             "Health",
@@ -71,7 +71,7 @@ def _filters(query: InventoryQuery) -> None:
             key=address.follow("tier", [str(tier) for tier in query.tiers]),
             on_change=address.writes("tier", ",".join),
             label_visibility="collapsed",
-            width=170,
+            width=140,
         )
         st.multiselect(
             "Owner",
@@ -80,7 +80,7 @@ def _filters(query: InventoryQuery) -> None:
             key=address.follow("owner", list(query.owners)),
             on_change=address.writes("owner", ",".join),
             label_visibility="collapsed",
-            width=190,
+            width=130,
         )
         st.multiselect(
             "Team",
@@ -89,7 +89,7 @@ def _filters(query: InventoryQuery) -> None:
             key=address.follow("team", list(query.teams)),
             on_change=address.writes("team", ",".join),
             label_visibility="collapsed",
-            width=190,
+            width=130,
         )
         current = next(name for name, (_, sort, _) in SORTS.items() if sort is query.sort)
         st.selectbox(
@@ -99,7 +99,7 @@ def _filters(query: InventoryQuery) -> None:
             key=address.follow("sort", current),
             on_change=address.writes("sort"),
             label_visibility="collapsed",
-            width=170,
+            width=150,
         )
 
 
@@ -253,21 +253,10 @@ def _list(query: InventoryQuery, fact_rows: tuple[InventoryRow, ...], total: int
         _nothing()
         return
     frame, config = tables.inventory(fact_rows)
-    event = st.dataframe(
-        frame,
-        column_config=config,
-        hide_index=True,
-        key="models",
-        on_select="rerun",
-        selection_mode="single-row",
-        row_height=35,
-        height=min(38 + 35 * len(fact_rows), 458),
-        alt="Models that match the filters",
-    )
+    chosen = parts.selectable(frame, config, key="models", alt="Models that match the filters")
     parts.paging(total, query.limit, key="inventory")
-    rows = event["selection"]["rows"]
-    if rows and rows[0] < len(fact_rows):
-        _detail(fact_rows[rows[0]])
+    if chosen is not None:
+        _detail(fact_rows[chosen])
     else:
         st.caption(
             "Select a row to see its drift and facts. With the keyboard: arrow keys move, Shift and Space select."
@@ -296,7 +285,8 @@ page = reads.attempt("the inventory", lambda: room.inventory.search(query), key=
 counts = reads.counts()
 with parts.header(
     "Models",
-    f":gray[{plural(counts.models, 'model')}, {count(counts.in_production)} with live traffic; tier 1: {counts.by_tier.get(1, 0)}.]",
+    f":gray[{plural(counts.models, 'model')}, {count(counts.in_production)} with live traffic; "
+    f"tier 1: {counts.by_tier.get(1, 0)}.]",
 ):
     _export(query)
 if counts.models:

@@ -18,7 +18,21 @@ from pages.components import (
     reads,
     session,
 )
-from pages.components.format import code, day, digest, md, number, plural, routes, signed, size, version, when
+from pages.components.format import (
+    MINUS,
+    NOTHING,
+    code,
+    day,
+    digest,
+    md,
+    number,
+    plural,
+    routes,
+    signed,
+    size,
+    version,
+    when,
+)
 from services.inventory.models import DeploymentKind, GovernedModel, ModelVersion
 from services.kernel.errors import UnknownModelError
 from services.kernel.identity import Permission
@@ -33,7 +47,8 @@ def _header(model: GovernedModel) -> None:
     found = next((item for item in row[0] if item.name == model.name), None) if row else None
     health = f"{badges.badge(found.health)} " if found else ""
     live = f"{badges.badge(badges.PRODUCTION, routes(found.live))} " if found and found.live else ""
-    fact = f"{health}{badges.badge(model.tier)} {badges.badge(model.kind)} {live}:gray[{md(model.title)}, {md(model.team)}]"
+    words = f":gray[{md(model.title)}, {md(model.team)}]"
+    fact = f"{health}{badges.badge(model.tier)} {badges.badge(model.kind)} {live}{words}"
     with parts.header(model.name, fact, back=("inventory", "All models")):
         st.page_link(
             places.path("drift"), label="Drift", icon=":material/monitoring:", query_params={"model": model.name}
@@ -113,7 +128,7 @@ def _next_steps(model: GovernedModel) -> None:
             notices.remark("No request and no finding for this model.", "done_all")
 
 
-def _versions(model: GovernedModel, versions: tuple[ModelVersion, ...]) -> None:
+def _versions(versions: tuple[ModelVersion, ...]) -> None:
     with parts.card("Versions", plural(len(versions), "version")):
         frame = pd.DataFrame(
             {
@@ -160,7 +175,7 @@ def _side_by_side(versions: tuple[ModelVersion, ...]) -> None:
         rows = []
         for name in names:
             old, new = left.metric(name), right.metric(name)
-            change = signed(new - old) if old is not None and new is not None else "–"
+            change = signed(new - old) if old is not None and new is not None else NOTHING
             rows.append((md(name.replace("_", " ")), number(old), f"**{number(new)}**", change))
         rows += [("input columns", str(len(left.inputs)), f"**{len(right.inputs)}**", _columns(left, right))]
         parts.table(
@@ -174,7 +189,7 @@ def _side_by_side(versions: tuple[ModelVersion, ...]) -> None:
 
 def _columns(left: ModelVersion, right: ModelVersion) -> str:
     old, new = {name for name, _ in left.inputs}, {name for name, _ in right.inputs}
-    words = [f"+ {md(name)}" for name in sorted(new - old)] + [f"− {md(name)}" for name in sorted(old - new)]
+    words = [f"+ {md(name)}" for name in sorted(new - old)] + [f"{MINUS} {md(name)}" for name in sorted(old - new)]
     return ", ".join(words) or "same columns"
 
 
@@ -225,7 +240,8 @@ def _draft(model: GovernedModel, chosen: ModelVersion) -> None:
             else "Nothing is live yet."
         )
         st.markdown(
-            f"Needed: {md(quorum)}. Traffic: {md(shares)}. The approval lasts {plural(draft.terms.approval_days, 'day')}."
+            f"Needed: {md(quorum)}. Traffic: {md(shares)}. "
+            f"The approval lasts {plural(draft.terms.approval_days, 'day')}."
         )
         for sentence in draft.blocked_by:
             st.markdown(f":red[:material/block: {md(sentence)}]")
@@ -321,7 +337,7 @@ def _versions_or_gates(model: GovernedModel, chosen: str) -> None:
             "No version in the registry", "Training has not registered one for this name yet.", icon="deployed_code"
         )
     elif chosen == "Versions":
-        _versions(model, versions)
+        _versions(versions)
     else:
         _gates(model, versions)
 

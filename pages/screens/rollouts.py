@@ -44,7 +44,10 @@ def _state(view: DeploymentView) -> str:
 def _overview(views: tuple[DeploymentView, ...]) -> None:
     running = sum(view.candidate is not None for view in views)
     differing = sum(_differs(view) or bool(view.finding) for view in views)
-    fact = f"{plural(len(views), 'deployment')}, {plural(running, 'release')} running, {plural(differing, 'difference')} between asked for and served."
+    fact = (
+        f"{plural(len(views), 'deployment')}, {plural(running, 'release')} running, "
+        f"{plural(differing, 'difference')} between asked for and served."
+    )
     with parts.header("Rollouts", f":gray[{fact}]"):
         pass
     if not views:
@@ -133,10 +136,12 @@ def _actions(model: str) -> None:
             notices.remark("No action was needed yet.", "done_all")
         for number, action in enumerate(actions[:5]):
             st.markdown(
-                f"{badges.badge(action.kind)} {badges.badge(action.state)} :gray[{when(action.created_at, session.zone())}]"
+                f"{badges.badge(action.kind)} {badges.badge(action.state)} "
+                f":gray[{when(action.created_at, session.zone())}]"
             )
             st.markdown(
-                f"{version(action.from_version)} → **{version(action.to_version)}**, asked by {md(action.requested_by)}. :gray[{md(action.detail)}]"
+                f"{version(action.from_version)} → **{version(action.to_version)}**, "
+                f"asked by {md(action.requested_by)}. :gray[{md(action.detail)}]"
             )
             if number == 0 or action.state in {ActionState.PENDING, ActionState.RUNNING}:
                 for step, sentence in action.steps:

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.components import address, badges, evidence, notices, parts, reads, session
-from pages.components.format import age, code, digest, md, when
+from pages.components.format import NOTHING, age, code, digest, md, when
 from services.kernel.identity import ROLE_PERMISSIONS, Permission, Role
 from services.policy.models import PolicyView
 
@@ -42,7 +42,10 @@ def _people() -> None:
         matrix = pd.DataFrame(
             [
                 [f"**{str(permission).replace('_', ' ').capitalize()}**"]
-                + [":green[:material/check:]" if permission in ROLE_PERMISSIONS[role] else ":gray[–]" for role in Role]
+                + [
+                    ":green[:material/check:]" if permission in ROLE_PERMISSIONS[role] else f":gray[{NOTHING}]"
+                    for role in Role
+                ]
                 for permission in Permission
             ],
             columns=["Permission", *[role.label for role in Role]],
@@ -74,8 +77,8 @@ def _policy(view: PolicyView) -> None:
             st.markdown(f":gray[:material/rule:] {md(gate)}")
         rows = [
             ("Signatures", md(evidence.quorum_words(view.quorum))),
-            ("Traffic, real time", ", then ".join(f"{share} %" for share in view.realtime_shares) or "–"),
-            ("Traffic, batch", ", then ".join(f"{share} %" for share in view.batch_shares) or "–"),
+            ("Traffic, real time", ", then ".join(f"{share} %" for share in view.realtime_shares) or NOTHING),
+            ("Traffic, batch", ", then ".join(f"{share} %" for share in view.batch_shares) or NOTHING),
             ("A request stays open", f"{view.request_days} days"),
             ("An approval lasts", f"{view.approval_days} days"),
             ("File", code(view.file)),
@@ -110,7 +113,8 @@ def _environment() -> None:
         )
         if operations.replay_from is not None:
             notices.remark(
-                "History before the preparation was replayed in its own calendar, and the ledger says so in its first entry."
+                "History before the preparation was replayed in its own calendar; "
+                "the first entry of the ledger says so."
             )
     with parts.card("Sources", "how old our copies are"):
         frame = pd.DataFrame(
@@ -126,7 +130,7 @@ def _environment() -> None:
                 ],
                 "Last read": [age(sync.last_success, now) for sync in operations.syncs],
                 "Last try": [age(sync.last_attempt, now) for sync in operations.syncs],
-                "Problem": [md(sync.error) or "–" for sync in operations.syncs],
+                "Problem": [md(sync.error) or NOTHING for sync in operations.syncs],
             }
         )
         parts.table(frame, alt="Sources")

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.components import address, badges, charts, notices, parts, places, reads, session, tables
-from pages.components.format import count, md, money, plural
+from pages.components.format import NOTHING, count, md, money, plural
 from services.value.models import BenefitLine, ModelValue
 
 session.enter("value")
@@ -22,7 +22,8 @@ def _sum(values: list[Decimal]) -> Decimal:
 def _portfolio(models: tuple[ModelValue, ...]) -> None:
     with parts.header(
         "Value",
-        f":gray[{plural(len(models), 'model')}, {md(models[0].window) if models else 'no window'}. As recorded, not as promised.]",
+        f":gray[{plural(len(models), 'model')}, {md(models[0].window) if models else 'no window'}. "
+        "As recorded, not as promised.]",
     ):
         if models:
             _export(models)
@@ -213,7 +214,7 @@ def _benefits(item: ModelValue) -> None:
 def _benefit(line: BenefitLine, currency: str, number: int) -> None:
     assumed = f" :orange-badge[:material/edit_note: Assumption: {md(line.assumed)}]" if line.assumed else ""
     st.markdown(
-        f"**{md(line.title)}:** {md(line.quantity)} × {md(line.unit_value)} = **{money(line.amount, currency)}** "
+        f"**{md(line.title)}:** {md(line.quantity)} at {md(line.unit_value)} = **{money(line.amount, currency)}** "
         f":gray[({money(line.low, currency)} to {money(line.high, currency)}, n = {count(line.n)})]{assumed}"
     )
     parts.explain(line.explanation, key=f"explain-benefit-{number}")
@@ -230,7 +231,7 @@ def _measures(item: ModelValue) -> None:
                 md(measure.before),
                 f"**{md(measure.after)}**",
                 md(measure.change),
-                count(measure.n) if measure.n is not None else "–",
+                count(measure.n) if measure.n is not None else NOTHING,
             )
             for measure in item.measures
         ]
