@@ -80,7 +80,7 @@ class Stream:
         if self.model != _REVIEWED_MODEL:
             return pd.DataFrame(columns=["prediction_id", *columns])
         found = self._waiting(start, end)
-        drawn = found["prediction_id"].map(lambda name: crc32(f"review {name}".encode()))
+        drawn = found["prediction_id"].map(lambda name: crc32(f"review {name}".encode())).astype("int64")
         hours = 24 + drawn // 100 % 48
         found = found.assign(
             reviewed_at=found["event_at"] + pd.to_timedelta(hours, unit="h"),
