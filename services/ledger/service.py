@@ -101,12 +101,15 @@ class LedgerService:
         Raises BrokenChainError, or TrustError when the protections in the database are missing. After either the
         control room may only be read.
         """
+        self._require_anchored_history()
         missing = self._book.missing_triggers()
         if missing:
             raise TrustError(
                 f"Protections of the ledger are missing from the database: {', '.join(missing)}.",
                 hint="Verify the ledger, then restore the database from its backup.",
             )
+
+    def _require_anchored_history(self) -> None:
         anchored = self._anchors.notes()
         if not anchored:
             return

@@ -31,12 +31,10 @@ def install(connection: Connection) -> None:
         connection.exec_driver_sql(
             f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$"
         )
-    present = _present(connection)
     for name, (table, clause) in _postgres().items():
-        if name not in present:
-            connection.exec_driver_sql(f"CREATE TRIGGER {name} {clause}")
-            # ALWAYS also holds for sessions that replay replicated changes.
-            connection.exec_driver_sql(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}")
+        connection.exec_driver_sql(f"CREATE OR REPLACE TRIGGER {name} {clause}")
+        # ALWAYS also holds for sessions that replay replicated changes.
+        connection.exec_driver_sql(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}")
 
 
 def missing(connection: Connection) -> tuple[str, ...]:

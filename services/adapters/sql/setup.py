@@ -35,7 +35,9 @@ def create_schema(database: Database) -> None:
         lock_writers(connection)
         if not migrations.has_revisions():
             metadata.create_all(connection)
-        protection.install(connection)
+        # Only before the first entry: protections that disappear later are reported, not quietly put back.
+        if connection.execute(select(func.count()).select_from(log_entry)).scalar_one() == 0:
+            protection.install(connection)
 
 
 def is_founded(database: Database) -> bool:
