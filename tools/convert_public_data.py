@@ -113,7 +113,9 @@ def _scheduled_minutes(raw: pd.DataFrame, departs: pd.Series, source: Path) -> p
 
 def _utc(wall_clock: pd.Series, zone: str) -> pd.Series:
     second = np.zeros(len(wall_clock), dtype=bool)
-    return wall_clock.dt.tz_localize(zone, ambiguous=second, nonexistent="shift_forward").dt.tz_convert("UTC")
+    zoned = wall_clock.dt.tz_localize(zone, ambiguous=second, nonexistent="shift_forward")
+    utc: pd.Series = zoned.dt.tz_convert("UTC")
+    return utc
 
 
 def _find(source: Path, name: str) -> Path:

@@ -67,7 +67,8 @@ def local_to_utc(wall_clock: pd.Series) -> pd.Series:
     """New York wall clock as UTC. The hour that occurs twice in autumn is read as its second, standard-time one."""
     doubled = pd.Series(False, index=wall_clock.index).to_numpy()
     zoned = wall_clock.dt.tz_localize(NEW_YORK, ambiguous=doubled, nonexistent="shift_forward")
-    return zoned.dt.tz_convert("UTC")
+    utc: pd.Series = zoned.dt.tz_convert("UTC")
+    return utc
 
 
 def _first_recorded(day_number: int) -> int:

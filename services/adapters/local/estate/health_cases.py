@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from functools import cache
 
-import numpy as np
 import pandas as pd
 
 from services.adapters.local.estate import data
@@ -63,8 +62,3 @@ def plan_cases() -> pd.DataFrame:
             "prior_visits": joined["prior_visits"].astype("float64"),
         }
     )
-
-
-def age_band(age: pd.Series) -> pd.Series:
-    bands = pd.cut(age, [-np.inf, 17.999, 34.999, 49.999, np.inf], labels=["under 18", "18-34", "35-49", "50 and over"])
-    return bands.astype(str)

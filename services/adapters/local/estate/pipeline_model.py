@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import mlflow
+import mlflow.models
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from mlflow.pyfunc.model import PythonModel
 
 TRUSTED_TYPES = ["numpy.dtype", "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
 """Beyond what skops trusts by itself."""
 
 
-class PipelineModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+class PipelineModel(PythonModel):
     def load_context(self, context: Any) -> None:
         import skops.io
 

@@ -82,7 +82,10 @@ def _without(names: tuple[str, ...], *dropped: str) -> tuple[str, ...]:
 
 
 _LARGE_DESTINATIONS = frozenset(
-    ["ATL", "BNA", "BOS", "CLT", "DCA", "DEN", "DFW", "DTW", "FLL", "IAD", "IAH", "LAS", "LAX", "MCO", "MIA", "MSP", "ORD", "PBI", "RDU", "SFO", "SJU", "TPA"]
+    (
+        *("ATL", "BNA", "BOS", "CLT", "DCA", "DEN", "DFW", "DTW", "FLL", "IAD", "IAH", "LAS", "LAX", "MCO", "MIA"),
+        *("MSP", "ORD", "PBI", "RDU", "SFO", "SJU", "TPA"),
+    )
 )
 """Destinations with more than 5,000 flights from New York in 2013."""
 

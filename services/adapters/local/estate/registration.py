@@ -91,11 +91,12 @@ class Registrar:
 
     def _log_datasets(self, trained: Trained) -> None:
         import mlflow
+        from mlflow.data.pandas_dataset import from_pandas
 
         columns = [*trained.plan.inputs, "label"]
         source = f"{data.DATA_FOLDER.name}/{_SOURCES[trained.plan.model]}"
         for context, rows in (("training", trained.training), ("holdout", trained.holdout)):
-            dataset = mlflow.data.from_pandas(
+            dataset = from_pandas(
                 rows[columns].head(1000),
                 source=source,
                 targets="label",
@@ -155,7 +156,7 @@ def _probe(trained: Trained) -> float:
 
     One thread, as in a scoring process; the best round, because preparation shares the machine with other work.
     """
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     rows = trained.holdout[list(trained.plan.inputs)]
     rounds = []

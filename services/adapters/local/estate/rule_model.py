@@ -9,10 +9,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import mlflow
+import mlflow.models
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from mlflow.pyfunc.model import PythonModel
 
 
 def apply_rule(rule: dict[str, Any], rows: pd.DataFrame) -> npt.NDArray[np.float64]:
@@ -29,7 +30,7 @@ def apply_rule(rule: dict[str, Any], rows: pd.DataFrame) -> npt.NDArray[np.float
     return scores * rows[rule["times"]].to_numpy(dtype="float64") if rule["times"] else scores
 
 
-class RuleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+class RuleModel(PythonModel):
     def load_context(self, context: Any) -> None:
         self.rule = json.loads(Path(context.artifacts["rule"]).read_text())
 
