@@ -20,7 +20,11 @@ _TRIES = 40
 
 
 class Replay(Protocol):
-    def replay(self, start: datetime, end: datetime, progress: Callable[[str, float], None] = ...) -> int: ...
+    def replay(
+        self, start: datetime, end: datetime, progress: Callable[[str, float], None] = ..., *, mature: bool = True
+    ) -> int: ...
+
+    def mature(self, start: datetime, end: datetime) -> None: ...
 
 
 def act(
@@ -42,13 +46,15 @@ def act(
     reached = start
     for beat in beats(lambda model, version: made[model, version], start=start, end=end):
         if beat.at > reached:
-            replay.replay(reached, beat.at)
+            replay.replay(reached, beat.at, mature=False)
             reached = beat.at
         clock.set(max(beat.at, clock.now() + timedelta(seconds=1)))
         progress(f"{beat.at:%d %b}: {beat.words}", (beat.at - start) / (end - start))
         logger.info("%s %s", beat.at.isoformat(), beat.words)
         beat.act(cast)
-    replay.replay(reached, end)
+    replay.replay(reached, end, mature=False)
+    # Labels carry the time they arrived; writing them once is the same and spares forty passes over the data.
+    replay.mature(start, end)
     clock.set(max(end, clock.now()))
 
 

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
@@ -18,6 +19,9 @@ from services.kernel.errors import ConflictError
 from services.settings import Settings
 from services.workspace import marker
 from services.workspace.marker import PreparedFacts, is_prepared, read_facts
+
+if TYPE_CHECKING:
+    from services.adapters.local.serving import LocalServing
 
 __all__ = ["PreparedFacts", "is_prepared", "prepare", "read_facts", "reset"]
 
@@ -66,8 +70,7 @@ def reset(settings: Settings) -> None:
 
 def _make(settings: Settings, progress: Progress) -> PreparedFacts:
     began = time.monotonic()
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    _quiet_mlflow()
     prepared_at = datetime.now(UTC).replace(microsecond=0)
     replay_from = marker.replay_start(prepared_at)
     _train(settings, prepared_at, lambda words, share: progress(words, share * _TRAINED))
@@ -82,6 +85,12 @@ def _make(settings: Settings, progress: Progress) -> PreparedFacts:
     marker.write_facts(settings, facts)
     progress(f"Prepared in {facts.seconds:.0f} seconds", 1.0)
     return facts
+
+
+def _quiet_mlflow() -> None:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 
 
 def _train(settings: Settings, prepared_at: datetime, progress: Progress) -> None:
@@ -129,31 +138,22 @@ def _live_through(settings: Settings, start: datetime, end: datetime, progress: 
                 end=end,
                 progress=lambda words, share: progress(words, _FOUNDED + share * span),
             )
-            _references(settings, end, serving)
+            _references(settings, serving)
         finally:
             endpoint.stop()
     progress("Computing drift, service levels, cost and benefit from what was recorded", _REPLAYED)
     _summarise(settings)
 
 
-def _references(settings: Settings, prepared_at: datetime, serving: object) -> None:
+def _references(settings: Settings, serving: LocalServing) -> None:
     """The rows current data is compared with: the hold-out of each live version."""
     from services.adapters.local.estate.training import write_reference
-    from services.adapters.local.serving import LocalServing
 
-    assert isinstance(serving, LocalServing)
     for deployment in serving.deployments():
         routes = serving.observe(deployment).routes
         if routes:
             live = max(routes, key=lambda route: route[1])[0]
-            write_reference(
-                settings.registry_uri,
-                settings.artifacts_folder,
-                prepared_at,
-                model=deployment,
-                version=live,
-                folder=settings.inference_folder / "reference",
-            )
+            write_reference(settings.inference_folder / "reference", model=deployment, version=live)
 
 
 def _summarise(settings: Settings) -> None:
