@@ -291,7 +291,7 @@ def _passphrase() -> Secret:
     return Secret(given if given is not None else typer.prompt("Signing passphrase", hide_input=True, err=True))
 
 
-def _receipt(seq: int, leaf_hash: str, words: str, as_json: bool, **more: str) -> None:  # noqa: FBT001 - local
+def _receipt(seq: int, leaf_hash: str, words: str, as_json: bool, **more: str) -> None:
     if as_json:
         _print_json({"entry": seq, "leaf_hash": leaf_hash, **more})
     else:

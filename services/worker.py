@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from services.kernel.clock import Clock
+from services.kernel.clock import Clock, from_utc_text
 from services.kernel.errors import ControlRoomError, RegistryUnavailableError, StorageUnavailableError
-from services.settings import Profile
+from services.settings import Profile, Settings
 
 if TYPE_CHECKING:
     from services.container import ControlRoom
@@ -203,10 +203,9 @@ def _live_traffic(room: ControlRoom) -> Callable[[], object]:
     def tick() -> int:
         if not replay:
             from services.adapters.local.replay import LiveReplay
-            from services.workspace.marker import read_facts
 
-            facts = read_facts(settings)
-            if facts is None:
+            prepared_at = _prepared_at(settings)
+            if prepared_at is None:
                 return 0
             live = LiveReplay(
                 url=settings.endpoint_url,
@@ -214,12 +213,20 @@ def _live_traffic(room: ControlRoom) -> Callable[[], object]:
                 journal=settings.serving_folder / "journal",
                 inference=settings.inference_folder,
                 state_file=settings.run_folder / "live-replay.json",
-                prepared_at=facts.prepared_at,
+                prepared_at=prepared_at,
             )
             replay.append(live.tick)
         return replay[0](room.clock.now())
 
     return tick
+
+
+def _prepared_at(settings: Settings) -> datetime | None:
+    """When the replayed history of the embedded workspace ends; None while it is not prepared."""
+    try:
+        return from_utc_text(json.loads((settings.home / "prepared.json").read_text())["prepared_at"])
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 class JsonLines(logging.Formatter):

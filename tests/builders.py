@@ -74,7 +74,7 @@ GOOD_REPORT = {
         {"attribute": "carrier", "group": "AA", "n": 1959, "rate": 0.18, "tpr": 0.58},
         {"attribute": "carrier", "group": "HA", "n": 41, "rate": 0.02, "tpr": 0.1},
     ],
-    "leakage": [{"feature": "dep_delay", "auc": 0.71}],
+    "suspects": [{"feature": "dep_delay", "auc": 0.71}],
     "availability": [
         {"feature": "dep_delay", "available": True},
         {"feature": "distance", "available": True},

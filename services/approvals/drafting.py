@@ -1,4 +1,4 @@
-"""What would be asked, computed fresh: evidence, gates, changes against the live version, and what stands in the way."""
+"""What would be asked, computed fresh: evidence, gates, changes against the live version, obstacles."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ from services.people.models import Person
 from services.people.service import PeopleService
 from services.policy.models import GateReport
 from services.policy.service import PolicyService
-from services.rollout.intents import salted
+from services.rollout import intents
 from services.rollout.models import Challenge
 from services.rollout.ports import Attestations
 
@@ -132,7 +132,7 @@ class ApprovalService:
         revision = known.revision + 1 if known else 1
         expires = now + timedelta(days=frozen.terms.request_days)
         request_id = known.request_id if known else new_id("req", now)
-        _, note_sha256 = salted(command.note)
+        _, note_sha256 = intents.salted(command.note)
         payload = statements.request_statement(
             request_id=request_id,
             revision=revision,
@@ -324,7 +324,7 @@ class ApprovalService:
         shown = self._require_shown(request, report, challenge, actor)
         rules.require_allowed(request, decisions, command.decision, actor=actor, now=now, report=report)
         comment = command.comment.strip()
-        salt, digest = salted(comment) if comment else ("", None)
+        salt, digest = intents.salted(comment) if comment else ("", None)
         payload = statements.decision_statement(
             request,
             command.decision,
@@ -360,7 +360,7 @@ class ApprovalService:
                 return replace(earlier, repeated=True)
             return self._record(unit, request, record, envelope, idem, command.challenge, actor)
 
-    def _record(
+    def _record(  # noqa: PLR0917 - the one caller is just above
         self,
         unit: ApprovalUnit,
         request: PromotionRequest,
@@ -395,8 +395,6 @@ class ApprovalService:
         return receipt
 
     def _stop_release(self, unit: ApprovalUnit, request: PromotionRequest, record: DecisionRecord) -> None:
-        from services.rollout import intents
-
         for action in unit.rollouts.open_actions(request.model):
             if action.request_id == request.request_id:
                 intents.supersede(unit, self._desk, action, why=f"approval revoked in entry {record.seq}", at=record.at)

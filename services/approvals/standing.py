@@ -38,7 +38,7 @@ def approval_status(
     )
 
 
-def _reason(
+def _reason(  # noqa: PLR0911 - one sentence per way an approval can fall
     request: PromotionRequest | None,
     decisions: tuple[DecisionRecord, ...],
     manifest_now: str,

@@ -139,8 +139,7 @@ def effects(
         (Decision.WITHDRAW, f"Traffic stays on {running}. This request ends."),
         (
             Decision.REVOKE,
-            f"Traffic stays as it is until an SRE rolls back. Version {request.version} gets no further share and "
-            "is no rollback target any more.",
+            f"Traffic stays until an SRE rolls back. Version {request.version} gets no further share.",
         ),
     )
 

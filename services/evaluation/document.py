@@ -2,8 +2,11 @@
 
     {"slices": [{"attribute": "sex", "group": "f", "n": 812, "rate": 0.31, "tpr": 0.7,
                  "rate_low": 0.28, "rate_high": 0.34, "error": null}],
-     "leakage": [{"feature": "dep_delay", "auc": 0.81}],
-     "availability": [{"feature": "dep_delay", "available": true, "note": "known at departure"}]}
+     "suspects": [{"feature": "dep_delay", "auc": 0.81}],
+     "availability": [{"feature": "dep_delay", "available": true, "note": "known at departure"}],
+     "champion": {"version": "2", "metrics": {"holdout_auc": 0.72}}}
+
+`champion` is the version live at that time, measured on the candidate's holdout rows.
 
 Numbers become decimal text with six digits: that is what is digested, shown and signed.
 """
@@ -24,6 +27,8 @@ class EvaluationDocument:
     slices: tuple[SliceFact, ...] = ()
     suspects: tuple[SuspectFact, ...] | None = None
     availability: tuple[AvailabilityFact, ...] | None = None
+    champion: str = ""
+    champion_metrics: tuple[tuple[str, str], ...] = ()
     problem: str = ""
 
 
@@ -35,8 +40,13 @@ def parse(text: str) -> EvaluationDocument:
         data = json.loads(text)
         return EvaluationDocument(
             slices=tuple(_slice(item) for item in data.get("slices") or ()),
-            suspects=_optional(data, "leakage", _suspect),
+            suspects=_optional(data, "suspects", _suspect),
             availability=_optional(data, "availability", _available),
+            champion=str((data.get("champion") or {}).get("version") or ""),
+            champion_metrics=tuple(
+                (str(name), decimal_text(value))
+                for name, value in sorted(((data.get("champion") or {}).get("metrics") or {}).items())
+            ),
         )
     except (ValueError, TypeError, KeyError, AttributeError) as broken:
         return EvaluationDocument(problem=f"The evaluation report cannot be read ({type(broken).__name__}: {broken}).")
@@ -67,6 +77,7 @@ def _slice(item: dict[str, Any]) -> SliceFact:
         tpr=decimal_text(item.get("tpr")),
         rate_low=decimal_text(item.get("rate_low")),
         rate_high=decimal_text(item.get("rate_high")),
+        positives=int(item["positives"]) if item.get("positives") is not None else None,
         error=decimal_text(item.get("error")),
     )
 

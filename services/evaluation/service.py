@@ -65,7 +65,8 @@ class EvaluationService:
             created_at=utc_text(candidate.created_at),
             source=candidate.source,
             metrics=_metrics(candidate),
-            base_metrics=_metrics(base) if base else (),
+            base_metrics=_base_metrics(base, report) if base else (),
+            base_on_same_rows=base is not None and report.champion == base.version,
             datasets=tuple(
                 DatasetFact(name=data.name, digest=data.digest, context=data.context) for data in candidate.datasets
             ),
@@ -157,6 +158,14 @@ class EvaluationService:
 def _metrics(version: ModelVersion) -> tuple[tuple[str, str], ...]:
     pairs = ((name, document.decimal_text(value)) for name, value in version.metrics)
     return tuple(sorted((name, text) for name, text in pairs if text))
+
+
+def _base_metrics(base: ModelVersion, report: document.EvaluationDocument) -> tuple[tuple[str, str], ...]:
+    """On the candidate's own rows where they were measured; otherwise as the live version's run logged them."""
+    known = dict(_metrics(base))
+    if report.champion == base.version:
+        known |= {name: text for name, text in report.champion_metrics if text}
+    return tuple(sorted(known.items()))
 
 
 def _documentation(governed: GovernedModel) -> tuple[tuple[str, str], ...]:

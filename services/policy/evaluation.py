@@ -171,7 +171,8 @@ def _delta(gate: schema.DeltaGate, evidence: Evidence) -> GateOutcome:
         )
     worse = before - value if gate.better == "higher" else value - before
     good = worse <= gate.tolerance
-    sentence = f"{shown(value)} against {shown(before)} of live version {evidence.base}, each on its own holdout data."
+    rows = "on the same rows" if evidence.base_on_same_rows else "each on its own holdout data"
+    sentence = f"{shown(value)} against {shown(before)} of live version {evidence.base}, {rows}."
     return outcome(
         gate,
         "performance",

@@ -22,6 +22,8 @@ class SliceFact:
     tpr: str = ""
     rate_low: str = ""
     rate_high: str = ""
+    positives: int | None = None
+    """Positive labels in the group, where known: `tpr` rests on these alone."""
     error: str = ""
     """Regression: mean error of the group in the label's unit."""
 
@@ -82,6 +84,8 @@ class Evidence:
     suspects: tuple[SuspectFact, ...] | None = None
     """None when the leakage scan was not run; empty when it ran and found nothing."""
     availability: tuple[AvailabilityFact, ...] | None = None
+    base_on_same_rows: bool = False
+    """True when the live version was measured on the candidate's own holdout rows."""
     latency_limit_ms: str = ""
     missing: str = ""
     """Why some facts could not be read, in words, or empty."""

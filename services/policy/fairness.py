@@ -14,6 +14,9 @@ from services.policy.models import GateOutcome, Verdict
 from services.policy.schema import FairnessGate
 from services.policy.wording import bound_words, outcome, shown
 
+# A share of positives needs fewer rows than a share of everybody, but not just a handful.
+_POSITIVES_PART = 4
+
 _MEASURES = {
     "rate_ratio": "selected, relative to the largest group",
     "tpr_gap": "share of positives found, distance to the largest group",
@@ -45,14 +48,15 @@ def _attribute(gate: FairnessGate, attribute: str, groups: tuple[SliceFact, ...]
             continue
         title = f"{gate.title}: {attribute} = {fact.group}"
         suffix = f":{attribute}={fact.group}"
-        if fact.n < gate.min_n or reference.n < gate.min_n:
+        few = _too_few(gate, fact, reference)
+        if few:
             yield outcome(
                 gate,
                 "fairness",
                 value=f"n = {fact.n}",
                 rule=rule,
                 verdict=Verdict.INCONCLUSIVE if gate.too_few == "block" else Verdict.SKIPPED,
-                sentence=f"Too few: {fact.n} rows in this group, {gate.min_n} are needed to judge it.",
+                sentence=few,
                 n=fact.n,
                 suffix=suffix,
                 title=title,
@@ -87,6 +91,16 @@ def _attribute(gate: FairnessGate, attribute: str, groups: tuple[SliceFact, ...]
             suffix=suffix,
             title=title,
         )
+
+
+def _too_few(gate: FairnessGate, fact: SliceFact, reference: SliceFact) -> str:
+    """Why this group cannot be judged, or empty. The share found rests on the positives alone."""
+    if fact.n < gate.min_n or reference.n < gate.min_n:
+        return f"Too few: {fact.n} rows in this group, {gate.min_n} are needed to judge it."
+    needed = max(1, gate.min_n // _POSITIVES_PART)
+    if gate.measure == "tpr_gap" and fact.positives is not None and fact.positives < needed:
+        return f"Too few: {fact.positives} positive cases in this group, {needed} are needed to judge it."
+    return ""
 
 
 def _value(measure: str, fact: SliceFact, reference: SliceFact) -> Decimal | None:

@@ -90,7 +90,7 @@ class OutboxRunner:
             action = unit.rollouts.action(action_id)
         return action is None or not action.is_open
 
-    def _attempt(self, action_id: str, owner: str) -> bool:
+    def _attempt(self, action_id: str, owner: str) -> bool:  # noqa: PLR0911 - one line per way an attempt can end
         """True when the action is finished after this attempt."""
         now = self._clock.now()
         with self._units.write() as unit:

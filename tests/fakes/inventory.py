@@ -1,4 +1,4 @@
-"""An inventory in memory with the methods the deciding slices use; aliases are set as a registry copy would show them."""
+"""An inventory in memory with the methods the deciding slices use; aliases as a registry copy would show them."""
 
 from __future__ import annotations
 

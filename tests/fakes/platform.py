@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -92,4 +91,4 @@ class FilePlatform:
     def _write(self, state: dict[str, Any]) -> None:
         part = self._file.with_suffix(".part")
         part.write_text(json.dumps(state))
-        os.replace(part, self._file)
+        part.replace(self._file)

@@ -63,7 +63,7 @@ class SqlRequests:
         rows = self._connection.execute(
             select(_decisions).where(_decisions.c.request_id == request_id).order_by(_decisions.c.seq)
         )
-        return tuple(DecisionRecord(**{**row._mapping, "decision": Decision(row.decision)}) for row in rows)
+        return tuple(DecisionRecord(**{**row._mapping, "decision": Decision(row.decision)}) for row in rows)  # noqa: SLF001 - public in SQLAlchemy
 
     def add_decision(self, decision: DecisionRecord) -> None:
         names = [column.name for column in _decisions.columns]
@@ -165,7 +165,7 @@ def _escaped(text: str) -> str:
 
 
 def _request(row: Row[Any]) -> PromotionRequest:
-    values = dict(row._mapping)
+    values = dict(row._mapping)  # noqa: SLF001 - public in SQLAlchemy
     for name in ("document", "signed", "needed", "updated_at", "state"):
         values.pop(name)
     return PromotionRequest(**values, state=RequestState(row.state), frozen=frozen.from_text(row.document))

@@ -22,7 +22,7 @@ class SqlFacts:
     def facts(self, model: str, version: str) -> VersionFacts | None:
         with self._database.read() as connection:
             row = connection.execute(select(_facts).where(_facts.c.model == model, _facts.c.version == version)).first()
-        return VersionFacts(**row._mapping) if row else None
+        return VersionFacts(**row._mapping) if row else None  # noqa: SLF001 - public in SQLAlchemy
 
     def known(self, model: str) -> dict[str, datetime]:
         with self._database.read() as connection:

@@ -26,9 +26,7 @@ class SqlPublicKeys:
         found = {}
         for row in rows:
             document = json.loads(row.public)
-            key = PublicKey(
-                keytype=document["keytype"], scheme=document["scheme"], public=document["keyval"]["public"]
-            )
+            key = PublicKey(keytype=document["keytype"], scheme=document["scheme"], public=document["keyval"]["public"])
             # The id is computed again: a row whose key was exchanged does not verify what it did not sign.
             found[key.key_id] = key
         return found

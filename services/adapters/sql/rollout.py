@@ -296,7 +296,7 @@ class SqlRollouts:
     def challenge(self, nonce: str) -> Challenge | None:
         table = approval_tables.signing_challenge
         row = self._connection.execute(select(table).where(table.c.nonce == nonce)).first()
-        return Challenge(**row._mapping) if row else None
+        return Challenge(**row._mapping) if row else None  # noqa: SLF001 - public in SQLAlchemy
 
     def use_challenge(self, nonce: str) -> bool:
         table = approval_tables.signing_challenge
@@ -378,7 +378,7 @@ def _deployment_values(item: Deployment) -> dict[str, Any]:
 def _action(row: Row[Any]) -> Action:
     return Action(
         **{
-            **row._mapping,
+            **row._mapping,  # noqa: SLF001 - public in SQLAlchemy
             "kind": ActionKind(row.kind),
             "state": ActionState(row.state),
             "routes": _routes(row.routes),

@@ -14,7 +14,7 @@ from services.evaluation.comparison import compare
 from services.kernel.clock import FrozenClock
 from services.kernel.errors import RegistryUnavailableError, UnknownVersionError
 from services.policy.models import Verdict
-from tests.builders import GOOD_METRICS, MODEL, World, a_version
+from tests.builders import GOOD_METRICS, GOOD_REPORT, MODEL, World, a_version
 
 
 def test_evidence_is_the_same_until_a_fact_changes(world: World) -> None:
@@ -70,7 +70,7 @@ def test_an_unknown_version_is_an_input_fault(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"slices": 3}', '{"slices": [{}]}', '{"leakage": [{"feature": "x"}]}']
+    "text", ["", "{", "[]", '{"slices": 3}', '{"slices": [{}]}', '{"suspects": [{"feature": "x"}]}']
 )
 def test_a_report_that_cannot_be_read_is_a_problem_in_words(text: str) -> None:
     assert document.parse(text).problem
@@ -78,7 +78,7 @@ def test_a_report_that_cannot_be_read_is_a_problem_in_words(text: str) -> None:
 
 def test_a_scan_that_was_not_run_differs_from_one_that_found_nothing() -> None:
     assert document.parse("{}").suspects is None
-    assert document.parse('{"leakage": []}').suspects == ()
+    assert document.parse('{"suspects": []}').suspects == ()
 
 
 @given(st.floats(allow_nan=True, allow_infinity=True))
@@ -87,6 +87,19 @@ def test_measured_numbers_become_plain_decimal_text(value: float) -> None:
     assert "e" not in text.lower()
     if text:
         assert float(text) == pytest.approx(value, abs=1e-6)
+
+
+def test_the_live_version_measured_on_the_same_rows_is_what_counts(world: World) -> None:
+    world.release("1")
+    report = {**GOOD_REPORT, "champion": {"version": "1", "metrics": {"holdout_auc": 0.7}}}
+    world.registry.add_version(MODEL, "4", report=report)
+    world.inventory.put_version(a_version("4"))
+    world.evaluation.refresh()
+    evidence = world.evaluation.collect(MODEL, "4")
+    assert evidence.base_on_same_rows
+    assert str(evidence.base_metric("holdout_auc")) == "0.7"
+    gate = next(item for item in world.evaluation.gates(MODEL, "4").outcomes if item.gate == "discrimination-vs-live")
+    assert "on the same rows" in gate.sentence
 
 
 def test_the_comparison_says_which_direction_is_better(world: World) -> None:

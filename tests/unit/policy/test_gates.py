@@ -143,6 +143,14 @@ def test_a_small_group_is_grey_with_its_size_and_does_not_block() -> None:
     assert report.passed
 
 
+def test_a_share_of_positives_needs_positives() -> None:
+    rare = SliceFact(attribute="carrier", group="HA", n=400, rate="0.2", tpr="0", positives=3)
+    outcomes = evaluate(evidence(slices=(*evidence().slices, rare)), POLICY, ref=REF).outcomes
+    found = next(item for item in outcomes if item.gate == "found:carrier=HA")
+    assert found.verdict is Verdict.SKIPPED
+    assert "3 positive cases" in found.sentence
+
+
 def test_a_policy_may_let_small_groups_block() -> None:
     text = (POLICIES / "tier-1.yaml").read_text().replace("too_few: skip", "too_few: block")
     small = SliceFact(attribute="carrier", group="HA", n=41, rate="0.01", tpr="0.1")
