@@ -21,9 +21,12 @@ NOON = datetime(2031, 3, 31, 12, tzinfo=UTC)
 
 
 def a_database(folder: Path) -> Database:
+    return with_tables(Database(f"sqlite:///{folder / 'governance.db'}"))
+
+
+def with_tables(database: Database) -> Database:
     for module in pkgutil.iter_modules(schema.__path__):
         importlib.import_module(f"{schema.__name__}.{module.name}")
-    database = Database(f"sqlite:///{folder / 'governance.db'}")
     metadata.create_all(database.writer_engine)
     return database
 

@@ -1,0 +1,245 @@
+"""What each role sees first, what counts as a finding, and when the machinery is said to be dead."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sqlalchemy import insert
+
+from services.adapters.sql.inventory import SqlInventory
+from services.adapters.sql.monitoring import SqlMonitoring
+from services.adapters.sql.oversight import SqlOversight
+from services.adapters.sql.reliability import SqlReliability
+from services.adapters.sql.schema import approvals, ops, rollout
+from services.adapters.sql.value import SqlValue
+from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
+from services.adapters.warehouse.reliability import DuckDbRequestFacts
+from services.adapters.warehouse.value import DuckDbUsageFacts
+from services.inventory.models import InventoryQuery
+from services.inventory.service import InventoryService
+from services.kernel.clock import FrozenClock
+from services.kernel.errors import UnknownModelError
+from services.kernel.health import Health
+from services.kernel.identity import Actor, Role
+from services.monitoring.service import MonitoringService
+from services.oversight.service import OversightService
+from services.reliability.service import ReliabilityService
+from services.value.models import Rates
+from services.value.service import ValueService
+from tests.unit.inventory.test_inventory import ARegistry, a_version
+from tests.unit.monitoring.facts_on_disk import NOON, TODAY, a_database, a_model, predictions, write, write_reference
+
+
+class Room:
+    def __init__(self, folder: Path) -> None:
+        self.facts, self.database = folder / "inference", a_database(folder)
+        self.clock, self.registry = FrozenClock(NOON), ARegistry()
+        self.inventory = InventoryService(registry=self.registry, store=SqlInventory(self.database), clock=self.clock)
+        self.monitoring = MonitoringService(
+            facts=DuckDbMonitoringFacts(self.facts), store=SqlMonitoring(self.database), catalog=self.inventory,
+            clock=self.clock,
+        )  # fmt: skip
+        reliability = ReliabilityService(
+            facts=DuckDbRequestFacts(self.facts), store=SqlReliability(self.database), catalog=self.inventory,
+            clock=self.clock,
+        )  # fmt: skip
+        value = ValueService(
+            facts=DuckDbUsageFacts(self.facts), store=SqlValue(self.database), catalog=self.inventory,
+            rates=Rates(currency="USD", cpu_hour=Decimal(1), gb_month=Decimal(1)), clock=self.clock,
+        )  # fmt: skip
+        self.service = OversightService(
+            inventory=self.inventory, monitoring=self.monitoring, reliability=reliability, value=value,
+            store=SqlOversight(self.database), clock=self.clock, environment="embedded", registry="MLflow",
+        )  # fmt: skip
+        self.inventory.register_catalog((a_model("m"),))
+
+    def put(self, table: Any, **values: Any) -> None:
+        with self.database.write() as connection:
+            connection.execute(insert(table).values(**values))
+
+    def request(self, role: str = "compliance_officer", *, due_days: int = 3, state: str = "open") -> None:
+        text = {name: "-" for name in ("evidence_sha256", "manifest_sha256", "policy_sha256", "run_id", "leaf_hash")}
+        self.put(
+            approvals.promotion_request, request_id="req-1", model="m", title="M", version="4", base="3", tier=1,
+            state=state, requester_subject="dana", requester_issuer="i", requester="Dana Petrov", created_at=NOON,
+            due_at=NOON + timedelta(days=due_days), expires_at=NOON + timedelta(days=30), revision=1, note="", signed=1,
+            needed=3, document="{}", statement_sha256="-", seq=7, updated_at=NOON, **text,
+        )  # fmt: skip
+        self.put(approvals.request_waiting, request_id="req-1", role=role, missing=1)
+        self.put(approvals.request_event, request_id="req-1", at=NOON, sentence="Submitted by Dana Petrov", seq=7)
+
+    def deploy(self, **changes: Any) -> None:
+        values = {
+            "model": "m", "deployment": "m", "kind": "realtime", "desired": "[]", "champion": "3",
+            "observed": json.dumps([["3", 90], ["4", 10]]), "observed_at": NOON, "alias_champion": "3",
+            "updated_at": NOON,
+        }  # fmt: skip
+        self.put(rollout.deployment, **{**values, **changes})
+
+    def home(self, role: Role, subject: str = "somebody") -> Any:
+        return self.service.home(
+            Actor(issuer="i", subject=subject, name="Clara Whitfield", role=role, session_id="s", signed_in_at=NOON)
+        )
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Room:
+    return Room(tmp_path)
+
+
+def test_an_empty_workspace_has_a_calm_home_for_every_role(room: Room) -> None:
+    room.service.refresh_summaries()
+    room.put(ops.worker_heartbeat, worker_id="w", at=NOON, started_at=NOON)
+
+    for role in Role:
+        home = room.home(role)
+        assert home.todo == ()
+        assert home.greeting == "Clara, nothing waits for you now."
+        assert len(home.tiles) >= 4
+
+
+def test_a_request_waits_for_the_role_that_has_to_act_and_stands_elsewhere_for_others(room: Room) -> None:
+    room.request(due_days=-1)
+
+    mine, other = room.home(Role.COMPLIANCE), room.home(Role.AUDITOR)
+
+    assert [(item.target, item.state) for item in mine.todo] == [("approvals?request=req-1", Health.BREACH)]
+    assert mine.greeting == "Clara, 1 thing waits for you, 1 overdue."
+    assert other.todo == ()
+    assert "compliance officer" in other.others[0].why
+
+
+def test_nobody_is_asked_to_sign_the_own_request(room: Room) -> None:
+    room.request()
+
+    assert room.home(Role.COMPLIANCE, subject="dana").todo == ()
+
+
+def test_changes_asked_for_go_back_to_the_data_science_lead(room: Room) -> None:
+    room.request(state="changes_requested")
+
+    assert "Answer the changes" in room.home(Role.DATA_SCIENCE_LEAD).todo[0].title
+    assert room.home(Role.COMPLIANCE).todo == ()
+
+
+def test_a_version_nobody_submitted_is_shown_to_the_data_science_lead(room: Room) -> None:
+    room.registry.versions = [a_version("m", 3), a_version("m", 6), a_version("uncatalogued", 1)]
+    room.inventory.sync()
+
+    titles = [item.title for item in room.home(Role.DATA_SCIENCE_LEAD).todo]
+
+    assert titles == ["m version 6 is not submitted"]
+    room.deploy(champion="6", alias_champion="6")
+    assert room.home(Role.DATA_SCIENCE_LEAD).todo == ()
+
+
+def test_a_running_release_is_shown_to_the_engineer_with_the_share_read_back(room: Room) -> None:
+    room.deploy(candidate="4", plan="[10, 100]")
+    room.put(ops.worker_heartbeat, worker_id="w", at=NOON, started_at=NOON)
+
+    [item] = room.home(Role.SRE).todo
+
+    assert item.target == "rollouts?model=m"
+    assert "10 % as last read back" in item.why
+
+
+def test_an_alias_moved_outside_is_a_finding_and_turns_the_model_red(room: Room) -> None:
+    room.deploy(alias_champion="9")
+    room.service.refresh_summaries()
+
+    [finding] = room.service.findings()
+
+    assert "names version 9; signed was version 3" in finding.why
+    assert room.service.findings("m") == (finding,)
+    assert room.service.findings("other") == ()
+    row = room.inventory.search(InventoryQuery()).items[0]
+    assert (row.health, row.findings, row.live) == (Health.BREACH, 1, (("3", 90), ("4", 10)))
+    assert finding in room.home(Role.SRE).todo
+    assert finding in room.home(Role.AUDITOR).others
+
+
+def test_an_alias_that_we_are_moving_is_no_finding(room: Room) -> None:
+    room.deploy(alias_champion="9", alias_pending=True)
+
+    assert room.service.findings() == ()
+
+
+def test_a_served_version_that_left_the_registry_is_a_finding(room: Room) -> None:
+    room.registry.versions = [a_version("m", 3), a_version("m", 2)]
+    room.inventory.sync()
+    room.registry.versions = [a_version("m", 2)]
+    room.inventory.sync()
+    room.deploy()
+
+    assert "is gone from the registry" in room.service.findings()[0].title
+
+
+def test_traffic_that_cannot_be_read_back_is_unknown_and_not_fine(room: Room) -> None:
+    room.deploy(problem="The endpoint does not answer.")
+
+    assert [item.state for item in room.service.findings()] == [Health.UNKNOWN]
+
+
+def test_the_worker_is_dead_after_a_minute_of_silence(room: Room) -> None:
+    assert room.service.operations().worker_alive is False
+    room.put(ops.worker_heartbeat, worker_id="w", at=NOON - timedelta(seconds=60), started_at=NOON)
+    assert room.service.operations().worker_alive is True
+
+    room.clock.set(NOON + timedelta(seconds=1))
+
+    assert room.service.operations().worker_alive is False
+    assert "The worker is not running" in [item.title for item in room.home(Role.SRE).todo]
+
+
+def test_operations_tell_ages_and_the_start_of_the_replay(room: Room) -> None:
+    room.inventory.sync()
+    room.put(ops.workspace_fact, name="replay_from", value="2030-10-02T00:00:00Z", at=NOON)
+
+    found = room.service.operations()
+
+    assert [sync.source for sync in found.syncs] == ["registry"]
+    assert found.replay_from is not None
+    assert found.replay_from.date() == date(2030, 10, 2)
+    assert found.prepared_at is None
+
+
+def test_the_timeline_joins_requests_traffic_and_versions_newest_first(room: Room) -> None:
+    room.registry.versions = [a_version("m", 3)]
+    room.inventory.sync()
+    room.request()
+    room.put(
+        rollout.traffic_change, action_id="a", model="m", at=NOON + timedelta(hours=1), kind="rollback",
+        routes='[["3", 100]]', champion="3", actor="Sam Lindqvist", reason="Too slow", seq=9,
+    )  # fmt: skip
+
+    events = room.service.timeline("m")
+
+    assert [(event.kind, event.seq) for event in events] == [("rollback", 9), ("request", 7), ("version", None)]
+    assert len(room.service.timeline("m", limit=1)) == 1
+    with pytest.raises(UnknownModelError):
+        room.service.timeline("nobody")
+
+
+def test_the_prepared_line_carries_drift_trend_and_owner(room: Room) -> None:
+    random = np.random.default_rng(1)
+    write_reference(room.facts, "m", pd.DataFrame({"x": random.normal(0, 1, 2000), "score": random.random(2000)}))
+    for back in range(3):
+        day = TODAY - timedelta(days=back)
+        frame = pd.DataFrame({"x": random.normal(2, 1, 300)})
+        write(room.facts, "predictions", "m", day, predictions(day, frame, random.random(300)))
+    room.monitoring.refresh()
+
+    assert room.service.refresh_summaries() == 1
+    assert room.service.refresh_summaries() == 0
+
+    row = room.inventory.search(InventoryQuery()).items[0]
+    assert (row.drift.state, row.owner, len(row.drift_trend)) == (Health.BREACH, "Ben Okafor", 3)
+    assert [item.target for item in room.home(Role.BUSINESS_OWNER, subject="ben.business").todo] == ["drift?model=m"]
+    assert room.home(Role.BUSINESS_OWNER, subject="another owner").todo == ()
