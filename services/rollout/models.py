@@ -252,6 +252,8 @@ class ServedVersion:
     manifest_sha256: str
     request_id: str | None
     decisions: tuple[tuple[int, str], ...]
+    rolled_back: bool = False
+    """Traffic was taken away from it by a rollback; only a new release brings it back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

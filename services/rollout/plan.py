@@ -99,6 +99,8 @@ def _refusal(  # noqa: PLR0917 - one caller, just above
         return "approval was revoked"
     if item is None:
         return "approved, never served" if name in approved else "never approved"
+    if item.rolled_back:
+        return "rolled back before; only a new release brings it back"
     now = manifests.get(name)
     if now and item.manifest_sha256 and now != item.manifest_sha256:
         return "its files changed since it was approved"

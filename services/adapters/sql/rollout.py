@@ -177,7 +177,30 @@ class SqlRollouts:
                     request_id=row.request_id,
                     decisions=_pairs(row.decisions),
                 )
-        return tuple(item for item in found.values() if item.request_id is not None)
+        taken_back = self._taken_back(model)
+        return tuple(
+            replace(item, rolled_back=item.version in taken_back)
+            for item in found.values()
+            if item.request_id is not None
+        )
+
+    def _taken_back(self, model: str) -> set[str]:
+        """Versions that lost their traffic to a rollback and were not released again since."""
+        table = tables.rollout_action
+        rows = self._connection.execute(
+            select(table.c.kind, table.c.to_version, table.c.routes)
+            .where(table.c.model == model, table.c.state == ActionState.APPLIED.value)
+            .order_by(table.c.seq_intent)
+        )
+        serving: set[str] = set()
+        taken: set[str] = set()
+        for row in rows:
+            taken.discard(row.to_version)
+            now = {version for version, _ in _routes(row.routes)}
+            if row.kind == ActionKind.ROLLBACK.value:
+                taken |= serving - now
+            serving = now
+        return taken
 
     def add_change(self, change: TrafficChange, *, action_id: str) -> None:
         table = tables.traffic_change

@@ -119,6 +119,21 @@ def test_a_rollback_moves_traffic_and_alias_back_at_once(world: World) -> None:
     assert world.registry.alias_target(MODEL, "champion") == "1"
 
 
+def test_a_version_that_was_rolled_back_is_not_offered_again(world: World) -> None:
+    world.release("1")
+    world.release("2")
+    world.rollout.roll_back(world.a_rollback("1"), actor=world.actor("sam.sre"))
+    targets = world.rollout.plan_rollback(MODEL, actor=world.actor("sam.sre")).targets
+    assert {target.version: target.reason for target in targets} == {
+        "1": "serving now",
+        "2": "rolled back before; only a new release brings it back",
+        "3": "never approved",
+    }
+    world.release("2")
+    world.release("3")
+    assert world.rollout.plan_rollback(MODEL, actor=world.actor("sam.sre")).proposed == "2"
+
+
 def test_with_the_registry_away_traffic_goes_back_and_the_alias_follows_later(world: World) -> None:
     world.release("1")
     world.release("2")
