@@ -83,7 +83,7 @@ def rollback_targets(
     return tuple(sorted(ranked, key=lambda target: (not target.eligible, target.version != base)))
 
 
-def _refusal(  # noqa: PLR0917 - one caller, just above
+def _refusal(  # noqa: PLR0911, PLR0917 - one line per reason; one caller, just above
     name: str,
     item: ServedVersion | None,
     deployment: Deployment,
