@@ -128,7 +128,7 @@ def _may_resubmit(request: PromotionRequest, evidence: Evidence) -> bool:
 
 
 def _sensitive(evidence: Evidence) -> tuple[str, ...]:
-    used = [fact for fact in evidence.sensitive if fact.name in evidence.inputs]
+    used = [fact for fact in evidence.sensitive if fact.is_personal and fact.name in evidence.inputs]
     if not used:
         return ("No sensitive input is used.",)
     words = ", ".join(f"{fact.name} ({fact.category})" for fact in used)

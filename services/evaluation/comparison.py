@@ -107,7 +107,7 @@ def _columns(candidate: Evidence, base: Evidence) -> Difference:
 
 
 def _sensitive(candidate: Evidence, base: Evidence) -> Difference:
-    tagged = {item.name for item in candidate.sensitive}
+    tagged = {item.name for item in candidate.sensitive if item.is_personal}
     old = [name for name in base.inputs if name in tagged]
     new = [name for name in candidate.inputs if name in tagged]
     delta = Decimal(len(new) - len(old))

@@ -51,7 +51,7 @@ class Owner:
 class SensitiveColumn:
     name: str
     category: str
-    """`PII`, `PHI` or `quasi-identifier`."""
+    """`PII`, `PHI`, `quasi-identifier`, or `not personal` for a column that only looks sensitive by its name."""
     basis: str
 
 

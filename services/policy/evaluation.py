@@ -258,7 +258,8 @@ def _sensitive(gate: schema.SensitiveGate, evidence: Evidence) -> GateOutcome:
         for name in evidence.inputs
         if name not in tagged and any(word in name.lower().split("_") or word == name.lower() for word in gate.words)
     ]
-    used = [name for name in evidence.inputs if name in tagged]
+    personal = {fact.name for fact in evidence.sensitive if fact.is_personal}
+    used = [name for name in evidence.inputs if name in personal]
     value = f"{len(used)} sensitive inputs, {len(suspicious)} without a tag"
     if suspicious:
         return outcome(

@@ -57,6 +57,11 @@ class SensitiveFact:
     name: str
     category: str
 
+    @property
+    def is_personal(self) -> bool:
+        """False for a column that only looks sensitive by its name; the inventory says why."""
+        return self.category != "not personal"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
