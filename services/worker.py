@@ -33,7 +33,10 @@ LEASE = "worker"
 LEASE_LASTING = timedelta(seconds=30)
 BEAT_EVERY = timedelta(seconds=5)
 _PAUSE_SECONDS = 0.5
+_LAST_TASK_SECONDS = 20.0
+_RECORD_SECONDS = 10.0
 _SLOWEST = timedelta(minutes=5)
+_FAST = {"outbox", "deployments"}
 
 _log = logging.getLogger("countersign.worker")
 
@@ -57,6 +60,8 @@ class Task:
     name: str
     every: timedelta
     run: Callable[[], object]
+    fast: bool = False
+    """Fast tasks share the thread of the heartbeat; the others may take their time."""
     due: float = 0.0
     failures: int = 0
 
@@ -74,6 +79,8 @@ class Worker:
     ops: Ops
     clock: Clock
     stopping: threading.Event = field(default_factory=threading.Event)
+    leading: threading.Event = field(default_factory=threading.Event)
+    recorded: dict[str, tuple[str, float]] = field(default_factory=dict)
     worker_id: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}")
 
     def run_once(self) -> int:
@@ -85,25 +92,33 @@ class Worker:
         """Until `stop`. A second worker waits for the lease and takes over when the first one is gone."""
         started = self.clock.now()
         next_beat = 0.0
-        leading = False
+        slow = threading.Thread(target=self._slow_lane, name="slow-lane", daemon=True)
+        slow.start()
         while not self.stopping.is_set():
             now = time.monotonic()
             if now >= next_beat:
-                leading = self._beat(started)
+                (self.leading.set if self._beat(started) else self.leading.clear)()
                 next_beat = now + BEAT_EVERY.total_seconds()
-            if leading:
-                self._run_due()
+            if self.leading.is_set():
+                self._run_due(fast=True)
             self.stopping.wait(_PAUSE_SECONDS)
+        slow.join(timeout=_LAST_TASK_SECONDS)
         self._goodbye()
+
+    def _slow_lane(self) -> None:
+        """Refreshing figures may take long; heartbeat and outbox do not wait for it."""
+        while not self.stopping.wait(_PAUSE_SECONDS):
+            if self.leading.is_set():
+                self._run_due(fast=False)
 
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
         self.stopping.set()
 
-    def _run_due(self) -> None:
+    def _run_due(self, *, fast: bool) -> None:
         for task in self.tasks:
             if self.stopping.is_set():
                 return
-            if time.monotonic() >= task.due:
+            if task.fast is fast and time.monotonic() >= task.due:
                 done = self._guarded(task)
                 task.schedule(time.monotonic(), failed=not done)
 
@@ -136,6 +151,11 @@ class Worker:
         return not error
 
     def _record(self, name: str, error: str) -> None:
+        """At once when the result changed; otherwise every ten seconds, to spare the database a write a second."""
+        before, at = self.recorded.get(name, (None, 0.0))
+        if before == error and time.monotonic() - at < _RECORD_SECONDS:
+            return
+        self.recorded[name] = (error, time.monotonic())
         try:
             self.ops.record(f"worker:{name}", at=self.clock.now(), error=error)
         except StorageUnavailableError as away:
@@ -178,7 +198,9 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("summaries", 10, room.oversight.refresh_summaries),
         ("anchors", 60, lambda: _anchor(room)),
     ]
-    tasks = tuple(Task(name=name, every=timedelta(seconds=every), run=run) for name, every, run in seconds)
+    tasks = tuple(
+        Task(name=name, every=timedelta(seconds=every), run=run, fast=name in _FAST) for name, every, run in seconds
+    )
     return Worker(tasks=tasks, ops=ops, clock=room.clock)
 
 

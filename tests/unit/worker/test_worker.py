@@ -98,6 +98,25 @@ def test_the_loop_ends_when_asked_and_gives_the_lease_back(tmp_path: Path) -> No
     assert ops.take_lease("worker", "next", now=NOON + timedelta(seconds=1), lasting=timedelta(seconds=30))
 
 
+def test_a_slow_task_does_not_hold_up_heartbeat_and_outbox(tmp_path: Path) -> None:
+    ops, _ = an_ops(tmp_path)
+    release, runs = threading.Event(), []
+    tasks = (
+        Task(name="monitoring", every=timedelta(seconds=60), run=lambda: release.wait(timeout=20)),
+        Task(name="outbox", every=timedelta(milliseconds=100), run=lambda: runs.append(1), fast=True),
+    )
+    worker = Worker(tasks=tasks, ops=ops, clock=FrozenClock(NOON))
+    thread = threading.Thread(target=worker.run_forever)
+    thread.start()
+    deadline = time.monotonic() + 10
+    while len(runs) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    release.set()
+    worker.stop()
+    thread.join(timeout=25)
+    assert len(runs) >= 3
+
+
 def test_a_log_line_is_one_json_object_with_what_the_call_added() -> None:
     record = logging.makeLogRecord({"msg": "task failed", "levelname": "WARNING", "task": "registry"})
     line = json.loads(JsonLines().format(record))
