@@ -11,10 +11,10 @@ from services.attestation.envelope import Envelope
 from services.audit.models import EntryView, Finding, LedgerQuery, LedgerRow, Verification
 from services.audit.ports import LedgerIndex
 from services.kernel.clock import Clock
-from services.kernel.errors import BrokenChainError, ForeignStatementError, InputError
+from services.kernel.errors import BrokenChainError, InputError
 from services.kernel.page import Page
 from services.ledger import merkle, note
-from services.ledger.keyring import Keyring, VoidEntryError
+from services.ledger.keyring import Keyring, replayed
 from services.ledger.ports import AnchorStore, CheckpointSigner, LedgerReader, StoredEntry
 from services.ledger.summary import summarise
 from services.ledger.verify import NOTE, Trusted, verify_log
@@ -119,21 +119,8 @@ class AuditService:
         )
 
     def _keyring_at(self, seq: int) -> Keyring:
-        keyring = Keyring()
-        for place in sorted({0, *self._keyring_entries(seq)}):
-            stored = self._reader.entry(place)
-            if stored is None:
-                continue
-            try:
-                read = envelope.read(stored.envelope)
-                said = statement.read(read.payload)
-                if place == 0:
-                    keyring.found(said)
-                else:
-                    keyring.apply_keyring(said, keyring.signed_by(read), seq=place)
-            except (VoidEntryError, ForeignStatementError):
-                continue  # a void entry adds no key; the verification reports it
-        return keyring
+        places = sorted({0, *self._keyring_entries(seq)})
+        return replayed(stored for place in places if (stored := self._reader.entry(place)) is not None)
 
     def _keyring_entries(self, before: int) -> list[int]:
         found: list[int] = []

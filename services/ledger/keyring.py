@@ -5,16 +5,20 @@ Nothing outside the log is trusted here except the log itself; a key counts from
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from services.attestation import envelope, statement
 from services.attestation.envelope import Envelope
 from services.attestation.fields import LEVELS
 from services.attestation.keys import PublicKey, read_key
 from services.attestation.models import Kind
 from services.attestation.statement import Statement
+from services.kernel.errors import ForeignStatementError
 from services.kernel.identity import Role
+from services.ledger.ports import StoredEntry
 
 Who = tuple[str, str]
 """Issuer and subject: the identity of a person."""
@@ -106,6 +110,12 @@ class Keyring:
             for somebody in people:
                 self.roles.setdefault(_who(somebody), set()).add(role)
 
+    def admit(self, read: Envelope, said: Statement, *, seq: int) -> None:
+        """Checks signatures and signer of a keyring entry, then applies it. Raises VoidEntryError."""
+        keys = self.signed_by(read)
+        self.require_signer(said, keys)
+        self.apply_keyring(said, keys, seq=seq)
+
     def apply_keyring(self, statement: Statement, keys: tuple[EnrolledKey, ...], *, seq: int) -> None:
         predicate = statement.predicate
         self._require_admins(predicate, keys)
@@ -168,6 +178,20 @@ class Keyring:
             raise VoidEntryError("it revokes a key that no person has")
         since = predicate.get("sinceIndex") if predicate.get("reason") == "compromised" else None
         self.keys[predicate["keyid"]] = replace(key, revoked_at=seq, suspect_from=since)
+
+
+def replayed(entries: Iterable[StoredEntry]) -> Keyring:
+    """The keyring after genesis and the keyring entries given, in order; void ones leave no trace."""
+    keyring = Keyring()
+    for stored in entries:
+        with suppress(VoidEntryError, ForeignStatementError):
+            read = envelope.read(stored.envelope)
+            said = statement.read(read.payload)
+            if stored.seq == 0:
+                keyring.found(said)
+            else:
+                keyring.admit(read, said, seq=stored.seq)
+    return keyring
 
 
 def _who(person: Mapping[str, str]) -> Who:

@@ -103,6 +103,17 @@ class Deployment:
         }
         return self.record(Kind.DECISION, predicate, by=by, **changes)
 
+    def decide_as(self, signer: dict[str, str], cited: dict[str, Any], *, by: str) -> Receipt:
+        """The key of `by`, under any name and role."""
+        predicate = {
+            "request": cited,
+            "decision": "approve",
+            "meaning": "I reviewed the evidence shown.",
+            "shown": {"digest": {"sha256": BYTES}},
+            "signer": signer,
+        }
+        return self.record(Kind.DECISION, predicate, by=by)
+
     def act(
         self,
         cited: dict[str, Any] | None,

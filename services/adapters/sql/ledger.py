@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Row, insert, select
 
 from services.adapters.sql import protection
 from services.adapters.sql.database import Database, lock_writers
@@ -17,9 +18,10 @@ from services.adapters.sql.people import project_keyring
 from services.adapters.sql.schema.ledger import ledger_index, log_checkpoint, log_entry
 from services.attestation import envelope as envelopes
 from services.attestation import statement as statements
-from services.attestation.models import LogHead, Receipt
+from services.attestation.models import Kind, LogHead, Receipt
 from services.kernel.clock import Clock
-from services.kernel.errors import BrokenChainError, ForeignStatementError, SignatureMismatchError
+from services.kernel.errors import BrokenChainError, ForeignStatementError, RefusalError, SignatureMismatchError
+from services.ledger.keyring import VoidEntryError, replayed
 from services.ledger.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from services.ledger.ports import CheckpointSigner, IndexRow, LedgerReader, StoredEntry
 from services.ledger.summary import summarise
@@ -61,7 +63,10 @@ class SqlLedger:
         )
 
     def append(self, envelope: bytes, *, idem: str) -> Receipt:
-        """Raises ForeignStatementError or SignatureMismatchError for an envelope that is not ours to record."""
+        """Raises ForeignStatementError or SignatureMismatchError for an envelope that is not ours to record.
+
+        A change of keys or roles that the keyring's own rules forbid raises RefusalError: roles are read from here.
+        """
         lock_writers(self._connection)
         earlier = self.find(idem)
         if earlier is not None:
@@ -71,6 +76,8 @@ class SqlLedger:
         before = self._frontier()
         if statement.head.origin != self._keys.origin or statement.head.size > before.size:
             raise ForeignStatementError("The statement was made for another log, or for a later state of this one.")
+        if statement.kind is Kind.KEYRING:
+            self._require_admitted(read, statement, before.size)
         leaf = leaf_hash(envelope)
         after = before.push(leaf)
         checkpoint = self._keys.sign_checkpoint(size=after.size, root=after.root)
@@ -95,6 +102,19 @@ class SqlLedger:
                 "The record does not carry this deployment's own signature; nothing was added."
             )
         return read
+
+    def _require_admitted(self, read: envelopes.Envelope, statement: statements.Statement, seq: int) -> None:
+        earlier = (
+            select(log_entry.c.seq, log_entry.c.envelope, log_entry.c.leaf_hash, log_entry.c.root)
+            .join(ledger_index, ledger_index.c.seq == log_entry.c.seq)
+            .where(ledger_index.c.kind.in_((Kind.GENESIS.value, Kind.KEYRING.value)))
+            .order_by(log_entry.c.seq)
+        )
+        rows = self._connection.execute(earlier).all()
+        try:
+            replayed(_stored(row) for row in rows).admit(read, statement, seq=seq)
+        except VoidEntryError as void:
+            raise RefusalError(f"This change of keys or roles is not allowed: {void}.") from void
 
     def _frontier(self) -> Frontier:
         query = select(log_entry.c.seq, log_entry.c.frontier).order_by(log_entry.c.seq.desc()).limit(1)
@@ -186,7 +206,7 @@ class SqlLedgerReader:
         with self._database.read() as connection:
             rows = connection.execute(query).all()
         for row in rows:
-            yield StoredEntry(seq=row.seq, envelope=row.envelope, leaf_hash=row.leaf_hash.hex(), root=row.root.hex())
+            yield _stored(row)
 
 
 class SqlLedgerBook(SqlLedgerReader):
@@ -205,6 +225,10 @@ class SqlLedgerBook(SqlLedgerReader):
     def writing(self) -> Iterator[SqlLedger]:
         with self._database.write() as connection:
             yield SqlLedger(connection, self._keys, self._clock)
+
+
+def _stored(row: Row[Any]) -> StoredEntry:
+    return StoredEntry(seq=row.seq, envelope=row.envelope, leaf_hash=row.leaf_hash.hex(), root=row.root.hex())
 
 
 def index_values(row: IndexRow) -> dict[str, object]:
