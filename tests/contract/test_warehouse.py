@@ -12,17 +12,37 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from services.adapters.sql.database import Database
+from services.adapters.sql.monitoring import SqlMonitoring
+from services.adapters.sql.reliability import SqlReliability
+from services.adapters.sql.value import SqlValue
 from services.adapters.warehouse import duckdb as warehouse
 from services.adapters.warehouse.feedback import DuckDbReviewFacts
 from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
 from services.adapters.warehouse.reliability import DuckDbRequestFacts
 from services.adapters.warehouse.value import DuckDbUsageFacts
+from services.kernel.clock import FrozenClock
 from services.kernel.errors import TelemetryUnavailableError
+from services.kernel.health import Health
 from services.monitoring import statistics
 from services.monitoring.profile import DayProfile, FeatureReference
+from services.monitoring.service import MonitoringService
 from services.monitoring.windows import bins_of
 from services.reliability.latency import quantile
-from tests.unit.monitoring.facts_on_disk import TODAY, at, labels, predictions, requests, write, write_reference
+from services.reliability.service import ReliabilityService
+from tests.unit.monitoring.facts_on_disk import (
+    NOON,
+    TODAY,
+    ACatalog,
+    a_model,
+    at,
+    labels,
+    predictions,
+    requests,
+    with_tables,
+    write,
+    write_reference,
+)
 
 
 def profiled(folder: Path, before: pd.DataFrame, after: pd.DataFrame) -> tuple[FeatureReference, DayProfile]:
@@ -96,7 +116,7 @@ def test_values_with_quotes_and_percent_signs_stay_values(tmp_path: Path) -> Non
         tmp_path, pd.DataFrame({"x": [odd, "b"] * 50}), pd.DataFrame({"x": [odd, odd, "never seen", None]})
     )
 
-    assert day.counts[feature.values.index(odd)] == 2
+    assert day.counts[feature.values.index(odd)] == 2  # noqa: PD011 - our own tuple
     assert (day.counts[-2], day.counts[-1]) == (1, 1)
 
 
@@ -261,6 +281,35 @@ def _errors(kind: type[BaseException]) -> list[type[BaseException]]:
 def test_every_error_of_the_engine_is_translated(kind: type[Exception]) -> None:
     with pytest.raises(TelemetryUnavailableError), warehouse.asking("anything"):
         raise kind("broken")
+
+
+def test_recorded_facts_give_the_same_figures_on_every_governance_database(database_url: str, tmp_path: Path) -> None:
+    random = np.random.default_rng(8)
+    write_reference(tmp_path, "m", pd.DataFrame({"x": random.normal(0, 1, 2000), "score": random.random(2000)}))
+    day = date(2031, 3, 29)
+    frame = predictions(day, pd.DataFrame({"x": random.normal(1, 1, 400)}), random.random(400))
+    write(tmp_path, "predictions", "m", day, frame)
+    write(tmp_path, "labels", "m", day, labels(frame, (frame["score"] > 0.5).astype(float)))
+    write(tmp_path, "requests", "m", day, requests(day, np.full(400, 50.0)))
+    database = with_tables(Database(database_url))
+    catalog, clock = ACatalog(a_model()), FrozenClock(NOON)
+    monitoring = MonitoringService(
+        facts=DuckDbMonitoringFacts(tmp_path), store=SqlMonitoring(database), catalog=catalog, clock=clock
+    )
+    reliability = ReliabilityService(
+        facts=DuckDbRequestFacts(tmp_path), store=SqlReliability(database), catalog=catalog, clock=clock
+    )
+
+    assert (monitoring.refresh(), reliability.refresh()) == (2, 1)
+    assert (monitoring.refresh(), reliability.refresh()) == (0, 0)
+    drift, level = monitoring.drift("m"), reliability.sla("m")
+
+    assert (drift.signal.state, drift.signal.n) == (Health.BREACH, 400)
+    assert (level.latency.state, level.latency.n) == (Health.HEALTHY, 400)
+    assert monitoring.performance("m").points[-1].value == pytest.approx(1.0)
+    assert SqlValue(database).predictions("m", day, day) == {day: 400}
+    assert SqlValue(database).referrals("m", day, day, 0.5).hits == int((frame["score"] > 0.5).sum())
+    database.dispose()
 
 
 def test_days_are_read_in_any_order_of_request(tmp_path: Path) -> None:

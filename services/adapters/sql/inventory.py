@@ -36,7 +36,8 @@ from services.inventory.models import (
 from services.kernel.health import Health
 from services.kernel.page import Page
 
-SEVERITY = {Health.HEALTHY: 0, Health.UNKNOWN: 1, Health.WATCH: 2, Health.BREACH: 3}
+# Worst is lowest, so that the order people want first is the order of an index.
+SEVERITY = {Health.BREACH: 0, Health.WATCH: 1, Health.UNKNOWN: 2, Health.HEALTHY: 3}
 _HEALTH = {rank: health for health, rank in SEVERITY.items()}
 _HIGHEST_NUMBER = 2**31 - 1
 
@@ -203,9 +204,7 @@ def _rows(snapshot: RegistrySnapshot, at: datetime) -> list[dict[str, Any]]:
         aliases[model, version].append(alias)
     rows = []
     for item in snapshot.versions:
-        document = json.loads(version_text(item))
-        document["aliases"] = sorted(aliases.get((item.model, item.version), []))
-        text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+        text = version_text(item, aliases.get((item.model, item.version), []))
         digits = item.version.isdecimal()
         rows.append(
             {
@@ -235,12 +234,12 @@ def _filters(query: InventoryQuery) -> list[ColumnElement[bool]]:
 
 
 def _order(query: InventoryQuery) -> list[ColumnElement[Any]]:
-    """Worst health and most drift come first unless the order is turned round; unknown values come last."""
+    """Worst health and most drift come first unless the order is turned round; unknown drift comes last."""
     table = model_summary.c
     column, worst_first = {
         InventorySort.NAME: (table.name, False),
         InventorySort.TIER: (table.tier, False),
-        InventorySort.HEALTH: (table.severity, True),
+        InventorySort.HEALTH: (table.severity, False),
         InventorySort.OWNER: (table.owner, False),
         InventorySort.NEXT_REVIEW: (table.next_review, False),
         InventorySort.DRIFT: (table.drift_value, True),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, fields
 from datetime import date, datetime
 from typing import Any
 
@@ -43,8 +44,15 @@ def model_from(text: str) -> GovernedModel:
     )
 
 
-def version_text(version: ModelVersion) -> str:
-    return _text(asdict(version))
+_VERSION_FIELDS = tuple(field.name for field in fields(ModelVersion))
+
+
+def version_text(version: ModelVersion, aliases: Sequence[str]) -> str:
+    """The version with these aliases. A registry has a hundred thousand of them, so nothing is copied in depth."""
+    document = {name: getattr(version, name) for name in _VERSION_FIELDS}
+    document["datasets"] = [asdict(dataset) for dataset in version.datasets]
+    document["aliases"] = sorted(aliases)
+    return _text(document)
 
 
 def version_from(text: str) -> ModelVersion:
@@ -80,7 +88,7 @@ def signal_from(given: dict[str, Any]) -> Signal:
 
 
 def _text(document: dict[str, Any]) -> str:
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), default=_plain)
+    return _ENCODER.encode(document)
 
 
 def _plain(value: Any) -> str:
@@ -92,3 +100,6 @@ def _plain(value: Any) -> str:
 
 def _pairs(given: list[list[Any]]) -> tuple[tuple[Any, ...], ...]:
     return tuple(tuple(item) for item in given)
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain)

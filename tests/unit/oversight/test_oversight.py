@@ -65,7 +65,7 @@ class Room:
             connection.execute(insert(table).values(**values))
 
     def request(self, role: str = "compliance_officer", *, due_days: int = 3, state: str = "open") -> None:
-        text = {name: "-" for name in ("evidence_sha256", "manifest_sha256", "policy_sha256", "run_id", "leaf_hash")}
+        text = dict.fromkeys(("evidence_sha256", "manifest_sha256", "policy_sha256", "run_id", "leaf_hash"), "-")
         self.put(
             approvals.promotion_request, request_id="req-1", model="m", title="M", version="4", base="3", tier=1,
             state=state, requester_subject="dana", requester_issuer="i", requester="Dana Petrov", created_at=NOON,
