@@ -194,3 +194,23 @@ def test_a_vendor_model_is_unknown_and_never_green(database: Database, store: Sq
     SqlOversight(database).put_summaries((vendor,))
 
     assert store.search(InventoryQuery(), TODAY).items[0].health is Health.UNKNOWN
+
+
+def test_an_empty_database_answers_every_question_of_oversight(database: Database) -> None:
+    oversight = SqlOversight(database)
+
+    assert oversight.waiting_requests() == oversight.served() == oversight.open_actions(AT) == ()
+    assert oversight.unsubmitted() == oversight.deleted_but_served() == oversight.syncs() == ()
+    assert oversight.timeline("m", 10) == ()
+    assert oversight.heartbeat() is None
+    assert not oversight.version_facts()
+    assert not oversight.watched_models()
+    assert not oversight.workspace_facts()
+
+
+def test_the_newest_version_without_request_is_unsubmitted(database: Database, store: SqlInventory) -> None:
+    store.put_catalog((a_model(),))
+    store.apply(a_snapshot(a_version(9), a_version(10)), AT)
+
+    assert SqlOversight(database).unsubmitted() == (("m", "10", a_version(10).created_at),)
+    assert SqlOversight(database).version_facts() == {"m": (2, "10")}
