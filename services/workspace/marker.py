@@ -18,6 +18,9 @@ from services.settings import Settings
 
 FORMAT = "1"
 LOCK_NAME = "prepare.lock"
+RUNNING_LOCK = "supervisor.lock"
+RUNNING_NOTE = "supervisor.pid"
+_KEPT = {LOCK_NAME, RUNNING_LOCK, RUNNING_NOTE}
 _REPLAYED = timedelta(days=180)
 
 
@@ -82,9 +85,9 @@ def write_facts(settings: Settings, facts: PreparedFacts) -> None:
 
 
 def clear(settings: Settings) -> None:
-    """Removes everything but the lock. Only for a workspace nobody prepared to the end, or on `reset`."""
+    """Removes everything but the locks. Only for a workspace nobody prepared to the end, or on `reset`."""
     for entry in settings.home.iterdir():
-        if entry.name == LOCK_NAME:
+        if entry.name in _KEPT:
             continue
         if entry.is_dir():
             shutil.rmtree(entry)

@@ -56,11 +56,14 @@ def prepare(settings: Settings, progress: Progress = lambda _step, _share: None)
 
 
 def reset(settings: Settings) -> None:
-    """Deletes the workspace. Raises ConflictError while it is being prepared."""
+    """Deletes the workspace. Raises ConflictError while it is being prepared or running."""
     if not settings.home.exists():
         return
     try:
-        with FileLock(settings.home / marker.LOCK_NAME, timeout=1):
+        with (
+            FileLock(settings.home / marker.RUNNING_LOCK, timeout=1),
+            FileLock(settings.home / marker.LOCK_NAME, timeout=1),
+        ):
             marker.clear(settings)
     except Timeout as busy:
         raise ConflictError(

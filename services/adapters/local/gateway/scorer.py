@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +26,8 @@ class Report(Protocol):
 def serve(*, uri: str, socket_path: str, example_path: str, tracking_uri: str, life_fd: int, report: Report) -> int:
     """Loads, warms, serves until SIGTERM or until the gateway's side is gone. Returns the exit code."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Model code lies in the approved folder; a compiled copy beside it would make it differ from what was approved.
+    sys.dont_write_bytecode = True
     threading.Thread(target=_leave_with_parent, args=(life_fd,), daemon=True).start()
     started = time.perf_counter()
     try:
