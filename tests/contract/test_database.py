@@ -1,0 +1,94 @@
+"""Tables are made once, a newer database is left alone, and both dialects serialise their writers."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import inspect, text
+
+from services.adapters.sql import migrations, protection
+from services.adapters.sql.database import Database
+from services.adapters.sql.schema.base import metadata
+from services.adapters.sql.setup import create_schema, is_founded, load_schema
+from services.kernel.errors import NewerDatabaseError, StorageUnavailableError
+
+
+def test_schema_is_created_once_and_completely(database_url: str) -> None:
+    database = Database(database_url)
+
+    create_schema(database)
+    create_schema(database)
+
+    with database.read() as connection:
+        assert set(metadata.tables) <= set(inspect(connection).get_table_names())
+        assert protection.missing(connection) == ()
+    assert not is_founded(database)
+    database.dispose()
+
+
+def test_database_of_a_newer_release_is_left_alone(database_url: str) -> None:
+    database = Database(database_url)
+    with database.write() as connection:
+        connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
+        connection.execute(text("INSERT INTO alembic_version VALUES ('9999')"))
+
+    with pytest.raises(NewerDatabaseError, match="9999"):
+        create_schema(database)
+
+    with database.read() as connection:
+        assert inspect(connection).get_table_names() == ["alembic_version"]
+    database.dispose()
+
+
+def test_revisions_run_from_code_on_both_databases(database_url: str) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    load_schema()
+    database = Database(database_url)
+    create_schema(database)
+
+    with database.write() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+    if migrations.has_revisions():
+        assert migrations.stored_revision(database) is not None
+    database.dispose()
+
+
+def test_writers_wait_for_each_other(database_url: str) -> None:
+    database = Database(database_url)
+    with database.write() as connection:
+        connection.execute(text("CREATE TABLE counter (n INTEGER)"))
+        connection.execute(text("INSERT INTO counter VALUES (0)"))
+
+    def count() -> None:
+        for _ in range(10):
+            with database.write() as own:
+                seen = own.execute(text("SELECT n FROM counter")).scalar_one()
+                own.execute(text(f"UPDATE counter SET n = {seen + 1}"))
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    with database.read() as connection:
+        assert connection.execute(text("SELECT n FROM counter")).scalar_one() == 40
+    database.dispose()
+
+
+def test_unreachable_databases_are_reported_calmly(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    nowhere = Database(f"sqlite:///{tmp_path / 'file' / 'governance.db'}")
+
+    with pytest.raises(StorageUnavailableError), nowhere.write():
+        pass
+    with pytest.raises(StorageUnavailableError), nowhere.read():
+        pass
+    nobody = Database("postgresql://nobody@/none?host=/nonexistent")
+    with pytest.raises(StorageUnavailableError), nobody.read():
+        pass
