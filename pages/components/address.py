@@ -14,6 +14,7 @@ from pages.components.format import md
 
 T = TypeVar("T")
 _NOTES = "address_notes"
+_PLACE = "address_notes_place"
 
 
 def get(name: str) -> str:
@@ -87,12 +88,25 @@ def writes(name: str, encode: Callable[[Any], str] = str, *, resets: Sequence[st
     return write
 
 
-def show_notes() -> None:
-    """The notices collected while reading the address of this run."""
+def begin() -> None:
+    """Start of a run: no place for notices yet, and none left over."""
+    st.session_state.pop(_PLACE, None)
+    st.session_state.pop(_NOTES, None)
+
+
+def hold_notes() -> None:
+    """The place for notices about the address, under the page header; those read earlier in this run come first."""
+    place = st.container(key="address-notes")
+    st.session_state[_PLACE] = place
     for note in st.session_state.pop(_NOTES, []):
-        st.markdown(f":gray-background[:material/info: {note}]")
+        place.markdown(note)
 
 
 def _note(name: str, text: str) -> None:
-    notes = st.session_state.setdefault(_NOTES, [])
-    notes.append(f"The address asks for {md(name)} “{md(text[:60])}”, which does not exist here; showing the default.")
+    asked = f"The address asks for {md(name)} “{md(text[:60])}”, which does not exist here; showing the default."
+    note = f":gray[:material/info: {asked}]"
+    place = st.session_state.get(_PLACE)
+    if place is not None:
+        place.markdown(note)
+    else:
+        st.session_state.setdefault(_NOTES, []).append(note)

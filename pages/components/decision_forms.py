@@ -54,13 +54,13 @@ def _review_again() -> None:
 def decision_dialog() -> None:
     state = forms.opened()
     if state is None:
-        return
+        st.rerun()  # closed by its own reload button: only a run of the whole page takes it away
     me = session.signed_in()
     decision: Decision = state["decision"]
     st.markdown(f"**{md(state['title'])}**")
     st.markdown(f":gray[{md(state['request_id'])}, {VERBS[decision].lower()} as {md(me.name)}, {md(me.role.label)}]")
     if state.get("problem") is not None:
-        notices.show(state["problem"], key="review-reload")
+        notices.show(state["problem"], key="review-reload", on_reload=forms.close_dialog)
         return
     st.markdown(f"> {MEANINGS[decision]}")
     st.markdown(f"**Effect:** {md(state['effect'])}")
@@ -141,7 +141,7 @@ def open_submit(model: str, number: str, seen_evidence: str, quorum: str, shares
 def submit_dialog() -> None:
     state = forms.opened()
     if state is None:
-        return
+        st.rerun()  # closed by its own reload button: only a run of the whole page takes it away
     me = session.signed_in()
     st.markdown(f"**Promote {md(state['model'])} {version(state['version'])} to production**")
     st.markdown(

@@ -76,11 +76,12 @@ class FieldErrors:
 
     def show(self, error: ControlRoomError) -> None:
         name = _field_of(error)
-        with self._places.get(name, self._places["form"]):
-            if name in self._places:
+        if name in self._places and name != "form":
+            with self._places[name]:
                 notices.field(error)
-            else:
-                notices.show(error, key="dialog-reload")
+            return
+        with self._places["form"]:
+            notices.show(error, key="dialog-reload", on_reload=close_dialog)
 
 
 def _field_of(error: ControlRoomError) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.components import notices, reads, session
+from pages.components import address, notices, reads, session
 from pages.components.format import age, md
 from pages.components.places import PLACES
 from services.kernel.errors import ControlRoomError
@@ -37,6 +37,7 @@ def settle() -> bool:
 
 def begin() -> None:
     """Style and logo, drawn before anything else."""
+    address.begin()
     st.html(Path(__file__).with_name("style.css"))
     words = "logo-dark.svg" if session.is_dark() else "logo.svg"
     st.logo(str(STATIC / words), icon_image=str(STATIC / "logo-mark.svg"), size="large")

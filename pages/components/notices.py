@@ -6,6 +6,7 @@ unavailable says how old the shown data is, and broken trust is red.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 import streamlit as st
@@ -25,7 +26,9 @@ from services.kernel.errors import (
 _FLASH = "flash"
 
 
-def show(error: ControlRoomError, *, known: str = "", key: str = "reload") -> None:
+def show(
+    error: ControlRoomError, *, known: str = "", key: str = "reload", on_reload: Callable[[], None] | None = None
+) -> None:
     """One message for one error. `known` says how old the data is that is shown instead."""
     text = words(error)
     if isinstance(error, TrustError):
@@ -34,7 +37,7 @@ def show(error: ControlRoomError, *, known: str = "", key: str = "reload") -> No
         st.warning(f"{text} {md(known)}".strip(), icon=":material/cloud_off:")
     elif isinstance(error, ConflictError):
         st.warning(f"**Changed since you looked.** {text}", icon=":material/sync_problem:")
-        st.button("Reload", key=key, icon=":material/refresh:")
+        st.button("Reload", key=key, icon=":material/refresh:", on_click=on_reload)
     elif isinstance(error, RefusalError):
         st.warning(text, icon=":material/block:")
     elif isinstance(error, InputError):

@@ -30,7 +30,7 @@ def header(title: str, fact: str, *, back: tuple[str, str] | None = None) -> Ite
             st.markdown(fact)
         with st.container(horizontal=True, horizontal_alignment="right", width="content", key="page-actions"):
             yield
-    address.show_notes()
+    address.hold_notes()
 
 
 @contextmanager

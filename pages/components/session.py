@@ -44,10 +44,16 @@ def actor() -> Actor | None:
     """The signed-in person as the people service knows them now, or None."""
     token = st.session_state.get("token")
     if token is None:
-        token = st.context.cookies.get(COOKIE, "")
+        token = _cookie()
     if not token or not _TOKEN.fullmatch(token):
         return None
     return control_room().people.resume(token)
+
+
+def _cookie() -> str:
+    """What the browser sent when this tab connected."""
+    sent = st.context.cookies.get(COOKIE, "")
+    return sent if isinstance(sent, str) else ""
 
 
 def signed_in() -> Actor:
@@ -80,7 +86,7 @@ def sign_in(subject: str) -> None:
 
 
 def sign_out() -> None:
-    token = st.session_state.get("token") or st.context.cookies.get(COOKIE, "")
+    token = st.session_state.get("token") or _cookie()
     if token:
         control_room().people.sign_out(token)
     for key in list(st.session_state):
@@ -93,7 +99,7 @@ def sign_out() -> None:
 def keep_cookie() -> None:
     """Brings the browser's cookie in line with the session: set after signing in, removed after signing out."""
     token = st.session_state.get("token")
-    if token is None or token == st.context.cookies.get(COOKIE, ""):
+    if token is None or token == _cookie():
         return
     if token and not _TOKEN.fullmatch(token):
         return

@@ -27,9 +27,9 @@ def open_rollback(model: str) -> None:
 def rollback_dialog() -> None:
     state = forms.opened()
     if state is None:
-        return
+        st.rerun()  # closed by its own reload button: only a run of the whole page takes it away
     if state["problem"] is not None:
-        notices.show(state["problem"], key="rollback-reload")
+        notices.show(state["problem"], key="rollback-reload", on_reload=forms.close_dialog)
     elif state["done"] is not None:
         _after(state["done"])
     else:
@@ -198,9 +198,9 @@ def open_advance(model: str, candidate: str, share: int, current: str) -> None:
 def advance_dialog() -> None:
     state = forms.opened()
     if state is None:
-        return
+        st.rerun()  # closed by its own reload button: only a run of the whole page takes it away
     if state["problem"] is not None:
-        notices.show(state["problem"], key="advance-reload")
+        notices.show(state["problem"], key="advance-reload", on_reload=forms.close_dialog)
         return
     me = session.signed_in()
     st.markdown(f"**{md(state['model'])}: give {version(state['candidate'])} {state['share']} % of the traffic**")

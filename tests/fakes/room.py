@@ -1,6 +1,7 @@
 """A control room made of memory: the same methods as the services, state you can read afterwards.
 
-`FakeRoom(mode="full" | "empty" | "unavailable")`; writes refuse like the real services, every write is kept in `written`.
+`FakeRoom(mode="full" | "empty" | "unavailable" | "broken")`; writes refuse like the real services, every write is
+kept in `written`.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class FakeRoom:
         self.oversight = FakeOversight(self)
         self.audit = FakeAudit(self)
         self.monitoring = FakeMonitoring(self)
-        self.reliability = SimpleNamespace(sla=self.measured(lambda model, *, days=7: sample.sla_view(model)))
+        self.reliability = SimpleNamespace(sla=self.measured(lambda model, *, days=7: sample.sla_view(model, days)))
         self.value = FakeValue(self)
         self.evaluation = SimpleNamespace(gates=self.measured(self._gates))
         self.policy = FakePolicy(self)
@@ -771,9 +772,9 @@ class FakeAudit:
 
 class FakeMonitoring:
     def __init__(self, room: FakeRoom) -> None:
-        self.drift = room.measured(lambda model, *, window_days=7: sample.drift_view(model))
-        self.performance = room.measured(lambda model: sample.performance_view(model))
-        self.job_runs = room.measured(lambda model, limit=60: sample.job_runs(model))
+        self.drift = room.measured(lambda model, *, window_days=7: sample.drift_view(model, window_days))
+        self.performance = room.measured(sample.performance_view)
+        self.job_runs = room.measured(lambda model, limit=60: sample.job_runs(model)[:limit])
         self.distribution = room.measured(
             lambda model, feature, *, window_days=7: Distribution(
                 bins=("delay", "cancellation", "luggage", "medical", "other"),

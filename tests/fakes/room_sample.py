@@ -354,7 +354,7 @@ BAD_REPORT = GateReport(
             "latency",
             "Latency of the canary",
             "latency",
-            "–",
+            "\u2013",
             "84 ms",
             "120 ms or less",
             Verdict.ERROR,
@@ -364,7 +364,7 @@ BAD_REPORT = GateReport(
 )
 CHANGES = (
     Comparison(title="Ranking quality (AUC)", champion="0.823", candidate="0.841", change="+0.018", better=True),
-    Comparison(title="Calibration error", champion="0.021", candidate="0.014", change="−0.007", better=True),
+    Comparison(title="Calibration error", champion="0.021", candidate="0.014", change="\u22120.007", better=True),
     Comparison(
         title="Training data",
         champion="flights_2029 (9ac1)",
@@ -383,7 +383,7 @@ REQUEST_STATES = (
 )
 
 
-def drift_view(model: str) -> DriftView:
+def drift_view(model: str, window_days: int = 7) -> DriftView:
     row = next(row for row in inventory_rows() if row.name == model)
     if not row.drift_trend:
         features: tuple[FeatureDrift, ...] = ()
@@ -410,7 +410,7 @@ def drift_view(model: str) -> DriftView:
         )
     return DriftView(
         model=model,
-        window_days=7,
+        window_days=window_days,
         watch=0.1,
         breach=0.25,
         features=features,
@@ -464,14 +464,14 @@ def job_runs(model: str) -> tuple[JobRun, ...]:
     )
 
 
-def sla_view(model: str) -> SlaView:
+def sla_view(model: str, days: int = 7) -> SlaView:
     points = []
-    for i in range(84):
+    for i in range(12 * min(days, 7)):
         for version, share in (("3", 0.9), ("4", 0.1)):
             bad = version == "4" and 60 <= i < 64
             points.append(
                 SlaPoint(
-                    start=NOW - timedelta(hours=2 * (84 - i)),
+                    start=NOW - timedelta(hours=2 * (12 * min(days, 7) - i)),
                     version=version,
                     requests=int(600 * share),
                     errors=24 if bad else i % 3,
@@ -535,7 +535,7 @@ def model_value(model: GovernedModel) -> ModelValue:
                 high=Decimal(58_900),
                 n=9_400,
                 assumed="38 USD per correct referral, stated by Ben Okafor",
-                explanation=an_explanation("Correct referrals beyond the old rate × unit value"),
+                explanation=an_explanation("Correct referrals beyond the old rate times unit value"),
             ),
             BenefitLine(
                 title="Rework avoided",
@@ -546,7 +546,7 @@ def model_value(model: GovernedModel) -> ModelValue:
                 high=Decimal(7_200),
                 n=2_100,
                 assumed="",
-                explanation=an_explanation("Corrected share below the old share × reviewed cases"),
+                explanation=an_explanation("Corrected share below the old share times reviewed cases"),
             ),
         )
     )
@@ -570,7 +570,7 @@ def model_value(model: GovernedModel) -> ModelValue:
                 title="Rework rate",
                 before="15 %",
                 after="9 %",
-                change="−6 pp",
+                change="\u22126 pp",
                 n=2_100,
                 explanation=an_explanation("Corrected / reviewed"),
             ),
@@ -578,7 +578,7 @@ def model_value(model: GovernedModel) -> ModelValue:
                 title="Batch window",
                 before="8 h",
                 after="2 h",
-                change="−75 %",
+                change="\u221275 %",
                 n=None,
                 explanation=an_explanation("Hours from one batch to the next"),
             ),
