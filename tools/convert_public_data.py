@@ -1,3 +1,4 @@
+# ruff: noqa: INP001
 """Converts the public source files into the Parquet files the embedded workspace reads (see docs/data.md).
 
     python tools/convert_public_data.py <folder with the unpacked source packages> services/adapters/local/data

@@ -39,7 +39,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def registry(built: Path) -> Iterator[MlflowRegistry]:
-    yield MlflowRegistry(uri(built), built / "artifacts")
+    return MlflowRegistry(uri(built), built / "artifacts")
 
 
 def uri(home: Path) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -54,7 +56,8 @@ def fit_learner(learner: Learner, task: Task, rows: pd.DataFrame, label: pd.Seri
     encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False, min_frequency=30)
     prepared = make_column_transformer((_numbers(learner), numbers), (encoder, words))
     pipeline = make_pipeline(prepared, _estimator(learner, task))
-    return pipeline.fit(rows, label.to_numpy())
+    with one_thread():
+        return pipeline.fit(rows, label.to_numpy())
 
 
 def predict(model: Any, rows: pd.DataFrame) -> npt.NDArray[np.float64]:
@@ -63,7 +66,23 @@ def predict(model: Any, rows: pd.DataFrame) -> npt.NDArray[np.float64]:
         from services.adapters.local.estate.rule_model import apply_rule
 
         return apply_rule(model, rows)
-    return score_of(model.predict_proba(rows) if hasattr(model, "predict_proba") else model.predict(rows))
+    with one_thread():
+        return score_of(model.predict_proba(rows) if hasattr(model, "predict_proba") else model.predict(rows))
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Small fits gain little from a second thread, and lose tenfold to spinning when the machine is busy."""
+    limits: AbstractContextManager[Any] = _thread_pools().limit(limits=1)
+    return limits
+
+
+@cache
+def _thread_pools() -> Any:
+    """Found once, after scikit-learn has loaded its libraries: looking for them takes longer than scoring a row."""
+    import sklearn.ensemble  # noqa: F401
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController()
 
 
 def _numbers(learner: Learner) -> Any:

@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED
@@ -16,6 +17,7 @@ import pandas as pd
 
 from services.adapters.local.estate import data, fitting, model_code
 from services.adapters.local.estate.calendar import ReplayCalendar
+from services.adapters.local.estate.placed import cases_of
 from services.adapters.local.estate.recipes import Rule, parameters_of
 from services.adapters.local.estate.training import Trained, created_at, window_words
 from services.inventory.models import Task
@@ -96,13 +98,16 @@ class Registrar:
         columns = [*trained.plan.inputs, "label"]
         source = f"{data.DATA_FOLDER.name}/{_SOURCES[trained.plan.model]}"
         for context, rows in (("training", trained.training), ("holdout", trained.holdout)):
-            dataset = from_pandas(
-                rows[columns].head(1000),
-                source=source,
-                targets="label",
-                name=f"{trained.plan.model}-{context}",
-                digest=digest_of(rows),
-            )
+            with warnings.catch_warnings():
+                # A plain path fits two of MLflow's kinds of source; both mean the same file.
+                warnings.simplefilter("ignore", UserWarning)
+                dataset = from_pandas(
+                    rows[columns].head(1000),
+                    source=source,
+                    targets="label",
+                    name=f"{trained.plan.model}-{context}",
+                    digest=digest_of(rows),
+                )
             mlflow.log_input(dataset, context=context)
 
     def _log_model(self, trained: Trained) -> str:
@@ -117,8 +122,7 @@ class Registrar:
                 name="model",
                 python_model=str(model_code.RULE_MODEL if is_rule else model_code.PIPELINE_MODEL),
                 artifacts=files,
-                # From all rows, so that a column which is sometimes missing is declared as optional.
-                signature=mlflow.models.infer_signature(rows, trained.score),
+                signature=mlflow.models.infer_signature(_with_gaps(trained), trained.score),
                 input_example=rows.dropna().head(3),
                 pip_requirements=_REQUIREMENTS,
             )
@@ -143,6 +147,16 @@ class Registrar:
         )
 
 
+def _with_gaps(trained: Trained) -> pd.DataFrame:
+    """Example rows in which every column that is missing somewhere is missing, so that it is declared as optional."""
+    inputs = list(trained.plan.inputs)
+    everywhere = cases_of(trained.plan.model).rows[inputs].isna().any()
+    rows = trained.holdout[inputs].head(200).reset_index(drop=True)
+    for column in everywhere.index[everywhere]:
+        rows.loc[0, column] = np.nan
+    return rows
+
+
 def digest_of(rows: pd.DataFrame) -> str:
     """16 hexadecimal characters over every case name and label, in order."""
     found = hashlib.sha256()
@@ -156,18 +170,15 @@ def _probe(trained: Trained) -> float:
 
     One thread, as in a scoring process; the best round, because preparation shares the machine with other work.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
     rows = trained.holdout[list(trained.plan.inputs)]
     rounds = []
-    with threadpool_limits(limits=1):
-        for _ in range(3):
-            took = []
-            for number in range(_PROBES):
-                start = time.perf_counter()
-                fitting.predict(trained.fitted, rows.iloc[number : number + 1])
-                took.append((time.perf_counter() - start) * 1000)
-            rounds.append(float(np.quantile(took, 0.95)))
+    for _ in range(3):
+        took = []
+        for number in range(_PROBES):
+            start = time.perf_counter()
+            fitting.predict(trained.fitted, rows.iloc[number : number + 1])
+            took.append((time.perf_counter() - start) * 1000)
+        rounds.append(float(np.quantile(took, 0.95)))
     return round(min(rounds), 3)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -62,8 +63,8 @@ def test_claims_run_every_two_hours_and_plans_once_a_week() -> None:
     claims = [slot.at for slot in stream_for("claims_triage", PREPARED).slots(end - timedelta(days=2), end)]
     plans = [slot.at for slot in stream_for("plan_utilisation", PREPARED).slots(end - timedelta(days=21), end)]
 
-    assert {later - earlier for earlier, later in zip(claims, claims[1:], strict=False)} == {timedelta(hours=2)}
-    assert {later - earlier for earlier, later in zip(plans, plans[1:], strict=False)} == {timedelta(days=7)}
+    assert {later - earlier for earlier, later in itertools.pairwise(claims)} == {timedelta(hours=2)}
+    assert {later - earlier for earlier, later in itertools.pairwise(plans)} == {timedelta(days=7)}
 
 
 @pytest.mark.parametrize("model", ["delay_claim_score", "claims_triage", "payout_forecast", "plan_utilisation"])
@@ -93,8 +94,7 @@ def test_cancelled_flights_are_asked_but_never_labelled() -> None:
 def test_the_live_replay_repeats_recorded_days_under_new_ids() -> None:
     stream = stream_for("payout_forecast", PREPARED)
     first, second = (
-        [slot for slot in stream.slots(PREPARED + timedelta(days=days), PREPARED + timedelta(days=days + 1))]
-        for days in (1, 11)
+        list(stream.slots(PREPARED + timedelta(days=days), PREPARED + timedelta(days=days + 1))) for days in (1, 11)
     )
     assert list(second[0].rows.index) == [f"{name}-r2" for name in first[0].rows.index]
     assert first[0].rows.reset_index(drop=True).equals(second[0].rows.reset_index(drop=True))
