@@ -19,7 +19,7 @@ from services.adapters.local.estate import data, fitting, model_code
 from services.adapters.local.estate.calendar import ReplayCalendar
 from services.adapters.local.estate.placed import cases_of
 from services.adapters.local.estate.recipes import Rule, parameters_of
-from services.adapters.local.estate.training import Trained, created_at, window_words
+from services.adapters.local.estate.trained import Trained, created_at, window_words
 from services.inventory.models import Task
 from services.kernel.clock import utc_text
 

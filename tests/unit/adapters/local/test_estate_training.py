@@ -15,7 +15,8 @@ from services.adapters.local.estate.placed import FEATURES, cases_of
 from services.adapters.local.estate.recipes import MODEL_PLANS, VERSION_PLANS
 from services.adapters.local.estate.reports import auc, reliability, wilson
 from services.adapters.local.estate.scores import score_of
-from services.adapters.local.estate.training import Trained, created_at, train, windows, write_reference
+from services.adapters.local.estate.trained import Trained, created_at, train, windows
+from services.adapters.local.estate.training import write_reference
 
 
 @cache
