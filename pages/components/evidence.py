@@ -149,7 +149,7 @@ def split(view: DeploymentView, *, key: str) -> None:
         notices.remark("No version carries traffic yet.", "help")
     if view.observed is None:
         seen = f"; last read {age(view.observed_at, session.now())}" if view.observed_at else ""
-        st.markdown(f":gray[:material/help: Actual traffic is unknown: {md(view.problem)}{seen}]")
+        st.markdown(f":gray[:material/help: Actual traffic is unknown: {md(view.problem.rstrip('.'))}{seen}]")
     else:
         st.caption(
             f"Read back from the platform {age(view.observed.at, session.now())}, "

@@ -15,8 +15,8 @@ NOTHING = "\u2013"
 MINUS = "\u2212"
 _JOINER = "\u2060"
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~$^=-])")
-# Replaced after Markdown is read, so a backslash does not protect them: emoji and icon names, arrows, bare addresses.
-_SHORTCODE = re.compile(r":(?=[A-Za-z0-9_+\-/]+:)")
+# A backslash does not protect these: colour and icon words after a colon, emoji, arrows, bare addresses.
+_SHORTCODE = re.compile(r":(?=[A-Za-z]|[0-9_+\-/]+:)")
 _ARROWS = re.compile(r"(<->|--|->|<-|>=|<=|~=)")
 _ADDRESS = re.compile(r"(https?|ftp|mailto)(?=:)|(www)(?=\.)|(?<=\w)(@)(?=\w)", re.IGNORECASE)
 

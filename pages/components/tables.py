@@ -117,12 +117,12 @@ def queue(rows: Sequence[QueueRow], now: datetime) -> tuple[pd.DataFrame, Mappin
         }
     )
     config = {
-        "request": text("Request", width=110),
-        "what": text("What", width=265),
+        "request": text("Request", width=95),
+        "what": text("What", width=225),
         "tier": chips("Risk", badges.chips(list(Tier)), width=76),
         "state": chips("State", badges.chips(list({row.state: None for row in rows})), width=130),
-        "waiting": text("Waiting on", width=190),
-        "signed": progress("Signed", width=100),
+        "waiting": text("Waiting on", width=170),
+        "signed": progress("Signed", width=90),
         "requester": text("Asked by", width=100),
         "due": text("Due", width=95),
     }

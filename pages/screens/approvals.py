@@ -65,7 +65,7 @@ def _queue() -> None:
     frame.insert(0, "mine", ["Your turn" if row.mine else "" for row in page.items])
     chosen = parts.selectable(
         frame,
-        {"mine": tables.text("", width=80), **config},
+        {"mine": tables.text("", width=72), **config},
         key="queue",
         alt="Requests, those that wait for you first",
         row_height=40,
