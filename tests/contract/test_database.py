@@ -11,7 +11,7 @@ from sqlalchemy import inspect, text
 from services.adapters.sql import migrations, protection
 from services.adapters.sql.database import Database
 from services.adapters.sql.schema.base import metadata
-from services.adapters.sql.setup import create_schema, is_founded, load_schema
+from services.adapters.sql.setup import create_schema, is_founded
 from services.kernel.errors import NewerDatabaseError, StorageUnavailableError
 
 
@@ -46,7 +46,7 @@ def test_revisions_run_from_code_on_both_databases(database_url: str) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    load_schema()
+    migrations.load_schema()
     database = Database(database_url)
     create_schema(database)
 

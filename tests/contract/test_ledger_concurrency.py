@@ -26,7 +26,7 @@ def _acknowledged(outputs: list[str]) -> set[tuple[int, str]]:
 def test_four_processes_append_without_gap_or_fork(deployment: Deployment, database_url: str) -> None:
     running = [_start(deployment, database_url, f"p{number}", 25) for number in range(4)]
 
-    outputs = [process.communicate(timeout=60) for process in running]
+    outputs = [process.communicate(timeout=120) for process in running]
 
     assert [error for _, error in outputs if error] == []
     acknowledged = _acknowledged([output for output, _ in outputs])
@@ -36,10 +36,11 @@ def test_four_processes_append_without_gap_or_fork(deployment: Deployment, datab
 
 def test_killed_writers_lose_nothing_that_was_acknowledged(deployment: Deployment, database_url: str) -> None:
     running = [_start(deployment, database_url, f"k{number}", 5000) for number in range(3)]
-    time.sleep(2.5)
+    heard = ["".join(process.stdout.readline() for _ in range(3)) for process in running if process.stdout]
+    time.sleep(0.5)
     for process in running:
         process.kill()
-    outputs = [process.communicate(timeout=30)[0] for process in running]
+    outputs = [start + process.communicate(timeout=60)[0] for start, process in zip(heard, running, strict=True)]
 
     stored = {(entry.seq, entry.leaf_hash) for entry in SqlLedgerReader(deployment.database).entries()}
     acknowledged = _acknowledged(outputs)

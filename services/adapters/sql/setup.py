@@ -5,13 +5,11 @@ Start-up order: `create_schema`; then, for an empty log, `KeyDesk.create` and `f
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from contextlib import AbstractContextManager
 
 from sqlalchemy import func, select
 
-from services.adapters.sql import migrations, protection, schema
+from services.adapters.sql import migrations, protection
 from services.adapters.sql.database import Database, lock_writers
 from services.adapters.sql.ledger import SqlLedgerBook
 from services.adapters.sql.schema.base import metadata
@@ -27,7 +25,7 @@ def create_schema(database: Database) -> None:
 
     Raises NewerDatabaseError for a database of a newer release, StorageUnavailableError.
     """
-    load_schema()
+    migrations.load_schema()
     migrations.require_known_revision(database)
     if migrations.has_revisions():
         migrations.upgrade(database)
@@ -65,9 +63,3 @@ def found_deployment(
         return book.writing()
 
     return found_log(desk, writing, clock=clock, profile=profile, people=people, replay=replay)
-
-
-def load_schema() -> None:
-    """Imports every schema module, so that the metadata knows all tables."""
-    for module in pkgutil.iter_modules(schema.__path__):
-        importlib.import_module(f"{schema.__name__}.{module.name}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from pathlib import Path
 
 from alembic import command
@@ -9,10 +11,17 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from services.adapters.sql import schema
 from services.adapters.sql.database import Database, lock_writers
 from services.kernel.errors import NewerDatabaseError
 
 FOLDER = Path(__file__).parent
+
+
+def load_schema() -> None:
+    """Imports every schema module, so that the metadata knows all tables."""
+    for module in pkgutil.iter_modules(schema.__path__):
+        importlib.import_module(f"{schema.__name__}.{module.name}")
 
 
 def has_revisions() -> bool:

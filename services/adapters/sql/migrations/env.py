@@ -8,8 +8,8 @@ from alembic import context
 from sqlalchemy import Connection
 
 from services.adapters.sql.database import Database
+from services.adapters.sql.migrations import load_schema
 from services.adapters.sql.schema.base import metadata
-from services.adapters.sql.setup import load_schema
 
 load_schema()
 
