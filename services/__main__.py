@@ -81,6 +81,8 @@ def worker(*, once: Annotated[bool, typer.Option("--once", help="Every task once
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    # Every poll of the endpoint would be a line; failures are reported by the task that polled.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     with _spoken():
         room = _room()
         loop = build_worker(room, SqlOps(room.database))

@@ -98,8 +98,10 @@ def _quiet_mlflow() -> None:
 
 def _train(settings: Settings, prepared_at: datetime, progress: Progress) -> None:
     from services.adapters.local.estate.training import train_all
+    from services.adapters.mlflow.initialise import initialise_store
 
     progress("Training models on the early part of the data", 0.0)
+    initialise_store(settings.registry_uri)
     train_all(settings.registry_uri, settings.artifacts_folder, prepared_at, progress)
 
 

@@ -137,9 +137,10 @@ class LiveReplay:
         made = late_facts.predictions(self._inference, REALTIME, now - timedelta(days=3), now)
         recorded = cases.reindex(made["prediction_id"].str.replace(r"-r\d+$", "", regex=True))
         found = made[["prediction_id", "event_at"]].assign(
-            arrived_at=made["event_at"].to_numpy() + recorded["waits"].to_numpy(), label=recorded["label"].to_numpy()
+            # The zone is named: an interval without predictions has no type to add a duration to.
+            arrived_at=pd.to_datetime(made["event_at"], utc=True) + recorded["waits"].set_axis(made.index),
+            label=recorded["label"].to_numpy(),
         )
-        found["arrived_at"] = pd.to_datetime(found["arrived_at"], utc=True)
         due = found["label"].notna() & (found["arrived_at"] >= since) & (found["arrived_at"] < now)
         return found.loc[due, ["prediction_id", "event_at", "arrived_at", "label"]]
 
