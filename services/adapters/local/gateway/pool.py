@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 SCORING_TIMEOUT_SECONDS = 30.0
 _DRAIN_SECONDS = 10.0
 _BACK_OFF = (0.2, 1.0, 5.0, 15.0, 60.0)
+_FAILED_FOR_SECONDS = 5.0
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT")
 
 
@@ -44,6 +45,7 @@ class Scorer:
     """Set when the state is no longer `loading`."""
     in_flight: int = 0
     used_at: float = 0.0
+    failed_at: float = 0.0
     restarts: int = 0
 
     @property
@@ -126,10 +128,15 @@ class Pool:
         return frozenset(item.version for item in self.of(deployment) if item.state == "ready")
 
     def ensure(self, deployment: str, version: str) -> Scorer:
-        """Starts the version unless it is loaded or loading. A failed one is tried again."""
+        """Starts the version unless it is loaded or loading. A failed one is tried again after a few seconds.
+
+        Until then it stays `failed`, so that somebody who asks every moment hears the reason.
+        """
         scorer = self.find(deployment, version)
-        if scorer is None or scorer.state in {"failed", "stopped"}:
-            scorer = self._start(deployment, version)
+        if scorer is None or scorer.state == "stopped":
+            return self._start(deployment, version)
+        if scorer.state == "failed" and time.monotonic() - scorer.failed_at > _FAILED_FOR_SECONDS:
+            return self._start(deployment, version)
         return scorer
 
     async def settled(self, deployment: str, version: str, *, timeout_seconds: float) -> Scorer:
@@ -236,7 +243,7 @@ class Pool:
             scorer.settled.set()
             logger.info("%s version %s is ready (%s ms).", scorer.deployment, scorer.version, report["load_ms"])
         elif word == "failed":
-            scorer.state, scorer.reason = "failed", report["reason"]
+            scorer.state, scorer.reason, scorer.failed_at = "failed", report["reason"], time.monotonic()
             scorer.settled.set()
             logger.warning("%s version %s failed: %s", scorer.deployment, scorer.version, scorer.reason)
         elif scorer.state in {"ready", "loading"}:
@@ -246,6 +253,7 @@ class Pool:
     async def _restart(self, scorer: Scorer) -> None:
         """A crashed process is started again, later each time; meanwhile its connections are refused."""
         scorer.state, scorer.reason = "failed", "its scoring process ended; it is being started again"
+        scorer.failed_at = time.monotonic()
         if scorer.session is not None:
             await scorer.session.close()
             scorer.session = None
