@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -29,7 +29,8 @@ from services.kernel.errors import (
     UnavailableError,
 )
 from services.kernel.secret import Secret
-from services.settings import Settings, read_settings
+from services.settings import Profile, Settings, read_settings
+from services.workspace.marker import is_prepared
 
 if TYPE_CHECKING:
     from services.container import ControlRoom
@@ -57,17 +58,50 @@ Model = Annotated[str, typer.Argument(help="Name of the registered model.")]
 Version = Annotated[str, typer.Argument(help="Version number.")]
 
 
+@contextmanager
+def _progress() -> Iterator[Callable[[str, float], None]]:
+    """A bar on a terminal, a line per step elsewhere."""
+    if not sys.stdout.isatty():
+        yield lambda words, share: print(f"{share:4.0%} {words}", flush=True)
+        return
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    with Progress(
+        TextColumn("Preparing"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    ) as bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda words, share: bar.update(task, description=words, completed=share)
+
+
 @app.command()
 def prepare() -> None:
     """Make the embedded workspace, once."""
     from services.workspace.prepare import prepare as make
 
-    def show(words: str, share: float) -> None:
-        print(f"{share:4.0%} {words}", flush=True)
+    with _spoken(), _progress() as show:
+        facts = make(_settings(), show)
+        print(f"Prepared at {utc_text(facts.prepared_at)} in {facts.seconds:.0f} seconds.")
+
+
+@app.command()
+def reset(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Delete the embedded workspace with every decision in it, and start over next time."""
+    from services.workspace.prepare import reset as clear
 
     with _spoken():
-        facts = make(_settings(), show)
-        print(f"Prepared at {utc_text(facts.prepared_at)}.")
+        settings = _settings()
+        if not settings.home.exists():
+            print(f"There is no workspace in {settings.home}.")
+            return
+        if not yes and not typer.confirm(f"Delete {settings.home} with its models, ledger and decisions?"):
+            print("Nothing was deleted.")
+            raise typer.Exit(1)
+        clear(settings)
+        print(f"Deleted what was in {settings.home}.")
 
 
 @app.command()
@@ -84,6 +118,7 @@ def worker(*, once: Annotated[bool, typer.Option("--once", help="Every task once
     # Every poll of the endpoint would be a line; failures are reported by the task that polled.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     with _spoken():
+        _bring_up_to_date()
         room = _room()
         loop = build_worker(room, SqlOps(room.database))
         if once:
@@ -276,6 +311,18 @@ def status(*, as_json: AsJson = False) -> None:
 
 def _settings() -> Settings:
     return read_settings()
+
+
+def _bring_up_to_date() -> None:
+    """The worker owns the database's shape: it applies the revisions of this release before anything else writes."""
+    from services.adapters.sql.database import Database
+    from services.adapters.sql.setup import create_schema
+
+    settings = _settings()
+    if settings.profile is not Profile.EMBEDDED or is_prepared(settings):
+        database = Database(settings.governance_url)
+        create_schema(database)
+        database.dispose()
 
 
 def _room() -> ControlRoom:

@@ -21,6 +21,7 @@ from services.adapters.sql.feedback import SqlFeedback
 from services.adapters.sql.inventory import SqlInventory
 from services.adapters.sql.ledger import SqlLedger, SqlLedgerBook
 from services.adapters.sql.ledger_index import SqlLedgerIndex
+from services.adapters.sql.migrations import require_known_revision
 from services.adapters.sql.monitoring import SqlMonitoring
 from services.adapters.sql.oversight import SqlOversight
 from services.adapters.sql.people import SqlKeyStore, SqlPeople
@@ -185,6 +186,7 @@ def _database(settings: Settings) -> Database:
         raise StorageUnavailableError(
             f"There is no workspace in {settings.home}.", hint="Prepare one first: python -m services prepare."
         )
+    require_known_revision(database)
     return database
 
 

@@ -211,6 +211,14 @@ VERSION_PLANS: tuple[VersionPlan, ...] = (
         flawed=True,
     ),
     VersionPlan(
+        model="delay_claim_score",
+        version="6",
+        title="Boosted trees, retrained on the autumn",
+        day=177,
+        method=Learner(kind="boosted", rounds=80),
+        inputs=_without(_DELAY, "dest"),
+    ),
+    VersionPlan(
         model="claims_triage",
         version="1",
         title="Rule: share of high use by visits of the year before",
