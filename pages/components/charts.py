@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import plotly.graph_objects as go
@@ -108,6 +109,21 @@ def thin(values: Sequence[Any], limit: int = MAX_POINTS) -> list[Any]:
     return kept
 
 
+def gapped(
+    x: Sequence[datetime], y: Sequence[float | None], *, widest: timedelta
+) -> tuple[list[datetime], list[float | None]]:
+    """The same points with a hole wherever nothing was seen for longer than `widest`: no line through silence."""
+    xs: list[datetime] = []
+    ys: list[float | None] = []
+    for at, value in zip(x, y, strict=True):
+        if xs and at - xs[-1] > widest:
+            xs.append(xs[-1] + (at - xs[-1]) / 2)
+            ys.append(None)
+        xs.append(at)
+        ys.append(value)
+    return xs, ys
+
+
 def _layout(
     figure: go.Figure, ink: Ink, *, height: int, right: int = 110, y_format: str = "", y_title: str = ""
 ) -> None:
@@ -192,7 +208,9 @@ def trend(
     labels: list[tuple[float, str, str]] = []
     known: list[float] = [limit.value for limit in limits]
     for number, line in enumerate(lines):
-        colour = line.colour or (ink.muted if line.style in {"live", "quiet"} else ink.series[number % len(ink.series)])
+        colour = line.colour or (
+            ink.muted if line.style in {"live", "quiet", "dots"} else ink.series[number % len(ink.series)]
+        )
         x, y = thin(line.x), thin(line.y)
         if line.low and line.high:
             _band(figure, x, thin(line.low), thin(line.high), ink)

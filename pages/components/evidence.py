@@ -8,9 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from pages.components import badges, charts, notices, parts, places, session
-from pages.components.format import NOTHING, age, code, digest, md, plural, routes, version, when
+from pages.components.format import NOTHING, age, code, count, digest, md, plural, role, routes, version, when
 from services.approvals.models import Comparison, QuorumProgress, SignatureView, TrailLine
-from services.kernel.identity import Role
 from services.policy.models import GateReport, QuorumRule
 from services.rollout.models import DeploymentView
 
@@ -47,12 +46,13 @@ def gates(report: GateReport) -> None:
             "Value": [f"**{md(item.value)}**" for item in report.outcomes],
             "Rule": [md(item.rule) for item in report.outcomes],
             "Verdict": [badges.badge(item.verdict) for item in report.outcomes],
-            "Data": [
-                f":gray[{md(item.data)}{f', n = {item.n:,}' if item.n is not None else ''}]" for item in report.outcomes
-            ],
+            "n": [count(item.n) for item in report.outcomes],
         }
     )
     parts.table(frame, alt="Gates")
+    sources = list(dict.fromkeys(item.data for item in report.outcomes if item.data))
+    if sources:
+        st.markdown(f":gray[:material/database: {md('; '.join(sources[:4]))}]")
     for item in report.outcomes:
         if item.verdict.value != "passed":
             st.markdown(f"{badges.mark(item.verdict)} **{md(item.title)}:** {md(item.sentence)}")
@@ -64,24 +64,14 @@ def gate_count(report: GateReport) -> str:
 
 
 def quorum_words(rules: Sequence[QuorumRule]) -> str:
-    return (
-        ", ".join(f"{plural(rule.needed, role_word(rule.role).lower())} ({rule.decision})" for rule in rules)
-        or "nobody"
-    )
-
-
-def role_word(role: str) -> str:
-    try:
-        return Role(role).label
-    except ValueError:
-        return role.replace("_", " ")
+    return ", ".join(f"{plural(rule.needed, role(rule.role).lower())} ({rule.decision})" for rule in rules) or "nobody"
 
 
 def signatures(quorum: Sequence[QuorumProgress], signed: Sequence[SignatureView]) -> None:
     """Each step of the quorum with who signed it, then decisions outside the quorum."""
     shown: set[int] = set()
     for step in quorum:
-        word = role_word(step.rule.role)
+        word = role(step.rule.role)
         mine = [item for item in signed if item.role in {word, step.rule.role}]
         for item in mine:
             shown.add(item.seq)
@@ -93,7 +83,7 @@ def signatures(quorum: Sequence[QuorumProgress], signed: Sequence[SignatureView]
                 st.markdown(f":gray[:material/schedule: Waiting; {missing} to {md(step.rule.decision)}]")
     for item in signed:
         if item.seq not in shown:
-            _signature(item, item.role)
+            _signature(item, role(item.role))
 
 
 def _signature(item: SignatureView, word: str) -> None:

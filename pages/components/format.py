@@ -11,6 +11,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from services.kernel.identity import Role
+
 NOTHING = "\u2013"
 MINUS = "\u2212"
 _JOINER = "\u2060"
@@ -68,6 +70,8 @@ def money(amount: Decimal | None, currency: str, digits: int | None = None) -> s
     """`USD 1,250`; small amounts keep cents, very small ones four digits."""
     if amount is None:
         return NOTHING
+    if digits is None and 0 < abs(amount) < Decimal("0.0001"):
+        return f"under {currency} 0.0001"
     if digits is None:
         digits = 0 if abs(amount) >= 100 else 2 if abs(amount) >= 1 or amount == 0 else 4
     sign = MINUS if amount < 0 else ""
@@ -156,6 +160,19 @@ def size(octets: int | None) -> str:
     if octets is None:
         return NOTHING
     return f"{octets / 1e6:.1f} MB" if octets >= 1e6 else f"{octets / 1e3:.0f} kB"
+
+
+def role(word: str) -> str:
+    """The title of a role word of the services; other words are shown as they are."""
+    try:
+        return Role(word).label
+    except ValueError:
+        return word.replace("_", " ")
+
+
+def promotion(title: str, number_text: str) -> str:
+    """The name of a promotion request, the same in lists, titles and dialogs."""
+    return f"Promote {title} {version(number_text)} to production"
 
 
 def sentence(text: str) -> str:

@@ -17,6 +17,11 @@ from services.people.models import DemoAccount
 
 ROOT = Path(__file__).resolve().parents[2]
 STATIC = ROOT / "static"
+ENVIRONMENTS = {
+    "embedded": "Embedded demonstration",
+    "mlflow": "Own MLflow server",
+    "databricks": "Databricks workspace",
+}
 
 
 @st.cache_resource(show_spinner=False)
@@ -75,16 +80,18 @@ def _state_lines(operations: Operations | None) -> list[str]:
     if operations is None:
         return [":material/help: The state of the workspace cannot be read"]
     now = session.now()
-    lines = [f":material/public: {md(operations.environment)}"]
+    registry_name = f"MLflow registry ({operations.registry})"
+    environment = ENVIRONMENTS.get(operations.environment, operations.environment)
+    lines = [f":material/public: {md(environment)}"]
     registry = next((sync for sync in operations.syncs if sync.source == "registry"), None)
     if registry is None:
-        lines.append(f":material/help: {md(operations.registry)}, not read yet")
+        lines.append(f":material/help: {md(registry_name)}, not read yet")
     elif registry.error:
         lines.append(
-            f":material/cloud_off: {md(operations.registry)} unreachable, last read {age(registry.last_success, now)}"
+            f":material/cloud_off: {md(registry_name)} unreachable, last read {age(registry.last_success, now)}"
         )
     else:
-        lines.append(f":material/database: {md(operations.registry)}, read {age(registry.last_success, now)}")
+        lines.append(f":material/database: {md(registry_name)}, read {age(registry.last_success, now)}")
     return lines
 
 

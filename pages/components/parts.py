@@ -97,8 +97,9 @@ def tile(title: str, value: str, detail: str, *, state: Any = None, target: str 
 
 
 def tiles(items: Sequence[Tile]) -> None:
-    for start in range(0, len(items), 4):
-        row = items[start : start + 4]
+    wide = 5 if len(items) == 5 else 4
+    for start in range(0, len(items), wide):
+        row = items[start : start + wide]
         for column, item in zip(st.columns(len(row)), row, strict=True):
             with column:
                 tile(item.title, item.value, item.detail, state=item.state, target=item.target)
@@ -112,7 +113,7 @@ def todo(items: Sequence[TodoItem], *, key: str) -> None:
             st.page_link(
                 file, label=f"**{md(item.title)}**", icon=badges.icon(item.state), query_params=query, width="content"
             )
-            st.markdown(f":gray[{md(item.why)}]{_until(item)}")
+            st.markdown(f":gray[{md(item.why.rstrip('.'))}]{_until(item)}")
 
 
 def _until(item: TodoItem) -> str:

@@ -20,7 +20,7 @@ class Preparation:
     """Shared by all sessions of this process; only the preparing thread writes to it."""
 
     share: float = 0.0
-    sentence: str = "Starting"
+    sentence: str = "Starting, or waiting for another process that prepares this workspace"
     problem: ControlRoomError | None = None
     failed: str = ""
     finished: bool = False

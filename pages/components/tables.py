@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from pages.components import badges
-from pages.components.format import due, routes, utc, version
+from pages.components.format import due, promotion, role, routes, utc, version
 from services.approvals.models import QueueRow
 from services.audit.models import LedgerRow
 from services.inventory.models import DeploymentKind, InventoryRow, Tier
@@ -86,15 +86,18 @@ def inventory(rows: Sequence[InventoryRow]) -> tuple[pd.DataFrame, Mapping[str, 
         "health": chips("Health", badges.chips(list(Health)), width=88),
         "tier": chips("Risk", badges.chips(list(Tier)), width=72),
         "owner": text("Owner", width=120),
-        "trend": sparkline(
-            "Drift (PSI), 30 days", width=125, high=max([0.3, *(p for r in rows for p in r.drift_trend)])
-        ),
+        "trend": sparkline("Drift (PSI), 30 days", width=125, high=_ceiling(rows)),
         "psi": numeric("PSI", "%.2f", width=60),
         "sla": text("Service level", width=160),
         "requests": numeric("Requests", "%d", width=76),
         "review": dates("Next review", width=100),
     }
     return frame, config
+
+
+def _ceiling(rows: Sequence[InventoryRow]) -> float:
+    """One scale for all sparklines, so that they compare; one extreme model must not flatten the others."""
+    return max(0.3, min(1.0, max((value for row in rows for value in row.drift_trend), default=0.0)))
 
 
 def _live(row: InventoryRow) -> str:
@@ -107,10 +110,10 @@ def queue(rows: Sequence[QueueRow], now: datetime) -> tuple[pd.DataFrame, Mappin
     frame = pd.DataFrame(
         {
             "request": [row.request_id for row in rows],
-            "what": [row.title for row in rows],
+            "what": [promotion(row.title, row.version) for row in rows],
             "tier": [[badges.word(Tier(row.tier))] for row in rows],
             "state": [[badges.word(row.state)] for row in rows],
-            "waiting": [", ".join(row.waiting_on) or "nobody" for row in rows],
+            "waiting": [", ".join(role(word) for word in row.waiting_on) or "nobody" for row in rows],
             "signed": [round(100 * row.signed / row.needed) if row.needed else 0 for row in rows],
             "requester": [row.requester for row in rows],
             "due": [due(row.due_at, now) for row in rows],

@@ -169,8 +169,8 @@ def _action_of(receipt: Receipt) -> ActionView | None:
 
 def progress_lines(action: ActionView) -> None:
     """What the machine has done so far, step by step."""
-    for step, sentence in action.steps:
-        st.markdown(f":green[:material/check:] **{md(step)}** :gray[{md(sentence)}]")
+    for step, what in action.steps:
+        st.markdown(f":green[:material/check:] **{md(step.capitalize())}** :gray[{md(what)}]")
     st.markdown(f"{badges.badge(action.state)} {md(action.detail)}")
 
 

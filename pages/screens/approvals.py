@@ -17,7 +17,7 @@ from pages.components import (
     session,
     tables,
 )
-from pages.components.format import code, count, digest, due, md, plural, version, when
+from pages.components.format import code, count, digest, due, md, plural, promotion, version, when
 from services.approvals.models import Decision, QueueQuery, RequestState, RequestView
 from services.inventory.models import Tier
 from services.kernel.errors import UnknownRequestError
@@ -26,7 +26,7 @@ PAGE_SIZE = 50
 STATES = {state.value: state for state in RequestState}
 WAITING = (RequestState.OPEN, RequestState.CHANGES_REQUESTED, RequestState.APPROVED)
 TIERS = {str(int(tier)): tier for tier in Tier}
-WHOSE = {"mine": True, "all": False}
+MINE = {"1": True, "0": False}
 
 me = session.enter("approvals")
 room = session.control_room()
@@ -35,7 +35,7 @@ room = session.control_room()
 def _query() -> QueueQuery:
     return QueueQuery(
         text=address.get("q"),
-        mine_only=address.one("whose", WHOSE, default=False),
+        mine_only=address.one("mine", MINE, default=False),
         tiers=tuple(int(tier) for tier in address.many("tier", TIERS)),
         states=address.many("state", STATES) or WAITING,
         model=address.get("model"),
@@ -77,7 +77,7 @@ def _queue() -> None:
         for row in [row for row in page.items if row.mine][:10]:
             st.page_link(
                 places.path("approvals"),
-                label=f"{md(row.title)}: {due(row.due_at, session.now())}",
+                label=f"{md(promotion(row.title, row.version))}: {due(row.due_at, session.now())}",
                 icon=":material/signature:",
                 query_params={"request": row.request_id},
             )
@@ -97,11 +97,11 @@ def _filters(query: QueueQuery) -> None:
         )
         st.segmented_control(
             "Whose",
-            list(WHOSE),
-            format_func={"mine": "Waiting for me", "all": "All"}.__getitem__,
+            list(MINE),
+            format_func={"1": "Waiting for me", "0": "All"}.__getitem__,
             required=True,
-            key=address.follow("whose", "mine" if query.mine_only else "all"),
-            on_change=address.writes("whose"),
+            key=address.follow("mine", "1" if query.mine_only else "0"),
+            on_change=address.writes("mine"),
             label_visibility="collapsed",
         )
         st.multiselect(
@@ -153,7 +153,7 @@ def _request(view: RequestView) -> None:
         f"{badges.badge(row.state)} {time_badge}{badges.badge(Tier(row.tier))} "
         f":gray[{md(row.request_id)}, asked by {md(row.requester)} on {when(row.created_at, zone)}]"
     )
-    with parts.header(row.title, fact, back=("approvals", "All approvals")):
+    with parts.header(promotion(row.title, row.version), fact, back=("approvals", "All approvals")):
         st.page_link(
             places.path("model"), label="The model", icon=":material/deployed_code:", query_params={"name": row.model}
         )
@@ -268,7 +268,7 @@ def _button(view: RequestView, decision: Decision, effect: str, *, primary: bool
         icon=":material/check:" if primary else None,
         help=md(effect) or None,
         on_click=decision_forms.open_decision,
-        args=(view.row.request_id, decision, view.row.title, effect),
+        args=(view.row.request_id, decision, promotion(view.row.title, view.row.version), effect),
     )
 
 

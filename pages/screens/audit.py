@@ -192,7 +192,7 @@ def _entry_page(view: EntryView) -> None:
     st.markdown(f"**{md(row.sentence)}**")
     left, right = st.columns([3, 2])
     with left, parts.card("Signed statement"):
-        st.code(view.statement, language="json", height=420, wrap_lines=True)
+        st.code(view.statement, language=None, height=420, wrap_lines=True)
     with right:
         with parts.card("Signatures", plural(len(view.signatures), "signature")):
             for key_id, owner, verifies in view.signatures:

@@ -113,11 +113,15 @@ def _performance(view: PerformanceView) -> None:
             )
         ]
         limits = (
-            [charts.Limit(value=view.baseline, label=f"{view.baseline_name} {view.baseline:.2f}", severity="plain")]
+            [
+                charts.Limit(
+                    value=view.baseline, label=f"{view.baseline_name[:22]} {view.baseline:.2f}", severity="plain"
+                )
+            ]
             if view.baseline is not None
             else []
         )
-        figure = charts.trend(lines, parts.ink(), limits=limits, hover="%{y:.3f}", right=140)
+        figure = charts.trend(lines, parts.ink(), limits=limits, hover="%{y:.3f}", right=185)
         parts.chart(figure, key="performance", alt=f"{view.title} by week with interval and baseline")
         last = view.points[-1]
         st.caption(

@@ -16,7 +16,7 @@ SORTS = {
     "name": ("Name", InventorySort.NAME, False),
     "tier": ("Most critical first", InventorySort.TIER, False),
     "owner": ("Owner", InventorySort.OWNER, False),
-    "review": ("Next review", InventorySort.NEXT_REVIEW, False),
+    "next_review": ("Next review", InventorySort.NEXT_REVIEW, False),
     "drift": ("Most drift first", InventorySort.DRIFT, True),
 }
 HEALTHS = {state.value: state for state in (Health.BREACH, Health.WATCH, Health.HEALTHY, Health.UNKNOWN)}
@@ -185,7 +185,7 @@ def _tiles() -> None:
                 Health.UNKNOWN,
                 "inventory?health=unknown",
             ),
-            ("Reviews overdue", counts.reviews_overdue, "past their review date", None, "inventory?sort=review"),
+            ("Reviews overdue", counts.reviews_overdue, "past their review date", None, "inventory?sort=next_review"),
         ),
         strict=True,
     ):

@@ -27,6 +27,7 @@ from pages.components.format import (
     md,
     number,
     plural,
+    promotion,
     routes,
     signed,
     size,
@@ -118,7 +119,7 @@ def _next_steps(model: GovernedModel) -> None:
         for request in requests[:5]:
             st.page_link(
                 places.path("approvals"),
-                label=md(request.title),
+                label=md(promotion(request.title, request.version)),
                 icon=badges.icon(request.state),
                 query_params={"request": request.request_id},
             )
@@ -172,10 +173,13 @@ def _side_by_side(versions: tuple[ModelVersion, ...]) -> None:
                     on_change=address.writes(name),
                 )
         names = list(dict.fromkeys([name for name, _ in left.metrics] + [name for name, _ in right.metrics]))
+        names.sort(key=lambda name: (not name.startswith("holdout"), name))
         rows = []
         for name in names:
             old, new = left.metric(name), right.metric(name)
-            change = signed(new - old) if old is not None and new is not None else NOTHING
+            change = (
+                signed(new - old, 0 if name.endswith("_n") else 3) if old is not None and new is not None else NOTHING
+            )
             rows.append((md(name.replace("_", " ")), number(old), f"**{number(new)}**", change))
         rows += [("input columns", str(len(left.inputs)), f"**{len(right.inputs)}**", _columns(left, right))]
         parts.table(

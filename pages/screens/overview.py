@@ -37,9 +37,8 @@ def _body(home: Home) -> None:
 
 
 home = reads.attempt("your overview", lambda: room.oversight.home(me), key=f"home-{me.subject}")
-with parts.header(
-    f"Good day, {me.name.split()[0]}", f":gray[{md(home.greeting) if home else 'Some facts are missing just now.'}]"
-):
+fact = f":gray[{md(home.greeting)}]" if home else ":gray[Some facts are missing just now.]"
+with parts.header("Overview", fact):
     st.markdown(f":gray[{when(session.now(), session.zone())}]", width="content")
 if home is not None:
     _body(home)

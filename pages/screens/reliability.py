@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import groupby
 
 import pandas as pd
@@ -54,31 +55,31 @@ def _faults(points: tuple[SlaPoint, ...]) -> list[charts.Mark]:
     return marks
 
 
+def _line(
+    view: SlaView,
+    points: list[SlaPoint],
+    values: list[float | None],
+    *,
+    name: str,
+    colour: str,
+    style: str = "main",
+    label: str = "",
+) -> charts.Line:
+    x, y = charts.gapped([point.start for point in points], values, widest=timedelta(minutes=view.slot_minutes) * 12)
+    return charts.Line(name=name, x=x, y=y, colour=colour, style=style, label=label)
+
+
 def _latency(view: SlaView) -> None:
     ink = parts.ink()
     lines = []
     for number, (name, points) in enumerate(_by_version(view.points)):
-        x, colour = [point.start for point in points], ink.series[number % len(ink.series)]
-        last = next((point.p95_ms for point in reversed(points) if point.p95_ms is not None), None)
+        colour, word = ink.series[number % len(ink.series)], version(name)
+        p95 = [point.p95_ms for point in points]
+        last = milliseconds(next((value for value in reversed(p95) if value is not None), None))
         lines += [
-            charts.Line(
-                name=f"{version(name)} p95",
-                x=x,
-                y=[point.p95_ms for point in points],
-                colour=colour,
-                label=f"{version(name)} p95 {milliseconds(last)}",
-            ),
-            charts.Line(
-                name=f"{version(name)} p50", x=x, y=[point.p50_ms for point in points], colour=colour, style="quiet"
-            ),
-            charts.Line(
-                name=f"{version(name)} p99",
-                x=x,
-                y=[point.p99_ms for point in points],
-                colour=colour,
-                style="dots",
-                label=f"{version(name)} p99",
-            ),
+            _line(view, points, p95, name=f"{word} p95", colour=colour, label=f"{word} p95 {last}"),
+            _line(view, points, [point.p50_ms for point in points], name=f"{word} p50", colour=colour, style="quiet"),
+            _line(view, points, [point.p99_ms for point in points], name=f"{word} p99", colour=colour, style="dots"),
         ]
     limits = []
     if view.level and view.level.p95_ms is not None:
@@ -103,15 +104,9 @@ def _errors(view: SlaView) -> None:
     for number, (name, points) in enumerate(_by_version(view.points)):
         rates = [point.errors / point.requests if point.requests else None for point in points]
         last = next((rate for rate in reversed(rates) if rate is not None), None)
-        lines.append(
-            charts.Line(
-                name=version(name),
-                x=[point.start for point in points],
-                y=rates,
-                colour=ink.series[number % len(ink.series)],
-                label=f"{version(name)} {percent(last, 1)}",
-            )
-        )
+        label = f"{version(name)} {percent(last, 1)}"
+        colour = ink.series[number % len(ink.series)]
+        lines.append(_line(view, points, rates, name=version(name), colour=colour, label=label))
     limits = (
         [charts.Limit(value=view.level.error_rate, label=f"Promise, {view.level.error_rate * 100:g} %")]
         if view.level

@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.components import address, badges, evidence, forms, notices, parts, places, reads, session, traffic_forms
-from pages.components.format import md, plural, routes, version, when
+from pages.components.format import md, plural, routes, sentence, version, when
 from services.kernel.identity import Permission
-from services.rollout.models import ActionState, DeploymentView
+from services.rollout.models import ActionState, ActionView, DeploymentView
 
 me = session.enter("rollouts")
 room = session.control_room()
@@ -82,7 +82,7 @@ def _one(view: DeploymentView) -> None:
                 if view.alias_champion
                 else "The registry alias is not known"
             )
-            st.caption(alias + ".")
+            st.markdown(f":gray[{alias}.]")
         _timeline(view.model)
     with right:
         _release(view)
@@ -134,19 +134,22 @@ def _actions(model: str) -> None:
     with parts.card("What the machine did", f"last {len(actions)}"):
         if not actions:
             notices.remark("No action was needed yet.", "done_all")
-        for number, action in enumerate(actions[:5]):
-            st.markdown(
-                f"{badges.badge(action.kind)} {badges.badge(action.state)} "
-                f":gray[{when(action.created_at, session.zone())}]"
-            )
-            st.markdown(
-                f"{version(action.from_version)} → **{version(action.to_version)}**, "
-                f"asked by {md(action.requested_by)}. :gray[{md(action.detail)}]"
-            )
-            if number == 0 or action.state in {ActionState.PENDING, ActionState.RUNNING}:
-                for step, sentence in action.steps:
-                    st.markdown(f":green[:material/check:] {md(step)} :gray[{md(sentence)}]")
-            evidence.entry_link(action.seq_outcome or action.seq_intent)
+        for number, action in enumerate(actions[:4]):
+            with st.container(gap="xsmall"):
+                _action(action, in_full=number == 0 or action.state in {ActionState.PENDING, ActionState.RUNNING})
+
+
+def _action(action: ActionView, *, in_full: bool) -> None:
+    at = when(action.created_at, session.zone())
+    st.markdown(f"{badges.badge(action.kind)} {badges.badge(action.state)} :gray[{at}]")
+    st.markdown(
+        f"{version(action.from_version)} → **{version(action.to_version)}**, asked by {md(action.requested_by)}. "
+        f":gray[{md(sentence(action.detail))}]"
+    )
+    if in_full:
+        for step, what in action.steps:
+            st.markdown(f":green[:material/check:] {md(step.capitalize())} :gray[{md(what)}]")
+    evidence.entry_link(action.seq_outcome or action.seq_intent)
 
 
 def _timeline(model: str) -> None:

@@ -70,7 +70,7 @@ def _portfolio(models: tuple[ModelValue, ...]) -> None:
                     for item in models
                 ],
                 "Net": [money(item.net, currency) if item.net is not None else ":gray[unknown]" for item in models],
-                "In one sentence": [md(item.sentence) for item in models],
+                "In one sentence": [md(item.sentence.rstrip(".")) for item in models],
             }
         )
         parts.table(frame, alt="Value of all models")
@@ -117,7 +117,7 @@ def _export(models: tuple[ModelValue, ...]) -> None:
 def _one(item: ModelValue) -> None:
     with parts.header(
         item.model,
-        f"{badges.badge(item.state)} :gray[{md(item.sentence)}. {md(item.window)}]",
+        f"{badges.badge(item.state)} :gray[{md(item.sentence.rstrip('.'))}. {md(item.window)}]",
         back=("value", "All models"),
     ):
         st.page_link(

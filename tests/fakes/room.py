@@ -274,8 +274,8 @@ class FakeApprovals:
                 if isinstance(command, SignOff) and command.request_id == request_id
             }
             waiting = {
-                "Compliance officer": Decision.APPROVE not in decided,
-                "Business owner": Decision.ACKNOWLEDGE not in decided,
+                "compliance_officer": Decision.APPROVE not in decided,
+                "business_owner": Decision.ACKNOWLEDGE not in decided,
             }
             open_now = state is RequestState.OPEN
             names = tuple(name for name, still in waiting.items() if still) if open_now else ()
@@ -283,7 +283,7 @@ class FakeApprovals:
                 QueueRow(
                     request_id=request_id,
                     model=model,
-                    title=f"Promote {model} v{version} to production",
+                    title=model.replace("_", " ").capitalize(),
                     version=version,
                     base="3",
                     tier=1 if model != "payout_forecast" else 2,
@@ -294,7 +294,7 @@ class FakeApprovals:
                     waiting_on=names,
                     signed=signed + len(decided),
                     needed=3,
-                    mine=actor is not None and actor.role.label in names,
+                    mine=actor is not None and actor.role.value in names,
                 )
             )
         return rows
@@ -664,8 +664,8 @@ class FakeOversight:
             ),
             prepared_at=at(30),
             replay_from=at(180 * 24),
-            environment="Embedded demonstration",
-            registry="MLflow (embedded)",
+            environment="embedded",
+            registry="sqlite",
         )
 
     def timeline(self, model: str, limit: int = 100) -> tuple[TimelineEvent, ...]:

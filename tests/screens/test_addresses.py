@@ -33,7 +33,7 @@ def test_changing_a_filter_changes_the_address(visit: Visit) -> None:
     [
         ("inventory", {"health": "splendid"}),
         ("inventory", {"page": "0"}),
-        ("approvals", {"whose": "theirs"}),
+        ("approvals", {"mine": "theirs"}),
         ("rollouts", {"model": "nobody"}),
         ("drift", {"model": "nobody"}),
         ("value", {"model": "nobody"}),

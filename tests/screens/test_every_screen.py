@@ -123,7 +123,7 @@ def test_refusal_on_sign_in_is_told_on_the_sign_in_screen(visit: Visit) -> None:
 
     app.button(key="sign-in-clara.compliance").click().run()
 
-    assert app.title[0].value == "Good day, Clara"
+    assert app.title[0].value == "Overview"
 
 
 def test_sign_out_ends_the_session_for_every_tab(visit: Visit) -> None:
