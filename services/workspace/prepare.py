@@ -112,6 +112,7 @@ def _live_through(settings: Settings, start: datetime, end: datetime, progress: 
     from services.adapters.local.serving import LocalServing
     from services.container import open_control_room
     from services.workspace import facts, history
+    from services.workspace.story import disturbance
 
     progress("Starting the local endpoint", _FOUNDED)
     settings.serving_folder.mkdir(parents=True, exist_ok=True)
@@ -133,6 +134,7 @@ def _live_through(settings: Settings, start: datetime, end: datetime, progress: 
                 journal=settings.serving_folder / "journal",
                 inference=settings.inference_folder,
                 prepared_at=end,
+                faults=(disturbance(end),),
             )
             span = _REPLAYED - _FOUNDED
             history.act(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.adapters.local.replay import FaultWindow
 from services.approvals.models import Decision
 from services.workspace.cast import Cast
 
@@ -58,6 +59,18 @@ def beats(made: Callable[[str, str], datetime], *, start: datetime, end: datetim
     _payout(at, promote, after)
     _plan(at, promote, after)
     return tuple(sorted(lines, key=lambda beat: beat.at))
+
+
+def disturbance(end: datetime) -> FaultWindow:
+    """One bad working day of the real-time model, caused on purpose and labelled so in the log and on the charts."""
+    day = (end - timedelta(days=26)).replace(hour=13, minute=0, second=0, microsecond=0)
+    return FaultWindow(
+        start=day,
+        end=day + timedelta(hours=9),
+        label="demonstration: slow and failing host",
+        latency_ms=450.0,
+        error_rate=0.3,
+    )
 
 
 At = Callable[[datetime, str, Callable[[Cast], None]], datetime]

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -28,6 +29,7 @@ FILE_NAME = "rows.parquet"
 LOCK_NAME = ".writing.lock"
 _SOURCES = b"countersign.sources"
 _REMEMBERED_SOURCES = 200
+_WRITERS = 8
 _INSTANT = pa.timestamp("us", tz="UTC")
 
 REQUESTS = pa.schema(
@@ -59,10 +61,15 @@ def compact(journal: Path, inference: Path) -> int:
     written = 0
     with _lock(inference):
         for segment in closed_segments(journal):
-            tables = _tables(segment)
-            for (kind, model, day), table in tables.items():
-                keys = REQUEST_KEYS if kind == "requests" else PREDICTION_KEYS
-                written += _add(day_file(inference, kind, model, day), table, source=segment.name, keys=keys)
+            parts = [
+                _Part(
+                    file=day_file(inference, kind, model, day),
+                    rows=table,
+                    keys=REQUEST_KEYS if kind == "requests" else PREDICTION_KEYS,
+                )
+                for (kind, model, day), table in _tables(segment).items()
+            ]
+            written += _add_all(parts, source=segment.name)
             segment.unlink()
     return written
 
@@ -83,16 +90,16 @@ def append_rows(
     """
     if rows.empty:
         return 0
-    written = 0
+    parts = []
     days = rows[day_column]
     days = days.dt.tz_convert("UTC").dt.date if isinstance(days.dtype, pd.DatetimeTZDtype) else days
+    for day, part in rows.groupby(days, sort=True):
+        if not isinstance(day, date):
+            raise TypeError(f"{day_column} must hold days or times, not {type(day).__name__}")
+        table = _instants(pa.Table.from_pandas(part, preserve_index=False))
+        parts.append(_Part(file=day_file(inference, kind, model, day), rows=table, keys=keys))
     with _lock(inference):
-        for day, part in rows.groupby(days, sort=True):
-            if not isinstance(day, date):
-                raise TypeError(f"{day_column} must hold days or times, not {type(day).__name__}")
-            table = _instants(pa.Table.from_pandas(part, preserve_index=False))
-            written += _add(day_file(inference, kind, model, day), table, source=source, keys=keys)
-    return written
+        return _add_all(parts, source=source)
 
 
 def day_file(inference: Path, kind: str, model: str, day: date) -> Path:
@@ -104,8 +111,24 @@ def _lock(inference: Path) -> FileLock:
     return FileLock(inference / LOCK_NAME, timeout=60)
 
 
-def _add(file: Path, rows: pa.Table, *, source: str, keys: tuple[str, ...]) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """Rows for one day's file. A row whose `keys` are already there is not added again."""
+
+    file: Path
+    rows: pa.Table
+    keys: tuple[str, ...]
+
+
+def _add_all(parts: list[_Part], *, source: str) -> int:
+    # Most of the time is spent waiting for the disk, and several files can wait together.
+    with ThreadPoolExecutor(max_workers=_WRITERS) as writers:
+        return sum(writers.map(lambda part: _add(part, source=source), parts))
+
+
+def _add(part: _Part, *, source: str) -> int:
     """The only place that changes a day's file."""
+    file, rows, keys = part.file, part.rows, part.keys
     sources: list[str] = []
     added = rows
     if file.exists():

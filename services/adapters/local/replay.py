@@ -66,6 +66,7 @@ class HistoryReplay:
         self._serving = LocalServing(url, token_file=token_file)
         self._streams = {model: stream_for(model, prepared_at, share=share) for model in (REALTIME, *BATCH)}
         self._meter = CpuMeter()
+        self._sizes: dict[tuple[str, str], int] = {}
 
     def replay(
         self, start: datetime, end: datetime, progress: Progress = lambda _text, _share: None, *, mature: bool = True
@@ -80,13 +81,17 @@ class HistoryReplay:
         days: list[tuple[datetime, Day, dict[tuple[str, str], float]]] = []
         for number, (first, last) in enumerate(parts):
             day = asyncio.run(self._send(first, last))
-            days.append((first, day, self._meter.read(self._serving.processes())))
+            processes = self._serving.processes()
+            self._sizes.update({(item.deployment, item.version): item.model_bytes for item in processes})
+            days.append((first, day, self._meter.read(processes)))
             rows += day.rows
             progress(f"{first:%d %B}", (number + 1) / len(parts))
         self._serving.rotate_journal()
         compact(self._journal, self._inference)
-        for first, day, cpu in days:
-            self._record(first, day, cpu)
+        source = f"history {start.isoformat()}"
+        write_runs(self._inference, [run for _, day, _ in days for run in day.runs], source=source)
+        usage = [row for first, day, cpu in days for row in self._usage(first, day, cpu)]
+        late_facts.write_usage(self._inference, usage, source=source)
         if mature:
             self.mature(start, end)
         return rows
@@ -163,13 +168,7 @@ class HistoryReplay:
                     error_rate=fault.error_rate,
                 )
 
-    def _record(self, first: datetime, day: Day, cpu: dict[tuple[str, str], float]) -> None:
-        source = f"history {first.isoformat()}"
-        write_runs(self._inference, day.runs, source=source)
-        late_facts.write_usage(self._inference, self._usage(first, day, cpu), source=source)
-
     def _usage(self, first: datetime, day: Day, cpu: dict[tuple[str, str], float]) -> Iterator[Usage]:
-        sizes = {(item.deployment, item.version): item.model_bytes for item in self._serving.processes()}
         for (model, version), seconds in sorted(day.busy.items()):
             yield Usage(
                 model=model,
@@ -177,7 +176,8 @@ class HistoryReplay:
                 component="serving" if model == REALTIME else "batch",
                 day=first.date(),
                 cpu_seconds=round(cpu.get((model, version), 0.0), 4),
-                bytes=sizes.get((model, version), 0) + late_facts.stored_bytes(self._inference, model, first.date()),
+                bytes=self._sizes.get((model, version), 0)
+                + late_facts.stored_bytes(self._inference, model, first.date()),
                 wall_seconds=round(seconds, 4),
             )
 
