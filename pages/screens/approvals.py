@@ -236,20 +236,11 @@ def _evidence_file(view: RequestView) -> str:
 
 
 def _decide(view: RequestView) -> None:
+    effects = dict(view.effects)
+    main = [item for item in view.allowed if item in {Decision.APPROVE, Decision.ACKNOWLEDGE}]
+    others = [item for item in view.allowed if item not in main]
     with parts.card("Your decision", key="decision"):
-        if view.refused_because:
-            st.markdown(f":gray[:material/info:] {md(view.refused_because)}")
-        elif view.allowed:
-            left = max(view.row.needed - view.row.signed - 1, 0)
-            after = (
-                "the quorum is complete"
-                if left == 0
-                else f"{plural(left, 'more signature')} {'is' if left == 1 else 'are'} needed"
-            )
-            st.markdown(f"You sign as **{md(me.role.label)}**. After you, {after}.")
-        effects = dict(view.effects)
-        main = [item for item in view.allowed if item in {Decision.APPROVE, Decision.ACKNOWLEDGE}]
-        others = [item for item in view.allowed if item not in main]
+        _who_signs(view, can_sign=bool(main))
         for decision in main:
             _button(view, decision, effects.get(decision, ""), primary=True)
             st.caption(md(effects.get(decision, "")))
@@ -257,6 +248,25 @@ def _decide(view: RequestView) -> None:
             for column, decision in zip(st.columns(2), others[start : start + 2], strict=False):
                 with column:
                     _button(view, decision, effects.get(decision, ""), primary=False)
+        for effect in dict.fromkeys(effects.get(decision, "") for decision in others):
+            st.caption(md(effect))
+
+
+def _who_signs(view: RequestView, *, can_sign: bool) -> None:
+    if view.refused_because:
+        st.markdown(f":gray[:material/info:] {md(view.refused_because)}")
+    elif can_sign:
+        left = max(view.row.needed - view.row.signed - 1, 0)
+        are = "is" if left == 1 else "are"
+        after = f"{plural(left, 'more signature')} {are} needed" if left else "the quorum is complete"
+        st.markdown(f"You sign as **{md(me.role.label)}**. After you, {after}.")
+    elif Decision.WITHDRAW in view.allowed:
+        st.markdown(
+            ":gray[:material/info:] You asked for this promotion, so you may not approve it: "
+            "who asks and who approves must be different people. You can withdraw it."
+        )
+    else:
+        st.markdown(":gray[:material/info:] The signatures this request needs are not yours to give.")
 
 
 def _button(view: RequestView, decision: Decision, effect: str, *, primary: bool) -> None:
@@ -266,7 +276,6 @@ def _button(view: RequestView, decision: Decision, effect: str, *, primary: bool
         type="primary" if primary else "secondary",
         width="stretch",
         icon=":material/check:" if primary else None,
-        help=md(effect) or None,
         on_click=decision_forms.open_decision,
         args=(view.row.request_id, decision, promotion(view.row.title, view.row.version), effect),
     )

@@ -102,7 +102,7 @@ def _result(result: Verification) -> None:
             f":gray[· {md(anchors)} · {when(result.checked_at, session.zone())}]"
         )
         for finding in result.findings[:50]:
-            colour = "red" if finding.severity == "integrity" else "orange"
+            colour = {"integrity": "red", "void": "orange", "finding": "orange"}.get(finding.severity, "gray")
             where = f"entry {finding.seq}: " if finding.seq is not None else ""
             st.markdown(f":{colour}-badge[:material/flag: {md(finding.severity)}] {md(where + finding.sentence)}")
         if not result.findings:

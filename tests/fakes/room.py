@@ -227,6 +227,8 @@ class FakeInventory:
         return Page(items=part, total=len(found), offset=query.offset, limit=query.limit)
 
     def counts(self) -> InventoryCounts:
+        if self._room.mode == "unavailable":
+            raise RegistryUnavailableError("The inventory cannot be read.")
         rows = self._rows()
         return InventoryCounts(
             models=len(rows),
