@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.components import address, badges, charts, notices, parts, places, reads, session, tables
 from pages.components.format import age, count, day, md, number, plural, routes, sentence
-from services.inventory.models import InventoryQuery, InventoryRow, InventorySort, Tier
+from services.inventory.models import InventoryCounts, InventoryQuery, InventoryRow, InventorySort, Tier
 from services.kernel.health import Health
 
 PAGE_SIZE = 50
@@ -24,16 +24,16 @@ TIERS = {str(int(tier)): tier for tier in Tier}
 
 session.enter("inventory")
 room = session.control_room()
+totals = reads.attempt("the totals", reads.counts) or InventoryCounts(models=0, in_production=0)
 
 
 def _query() -> InventoryQuery:
-    counts = reads.counts()
     sort = address.one("sort", SORTS, SORTS["health"])
     return InventoryQuery(
         text=address.get("q"),
         tiers=tuple(int(tier) for tier in address.many("tier", TIERS)),
-        owners=address.many("owner", {name: name for name in counts.owners}),
-        teams=address.many("team", {name: name for name in counts.teams}),
+        owners=address.many("owner", {name: name for name in totals.owners}),
+        teams=address.many("team", {name: name for name in totals.teams}),
         health=address.many("health", HEALTHS),
         sort=sort[1],
         descending=sort[2],
@@ -43,7 +43,6 @@ def _query() -> InventoryQuery:
 
 
 def _filters(query: InventoryQuery) -> None:
-    counts = reads.counts()
     with st.container(horizontal=True, vertical_alignment="center", key="filters"):
         st.text_input(
             "Search",
@@ -75,7 +74,7 @@ def _filters(query: InventoryQuery) -> None:
         )
         st.multiselect(
             "Owner",
-            list(counts.owners),
+            list(totals.owners),
             placeholder="Any owner",
             key=address.follow("owner", list(query.owners)),
             on_change=address.writes("owner", ",".join),
@@ -84,7 +83,7 @@ def _filters(query: InventoryQuery) -> None:
         )
         st.multiselect(
             "Team",
-            list(counts.teams),
+            list(totals.teams),
             placeholder="Any team",
             key=address.follow("team", list(query.teams)),
             on_change=address.writes("team", ",".join),
@@ -159,22 +158,21 @@ def _export(query: InventoryQuery) -> None:
 
 
 def _tiles() -> None:
-    counts = reads.counts()
-    health = counts.by_health
+    health = totals.by_health
     for column, (title, value, detail, state, target) in zip(
         st.columns(4),
         (
             (
                 "In breach",
                 health.get(Health.BREACH, 0),
-                f"of {plural(counts.models, 'model')}",
+                f"of {plural(totals.models, 'model')}",
                 Health.BREACH,
                 "inventory?health=breach",
             ),
             (
                 "On watch",
                 health.get(Health.WATCH, 0),
-                f"of {plural(counts.models, 'model')}",
+                f"of {plural(totals.models, 'model')}",
                 Health.WATCH,
                 "inventory?health=watch",
             ),
@@ -185,7 +183,7 @@ def _tiles() -> None:
                 Health.UNKNOWN,
                 "inventory?health=unknown",
             ),
-            ("Reviews overdue", counts.reviews_overdue, "past their review date", None, "inventory?sort=next_review"),
+            ("Reviews overdue", totals.reviews_overdue, "past their review date", None, "inventory?sort=next_review"),
         ),
         strict=True,
     ):
@@ -282,14 +280,13 @@ def _nothing() -> None:
 
 query = _query()
 page = reads.attempt("the inventory", lambda: room.inventory.search(query), key=f"inventory-{query}")
-counts = reads.counts()
 with parts.header(
     "Models",
-    f":gray[{plural(counts.models, 'model')}, {count(counts.in_production)} with live traffic; "
-    f"tier 1: {counts.by_tier.get(1, 0)}.]",
+    f":gray[{plural(totals.models, 'model')}, {count(totals.in_production)} with live traffic; "
+    f"tier 1: {totals.by_tier.get(1, 0)}.]",
 ):
     _export(query)
-if counts.models:
+if totals.models:
     _tiles()
 _filters(query)
 if page is not None:
