@@ -30,7 +30,7 @@ _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "
 
 @dataclass(slots=True)
 class Scorer:
-    """One version of one deployment. `state` is `loading`, `ready`, `failed` (with a reason) or `stopped`."""
+    """One version of one deployment. `state`: `loading`, `ready`, `restarting`, `failed` (cannot load) or `stopped`."""
 
     deployment: str
     version: str
@@ -252,8 +252,7 @@ class Pool:
 
     async def _restart(self, scorer: Scorer) -> None:
         """A crashed process is started again, later each time; meanwhile its connections are refused."""
-        scorer.state, scorer.reason = "failed", "its scoring process ended; it is being started again"
-        scorer.failed_at = time.monotonic()
+        scorer.state, scorer.reason = "restarting", "its scoring process ended and is being started again"
         if scorer.session is not None:
             await scorer.session.close()
             scorer.session = None

@@ -144,7 +144,7 @@ class Router:
 
     async def _wait_for(self, deployment: Deployment, version: str, scorer: Scorer | None) -> Scorer:
         """Right after a start, and for batch runs, the version is still being loaded: better late than refused."""
-        if scorer is not None and scorer.state == "failed" and deployment.kind == "realtime":
+        if scorer is not None and scorer.state in {"failed", "restarting"} and deployment.kind == "realtime":
             return scorer
         scorer = self.pool.ensure(deployment.name, version)
         return await self.pool.settled(scorer.deployment, version, timeout_seconds=_LOADING_WAIT_SECONDS)
