@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from services.kernel.clock import FrozenClock
+from services.kernel.clock import FrozenClock, utc_text
 from services.kernel.errors import ConflictError
 from services.settings import Settings
 from services.workspace import marker
@@ -149,7 +149,7 @@ def _live_through(settings: Settings, start: datetime, end: datetime, progress: 
         finally:
             endpoint.stop()
     progress("Computing drift, service levels, cost and benefit from what was recorded", _REPLAYED)
-    _summarise(settings)
+    _summarise(settings, start, end)
 
 
 def _references(settings: Settings, serving: LocalServing) -> None:
@@ -163,10 +163,14 @@ def _references(settings: Settings, serving: LocalServing) -> None:
             write_reference(settings.inference_folder / "reference", model=deployment, version=live)
 
 
-def _summarise(settings: Settings) -> None:
+def _summarise(settings: Settings, start: datetime, end: datetime) -> None:
+    from services.adapters.sql.ops import SqlOps
     from services.container import open_control_room
 
     room = open_control_room(settings)
+    ops = SqlOps(room.database)
+    ops.set_fact("replay_from", utc_text(start), at=end)
+    ops.set_fact("prepared_at", utc_text(end), at=end)
     room.inventory.sync()
     for refresh in (
         room.monitoring.refresh,

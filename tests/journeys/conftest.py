@@ -1,7 +1,7 @@
 """A really prepared workspace, really started: app, worker and local endpoint under the supervisor, and a browser.
 
 Preparing takes minutes, so one workspace serves all journeys of a run; they build on each other in file order.
-`COUNTERSIGN_JOURNEY_HOME` may name an already prepared workspace to copy from while writing a journey.
+While writing a journey, `COUNTERSIGN_JOURNEY_HOME` may name an already prepared workspace; it is used up by that.
 """
 
 from __future__ import annotations
@@ -56,11 +56,8 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("journey") / "home"
-    source = os.environ.get("COUNTERSIGN_JOURNEY_HOME")
-    if source:
-        shutil.copytree(source, target)
-    return target
+    given = os.environ.get("COUNTERSIGN_JOURNEY_HOME")
+    return Path(given) if given else tmp_path_factory.mktemp("journey") / "home"
 
 
 @pytest.fixture(scope="session")

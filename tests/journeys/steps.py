@@ -1,0 +1,80 @@
+"""What a person does in the browser, in a few words each. Waits for Streamlit to be idle, never for a fixed time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+PASSPHRASES = {
+    "clara.compliance": "clara signs with care",
+    "ben.business": "ben counts the benefit",
+    "sam.sre": "sam rolls it back",
+    "dana.datascience": "dana asks for promotion",
+    "vera.validator": "vera checks the numbers",
+    "otto.auditor": "otto reads everything",
+    "ada.admin": "ada keeps the keys",
+}
+
+
+@dataclass
+class Desk:
+    """One person's browser tab."""
+
+    page: Page
+    app: str
+    subject: str
+    shots: Path
+
+    def sign_in(self) -> Desk:
+        self.page.goto(self.app)
+        self.idle()
+        self.button(f"sign-in-{self.subject}").click()
+        expect(self.page.get_by_role("button", name="Sign out")).to_be_visible()
+        self.idle()
+        return self
+
+    def open(self, address: str) -> None:
+        self.page.goto(f"{self.app}/{address}")
+        self.idle()
+
+    def idle(self) -> None:
+        """No script is running; checked twice, because a click needs a moment to start one."""
+        for _ in range(2):
+            self.page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=60_000)
+            self.page.wait_for_timeout(300)
+
+    def button(self, key: str):  # type: ignore[no-untyped-def]
+        return self.page.locator(f".st-key-{_class(key)} button").first
+
+    def field(self, key: str):  # type: ignore[no-untyped-def]
+        return self.page.locator(f".st-key-{_class(key)}").locator("input, textarea").first
+
+    def fill(self, key: str, text: str) -> None:
+        self.field(key).fill(text)
+        self.field(key).press("Tab")
+
+    def choose(self, key: str, words: str) -> None:
+        self.page.locator(f".st-key-{_class(key)}").get_by_role("combobox").click()
+        self.page.get_by_role("option", name=words).click()
+
+    def passphrase(self, key: str, text: str | None = None) -> None:
+        self.fill(key, text if text is not None else PASSPHRASES[self.subject])
+
+    def press(self, key: str) -> None:
+        self.button(key).click()
+        self.idle()
+
+    def sees(self, text: str, *, within: float = 20) -> None:
+        expect(self.page.get_by_text(text).first).to_be_visible(timeout=within * 1000)
+
+    def text(self) -> str:
+        return self.page.locator('[data-testid="stMain"]').inner_text()
+
+    def shot(self, name: str) -> None:
+        self.page.screenshot(path=str(self.shots / f"{name}.png"), full_page=True)
+
+
+def _class(key: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in key)
