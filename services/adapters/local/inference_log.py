@@ -96,8 +96,7 @@ def append_rows(
     for day, part in rows.groupby(days, sort=True):
         if not isinstance(day, date):
             raise TypeError(f"{day_column} must hold days or times, not {type(day).__name__}")
-        table = _instants(pa.Table.from_pandas(part, preserve_index=False))
-        parts.append(_Part(file=day_file(inference, kind, model, day), rows=table, keys=keys))
+        parts.append(_Part(file=day_file(inference, kind, model, day), rows=_table(part), keys=keys))
     with _lock(inference):
         return _add_all(parts, source=source)
 
@@ -158,8 +157,13 @@ def _unknown(rows: pa.Table, existing: pa.Table, keys: tuple[str, ...]) -> pa.Ta
     return rows.filter(pa.array([key not in have for key in mine], type=pa.bool_()))
 
 
-def _instants(table: pa.Table) -> pa.Table:
+def _table(frame: pd.DataFrame) -> pa.Table:
     """All times with the same unit and zone, whatever pandas kept them in."""
+    naive = frame.copy()
+    for name, kind in frame.dtypes.items():
+        if isinstance(kind, pd.DatetimeTZDtype):
+            naive[name] = frame[name].dt.tz_convert(None)
+    table = pa.Table.from_pandas(naive, preserve_index=False)
     for position, column in enumerate(table.schema):
         if pa.types.is_timestamp(column.type):
             table = table.set_column(position, column.name, table.column(position).cast(_INSTANT))
