@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from services.kernel.clock import FrozenClock, utc_text
 from services.kernel.errors import ConflictError
 from services.settings import Settings
-from services.workspace import marker
+from services.workspace import marker, training
 from services.workspace.marker import PreparedFacts, is_prepared, read_facts
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _make(settings: Settings, progress: Progress) -> PreparedFacts:
     _quiet_mlflow()
     prepared_at = datetime.now(UTC).replace(microsecond=0)
     replay_from = marker.replay_start(prepared_at)
-    _train(settings, prepared_at, lambda words, share: progress(words, share * _TRAINED))
+    training.train(settings, prepared_at, lambda words, share: progress(words, share * _TRAINED))
     progress("Founding the deployment: keys, people, first ledger entry", _TRAINED)
     from services.workspace.founding import found
 
@@ -94,15 +94,6 @@ def _quiet_mlflow() -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-
-
-def _train(settings: Settings, prepared_at: datetime, progress: Progress) -> None:
-    from services.adapters.local.estate.training import train_all
-    from services.adapters.mlflow.initialise import initialise_store
-
-    progress("Training models on the early part of the data", 0.0)
-    initialise_store(settings.registry_uri)
-    train_all(settings.registry_uri, settings.artifacts_folder, prepared_at, progress)
 
 
 def _live_through(settings: Settings, start: datetime, end: datetime, progress: Progress) -> None:

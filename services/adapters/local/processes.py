@@ -67,8 +67,10 @@ class LocalEndpoint:
 
 
 def gateway_command(*, home: Path, tracking_uri: str, fd: int) -> list[str]:
-    module = "services.adapters.local.gateway"
-    return [sys.executable, "-m", module, "--home", str(home), "--tracking-uri", tracking_uri, "--fd", str(fd)]
+    """The gateway ends by itself when the calling process is gone, however that ended."""
+    options = {"--home": str(home), "--tracking-uri": tracking_uri, "--fd": str(fd), "--parent": str(os.getpid())}
+    words = [word for option in options.items() for word in option]
+    return [sys.executable, "-m", "services.adapters.local.gateway", *words]
 
 
 def start_endpoint(*, home: Path, tracking_uri: str, port: int, output: IO[Any] | int | None = None) -> LocalEndpoint:

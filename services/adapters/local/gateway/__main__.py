@@ -40,7 +40,7 @@ def main(words: list[str] | None = None) -> int:
     pool = Pool(tracking_uri=asked.tracking_uri, logs=asked.home / "logs")
     journal = Journal(asked.home / "serving" / "journal")
     router = Router(table=table, pool=pool, journal=journal, clock=SystemClock())
-    app = build_app(Gateway(router=router, pool=pool, token=token))
+    app = build_app(Gateway(router=router, pool=pool, token=token, parent=asked.parent))
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_keep_alive=75, timeout_graceful_shutdown=15, backlog=1024
     )
@@ -74,6 +74,7 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--tracking-uri", required=True)
     parser.add_argument("--port", type=int, default=8502)
     parser.add_argument("--fd", type=int, help="a listening socket held by the supervisor")
+    parser.add_argument("--parent", type=int, help="end when this process is gone")
     return parser.parse_args(words)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import os
 import secrets
+import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -34,6 +35,8 @@ class Gateway:
     router: Router
     pool: Pool
     token: str
+    parent: int | None = None
+    """The process whose end is ours too; None when nobody watches over us."""
 
     def __post_init__(self) -> None:
         if len(self.token) < 32:
@@ -80,6 +83,7 @@ class _Endpoints:
         self._router = gateway.router
         self._pool = gateway.pool
         self._token = gateway.token.encode()
+        self._parent = gateway.parent
         self._nonce = secrets.token_hex(8)
         self._started = time.monotonic()
 
@@ -197,6 +201,8 @@ class _Endpoints:
     async def keep(self) -> None:
         """Every second: what should be loaded is loaded, what nothing points at any more is unloaded."""
         while True:
+            if self._parent is not None and os.getppid() != self._parent:
+                os.kill(os.getpid(), signal.SIGTERM)
             for deployment in tuple(self._router.table.deployments.values()):
                 for version in deployment.wanted:
                     self._keep_loaded(deployment, version)
