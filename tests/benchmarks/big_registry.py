@@ -29,7 +29,14 @@ def build(path: Path, *, models: int, versions: int) -> str:
             "INSERT INTO model_versions(name, version, creation_time, last_updated_time, description, current_stage,"
             " source, status, storage_location, workspace) VALUES (?, ?, ?, ?, '', 'None', ?, 'READY', ?, 'default')",
             [
-                (name, version, START_MS + version * HOUR_MS, START_MS + version * HOUR_MS, f"models:/m-{name}", "")
+                (
+                    name,
+                    version,
+                    START_MS + version * HOUR_MS,
+                    START_MS + version * HOUR_MS,
+                    f"file:///nowhere/{name}/{version}",
+                    "",
+                )
                 for name in names
                 for version in range(1, versions + 1)
             ],

@@ -210,3 +210,18 @@ def test_initialising_twice_keeps_the_store_and_switches_it_to_wal(built: Path) 
     with sqlite3.connect(built / "mlflow.db") as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
+
+
+def test_one_version_that_lost_its_model_record_does_not_hide_the_others(built: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(built, home)
+    with sqlite3.connect(home / "mlflow.db") as store:
+        store.execute(
+            "UPDATE model_versions SET storage_location = 'models:/m-' || hex(randomblob(16)) WHERE version=2"
+        )
+
+    found = MlflowRegistry(uri(home), home / "artifacts").snapshot()
+
+    lost = next(item for item in found.versions if item.version == "2")
+    assert len(found.versions) == 3
+    assert "does not know" in lost.missing

@@ -7,6 +7,7 @@ registered models; pages are offsets, so rows can come twice; sources resolve th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -33,6 +34,7 @@ class MlflowRegistry:
         # Runs and model files do not change after registration: read once, newest versions first.
         self._runs: dict[str, Any] = {}
         self._files: dict[tuple[str, str, int], ModelFacts] = {}
+        self._lost: dict[tuple[str, str, int], ModelFacts] = {}
 
     def snapshot(self) -> RegistrySnapshot:
         client = self._client()
@@ -165,7 +167,8 @@ class MlflowRegistry:
             return
         client = self._client()
         if len(unknown) == 1:
-            self._keep(client.get_run(unknown[0]))
+            with suppress(UnknownVersionError), translated(f"run {unknown[0]}"):
+                self._keep(client.get_run(unknown[0]))
             return
         experiments = [
             str(found.experiment_id)
@@ -183,9 +186,17 @@ class MlflowRegistry:
     def _read_new_files(self, versions: list[Any]) -> None:
         unread = [entry for entry in versions if _key(entry) not in self._files]
         for entry in unread[: self._new_files]:
-            facts = self._facts(entry)
-            if not facts.missing:
-                self._files[_key(entry)] = facts
+            facts = self._facts_or_why_not(entry)
+            # What is missing now may be restored: it is read again by the next sweep.
+            (self._lost if facts.missing else self._files)[_key(entry)] = facts
+
+    def _facts_or_why_not(self, entry: Any) -> ModelFacts:
+        """One version that lost its files or its model record must not keep the others from being seen."""
+        try:
+            with translated(f"the model record of {entry.name} version {entry.version}"):
+                return self._facts(entry)
+        except UnknownVersionError as lost:
+            return ModelFacts(missing=lost.message)
 
     def _facts(self, entry: Any) -> ModelFacts:
         return read_facts(self._location(entry), self._artifacts)
@@ -199,7 +210,7 @@ class MlflowRegistry:
 
     def _value(self, entry: Any, aliases: Iterable[str]) -> ModelVersion:
         run = self._runs.get(str(entry.run_id))
-        files = self._files.get(_key(entry), ModelFacts(missing=_NOT_YET_READ))
+        files = self._files.get(_key(entry)) or self._lost.get(_key(entry), ModelFacts(missing=_NOT_YET_READ))
         source = str(entry.source or "")
         gone = "" if run is not None else "The run of this version cannot be found. "
         return ModelVersion(
