@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from services.kernel.health import Signal
 from services.kernel.identity import Role
 
 NOTHING = "\u2013"
@@ -76,6 +77,15 @@ def money(amount: Decimal | None, currency: str, digits: int | None = None) -> s
         digits = 0 if abs(amount) >= 100 else 2 if abs(amount) >= 1 or amount == 0 else 4
     sign = MINUS if amount < 0 else ""
     return f"{sign}{currency} {abs(amount):,.{digits}f}"
+
+
+def measured(signal: Signal) -> str:
+    """The number of a signal with its unit: milliseconds, or a share that the services already give in percent."""
+    if signal.value is None:
+        return NOTHING
+    if signal.unit.startswith("%"):
+        return percent(signal.value / 100, 2)
+    return milliseconds(signal.value) if signal.unit.startswith("ms") else f"{number(signal.value, 2)} {signal.unit}"
 
 
 def milliseconds(value: float | None) -> str:

@@ -57,12 +57,20 @@ def pages(me: Actor | None) -> dict[str, list[st.Page]]:
             ROOT / place.path,
             title=place.title,
             icon=place.icon,
-            url_path=place.stem,
+            url_path="start" if place.stem == "overview" else place.stem,
             default=place.stem == "overview",
             visibility="visible" if shown else "hidden",
         )
         sections.setdefault(place.section, []).append(page)
+    # The default page answers at the root only; its own name must lead there too, not to "page not found".
+    start = PLACES["overview"]
+    named = st.Page(_to_overview, title=start.title, url_path=start.stem, visibility="hidden")
+    sections[start.section].append(named)
     return sections
+
+
+def _to_overview() -> None:
+    st.switch_page(ROOT / PLACES["overview"].path)
 
 
 def sidebar(me: Actor) -> None:

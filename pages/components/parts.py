@@ -193,7 +193,9 @@ def paging(total: int, limit: int, *, key: str) -> None:
     ):
         start = (current - 1) * limit
         st.caption(f"{start + 1:,} to {min(start + limit, total):,} of {total:,}", width="content")
-        st.pagination(pages, key=address.follow("page", current), on_change=address.writes("page", resets=()))
+        # The page is part of the key: a filter that leads back to the first page makes a fresh widget.
+        name = f"page-{key}-{current}"
+        st.pagination(pages, default=current, key=name, on_change=lambda: address.put(page=str(st.session_state[name])))
 
 
 def owner_line(role: str, name: str) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.components import address, charts, notices, parts, reads, session
-from pages.components.format import count, md, milliseconds, percent, plural, seconds, version, when
+from pages.components.format import count, md, measured, milliseconds, percent, plural, seconds, version, when
 from services.inventory.models import DeploymentKind, InventoryRow
 from services.monitoring.models import JobRun
 from services.reliability.models import SlaPoint, SlaView
@@ -29,10 +29,10 @@ def _tiles(view: SlaView) -> None:
             if promise and promise.p95_ms is not None
             else "p95, no promise on record"
         )
-        parts.signal_tile(title, view.latency, milliseconds(view.latency.value))
+        parts.signal_tile(title, view.latency, measured(view.latency))
     with middle:
         title = f"Errors, promise {promise.error_rate * 100:g} %" if promise else "Errors, no promise on record"
-        parts.signal_tile(title, view.errors, percent(view.errors.value, 2))
+        parts.signal_tile(title, view.errors, measured(view.errors))
     with right, st.container(border=True, height="stretch", gap="xsmall"):
         st.metric("Promise kept", percent(view.adherence, 1))
         st.markdown(f":gray[of {plural(view.slots, 'slot')} with traffic, {view.slot_minutes} minutes each]")
