@@ -248,8 +248,9 @@ def _decide(view: RequestView) -> None:
             for column, decision in zip(st.columns(2), others[start : start + 2], strict=False):
                 with column:
                     _button(view, decision, effects.get(decision, ""), primary=False)
-        for effect in dict.fromkeys(effects.get(decision, "") for decision in others):
-            st.caption(md(effect))
+        for decision in others:
+            if effects.get(decision):
+                st.caption(f"**{decision_forms.VERBS[decision]}:** {md(effects[decision])}")
 
 
 def _who_signs(view: RequestView, *, can_sign: bool) -> None:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from services.inventory.models import GovernedModel, InventoryQuery, InventoryRow, InventorySort
+from services.inventory.models import DeploymentKind, GovernedModel, InventoryQuery, InventoryRow, InventorySort
 from services.inventory.service import InventoryService
 from services.kernel.clock import Clock
 from services.kernel.errors import UnknownModelError
@@ -112,7 +112,9 @@ class OversightService:
         )
 
     def _watched(self, model: GovernedModel) -> Watched:
-        drift, sla = self._monitoring.drift(model.name), self._reliability.sla(model.name)
+        # A week of batch runs is too few to say whether a promise of one in a hundred is kept.
+        days = 30 if model.kind is DeploymentKind.BATCH else 7
+        drift, sla = self._monitoring.drift(model.name), self._reliability.sla(model.name, days=days)
         worse = Health.worst([sla.errors.state, sla.latency.state])
         return Watched(
             drift=drift.signal,
