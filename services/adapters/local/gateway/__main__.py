@@ -37,8 +37,8 @@ def main(words: list[str] | None = None) -> int:
     except RefusedError as refused:
         sys.stderr.write(f"{refused.sentence}\n")
         return 1
-    pool = Pool(tracking_uri=asked.tracking_uri, logs=asked.home / "logs")
     journal = Journal(asked.home / "serving" / "journal")
+    pool = Pool(tracking_uri=asked.tracking_uri, logs=asked.home / "logs", note=asked.home / "serving" / "sockets.txt")
     router = Router(table=table, pool=pool, journal=journal, clock=SystemClock())
     app = build_app(Gateway(router=router, pool=pool, token=token, parent=asked.parent))
     config = uvicorn.Config(

@@ -208,6 +208,8 @@ class _Endpoints:
                     self._keep_loaded(deployment, version)
                 for scorer in self._pool.of(deployment.name):
                     self._note_ready(scorer)
+                    if not scorer.socket.exists():
+                        self._pool.lost(scorer)
                     idle = time.monotonic() - scorer.used_at > IDLE_SECONDS
                     if idle and not scorer.in_flight and scorer.version not in deployment.wanted:
                         self._pool.unload(deployment.name, scorer.version)

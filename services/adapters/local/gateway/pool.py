@@ -24,13 +24,17 @@ logger = logging.getLogger(__name__)
 SCORING_TIMEOUT_SECONDS = 30.0
 _DRAIN_SECONDS = 10.0
 _BACK_OFF = (0.2, 1.0, 5.0, 15.0, 60.0)
+_SOCKETS = "countersign-"
 _FAILED_FOR_SECONDS = 5.0
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT")
 
 
 @dataclass(slots=True)
 class Scorer:
-    """One version of one deployment. `state`: `loading`, `ready`, `restarting`, `failed` (cannot load) or `stopped`."""
+    """One version of one deployment.
+
+    `state`: `loading`, `ready`, `unreachable` and `restarting` (both come back), `failed` (cannot load) or `stopped`.
+    """
 
     deployment: str
     version: str
@@ -82,9 +86,10 @@ class Scorer:
 class Pool:
     """Owns the nursery process and the sockets. All methods run on the gateway's event loop."""
 
-    def __init__(self, *, tracking_uri: str, logs: Path) -> None:
+    def __init__(self, *, tracking_uri: str, logs: Path, note: Path) -> None:
         self._tracking_uri = tracking_uri
         self._logs = logs
+        self._note = note
         self._scorers: dict[str, Scorer] = {}
         self._nursery: asyncio.subprocess.Process | None = None
         self._sockets = Path()
@@ -94,7 +99,9 @@ class Pool:
 
     async def open(self) -> None:
         # A path below the home folder may be longer than a socket address can be (about 100 characters).
-        self._sockets = Path(tempfile.mkdtemp(prefix="countersign-"))
+        self._remove_sockets()
+        self._sockets = Path(tempfile.mkdtemp(prefix=_SOCKETS))
+        self._note.write_text(str(self._sockets))
         self._logs.mkdir(parents=True, exist_ok=True)
         await self._start_nursery()
 
@@ -113,7 +120,15 @@ class Pool:
         for scorer in self._scorers.values():
             if scorer.session is not None:
                 await scorer.session.close()
-        shutil.rmtree(self._sockets, ignore_errors=True)
+        self._remove_sockets()
+
+    def _remove_sockets(self) -> None:
+        """The sockets of this run, or those that a killed gateway left behind."""
+        if self._note.exists():
+            left = Path(self._note.read_text())
+            if left.name.startswith(_SOCKETS) and left.parent == Path(tempfile.gettempdir()):
+                shutil.rmtree(left, ignore_errors=True)
+            self._note.unlink()
 
     def find(self, deployment: str, version: str) -> Scorer | None:
         return self._scorers.get(f"{deployment}/{version}")
@@ -152,6 +167,13 @@ class Pool:
         if scorer is not None:
             self._later(self._drain(scorer))
 
+    def lost(self, scorer: Scorer) -> None:
+        """It refuses connections although it never ended: its socket was removed, as cleaners of /tmp do."""
+        if scorer.state == "ready":
+            logger.warning("%s version %s cannot be reached any more.", scorer.deployment, scorer.version)
+            scorer.state, scorer.reason = "unreachable", "it cannot be reached and is being started again"
+            self._kill(scorer)
+
     async def _drain(self, scorer: Scorer) -> None:
         deadline = time.monotonic() + _DRAIN_SECONDS
         while (scorer.in_flight or scorer.pid is None) and time.monotonic() < deadline:  # noqa: ASYNC110 - a plain count
@@ -168,6 +190,7 @@ class Pool:
                 os.kill(scorer.pid, 15)
 
     def _start(self, deployment: str, version: str, *, restarts: int = 0) -> Scorer:
+        self._sockets.mkdir(mode=0o700, exist_ok=True)
         name = f"{len(self._scorers)}-{time.monotonic_ns() % 10**9}"
         scorer = Scorer(
             deployment=deployment,
@@ -246,7 +269,7 @@ class Pool:
             scorer.state, scorer.reason, scorer.failed_at = "failed", report["reason"], time.monotonic()
             scorer.settled.set()
             logger.warning("%s version %s failed: %s", scorer.deployment, scorer.version, scorer.reason)
-        elif scorer.state in {"ready", "loading"}:
+        elif scorer.state in {"ready", "loading", "unreachable"}:
             logger.warning("%s version %s ended (code %s).", scorer.deployment, scorer.version, report["code"])
             await self._restart(scorer)
 

@@ -140,11 +140,18 @@ class Router:
         if scorer.state != "ready":
             sentence = f"Version {version} of {deployment.name} is not available: {scorer.reason or scorer.state}."
             return _failure(503, sentence, injected=injected, refused=True)
-        return await _score(scorer, scoring.body, injected)
+        outcome = await _score(scorer, scoring.body, injected)
+        if outcome.refused:
+            self.pool.lost(scorer)
+        return outcome
 
     async def _wait_for(self, deployment: Deployment, version: str, scorer: Scorer | None) -> Scorer:
         """Right after a start, and for batch runs, the version is still being loaded: better late than refused."""
-        if scorer is not None and scorer.state in {"failed", "restarting"} and deployment.kind == "realtime":
+        if (
+            scorer is not None
+            and scorer.state in {"failed", "unreachable", "restarting"}
+            and deployment.kind == "realtime"
+        ):
             return scorer
         scorer = self.pool.ensure(deployment.name, version)
         return await self.pool.settled(scorer.deployment, version, timeout_seconds=_LOADING_WAIT_SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -181,6 +182,16 @@ def test_a_dead_version_fails_over_is_counted_and_comes_back(endpoint: TestEndpo
     wait_until(lambda: "2" in endpoint.serving.observe("score").ready)
 
 
+def test_versions_whose_sockets_were_cleaned_away_are_started_again(endpoint: TestEndpoint) -> None:
+    before = {item.pid for item in endpoint.serving.processes()}
+
+    shutil.rmtree((endpoint.home / "serving" / "sockets.txt").read_text())
+
+    wait_until(lambda: not before & {item.pid for item in endpoint.serving.processes() if item.deployment == "score"})
+    endpoint.load("score", "1", "2", "3")
+    assert endpoint.ask("score").status_code == 200
+
+
 def test_a_batch_model_answers_its_job_only(endpoint: TestEndpoint) -> None:
     assert endpoint.ask("triage_batch").status_code == 403
     assert endpoint.ask("triage_batch", **endpoint.admin).status_code == 200
@@ -201,13 +212,15 @@ def test_fifty_requests_a_second_lose_nothing_while_traffic_is_switched(endpoint
     with ThreadPoolExecutor(2) as callers:
         for _ in range(2):
             callers.submit(ask)
-        for number in range(20):
-            version = "2" if number % 2 == 0 else "1"
-            endpoint.route("score", (version, 100), op=f"switch-{number}")
-            time.sleep(0.15)
-        switched = time.perf_counter()
-        time.sleep(0.3)
-        stop.set()
+        try:
+            for number in range(20):
+                version = "2" if number % 2 == 0 else "1"
+                endpoint.route("score", (version, 100), op=f"switch-{number}")
+                time.sleep(0.15)
+            switched = time.perf_counter()
+            time.sleep(0.3)
+        finally:
+            stop.set()
 
     assert len(answers) > 60
     assert {status for _, status, _ in answers} == {200}

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,29 +67,34 @@ def a_workspace(home: Path) -> Settings:
     return settings
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    settings = a_workspace(tmp_path_factory.mktemp("supervised") / "home")
+@contextmanager
+def a_start(folder: Path) -> Iterator[Running]:
+    settings = a_workspace(folder / "home")
     env = {
         **os.environ,
         "COUNTERSIGN_HOME": str(settings.home),
         "COUNTERSIGN_APP_PORT": str(settings.app_port),
         "COUNTERSIGN_SERVING_PORT": str(settings.serving_port),
     }
-    log = settings.home.parent / "out.log"
+    log = folder / "out.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "services.supervisor"], cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT
         )
-    started = Running(process=process, settings=settings, log=log)
     try:
         wait_until(lambda: "Countersign is ready" in log.read_text() or process.poll() is not None, seconds=90)
         assert process.poll() is None, log.read_text()
-        yield started
+        yield Running(process=process, settings=settings, log=log)
     finally:
         if process.poll() is None:
             process.terminate()
             process.wait(timeout=40)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with a_start(tmp_path_factory.mktemp("supervised")) as started:
+        yield started
 
 
 @pytest.mark.slow
@@ -98,7 +103,7 @@ def test_it_says_where_the_app_is_and_names_the_source_of_each_line(running: Run
 
     assert f"Countersign is ready: http://localhost:{running.settings.app_port}" in text
     assert " app | " in text
-    assert set(running.children()) == {"endpoint", "worker", "app"}
+    wait_until(lambda: set(running.children()) == {"endpoint", "worker", "app"})
 
 
 @pytest.mark.slow
@@ -111,6 +116,7 @@ def test_a_second_start_is_refused_with_the_address_of_the_first(running: Runnin
 
 @pytest.mark.slow
 def test_a_crashed_endpoint_comes_back_and_connections_wait_instead_of_being_refused(running: Running) -> None:
+    wait_until(lambda: "endpoint" in running.children())
     before = running.children()["endpoint"]
     os.kill(before, signal.SIGKILL)
 
@@ -122,6 +128,7 @@ def test_a_crashed_endpoint_comes_back_and_connections_wait_instead_of_being_ref
 
 @pytest.mark.slow
 def test_a_crashed_worker_comes_back(running: Running) -> None:
+    wait_until(lambda: "worker" in running.children())
     before = running.children()["worker"]
     os.kill(before, signal.SIGKILL)
 
@@ -129,13 +136,14 @@ def test_a_crashed_worker_comes_back(running: Running) -> None:
 
 
 @pytest.mark.slow
-def test_after_sigterm_no_process_and_no_port_is_left(running: Running) -> None:
-    pids = set(family(running.process.pid))
-    assert len(pids) >= 5
+def test_after_sigterm_no_process_and_no_port_is_left(tmp_path: Path) -> None:
+    with a_start(tmp_path) as running:
+        pids = set(family(running.process.pid))
+        assert len(pids) >= 5
 
-    running.process.terminate()
+        running.process.terminate()
 
-    assert running.process.wait(timeout=40) == 0
+        assert running.process.wait(timeout=40) == 0
     wait_until(lambda: not [pid for pid in pids if psutil.pid_exists(pid)], seconds=5)
     for port in (running.settings.app_port, running.settings.serving_port):
         with socket.socket() as probe:
