@@ -110,6 +110,7 @@ class ApprovalService:
         Raises StaleEvidenceError when the draft that was looked at is no longer true, GateNotPassedError.
         """
         self._people.require(actor, Permission.REQUEST_PROMOTION)
+        self._ledger.require_trustworthy()
         with self._recording("request-refused", actor, command.model, f"version {command.version}"):
             return self._submit(command, actor)
 
@@ -294,6 +295,7 @@ class ApprovalService:
         DuplicateSignerError, AlreadyDecidedError, GateNotPassedError, IllegalTransitionError, PassphraseError.
         """
         self._people.require(actor, Permission.VIEW)
+        self._ledger.require_trustworthy()
         with self._units.read() as unit:
             request = _known(unit, command.request_id)
         with self._recording("sign-off-refused", actor, request.model, request.request_id, command.decision.value):

@@ -238,6 +238,8 @@ class RolloutService:
     def advance(self, command: Advance, *, actor: Actor) -> Receipt:
         """Gives the candidate exactly the next share of its approved plan, signed by an SRE."""
         self._people.require(actor, Permission.ADVANCE_ROLLOUT)
+        # A rollback is not held up by this: bringing traffic back must work while the ledger is being repaired.
+        self._ledger.require_trustworthy()
         with self._recording("advance-refused", actor, command.model, f"{command.share} %"):
             receipt, action_id = self._record_advance(command, actor)
         self._runner.drive(action_id, timeout_seconds=self._inline_seconds)
