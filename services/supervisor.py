@@ -38,6 +38,7 @@ from services.settings import Profile, Settings, read_settings
 from services.workspace.marker import RUNNING_LOCK, RUNNING_NOTE, is_prepared
 
 _HEALTH_SECONDS = 60.0
+_FIRST_VISIT_SECONDS = 10.0
 _BACK_OFF = (0.5, 1.0, 2.0, 5.0, 15.0, 30.0)
 _STABLE_SECONDS = 60.0
 _POLL_SECONDS = 0.2
@@ -97,6 +98,7 @@ class Supervisor:
             for child in self.children:
                 child.start(self.say)
             self._wait_until_healthy()
+            self._pay_first_visit()
             if not self.stopping.is_set():
                 self.say("", f"Countersign is ready: {self.address}")
                 self.say("", "Press Ctrl-C to stop.")
@@ -172,6 +174,21 @@ class Supervisor:
                     f"{names} did not answer within {_HEALTH_SECONDS:.0f} seconds.", hint="The lines above say why."
                 )
             self.stopping.wait(_POLL_SECONDS)
+
+    def _pay_first_visit(self) -> None:
+        """Runs the app once, so that the first person may come by any address; waits ten seconds at most."""
+        visit = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", "pages.components.first_visit", self.address],
+            cwd=ROOT,
+            env=child_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + _FIRST_VISIT_SECONDS
+        while visit.poll() is None and time.monotonic() < deadline and not self.stopping.is_set():
+            self.stopping.wait(_POLL_SECONDS)
+        stop_group(visit, seconds=1)
 
     def _watch(self) -> None:
         while not self.stopping.is_set():

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ import httpx
 import psutil
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.journeys.steps import Desk
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = ROOT / ".artifacts" / "journeys"
@@ -143,3 +145,17 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 @pytest.fixture
 def page(context: BrowserContext) -> Page:
     return context.new_page()
+
+
+@pytest.fixture
+def desk(browser: Browser, running: Running) -> Callable[[str], Desk]:
+    """A fresh browser profile per person, so that nobody inherits somebody's cookie."""
+
+    def sit_down(subject: str) -> Desk:
+        context = browser.new_context(
+            viewport={"width": 1440, "height": 1000}, locale="en-GB", timezone_id="Europe/Berlin"
+        )
+        context.set_default_timeout(30_000)
+        return Desk(page=context.new_page(), app=running.app, subject=subject, shots=SHOTS).sign_in()
+
+    return sit_down

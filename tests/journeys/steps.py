@@ -72,6 +72,13 @@ class Desk:
     def text(self) -> str:
         return self.page.locator('[data-testid="stMain"]').inner_text()
 
+    def table(self) -> str:
+        """Text of the first long table: the grid is drawn on a canvas and described in words inside it."""
+        canvas = self.page.locator('[data-testid="stDataFrame"] canvas').first
+        canvas.wait_for()
+        self.page.wait_for_timeout(500)
+        return canvas.text_content() or ""
+
     def shot(self, name: str) -> None:
         self.page.screenshot(path=str(self.shots / f"{name}.png"), full_page=True)
 

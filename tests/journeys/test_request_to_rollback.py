@@ -14,24 +14,10 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.journeys.conftest import SHOTS, Running
+from tests.journeys.conftest import Running
 from tests.journeys.steps import PASSPHRASES, Desk
 
 MODEL = "delay_claim_score"
-
-
-@pytest.fixture
-def desk(browser: Browser, running: Running) -> Callable[[str], Desk]:
-    """A fresh browser profile per person, so that nobody inherits somebody's cookie."""
-
-    def sit_down(subject: str) -> Desk:
-        context = browser.new_context(
-            viewport={"width": 1440, "height": 1000}, locale="en-GB", timezone_id="Europe/Berlin"
-        )
-        context.set_default_timeout(30_000)
-        return Desk(page=context.new_page(), app=running.app, subject=subject, shots=SHOTS).sign_in()
-
-    return sit_down
 
 
 def routes(running: Running, model: str = MODEL) -> dict[str, int]:
@@ -172,23 +158,6 @@ def test_auditor_verifies_every_step(desk: Callable[[str], Desk], running: Runni
     otto.shot("9-verified")
     done = running.cli("verify", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_screens_show_what_the_stores_hold(desk: Callable[[str], Desk], running: Running) -> None:
-    otto = desk("otto.auditor")
-    with sqlite3.connect(running.home / "mlflow.db") as store:
-        versions = store.execute("SELECT count(*) FROM model_versions WHERE name = ?", (MODEL,)).fetchone()[0]
-    otto.open(f"model?name={MODEL}")
-    otto.sees(f"{versions} versions")
-    otto.sees("v4 100 %")
-    with sqlite3.connect(f"file:{running.home / 'governance.db'}?mode=ro", uri=True) as book:
-        entries = book.execute("SELECT count(*) FROM log_entry").fetchone()[0]
-        models = book.execute("SELECT count(*) FROM model_summary").fetchone()[0]
-    otto.open("audit")
-    shown = otto.text()
-    assert any(f"{entries + drift:,}" in shown for drift in range(6)), f"{entries} entries in the ledger"
-    otto.open("inventory")
-    otto.sees(f"{models} models")
 
 
 def test_address_survives_sign_in_and_reload(browser: Browser, running: Running) -> None:
