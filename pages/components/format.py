@@ -95,6 +95,8 @@ def milliseconds(value: float | None) -> str:
 
 
 def seconds(value: float | None) -> str:
+    if value is not None and value < 1:
+        return milliseconds(value * 1000)
     return NOTHING if value is None else f"{value:.1f} s" if value < 60 else f"{value / 60:.1f} min"
 
 
