@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import streamlit as st
 
-from pages.components import notices
 from pages.components.format import md
-from services.kernel.errors import ControlRoomError
 from services.settings import Profile, Settings, read_settings
 from services.workspace.marker import is_prepared
+
+ROOT = Path(__file__).resolve().parents[2]
+_STEP = re.compile(r"(?P<percent>\d{1,3})% (?P<words>.+)")
 
 
 @dataclass
@@ -21,7 +27,6 @@ class Preparation:
 
     share: float = 0.0
     sentence: str = "Starting, or waiting for another process that prepares this workspace"
-    problem: ControlRoomError | None = None
     failed: str = ""
     finished: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -36,16 +41,22 @@ class Preparation:
                 self.thread.start()
 
     def _run(self, settings: Settings) -> None:
-        from services.workspace.prepare import prepare
-
-        try:
-            prepare(settings, self._note)
-        except ControlRoomError as problem:
-            self.problem = problem
-        except Exception as failure:  # noqa: BLE001  # a dead thread would look like endless progress
-            self.failed = f"{type(failure).__name__}: {failure}"
-        else:
+        """In a process of its own: MLflow stays out of the app, and training may start processes without running it."""
+        command = [sys.executable, "-m", "services", "prepare"]
+        environment = {**os.environ, "COUNTERSIGN_HOME": str(settings.home.resolve()), "PYTHONUNBUFFERED": "1"}
+        said = ""
+        with subprocess.Popen(  # noqa: S603  # our own command line
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            for line in process.stdout or ():
+                said = line.strip() or said
+                step = _STEP.match(said)
+                if step:
+                    self._note(step["words"], int(step["percent"]) / 100)
+        if process.returncode == 0:
             self.finished = True
+        else:
+            self.failed = said.removeprefix("countersign: ") or f"the command ended with code {process.returncode}"
 
     def _note(self, sentence: str, share: float) -> None:
         self.share, self.sentence = min(max(share, 0.0), 1.0), sentence
@@ -79,9 +90,6 @@ def _watch(run: Preparation) -> None:
     )
     bar = st.progress(run.share, text=md(run.sentence))
     while not run.finished:
-        if run.problem is not None:
-            notices.show(run.problem, key="prepare-again")
-            return
         if run.failed:
             st.error(
                 f"Preparing failed: {md(run.failed)}. Nothing half-done is used; start again.", icon=":material/error:"
