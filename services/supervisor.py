@@ -35,7 +35,7 @@ from services.adapters.local.processes import (
 )
 from services.kernel.errors import ConflictError, ControlRoomError, ServingUnavailableError
 from services.settings import Profile, Settings, read_settings
-from services.workspace.marker import RUNNING_LOCK, RUNNING_NOTE, is_prepared
+from services.workspace.marker import RUNNING_LOCK, RUNNING_NOTE, is_prepared, make_home
 
 _HEALTH_SECONDS = 60.0
 _FIRST_VISIT_SECONDS = 10.0
@@ -233,7 +233,7 @@ def run(settings: Settings, out: TextIO | None = None) -> int:
     """Prepares the workspace if needed, then runs it. Refusals are sentences on the output and exit code 1."""
     out = out or sys.stdout
     try:
-        settings.home.mkdir(parents=True, exist_ok=True)
+        make_home(settings)
         with _only_one(settings):
             if settings.profile is Profile.EMBEDDED and not _prepare(settings, out):
                 return 1

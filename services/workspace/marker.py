@@ -34,6 +34,17 @@ class PreparedFacts:
     seconds: float
 
 
+def make_home(settings: Settings) -> None:
+    """Raises StorageUnavailableError when the home folder can neither be found nor made."""
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+    except OSError as broken:
+        raise StorageUnavailableError(
+            f"The workspace folder {settings.home} cannot be used ({broken.strerror or broken}).",
+            hint="Choose another one: COUNTERSIGN_HOME=folder.",
+        ) from broken
+
+
 def marker_file(settings: Settings) -> Path:
     return settings.home / "prepared.json"
 

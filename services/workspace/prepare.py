@@ -40,7 +40,7 @@ def prepare(settings: Settings, progress: Progress = lambda _step, _share: None)
     facts = read_facts(settings)
     if facts is not None:
         return facts
-    settings.home.mkdir(parents=True, exist_ok=True)
+    marker.make_home(settings)
     try:
         with FileLock(settings.home / marker.LOCK_NAME, timeout=_WAIT_SECONDS):
             facts = read_facts(settings)
