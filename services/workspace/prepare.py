@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from services.kernel.clock import FrozenClock, utc_text
-from services.kernel.errors import ConflictError
+from services.kernel.errors import ConflictError, SettingsError
 from services.settings import Settings
 from services.workspace import marker, training
 from services.workspace.marker import PreparedFacts, is_prepared, read_facts
@@ -72,6 +72,12 @@ def reset(settings: Settings) -> None:
 
 
 def _make(settings: Settings, progress: Progress) -> PreparedFacts:
+    if settings.mlflow_uri:
+        raise SettingsError(
+            "COUNTERSIGN_MLFLOW_URI names another registry, and the embedded workspace never writes its demonstration "
+            "models into somebody's registry.",
+            hint="Unset it to use the embedded store.",
+        )
     began = time.monotonic()
     _quiet_mlflow()
     prepared_at = datetime.now(UTC).replace(microsecond=0)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from services.kernel.errors import ConflictError, ControlRoomError, StorageUnavailableError
+from services.kernel.errors import ConflictError, ControlRoomError, SettingsError, StorageUnavailableError
 from services.settings import Settings, read_settings
 from services.workspace import marker, prepare
 from services.workspace.history import settle
@@ -139,3 +139,9 @@ def test_an_action_that_never_finishes_stops_the_preparation_with_its_reason() -
 
     with pytest.raises(ControlRoomError, match="still loading"):
         settle(_NeverDone(), FrozenClock(END))  # type: ignore[arg-type]
+
+
+def test_the_demonstration_never_writes_into_another_registry(tmp_path: Path) -> None:
+    elsewhere = Settings(home=tmp_path / "home", mlflow_uri="http://127.0.0.1:9")
+    with pytest.raises(SettingsError, match="another registry"):
+        prepare.prepare(elsewhere)
