@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 
 from services.adapters.local.serving import LocalServing
@@ -128,7 +127,7 @@ def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving:
             units=units, serving=serving, inventory=reading.inventory, desk=trusted.desk, clock=clock
         ),
         clock=clock,
-        requests_per_minute=lambda model: _requests_per_minute(reading.reliability, model, clock.now()),
+        requests_per_minute=lambda model: _requests_per_minute(reading.reliability, model),
     )
     approvals = ApprovalService(
         units=units,
@@ -258,14 +257,12 @@ def _reading(settings: Settings, database: Database, clock: Clock, registry: Mod
     )
 
 
-def _requests_per_minute(reliability: ReliabilityService, model: str, now: datetime) -> float | None:
-    """Measured over the last hour; None when nothing is known, which is not the same as none."""
+def _requests_per_minute(reliability: ReliabilityService, model: str) -> float | None:
+    """None when nothing is known, which is not the same as none: a rollback never waits for telemetry."""
     try:
-        points = reliability.sla(model, days=1).points
+        return reliability.requests_per_minute(model)
     except ControlRoomError:
         return None
-    recent = [point.requests for point in points if point.start >= now - timedelta(hours=1)]
-    return sum(recent) / 60 if recent else None
 
 
 def _benefit(value: ValueService, model: str) -> str:

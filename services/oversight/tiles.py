@@ -86,6 +86,12 @@ def _of_role(situation: Situation, actor: Actor) -> tuple[Tile, ...]:
 
 def _findings(situation: Situation) -> Tile:
     n = len(situation.findings)
+    if not n and not situation.worker_alive:
+        # Only the worker compares record and platform: without it nothing was found because nobody looked.
+        return Tile(
+            title="Findings", value="not known", detail="nothing is compared while the worker is not running",
+            state=Health.UNKNOWN, target="rollouts",
+        )  # fmt: skip
     worst = Health.worst([item.state for item in situation.findings]) if n else Health.HEALTHY
     return Tile(
         title="Findings", value=str(n), detail="differences between record and platform", state=worst, target="rollouts"

@@ -60,6 +60,16 @@ class ReliabilityService:
             explanation=_explanation(governed.kind, days, slots, runs.runs, runs.last_finished),
         )
 
+    def requests_per_minute(self, model: str) -> float | None:
+        """Mean over the slot that is filling now and the whole one before it; None when neither holds a request."""
+        now = self._clock.now()
+        filling = now.replace(minute=now.minute - now.minute % SLOT_MINUTES, second=0, microsecond=0)
+        since = filling - timedelta(minutes=SLOT_MINUTES)
+        recent = self._store.slots(model, since, now + timedelta(minutes=1))
+        if not recent:
+            return None
+        return sum(slot.requests for slot in recent) / ((now - since).total_seconds() / 60)
+
     def refresh(self) -> int:
         """Reads days that are new or changed; returns how many. Raises TelemetryUnavailableError at the end."""
         read, broken = 0, list[TelemetryUnavailableError]()

@@ -99,7 +99,7 @@ class RollbackTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackPlan:
-    """What will happen, shown before the button. Requests per minute are measured over the last hour."""
+    """What will happen, shown before the button. Requests per minute are the mean of the last one to two hours."""
 
     model: str
     deployment: str

@@ -53,8 +53,7 @@ def test_revisions_run_from_code_on_both_databases(database_url: str) -> None:
     with database.write() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
-    if migrations.has_revisions():
-        assert migrations.stored_revision(database) is not None
+    assert migrations.stored_revision(database) is not None
     database.dispose()
 
 

@@ -12,7 +12,6 @@ from sqlalchemy import func, select
 from services.adapters.sql import migrations, protection
 from services.adapters.sql.database import Database, lock_writers
 from services.adapters.sql.ledger import SqlLedgerBook
-from services.adapters.sql.schema.base import metadata
 from services.adapters.sql.schema.ledger import log_entry
 from services.attestation.ports import LedgerWriter
 from services.kernel.clock import Clock
@@ -27,12 +26,9 @@ def create_schema(database: Database) -> None:
     """
     migrations.load_schema()
     migrations.require_known_revision(database)
-    if migrations.has_revisions():
-        migrations.upgrade(database)
+    migrations.upgrade(database)
     with database.write() as connection:
         lock_writers(connection)
-        if not migrations.has_revisions():
-            metadata.create_all(connection)
         # Only before the first entry: protections that disappear later are reported, not quietly put back.
         if connection.execute(select(func.count()).select_from(log_entry)).scalar_one() == 0:
             protection.install(connection)

@@ -243,3 +243,14 @@ def test_the_prepared_line_carries_drift_trend_and_owner(room: Room) -> None:
     assert (row.drift.state, row.owner, len(row.drift_trend)) == (Health.BREACH, "Ben Okafor", 3)
     assert [item.target for item in room.home(Role.BUSINESS_OWNER, subject="ben.business").todo] == ["drift?model=m"]
     assert room.home(Role.BUSINESS_OWNER, subject="another owner").todo == ()
+
+
+def test_no_finding_is_not_green_while_nobody_compares(room: Room) -> None:
+    room.service.refresh_summaries()
+
+    def tile() -> Any:
+        return next(item for item in room.home(Role.AUDITOR).tiles if item.title == "Findings")
+
+    assert (tile().state, tile().value) == (Health.UNKNOWN, "not known")
+    room.put(ops.worker_heartbeat, worker_id="w", at=NOON, started_at=NOON)
+    assert (tile().state, tile().value) == (Health.HEALTHY, "0")

@@ -171,3 +171,19 @@ def test_quantiles_of_merged_parts_are_those_of_the_whole_within_two_percent(val
 
 def test_no_request_has_no_quantile() -> None:
     assert quantile((), 0.95) is None
+
+
+def test_the_request_rate_is_a_mean_over_the_time_that_was_counted(room: Room) -> None:
+    """From the start of the whole slot before: 60 minutes at noon sharp, not the minute since noon."""
+    moments = pd.DatetimeIndex([NOON - timedelta(seconds=1 + second) for second in range(120)])
+    room.requests(0, np.full(120, 50.0), event_at=moments)
+    room.service.refresh()
+
+    assert room.service.requests_per_minute("m") == pytest.approx(2.0)
+
+
+def test_the_request_rate_is_unknown_when_nothing_was_recorded_lately(room: Room) -> None:
+    room.requests(1, np.full(500, 50.0))
+    room.service.refresh()
+
+    assert room.service.requests_per_minute("m") is None

@@ -24,17 +24,12 @@ def load_schema() -> None:
         importlib.import_module(f"{schema.__name__}.{module.name}")
 
 
-def has_revisions() -> bool:
-    """False only before the first release, when tables are made straight from the metadata."""
-    return any((FOLDER / "versions").glob("*.py"))
-
-
 def require_known_revision(database: Database) -> None:
     """Raises NewerDatabaseError when the database carries a revision this release does not have."""
     stored = stored_revision(database)
     if stored is None:
         return
-    known = {script.revision for script in _scripts().walk_revisions()} if has_revisions() else set()
+    known = {script.revision for script in _scripts().walk_revisions()}
     if stored not in known:
         raise NewerDatabaseError(
             f"The governance database was written by a newer release of Countersign (revision {stored}).",
