@@ -36,6 +36,7 @@ from services.approvals.service import ApprovalService
 from services.audit.service import AuditService
 from services.evaluation.service import EvaluationService
 from services.feedback.service import FeedbackService
+from services.inventory.columns import ColumnService
 from services.inventory.ports import ModelRegistry
 from services.inventory.service import InventoryService
 from services.kernel.clock import Clock, SystemClock
@@ -65,6 +66,7 @@ class ControlRoom:
     ledger: LedgerService
     policy: PolicyService
     inventory: InventoryService
+    columns: ColumnService
     evaluation: EvaluationService
     monitoring: MonitoringService
     reliability: ReliabilityService
@@ -146,6 +148,13 @@ def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving:
         ledger=trusted.ledger,
         policy=policy,
         inventory=reading.inventory,
+        columns=ColumnService(
+            inventory=reading.inventory,
+            store=SqlInventory(database),
+            people=trusted.people,
+            ledger=trusted.ledger,
+            clock=clock,
+        ),
         evaluation=evaluation,
         monitoring=reading.monitoring,
         reliability=reading.reliability,

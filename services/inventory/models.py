@@ -53,6 +53,25 @@ class SensitiveColumn:
     category: str
     """`PII`, `PHI`, `quasi-identifier`, or `not personal` for a column that only looks sensitive by its name."""
     basis: str
+    masked: bool = False
+    """True when people read it only masked or coarsened; False also when no rule is recorded."""
+    tagged_by: str = ""
+    tagged_at: datetime | None = None
+
+
+COLUMN_CATEGORIES = ("PII", "PHI", "quasi-identifier", "not personal")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagColumn:
+    """Command: say what kind of data a column holds and on what ground it is used. Replaces an earlier tag."""
+
+    command_id: str
+    model: str
+    column: str
+    category: str
+    basis: str
+    masked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

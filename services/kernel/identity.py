@@ -45,6 +45,7 @@ class Permission(StrEnum):
     ADVANCE_ROLLOUT = "advance_rollout"
     ROLL_BACK = "roll_back"
     RECORD_CORRECTION = "record_correction"
+    TAG_COLUMN = "tag_column"
     MANAGE_PEOPLE = "manage_people"
 
 
@@ -54,7 +55,13 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.COMPLIANCE: _READ | {Permission.APPROVE},
     Role.BUSINESS_OWNER: _READ | {Permission.ACKNOWLEDGE, Permission.RECORD_CORRECTION},
     Role.SRE: _READ | {Permission.ROLL_BACK, Permission.ADVANCE_ROLLOUT},
-    Role.DATA_SCIENCE_LEAD: _READ | {Permission.REQUEST_PROMOTION, Permission.WITHDRAW, Permission.RECORD_CORRECTION},
+    Role.DATA_SCIENCE_LEAD: _READ
+    | {
+        Permission.REQUEST_PROMOTION,
+        Permission.WITHDRAW,
+        Permission.RECORD_CORRECTION,
+        Permission.TAG_COLUMN,
+    },
     Role.VALIDATOR: _READ | {Permission.VALIDATE},
     Role.AUDITOR: _READ,
     Role.ADMIN: _READ | {Permission.MANAGE_PEOPLE},

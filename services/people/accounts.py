@@ -18,6 +18,13 @@ DEMO_ACCOUNTS = (
         does="Approves versions for production, or sends them back.",
     ),
     DemoAccount(
+        subject="carl.compliance",
+        name="Carl Nyström",
+        role=Role.COMPLIANCE,
+        passphrase="carl signs when clara is away",  # noqa: S106 - printed on the sign-in screen
+        does="Second compliance officer: grants exceptions, reviews emergencies, stands in.",
+    ),
+    DemoAccount(
         subject="ben.business",
         name="Ben Okafor",
         role=Role.BUSINESS_OWNER,
@@ -46,6 +53,13 @@ DEMO_ACCOUNTS = (
         does="Validates the evidence independently of the team that built the model.",
     ),
     DemoAccount(
+        subject="viktor.validator",
+        name="Viktor Halász",
+        role=Role.VALIDATOR,
+        passphrase="viktor checks it again",  # noqa: S106 - printed on the sign-in screen
+        does="Second validator: reviews what was released in an emergency.",
+    ),
+    DemoAccount(
         subject="otto.auditor",
         name="Otto Brandt",
         role=Role.AUDITOR,
@@ -58,6 +72,13 @@ DEMO_ACCOUNTS = (
         role=Role.ADMIN,
         passphrase="ada keeps the keys",  # noqa: S106 - printed on the sign-in screen
         does="Enrols people and keys.",
+    ),
+    DemoAccount(
+        subject="amir.admin",
+        name="Amir Haddad",
+        role=Role.ADMIN,
+        passphrase="amir guards the keyring",  # noqa: S106 - printed on the sign-in screen
+        does="Second administrator, so that nobody changes his own key alone.",
     ),
 )
 

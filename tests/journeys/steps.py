@@ -15,6 +15,9 @@ PASSPHRASES = {
     "vera.validator": "vera checks the numbers",
     "otto.auditor": "otto reads everything",
     "ada.admin": "ada keeps the keys",
+    "carl.compliance": "carl signs when clara is away",
+    "viktor.validator": "viktor checks it again",
+    "amir.admin": "amir guards the keyring",
 }
 
 

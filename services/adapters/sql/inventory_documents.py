@@ -38,10 +38,15 @@ def model_from(text: str) -> GovernedModel:
             "owners": tuple(Owner(**owner) for owner in given["owners"]),
             "last_review": date.fromisoformat(given["last_review"]),
             "service_level": ServiceLevel(**level) if level else None,
-            "sensitive": tuple(SensitiveColumn(**column) for column in given["sensitive"]),
+            "sensitive": tuple(_column_from(column) for column in given["sensitive"]),
             "lineage": _pairs(given["lineage"]),
         }
     )
+
+
+def _column_from(given: dict[str, Any]) -> SensitiveColumn:
+    tagged = given.get("tagged_at")
+    return SensitiveColumn(**{**given, "tagged_at": datetime.fromisoformat(tagged) if tagged else None})
 
 
 _VERSION_FIELDS = tuple(field.name for field in fields(ModelVersion))
