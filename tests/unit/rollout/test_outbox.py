@@ -190,8 +190,8 @@ def test_a_second_rollback_joins_the_first(world: World) -> None:
     world.platform.loading.add("1")
     first_command, second_command = world.a_rollback("1"), world.a_rollback("1")
     sam = world.actor("sam.sre")
-    first, action_id = world.rollout._record_rollback(first_command, sam)
-    second, joined = world.rollout._record_rollback(second_command, sam)
+    first, action_id = world.rollout._rollbacks.record(first_command, sam)
+    second, joined = world.rollout._rollbacks.record(second_command, sam)
     assert (second.seq, joined) == (first.seq, action_id)
     assert second.repeated
 
@@ -242,9 +242,9 @@ def test_no_advance_while_another_action_runs(world: World) -> None:
     world.runner.run_pending()
     command = an_advance(world)
     world.platform.loading.add("2")
-    world.rollout._record_advance(command, world.actor("sam.sre"))
+    world.rollout._advances.record(command, world.actor("sam.sre"))
     with pytest.raises(ConflictError):
-        world.rollout._record_advance(
+        world.rollout._advances.record(
             Advance(command_id="other", model=MODEL, share=100, challenge="0" * 32, passphrase=world.secret("sam.sre")),
             world.actor("sam.sre"),
         )
