@@ -124,9 +124,10 @@ def gapped(
     return xs, ys
 
 
-def _layout(
+def layout(
     figure: go.Figure, ink: Ink, *, height: int, right: int = 110, y_format: str = "", y_title: str = ""
 ) -> None:
+    """The frame every chart shares: quiet grid, no legend, no mode bar, our face and inks."""
     figure.update_layout(
         height=height,
         margin={"l": 48, "r": right, "t": 14, "b": 30},
@@ -249,7 +250,7 @@ def trend(
             yanchor="bottom",
             font={"color": ink.orange, "size": 11},
         )
-    _layout(figure, ink, height=height, right=right, y_format=y_format, y_title=y_title)
+    layout(figure, ink, height=height, right=right, y_format=y_format, y_title=y_title)
     figure.update_layout(margin={"t": 28 if marks else 14})
     figure.update_xaxes(tickformat="%-d %b", nticks=8)
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
@@ -284,7 +285,7 @@ def distribution(
         ]
     )
     figure.update_traces(hovertemplate="%{y:.1%}")
-    _layout(figure, ink, height=height, right=16, y_format=".0%")
+    layout(figure, ink, height=height, right=16, y_format=".0%")
     figure.update_layout(barmode="group", bargap=0.25, bargroupgap=0.05, showlegend=True)
     figure.update_layout(legend={"orientation": "h", "y": 1.12, "x": 0, "font": {"color": ink.muted}})
     figure.update_xaxes(type="category")
@@ -321,7 +322,7 @@ def cost_and_volume(
             ),
         ]
     )
-    _layout(figure, ink, height=height, right=56, y_title=f"{currency} per 1,000 predictions")
+    layout(figure, ink, height=height, right=56, y_title=f"{currency} per 1,000 predictions")
     figure.update_layout(
         yaxis={"overlaying": "y2", "range": [0, _top(per_thousand) * 1.15], "tickmode": "auto", "tickformat": ".2~r"},
         yaxis2={
@@ -377,7 +378,7 @@ def shares(
                 hovertemplate=f"%{{x:,.2f}} {unit}",
             )
         )
-    _layout(figure, ink, height=height, right=8)
+    layout(figure, ink, height=height, right=8)
     figure.update_layout(barmode="stack", bargap=0.45, margin={"l": 64, "t": 4, "b": 8}, hovermode="closest")
     figure.update_xaxes(visible=False, range=[0, longest])
     figure.update_yaxes(autorange="reversed", showgrid=False, tickfont={"color": ink.text, "size": 12})
@@ -408,7 +409,7 @@ def intervals(
             hovertemplate=f"{currency} %{{x:,.0f}}",
         )
     )
-    _layout(figure, ink, height=height or 80 + 44 * len(rows), right=24)
+    layout(figure, ink, height=height or 80 + 44 * len(rows), right=24)
     figure.update_layout(hovermode="closest", margin={"l": 230, "t": 8})
     figure.update_xaxes(
         showgrid=True, gridcolor=ink.grid, rangemode="tozero", tickprefix=f"{currency} ", tickformat=",.0f", nticks=5
@@ -473,7 +474,7 @@ def lineage(edges: Sequence[tuple[str, str]], ink: Ink, *, marked: Sequence[str]
             bordercolor=ink.accent if node in marked else ink.grid,
             font={"color": ink.accent if node in marked else ink.text, "size": 12},
         )
-    _layout(figure, ink, height=max(120, 64 * tallest), right=24)
+    layout(figure, ink, height=max(120, 64 * tallest), right=24)
     figure.update_layout(hovermode=False, margin={"l": 24, "r": 24, "t": 8, "b": 8})
     figure.update_xaxes(visible=False, range=[-0.55, max(columns, default=0) + 0.55])
     figure.update_yaxes(visible=False, range=[-tallest / 2, tallest / 2])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from datetime import timedelta
 
-from services.evaluation import document
+from services.evaluation import detail, document
 from services.evaluation.ports import FactStore, FileRegistry, VersionFacts
 from services.inventory.models import GovernedModel, ModelVersion
 from services.inventory.service import InventoryService
@@ -100,6 +100,13 @@ class EvaluationService:
     def facts(self, model: str, version: str) -> VersionFacts | None:
         """What was last read of the version's files, for the screens that show groups and bins."""
         return self._facts.facts(model, version)
+
+    def detail(self, model: str, version: str) -> detail.EvaluationDetail:
+        """Calibration bins and groups as last read from the run's evaluation report; never raises for a bad report."""
+        facts = self._facts.facts(model, version)
+        if facts is None:
+            return detail.EvaluationDetail(problem="Its evaluation report was not read yet.")
+        return detail.parse(facts.evaluation, sha256=facts.evaluation_sha256, read_at=facts.read_at)
 
     def refresh(self, *, limit: int = 50) -> int:
         """Reads files of versions not read yet and again of those that matter now; the number read.
