@@ -6,14 +6,14 @@ import hashlib
 from datetime import datetime
 
 from services.approvals.models import MEANINGS, Decision, Frozen, PromotionRequest
-from services.attestation import statement
+from services.attestation import authentication, statement
 from services.attestation.canonical import to_bytes
 from services.attestation.models import Kind, LogHead, Subject
 from services.kernel.clock import utc_text
 from services.kernel.identity import Actor
 from services.policy.evidence import Evidence
 from services.policy.models import GateReport
-from services.rollout.intents import ALIAS, authentication, signer, version_subject
+from services.rollout.intents import ALIAS, signer, version_subject
 
 
 def request_statement(
@@ -54,7 +54,7 @@ def request_statement(
             "note": {"sha256": note_sha256},
             "expires": utc_text(expires),
             "signer": signer(actor),
-            "authentication": authentication(actor),
+            "authentication": authentication.document(actor, at=at),
         },
         at=at,
         head=head,
@@ -128,7 +128,7 @@ def decision_statement(
             "reasonCode": reason_code,
             "revision": request.revision,
             "signer": signer(actor),
-            "authentication": authentication(actor),
+            "authentication": authentication.document(actor, at=at),
         },
         at=at,
         head=head,

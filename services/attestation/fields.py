@@ -15,7 +15,21 @@ from services.attestation.models import Kind
 from services.kernel.clock import from_utc_text
 
 DECISION_WORDS = ("approve", "acknowledge", "request-changes", "reject", "abstain", "withdraw", "revoke")
-KEYRING_OPERATIONS = ("enrol", "revoke", "grant", "withdraw", "rotate-service", "rotate-log")
+KEYRING_OPERATIONS = (
+    "enrol",
+    "revoke",
+    "grant",
+    "withdraw",
+    "rotate-service",
+    "rotate-log",
+    "disable",
+    "enable",
+    "enrol-machine",
+)
+DELEGATION_OPERATIONS = ("grant", "withdraw")
+EXCEPTION_OPERATIONS = ("propose", "grant", "refuse", "end")
+REVIEW_CONCLUSIONS = ("accepted", "corrected", "roll-back")
+PURPOSES = ("promotion", "reattestation", "adoption")
 LEVELS = ("L1", "L2", "L3")
 _NONCE = re.compile(r"[0-9a-f]{32}")
 
@@ -143,6 +157,28 @@ def _is_route(value: Any) -> bool:
     )
 
 
+def _is_emergency(value: Any) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and set(value) == {"mode", "reasonCode", "reason", "reviewBy"}
+        and value["mode"] in {"forward", "skip"}
+        and is_name(value["reasonCode"])
+        and is_digest(value["reason"])
+        and is_time(value["reviewBy"])
+    )
+
+
+def _is_obeyed(value: Any) -> bool:
+    """The line of a signed rollback plan a machine action obeys, and what was measured."""
+    return (
+        isinstance(value, Mapping)
+        and set(value) == {"request", "rule", "above", "measured", "windowMinutes", "requests"}
+        and _is_cited_request(value["request"])
+        and all(is_name(value[name]) for name in ("rule", "above", "measured"))
+        and all(is_count(value[name]) for name in ("windowMinutes", "requests"))
+    )
+
+
 def _is_replay(value: Any) -> bool:
     return isinstance(value, Mapping) and set(value) == {"from", "to"} and all(map(is_time, value.values()))
 
@@ -181,6 +217,8 @@ SHAPES: Mapping[Kind, Shape] = {
             "level": one_of(*LEVELS),
             "reason": is_text,
             "sinceIndex": is_count,
+            "until": is_time,
+            "validUntil": is_time,
         },
     ),
     Kind.POLICY: Shape(
@@ -215,6 +253,9 @@ SHAPES: Mapping[Kind, Shape] = {
             "rollback": nullable(is_document),
             "changes": is_list,
             "supersedes": nullable(is_document),
+            "purpose": one_of(*PURPOSES),
+            "parts": is_text_map,
+            "exceptions": is_list,
         },
     ),
     Kind.DECISION: Shape(
@@ -225,7 +266,17 @@ SHAPES: Mapping[Kind, Shape] = {
             "shown": lambda value: is_document(value) and set(value) == {"digest"} and is_digest(value["digest"]),
             **_SIGNED,
         },
-        optional={"comment": nullable(is_digest), "reasonCode": is_text, "revision": is_count, "conditions": is_list},
+        optional={
+            "comment": nullable(is_digest),
+            "reasonCode": is_text,
+            "revision": is_count,
+            "conditions": is_list,
+            "delegation": _is_cited_entry,
+            "onBehalfOf": is_identity,
+            "role": is_name,
+            "bound": is_document,
+            "zone": is_text,
+        },
     ),
     Kind.ACTION: Shape(
         required={
@@ -240,7 +291,16 @@ SHAPES: Mapping[Kind, Shape] = {
             "rollback": nullable(is_document),
             "notAfter": is_time,
         },
-        optional={"routes": all_items(_is_route), "champion": is_text, "plan": is_list, "model": is_text, **_SIGNED},
+        optional={
+            "routes": all_items(_is_route),
+            "champion": is_text,
+            "plan": is_list,
+            "model": is_text,
+            "emergency": _is_emergency,
+            "obeys": _is_obeyed,
+            "reverts": _is_cited_entry,
+            **_SIGNED,
+        },
     ),
     Kind.OUTCOME: Shape(
         required={"action": is_name, "result": is_name, "before": is_version, "after": is_version, "attempts": is_text},
@@ -266,6 +326,34 @@ SHAPES: Mapping[Kind, Shape] = {
     ),
     Kind.EVENT: Shape(
         required={"event": is_name, "model": is_text, "detail": is_text_map, "actor": nullable(is_signer)},
+        optional=_SIGNED,
+    ),
+    Kind.DELEGATION: Shape(
+        required={"op": one_of(*DELEGATION_OPERATIONS), "id": is_name, **_SIGNED},
+        optional={
+            "role": is_name,
+            "to": is_identity,
+            "tier": is_name,
+            "since": is_time,
+            "until": is_time,
+            "reason": is_digest,
+        },
+    ),
+    Kind.EXCEPTION: Shape(
+        required={"op": one_of(*EXCEPTION_OPERATIONS), "id": is_name, **_SIGNED},
+        optional={
+            "model": is_name,
+            "gate": is_name,
+            "until": is_time,
+            "owner": is_identity,
+            "reason": is_digest,
+            "control": is_digest,
+            "proposal": _is_cited_entry,
+        },
+    ),
+    Kind.REVIEW: Shape(
+        required={"id": is_name, "of": _is_cited_entry, "conclusion": one_of(*REVIEW_CONCLUSIONS), **_SIGNED},
+        optional={"comment": nullable(is_digest)},
     ),
 }
 

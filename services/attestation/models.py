@@ -19,6 +19,12 @@ class Kind(StrEnum):
     OBSERVATION = "observation"
     EVENT = "event"
     """A fact without effect on what may go live: a refused attempt, a sign-in, a metadata change."""
+    DELEGATION = "delegation"
+    """Somebody lets another person sign in his role for a while, or takes that back."""
+    EXCEPTION = "exception"
+    """A gate that need not pass for a stated time, under a compensating control."""
+    REVIEW = "review"
+    """The later judgement on an emergency action, by somebody who had no part in it."""
 
     @property
     def predicate_type(self) -> str:

@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from services.attestation.keys import PublicKey
 from services.attestation.models import LogHead, Receipt
 from services.kernel.secret import Secret
 
 
 class SigningDesk(Protocol):
+    @property
+    def machine_key(self) -> PublicKey | None:
+        """The key machine actions are signed with; None where this deployment has none yet."""
+        ...
+
     def sign_as_person(self, payload: bytes, *, subject: str, passphrase: Secret) -> bytes:
         """Envelope bytes with the person's signature and the service's.
 
@@ -20,7 +26,21 @@ class SigningDesk(Protocol):
         ...
 
     def sign_as_service(self, payload: bytes) -> bytes:
-        """Envelope bytes with the service's signature alone: machine actions, never an approval."""
+        """Envelope bytes with the service's signature alone: what the product observed or did, never an approval."""
+        ...
+
+    def sign_as_machine(self, payload: bytes) -> bytes:
+        """Envelope bytes with the machine's signature and the service's: an action under a plan people signed.
+
+        The statement names the machine as its signer. Raises RefusalError when the machine has no key.
+        """
+        ...
+
+    def countersign(self, data: bytes, *, issuer: str, subject: str, passphrase: Secret) -> bytes:
+        """The same payload with one more person's signature: how two administrators sign one keyring entry.
+
+        Raises as `sign_as_person`, and InputError when that person's signature is on it already.
+        """
         ...
 
 

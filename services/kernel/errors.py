@@ -115,6 +115,46 @@ class KeyLockedError(RefusalError):
     code = "key-locked"
 
 
+class AccessEndedError(RefusalError):
+    """Access was given for a time, and that time is over."""
+
+    code = "access-ended"
+
+
+class DelegationError(RefusalError):
+    """The delegation does not cover this, or was never allowed."""
+
+    code = "delegation"
+
+
+class StageError(RefusalError):
+    """The step is not open yet: an earlier stage has to be signed first."""
+
+    code = "stage"
+
+
+class VoidApprovalError(RefusalError):
+    """The approval no longer stands; the message names the cause."""
+
+    code = "void-approval"
+
+
+class ReviewOverdueError(RefusalError):
+    """An emergency action was not reviewed in time; nothing new goes live before that."""
+
+    code = "review-overdue"
+
+
+class ExceptionRefusedError(RefusalError):
+    code = "exception-refused"
+
+
+class NotExceptableError(RefusalError):
+    """No exception is possible for this gate."""
+
+    code = "not-exceptable"
+
+
 class RollbackTargetError(RefusalError):
     """The chosen version was never both approved and served, or has changed since."""
 

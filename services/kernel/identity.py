@@ -32,6 +32,13 @@ ROLE_TITLES = {
 }
 
 
+MACHINE_ISSUER = "countersign:machine"
+MACHINE_SUBJECT = "machine"
+MACHINE_NAME = "Countersign machine"
+MACHINE_ROLE = "machine"
+"""The machine's own identity: it signs what it does under a plan that people signed, and nothing else."""
+
+
 class Permission(StrEnum):
     VIEW = "view"
     VIEW_VALUE = "view_value"
@@ -47,24 +54,63 @@ class Permission(StrEnum):
     RECORD_CORRECTION = "record_correction"
     TAG_COLUMN = "tag_column"
     MANAGE_PEOPLE = "manage_people"
+    DELEGATE = "delegate"
+    PROPOSE_EXCEPTION = "propose_exception"
+    GRANT_EXCEPTION = "grant_exception"
+    BREAK_GLASS = "break_glass"
+    REVIEW_EMERGENCY = "review_emergency"
+    REVERT = "revert"
+    ADOPT = "adopt"
+    MANAGE_RETENTION = "manage_retention"
+    DRAW_SAMPLE = "draw_sample"
+    BUILD_PACK = "build_pack"
+    VIEW_ACCESS_LOG = "view_access_log"
 
 
 _READ = frozenset({Permission.VIEW, Permission.VIEW_VALUE, Permission.VIEW_LEDGER, Permission.EXPORT})
 
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
-    Role.COMPLIANCE: _READ | {Permission.APPROVE},
-    Role.BUSINESS_OWNER: _READ | {Permission.ACKNOWLEDGE, Permission.RECORD_CORRECTION},
-    Role.SRE: _READ | {Permission.ROLL_BACK, Permission.ADVANCE_ROLLOUT},
+    Role.COMPLIANCE: _READ
+    | {
+        Permission.APPROVE,
+        Permission.DELEGATE,
+        Permission.GRANT_EXCEPTION,
+        Permission.REVIEW_EMERGENCY,
+        Permission.MANAGE_RETENTION,
+        Permission.DRAW_SAMPLE,
+        Permission.BUILD_PACK,
+        Permission.VIEW_ACCESS_LOG,
+    },
+    Role.BUSINESS_OWNER: _READ
+    | {
+        Permission.ACKNOWLEDGE,
+        Permission.RECORD_CORRECTION,
+        Permission.DELEGATE,
+        Permission.REVIEW_EMERGENCY,
+    },
+    Role.SRE: _READ
+    | {
+        Permission.ROLL_BACK,
+        Permission.ADVANCE_ROLLOUT,
+        Permission.DELEGATE,
+        Permission.BREAK_GLASS,
+        Permission.REVERT,
+        Permission.ADOPT,
+    },
     Role.DATA_SCIENCE_LEAD: _READ
     | {
         Permission.REQUEST_PROMOTION,
         Permission.WITHDRAW,
         Permission.RECORD_CORRECTION,
         Permission.TAG_COLUMN,
+        Permission.DELEGATE,
+        Permission.PROPOSE_EXCEPTION,
+        Permission.ADOPT,
     },
-    Role.VALIDATOR: _READ | {Permission.VALIDATE},
-    Role.AUDITOR: _READ,
-    Role.ADMIN: _READ | {Permission.MANAGE_PEOPLE},
+    Role.VALIDATOR: _READ | {Permission.VALIDATE, Permission.DELEGATE, Permission.REVIEW_EMERGENCY},
+    # Reading and what reading needs: nothing here may ever change a model, a person or a decision.
+    Role.AUDITOR: _READ | {Permission.DRAW_SAMPLE, Permission.BUILD_PACK, Permission.VIEW_ACCESS_LOG},
+    Role.ADMIN: _READ | {Permission.MANAGE_PEOPLE, Permission.BUILD_PACK, Permission.VIEW_ACCESS_LOG},
 }
 
 

@@ -6,12 +6,13 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from services.attestation import canonical, envelope, statement
+from services.attestation import authentication, canonical, envelope, statement
 from services.attestation.models import Kind, LogHead, Receipt, Subject
 from services.attestation.ports import SigningDesk
 from services.kernel.clock import Clock
 from services.kernel.errors import BrokenChainError, SignatureMismatchError, TrustError
 from services.kernel.identity import Actor
+from services.kernel.secret import Secret
 from services.ledger import merkle, note
 from services.ledger.ports import AnchorStore, CheckpointSigner, LedgerBook
 
@@ -68,6 +69,46 @@ class LedgerService:
         data = self._desk.sign_as_service(payload)
         with self._book.writing() as ledger:
             return ledger.append(data, idem=idem or f"event:{secrets.token_hex(16)}")
+
+    def record_signed_event(
+        self,
+        *,
+        event: str,
+        actor: Actor,
+        passphrase: Secret,
+        model: str = "",
+        detail: Mapping[str, str],
+        idem: str | None = None,
+    ) -> Receipt:
+        """A fact a person stands for, signed with that person's key: a legal hold, a certificate, a pack.
+
+        As `record_event`; also raises PassphraseError (counted), KeyLockedError, RefusalError without a key.
+        """
+        earlier = self._earlier(idem)
+        if earlier is not None:
+            return earlier
+        predicate = {"event": event, "model": model, "detail": dict(detail), "actor": _actor_document(actor)}
+        now = self._clock.now()
+        payload = statement.build(
+            Kind.EVENT,
+            subjects=(Subject(name=f"event:{event}", sha256=canonical.sha256_hex(canonical.to_bytes(predicate))),),
+            predicate={
+                **predicate,
+                "signer": _actor_document(actor),
+                "authentication": authentication.document(actor, at=now),
+            },
+            at=now,
+            head=self.head(),
+        )
+        data = self._desk.sign_as_person(payload, subject=actor.subject, passphrase=passphrase)
+        with self._book.writing() as ledger:
+            return ledger.append(data, idem=idem or f"event:{secrets.token_hex(16)}")
+
+    def _earlier(self, idem: str | None) -> Receipt | None:
+        if idem is None:
+            return None
+        with self._book.writing() as ledger:
+            return ledger.find(idem)
 
     def require_valid(self, seq: int, leaf_hash: str) -> Mapping[str, Any]:
         """The predicate of entry `seq`, once its bytes hash to `leaf_hash` and the service's signature holds.

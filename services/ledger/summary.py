@@ -67,6 +67,9 @@ def _tag(statement: Statement) -> str:
         Kind.OUTCOME: "result",
         Kind.EVENT: "event",
         Kind.KEYRING: "op",
+        Kind.DELEGATION: "op",
+        Kind.EXCEPTION: "op",
+        Kind.REVIEW: "conclusion",
     }
     if statement.kind is Kind.GENESIS:
         return "founded"
@@ -85,12 +88,15 @@ def _policy_sentence(predicate: Mapping[str, Any], actor: str, _model: str, _ver
     return f"{actor} put policy {predicate['name']} version {predicate['version']} into force."
 
 
-def _request_sentence(_predicate: Mapping[str, Any], actor: str, model: str, version: str) -> str:
-    return f"{actor} asked to promote {_what(model, version)}."
+def _request_sentence(predicate: Mapping[str, Any], actor: str, model: str, version: str) -> str:
+    asked = {"reattestation": "to confirm the approval of", "adoption": "to adopt"}
+    return f"{actor} asked {asked.get(predicate.get('purpose', ''), 'to promote')} {_what(model, version)}."
 
 
 def _decision_sentence(predicate: Mapping[str, Any], actor: str, model: str, version: str) -> str:
-    return f"{actor} {_DECIDED[predicate['decision']]} {_what(model, version)}."
+    instead = predicate.get("onBehalfOf")
+    by = f"{actor}, for {instead['name']} by delegation," if instead else actor
+    return f"{by} {_DECIDED[predicate['decision']]} {_what(model, version)}."
 
 
 def _outcome_sentence(predicate: Mapping[str, Any], _actor: str, model: str, version: str) -> str:
@@ -105,14 +111,19 @@ def _observation_sentence(predicate: Mapping[str, Any], _actor: str, model: str,
 
 def _keyring_sentence(predicate: Mapping[str, Any], actor: str, _model: str, _version: str) -> str:
     name = predicate.get("person", {}).get("name", "a person")
-    role = str(predicate.get("role", "")).replace("_", " ")
+    role = _role(predicate)
+    ends = f" until {_day(predicate['until'])}" if "until" in predicate else ""
+    why = {"rotated": ", which was renewed", "lost": ", which was lost", "compromised": ", which was compromised"}
     words = {
         "enrol": f"enrolled the signing key of {name}",
-        "revoke": f"revoked the signing key of {name}",
-        "grant": f"gave {name} the role {role}",
+        "revoke": f"revoked the signing key of {name}{why.get(predicate.get('reason', ''), '')}",
+        "grant": f"gave {name} the role {role}{ends}",
         "withdraw": f"took the role {role} from {name}",
         "rotate-service": "replaced the service key",
         "rotate-log": "replaced the log key",
+        "disable": f"disabled {name}: no signature of theirs counts from here on",
+        "enable": f"enabled {name} again",
+        "enrol-machine": "enrolled the key of the machine",
     }
     return f"{actor} {words[predicate['op']]}."
 
@@ -121,7 +132,15 @@ def _action_sentence(predicate: Mapping[str, Any], actor: str, model: str, versi
     earlier = (predicate["from"] or {}).get("version", "")
     if predicate["rollback"] is not None:
         left = f" from version {earlier}" if earlier else ""
-        return f"{actor} ordered the rollback of {model}{left} to version {version}."
+        obeyed = predicate.get("obeys")
+        why = f" under the signed plan, rule {obeyed['rule']}: {obeyed['measured']} measured" if obeyed else ""
+        return f"{actor} ordered the rollback of {model}{left} to version {version}{why}."
+    if "emergency" in predicate:
+        return f"{actor} put {_what(model, version)} into service by break-glass; a review is due."
+    if "reverts" in predicate:
+        return f"{actor} ordered {model} back to what was decided, version {version}."
+    if predicate["kind"] == "adopt":
+        return f"{actor} adopted {_what(model, version)} as it is served."
     routes = predicate.get("routes") or []
     share = next((route["share"] for route in routes if route["version"] == version), None)
     part = f" to {share} % of the traffic" if share not in {None, 100} else ""
@@ -142,6 +161,37 @@ def _event_sentence(predicate: Mapping[str, Any], actor: str, _model: str, _vers
     return f"{actor}: {words}{about}{': ' + reason if reason else '.'}"
 
 
+def _delegation_sentence(predicate: Mapping[str, Any], actor: str, _model: str, _version: str) -> str:
+    if predicate["op"] == "withdraw":
+        return f"{actor} ended the delegation {predicate['id']}."
+    name = predicate.get("to", {}).get("name", "somebody")
+    ends = f" until {_day(predicate['until'])}" if "until" in predicate else ""
+    return f"{actor} lets {name} sign as {_role(predicate)}{ends}."
+
+
+def _exception_sentence(predicate: Mapping[str, Any], actor: str, model: str, _version: str) -> str:
+    words = {"propose": "proposed", "grant": "granted", "refuse": "refused", "end": "ended"}
+    gate = f" to {predicate['gate']}" if "gate" in predicate else f" {predicate['id']}"
+    about = f" for {model}" if model else ""
+    ends = f" until {_day(predicate['until'])}" if "until" in predicate else ""
+    return f"{actor} {words[predicate['op']]} the exception{gate}{about}{ends}."
+
+
+def _review_sentence(predicate: Mapping[str, Any], actor: str, model: str, version: str) -> str:
+    words = {"accepted": "accepted it", "corrected": "asked for correction", "roll-back": "asked for a rollback"}
+    about = f" of {_what(model, version)}" if model else ""
+    entry, said = predicate["of"]["entry"], words[predicate["conclusion"]]
+    return f"{actor} reviewed the emergency action{about} at entry {entry} and {said}."
+
+
+def _role(predicate: Mapping[str, Any]) -> str:
+    return str(predicate.get("role", "")).replace("_", " ")
+
+
+def _day(text: str) -> str:
+    return text[:10]
+
+
 def _what(model: str, version: str) -> str:
     return f"{model} version {version}" if version else model
 
@@ -156,4 +206,7 @@ _SENTENCES: Mapping[Kind, Callable[[Mapping[str, Any], str, str, str], str]] = {
     Kind.OUTCOME: _outcome_sentence,
     Kind.OBSERVATION: _observation_sentence,
     Kind.EVENT: _event_sentence,
+    Kind.DELEGATION: _delegation_sentence,
+    Kind.EXCEPTION: _exception_sentence,
+    Kind.REVIEW: _review_sentence,
 }

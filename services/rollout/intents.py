@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.attestation import statement
+from services.attestation import authentication, statement
 from services.attestation.models import Kind, LogHead, Receipt, Subject
 from services.attestation.ports import SigningDesk
 from services.kernel.clock import utc_text
@@ -43,19 +43,6 @@ def signer(actor: Actor) -> dict[str, str]:
     return {"issuer": actor.issuer, "sub": actor.subject, "name": actor.name, "role": actor.role.value}
 
 
-def authentication(actor: Actor) -> dict[str, Any]:
-    """Both components of the electronic signature: the session, and the key opened at this moment."""
-    return {
-        "component1": {
-            "kind": actor.method,
-            "issuer": actor.issuer,
-            "authTime": utc_text(actor.signed_in_at),
-        },
-        "component2": {"kind": "passphrase-key"},
-        "level": "L2",
-    }
-
-
 def action_statement(
     action: Action, *, basis: Basis, at: datetime, head: LogHead, nonce: str | None = None, actor: Actor | None = None
 ) -> bytes:
@@ -79,7 +66,7 @@ def action_statement(
         "notAfter": utc_text(at + _TIME_TO_ACT),
     }
     if actor is not None:
-        predicate |= {"signer": signer(actor), "authentication": authentication(actor)}
+        predicate |= {"signer": signer(actor), "authentication": authentication.document(actor, at=at)}
     return statement.build(
         Kind.ACTION,
         subjects=(version_subject(action.model, action.to_version, action.manifest_sha256),),

@@ -26,6 +26,7 @@ from services.kernel.errors import (
     SignatureMismatchError,
     TrustError,
 )
+from services.kernel.identity import MACHINE_ISSUER, MACHINE_SUBJECT
 from services.kernel.secret import Secret
 from services.ledger import note
 
@@ -52,6 +53,8 @@ class KeyDesk:
         self._service = CryptoSigner(self._files.service_key)
         self._log_key = describe(self._files.log_key.public_key())
         self._service_key = describe(self._files.service_key.public_key())
+        machine = self._files.machine_key
+        self._machine_key = describe(machine.public_key()) if machine is not None else None
 
     @classmethod
     def create(
@@ -81,6 +84,10 @@ class KeyDesk:
     def service_key(self) -> PublicKey:
         return self._service_key
 
+    @property
+    def machine_key(self) -> PublicKey | None:
+        return self._machine_key
+
     def sign_checkpoint(self, *, size: int, root: bytes) -> str:
         checkpoint = note.Checkpoint(origin=self.origin, size=size, root=root)
         return note.sign(checkpoint, key=self._log_key, signer=self._files.log_key.sign)
@@ -102,6 +109,28 @@ class KeyDesk:
     def sign_as_service(self, payload: bytes) -> bytes:
         self._require_own(payload)
         return self._sealed_envelope(payload, (self._sign(payload, self._service),))
+
+    def sign_as_machine(self, payload: bytes) -> bytes:
+        claimed = self._require_own(payload).predicate.get("signer")
+        if not claimed or (claimed["issuer"], claimed["sub"]) != (MACHINE_ISSUER, MACHINE_SUBJECT):
+            raise InputError("The statement does not name the machine as its signer; nothing was signed.")
+        if self._files.machine_key is None:
+            raise RefusalError(
+                "The machine has no key of its own in this deployment, so it signs nothing under a plan.",
+                hint="Restart Countersign: it makes and enrols one.",
+            )
+        machine = CryptoSigner(self._files.machine_key)
+        return self._sealed_envelope(payload, (self._sign(payload, machine), self._sign(payload, self._service)))
+
+    def countersign(self, data: bytes, *, issuer: str, subject: str, passphrase: Secret) -> bytes:
+        read = envelope.read(data)
+        self._require_own(read.payload)
+        key = self._open(issuer, subject, passphrase)
+        fresh = self._sign(read.payload, CryptoSigner(key))
+        if fresh.key_id in {signature.key_id for signature in read.signatures}:
+            raise InputError("Your signature is on it already; another person has to give the second one.")
+        people, service = read.signatures[:-1], read.signatures[-1]
+        return self._sealed_envelope(read.payload, (*people, fresh, service))
 
     def sign_as_person(self, payload: bytes, *, subject: str, passphrase: Secret) -> bytes:
         """The person named as signer in the statement must be `subject`; the issuer is taken from the statement."""

@@ -1,4 +1,4 @@
-"""Key files of one deployment: service key, log key, pepper and the log's name, in a folder only the owner may enter.
+"""Key files of one deployment: service, log and machine key, pepper and log name, in a folder only the owner may enter.
 
 Made once, with the first entry of the log. Never overwritten, and never made again for a log that has entries.
 """
@@ -25,6 +25,7 @@ from services.ledger import note
 
 SERVICE_KEY = "service.pem"
 LOG_KEY = "log.pem"
+MACHINE_KEY = "machine.pem"
 PEPPER = "pepper"
 ORIGIN = "origin"
 _ALL = (SERVICE_KEY, LOG_KEY, PEPPER, ORIGIN)
@@ -34,6 +35,8 @@ _ALL = (SERVICE_KEY, LOG_KEY, PEPPER, ORIGIN)
 class KeyFiles:
     service_key: Ed25519PrivateKey | EllipticCurvePrivateKey
     log_key: Ed25519PrivateKey
+    machine_key: Ed25519PrivateKey | None
+    """None for a log founded before machines had a key of their own."""
     pepper: bytes
     origin: str
 
@@ -48,15 +51,14 @@ def create_key_files(folder: Path, *, deployment: str) -> KeyFiles:
         raise ConflictError(f"The deployment name {deployment!r} cannot name a log; use letters, digits, dots, dashes.")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    existing = [name for name in _ALL if (folder / name).exists()]
+    existing = [name for name in (*_ALL, MACHINE_KEY) if (folder / name).exists()]
     if existing:
         raise ConflictError(
             f"The key folder already holds {', '.join(existing)}; key files are never overwritten.",
             hint="Use the existing keys, or choose an empty folder for a new log.",
         )
-    for name in (SERVICE_KEY, LOG_KEY):
-        key = Ed25519PrivateKey.generate()
-        _write_new(folder / name, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    for name in (SERVICE_KEY, LOG_KEY, MACHINE_KEY):
+        write_new_key(folder / name)
     _write_new(folder / PEPPER, secrets.token_bytes(32))
     _write_new(folder / ORIGIN, origin.encode())
     return read_key_files(folder)
@@ -70,7 +72,8 @@ def read_key_files(folder: Path) -> KeyFiles:
             f"The key files {', '.join(missing)} are missing from {folder.name}/ and are never replaced silently.",
             hint="Restore the key folder from its backup; without it this log cannot be continued.",
         )
-    for path in (folder, *(folder / name for name in _ALL)):
+    machine = folder / MACHINE_KEY
+    for path in (folder, *(folder / name for name in _ALL), *([machine] if machine.is_file() else [])):
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise TrustError(
                 f"{path.name} in the key folder can be read by other accounts of this machine.",
@@ -79,18 +82,29 @@ def read_key_files(folder: Path) -> KeyFiles:
     try:
         service_key = load_pem_private_key((folder / SERVICE_KEY).read_bytes(), password=None)
         log_key = load_pem_private_key((folder / LOG_KEY).read_bytes(), password=None)
+        machine_key = load_pem_private_key(machine.read_bytes(), password=None) if machine.is_file() else None
     except ValueError as broken:
         raise TrustError("A key file does not hold a private key.", hint="Restore it from its backup.") from broken
     if not isinstance(service_key, (Ed25519PrivateKey, EllipticCurvePrivateKey)):
         raise TrustError("The service key is neither an Ed25519 nor a P-256 key.")
     if not isinstance(log_key, Ed25519PrivateKey):
         raise TrustError("The log key is not an Ed25519 key.")
+    if machine_key is not None and not isinstance(machine_key, Ed25519PrivateKey):
+        raise TrustError("The key of the machine is not an Ed25519 key.")
     return KeyFiles(
         service_key=service_key,
         log_key=log_key,
+        machine_key=machine_key,
         pepper=(folder / PEPPER).read_bytes(),
         origin=(folder / ORIGIN).read_text().strip(),
     )
+
+
+def write_new_key(path: Path) -> Ed25519PrivateKey:
+    """A fresh key in a file of its own. Raises FileExistsError rather than overwrite one."""
+    key = Ed25519PrivateKey.generate()
+    _write_new(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return key
 
 
 def _write_new(path: Path, data: bytes) -> None:
