@@ -103,7 +103,7 @@ def open_control_room(
 def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving: ServingPlatform) -> ControlRoom:
     database = _database(settings)
     trusted = _trusted(settings, database, clock)
-    reading = _reading(settings, database, clock, registry)
+    reading = _reading(settings, database, clock, registry, trusted.ledger)
     units = SqlUnits(database, lambda connection: SqlLedger(connection, trusted.desk, clock))
     policy = PolicyService(settings.policy_folder)
     evaluation = EvaluationService(
@@ -247,9 +247,11 @@ class _Reading:
     feedback: FeedbackService
 
 
-def _reading(settings: Settings, database: Database, clock: Clock, registry: ModelRegistry) -> _Reading:
+def _reading(
+    settings: Settings, database: Database, clock: Clock, registry: ModelRegistry, ledger: LedgerService
+) -> _Reading:
     facts = settings.inference_folder
-    inventory = InventoryService(registry=registry, store=SqlInventory(database), clock=clock)
+    inventory = InventoryService(registry=registry, store=SqlInventory(database), ledger=ledger, clock=clock)
     rates = Rates(currency=settings.currency, cpu_hour=settings.rate_cpu_hour, gb_month=settings.rate_gb_month)
     return _Reading(
         inventory=inventory,

@@ -196,6 +196,7 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("value", 60, room.value.refresh),
         ("feedback", 30, room.feedback.refresh),
         ("summaries", 10, room.oversight.refresh_summaries),
+        ("registrations", 3600, room.inventory.record_registrations),
         ("anchors", 60, lambda: _anchor(room)),
     ]
     tasks = tuple(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
+from services.attestation.models import Receipt
 from services.inventory.models import (
     GovernedModel,
     InventoryCounts,
@@ -14,7 +17,22 @@ from services.inventory.models import (
     RegistrySnapshot,
     SyncState,
 )
+from services.kernel.identity import Actor
 from services.kernel.page import Page
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """What the ledger last recorded about a model: the entry and the document in it."""
+
+    seq: int
+    document: str
+
+
+class EventRecorder(Protocol):
+    def record_event(
+        self, *, event: str, actor: Actor | None, model: str = "", detail: Mapping[str, str], idem: str | None = None
+    ) -> Receipt: ...
 
 
 class ModelRegistry(Protocol):
@@ -65,6 +83,10 @@ class InventoryStore(Protocol):
         ...
 
     def catalog(self) -> tuple[GovernedModel, ...]: ...
+
+    def registrations(self) -> Mapping[str, Registration]:
+        """By model, what the ledger last recorded, read from its entries; models never recorded are left out."""
+        ...
 
     def governed(self, name: str) -> GovernedModel | None: ...
 

@@ -1,13 +1,14 @@
 """The inventory: every model with its owner, tier, promise and versions, searched in a read model.
 
 Screens read only the copy; the worker calls `sync`. Wiring:
-`InventoryService(registry=MlflowRegistry(...), store=SqlInventory(database), clock=clock)`.
+`InventoryService(registry=MlflowRegistry(...), store=SqlInventory(database), ledger=ledger, clock=clock)`.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from services.inventory import registration
 from services.inventory.models import (
     DeploymentKind,
     GovernedModel,
@@ -19,7 +20,7 @@ from services.inventory.models import (
     Task,
     Tier,
 )
-from services.inventory.ports import InventoryStore, ModelRegistry
+from services.inventory.ports import EventRecorder, InventoryStore, ModelRegistry
 from services.kernel.clock import Clock
 from services.kernel.errors import UnavailableError, UnknownModelError, UnknownVersionError
 from services.kernel.page import Page
@@ -30,9 +31,10 @@ FIRST_REVIEW_DAYS = 90
 
 
 class InventoryService:
-    def __init__(self, *, registry: ModelRegistry, store: InventoryStore, clock: Clock) -> None:
+    def __init__(self, *, registry: ModelRegistry, store: InventoryStore, ledger: EventRecorder, clock: Clock) -> None:
         self._registry = registry
         self._store = store
+        self._ledger = ledger
         self._clock = clock
 
     def search(self, query: InventoryQuery) -> Page[InventoryRow]:
@@ -97,7 +99,32 @@ class InventoryService:
         return self._store.sync_state(REGISTRY)
 
     def register_catalog(self, models: tuple[GovernedModel, ...]) -> None:
+        """Takes over the governance facts of these models; each registration or change becomes a ledger entry."""
         self._store.put_catalog(models)
+        self.record_registrations()
+
+    def record_registrations(self) -> int:
+        """Brings the ledger in line with the catalog; the number of new entries. Repeating it adds none.
+
+        Also for a catalog that was taken over before registrations were recorded. Raises StorageUnavailableError.
+        """
+        known, added = self._store.registrations(), 0
+        for model in self._store.catalog():
+            earlier = known.get(model.name)
+            text = registration.document(model, today=self._clock.now().date())
+            if earlier is not None and earlier.document == text:
+                continue
+            # The earlier entry is part of the key: a change back to older facts is a change of its own.
+            follows = earlier.seq if earlier else -1
+            self._ledger.record_event(
+                event=registration.CHANGED if earlier else registration.REGISTERED,
+                actor=None,
+                model=model.name,
+                detail=registration.event_detail(model, text, earlier=earlier.document if earlier else ""),
+                idem=f"model:{registration.sha256(model.name)[:32]}:{follows}:{registration.sha256(text)}",
+            )
+            added += 1
+        return added
 
 
 def unclassified(name: str, first_version_at: datetime) -> GovernedModel:

@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from services.attestation.models import Receipt
 from services.inventory.models import GovernedModel, ModelVersion, SyncState
 from services.kernel.errors import UnknownModelError, UnknownVersionError
+from services.kernel.identity import Actor
+
+
+@dataclass(slots=True)
+class Recorded:
+    """A ledger that only remembers which events were told to it; keeps each idempotency key once."""
+
+    events: list[tuple[str, str, Mapping[str, str]]] = field(default_factory=list)
+    keys: dict[str, int] = field(default_factory=dict)
+
+    def record_event(
+        self, *, event: str, actor: Actor | None, model: str = "", detail: Mapping[str, str], idem: str | None = None
+    ) -> Receipt:
+        key = idem or f"event:{len(self.events)}"
+        repeated = key in self.keys
+        if not repeated:
+            self.keys[key] = len(self.events)
+            self.events.append((event, model, dict(detail)))
+        seq = self.keys[key]
+        return Receipt(
+            seq=seq, leaf_hash="0" * 64, root="0" * 64, size=seq + 1, checkpoint="", key_id="", repeated=repeated
+        )
 
 
 class MemoryInventory:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -20,7 +21,10 @@ from services.adapters.sql.inventory_documents import (
     version_text,
 )
 from services.adapters.sql.schema.inventory import governed_model, model_summary, registry_version
+from services.adapters.sql.schema.ledger import ledger_index, log_entry
 from services.adapters.sql.schema.ops import sync_state
+from services.attestation import envelope, statement
+from services.inventory import registration
 from services.inventory.models import (
     DeploymentKind,
     GovernedModel,
@@ -33,6 +37,7 @@ from services.inventory.models import (
     SyncState,
     Tier,
 )
+from services.inventory.ports import Registration
 from services.kernel.health import Health
 from services.kernel.page import Page
 
@@ -64,6 +69,20 @@ class SqlInventory:
         with self._database.read() as connection:
             found = fetched(connection, select(governed_model.c.document).order_by(governed_model.c.name))
         return tuple(model_from(text) for (text,) in found)
+
+    def registrations(self) -> Mapping[str, Registration]:
+        events = (f"event:{registration.REGISTERED}", f"event:{registration.CHANGED}")
+        newest = select(func.max(ledger_index.c.seq)).where(ledger_index.c.event.in_(events))
+        query = select(log_entry.c.seq, log_entry.c.envelope).where(
+            log_entry.c.seq.in_(newest.group_by(ledger_index.c.model))
+        )
+        with self._database.read() as connection:
+            found = fetched(connection, query)
+        said = {seq: statement.read(envelope.read(data).payload).predicate for seq, data in found}
+        return {
+            predicate["model"]: Registration(seq=seq, document=predicate["detail"].get("document", ""))
+            for seq, predicate in said.items()
+        }
 
     def governed(self, name: str) -> GovernedModel | None:
         with self._database.read() as connection:

@@ -14,6 +14,7 @@ from services.inventory.models import ModelVersion, RegistrySnapshot, Tier
 from services.inventory.service import InventoryService
 from services.kernel.clock import FrozenClock
 from services.kernel.errors import RegistryUnavailableError, UnknownModelError, UnknownVersionError
+from tests.fakes.inventory import Recorded
 from tests.unit.monitoring.facts_on_disk import NOON, TODAY, a_database, a_model
 
 
@@ -37,7 +38,7 @@ class Room:
     def __init__(self, folder: Path) -> None:
         self.registry, self.clock = ARegistry(), FrozenClock(NOON)
         self.service = InventoryService(
-            registry=self.registry, store=SqlInventory(a_database(folder)), clock=self.clock
+            registry=self.registry, store=SqlInventory(a_database(folder)), ledger=Recorded(), clock=self.clock
         )
 
 

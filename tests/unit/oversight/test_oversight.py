@@ -33,6 +33,7 @@ from services.oversight.service import OversightService
 from services.reliability.service import ReliabilityService
 from services.value.models import Rates
 from services.value.service import ValueService
+from tests.fakes.inventory import Recorded
 from tests.unit.inventory.test_inventory import ARegistry, a_version
 from tests.unit.monitoring.facts_on_disk import NOON, TODAY, a_database, a_model, predictions, write, write_reference
 
@@ -41,7 +42,9 @@ class Room:
     def __init__(self, folder: Path) -> None:
         self.facts, self.database = folder / "inference", a_database(folder)
         self.clock, self.registry = FrozenClock(NOON), ARegistry()
-        self.inventory = InventoryService(registry=self.registry, store=SqlInventory(self.database), clock=self.clock)
+        self.inventory = InventoryService(
+            registry=self.registry, store=SqlInventory(self.database), ledger=Recorded(), clock=self.clock
+        )
         self.monitoring = MonitoringService(
             facts=DuckDbMonitoringFacts(self.facts), store=SqlMonitoring(self.database), catalog=self.inventory,
             clock=self.clock,
