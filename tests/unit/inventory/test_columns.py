@@ -25,7 +25,8 @@ def world(tmp_path: Path) -> World:
 @pytest.fixture
 def service(world: World, tmp_path: Path) -> tuple[ColumnService, InventoryService]:
     store = SqlInventory(world.database)
-    catalog = InventoryService(registry=FileRegistry(tmp_path / "empty.json"), store=store, clock=FrozenClock(NOON))
+    registry = FileRegistry(tmp_path / "empty.json")
+    catalog = InventoryService(registry=registry, store=store, ledger=world.ledger, clock=FrozenClock(NOON))
     catalog.register_catalog((a_model(),))
     columns = ColumnService(
         inventory=catalog, store=store, people=world.people, ledger=world.ledger, clock=FrozenClock(NOON)
