@@ -43,6 +43,7 @@ _ROWS: tuple[tuple[Enum, Status], ...] = (
     (RequestState.WITHDRAWN, _status("Withdrawn", "undo", "gray")),
     (RequestState.EXPIRED, _status("Expired", "event_busy", "gray")),
     (RequestState.REVOKED, _status("Revoked", "cancel", "red")),
+    (RequestState.VOIDED, _status("Void", "contract_delete", "red")),
     (ActionState.PENDING, _status("Waiting", "schedule", "gray")),
     (ActionState.RUNNING, _status("Running", "sync", "blue")),
     (ActionState.APPLIED, _status("Done", "check_circle", "green")),

@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from services.approvals import rules
-from services.approvals.models import Decision, DecisionRecord, PromotionRequest
+from services.approvals.models import Decision
 from services.approvals.ports import ApprovalUnit
+from services.approvals.records import DecisionRecord, PromotionRequest
 from services.approvals.table import Step, after
 from services.attestation.ports import SigningDesk
 from services.kernel.errors import IllegalTransitionError

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from services.approvals.models import Comparison, Frozen, PromotionRequest, RequestDraft, RequestState
+from services.approvals.models import Comparison, RequestDraft, RequestState
+from services.approvals.records import Frozen, PromotionRequest
 from services.evaluation.comparison import compare
 from services.evaluation.service import EvaluationService
 from services.inventory.models import DeploymentKind, GovernedModel

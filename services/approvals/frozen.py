@@ -6,8 +6,18 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from services.approvals.models import Comparison, Frozen
-from services.policy.models import GateOutcome, GateReport, PolicyRef, QuorumRule, ReleaseTerms, Verdict
+from services.approvals.models import ColumnFact, Comparison, DiffGroup, Purpose, RollbackTerms
+from services.approvals.records import Frozen
+from services.policy.models import (
+    GateOutcome,
+    GateReport,
+    PolicyRef,
+    QuorumRule,
+    ReleaseTerms,
+    RollbackRule,
+    StageTerms,
+    Verdict,
+)
 
 
 def to_text(frozen: Frozen) -> str:
@@ -15,20 +25,55 @@ def to_text(frozen: Frozen) -> str:
 
 
 def from_text(text: str) -> Frozen:
+    """Fields that an earlier release did not write read as absent."""
     data: dict[str, Any] = json.loads(text)
-    report, terms = data["report"], data["terms"]
     return Frozen(
-        report=GateReport(
-            policy=PolicyRef(**report["policy"]),
-            outcomes=tuple(GateOutcome(**{**item, "verdict": Verdict(item["verdict"])}) for item in report["outcomes"]),
-            evidence_sha256=report["evidence_sha256"],
-        ),
-        changes=tuple(Comparison(**item) for item in data["changes"]),
+        report=_report(data["report"]),
+        changes=_comparisons(data["changes"]),
         quorum=tuple(QuorumRule(**item) for item in data["quorum"]),
-        terms=ReleaseTerms(**{**terms, "shares": tuple(terms["shares"])}),
+        terms=_terms(data["terms"]),
         sensitive=tuple(data["sensitive"]),
         benefit=data["benefit"],
         limits=data["limits"],
         fallback=data["fallback"],
         kind=data["kind"],
+        purpose=Purpose(data.get("purpose", Purpose.PROMOTION)),
+        parts=tuple((name, digest) for name, digest in data.get("parts", ())),
+        diff=tuple(DiffGroup(**{**item, "lines": _comparisons(item["lines"])}) for item in data.get("diff", ())),
+        columns=tuple(ColumnFact(**item) for item in data.get("columns", ())),
+        rollback=_rollback(data.get("rollback")),
+        exceptions=tuple(data.get("exceptions", ())),
     )
+
+
+def _report(data: dict[str, Any]) -> GateReport:
+    outcomes = (
+        GateOutcome(**{**item, "verdict": Verdict(item["verdict"]), "holds": tuple(item.get("holds", ()))})
+        for item in data["outcomes"]
+    )
+    return GateReport(
+        policy=PolicyRef(**data["policy"]), outcomes=tuple(outcomes), evidence_sha256=data["evidence_sha256"]
+    )
+
+
+def _terms(data: dict[str, Any]) -> ReleaseTerms:
+    return ReleaseTerms(
+        **{
+            **data,
+            "shares": tuple(data["shares"]),
+            "stages": tuple(StageTerms(**item) for item in data.get("stages", ())),
+            "rollback": _rules(data.get("rollback", ())),
+        }
+    )
+
+
+def _rollback(data: dict[str, Any] | None) -> RollbackTerms | None:
+    return RollbackTerms(**{**data, "rules": _rules(data["rules"])}) if data else None
+
+
+def _rules(items: Any) -> tuple[RollbackRule, ...]:
+    return tuple(RollbackRule(**item) for item in items)
+
+
+def _comparisons(items: Any) -> tuple[Comparison, ...]:
+    return tuple(Comparison(**item) for item in items)

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from services.kernel.secret import Secret
 from services.policy.models import GateReport, QuorumRule, ReleaseTerms
+from services.policy.models import RollbackRule as RollbackRule  # noqa: PLC0414 - part of what a request shows
 
 
 class RequestState(StrEnum):
@@ -22,6 +23,16 @@ class RequestState(StrEnum):
     EXPIRED = "expired"
     REVOKED = "revoked"
     """The approval was taken back after the quorum was complete."""
+    VOIDED = "voided"
+    """The complete approval fell because what it was bound to changed; the cause is named."""
+
+
+class Purpose(StrEnum):
+    PROMOTION = "promotion"
+    REATTESTATION = "reattestation"
+    """The serving version is approved again before its approval ends; traffic does not change."""
+    ADOPTION = "adoption"
+    """A change made outside Countersign is taken over with sign-off; traffic does not change."""
 
 
 class Decision(StrEnum):
@@ -73,6 +84,88 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiffGroup:
+    """What changed since the last approval, one subject. `sentence` is the one line of the folded form."""
+
+    key: str
+    """`metrics`, `data`, `features`, `sensitive`, `policy`, `cost` or `rollback`."""
+    title: str
+    changed: bool
+    sentence: str
+    lines: tuple[Comparison, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackTerms:
+    """The rollback plan the quorum signs: to what, and when, the machine may roll back by itself."""
+
+    to: str
+    manifest_sha256: str
+    rules: tuple[RollbackRule, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagePlan:
+    """A stage before anybody signed: who has to act, and within how many days after it opens."""
+
+    number: int
+    title: str
+    due_days: int
+    escalate_to: str
+    roles: tuple[QuorumRule, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DelegationRef:
+    """A delegation by which the reader may sign a step for somebody else."""
+
+    id: str
+    for_name: str
+    role: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepView:
+    """One role of one stage. `refusal` says why the reader cannot sign it now; empty when he can."""
+
+    role: str
+    decision: str
+    needed: int
+    have: int
+    signers: tuple[str, ...]
+    mine: bool
+    delegations: tuple[DelegationRef, ...]
+    refusal: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageView:
+    """`state` is `done`, `open`, `later` or `overdue`. `escalated_to` is a role in words once it was told, or empty."""
+
+    number: int
+    title: str
+    state: str
+    opened_at: datetime | None
+    due_at: datetime | None
+    escalated_to: str
+    steps: tuple[StepView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnFact:
+    """One sensitive input, or one that looks sensitive and has no tag (`problem` says so)."""
+
+    name: str
+    category: str
+    tagged: bool
+    masked: bool
+    tagged_by: str
+    basis: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestDraft:
     """What would be submitted, computed fresh; nothing is written by looking."""
 
@@ -87,7 +180,15 @@ class RequestDraft:
     blocked_by: tuple[str, ...]
     """Sentences that say why it cannot be submitted; empty when it can."""
     evidence_sha256: str
+    """Digest of `parts`: the evidence manifest."""
     manifest_sha256: str
+    purpose: Purpose = Purpose.PROMOTION
+    parts: tuple[tuple[str, str], ...] = ()
+    """Named parts of the evidence with a digest each; an empty digest could not be found out."""
+    diff: tuple[DiffGroup, ...] = ()
+    rollback: RollbackTerms | None = None
+    stages: tuple[StagePlan, ...] = ()
+    exceptions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +201,8 @@ class SubmitRequest:
     note: str
     seen_evidence: str
     passphrase: Secret
+    purpose: Purpose = Purpose.PROMOTION
+    zone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +216,12 @@ class SignOff:
     comment: str
     challenge: str
     passphrase: Secret
+    role: str = ""
+    """The step to fill; the signer's own role when empty."""
+    zone: str = "UTC"
+    """IANA zone in which times were shown; signed as text."""
+    delegation: str = ""
+    """Delegation under which somebody else's role is filled, or empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +241,15 @@ class SignatureView:
     leaf_hash: str
     valid: bool
     void_reason: str = ""
+    delegation: str = ""
+    """"for Clara Whitfield by delegation", or empty."""
+    zone: str = "UTC"
+    method: str = ""
+    """How the key was opened, for example `passphrase-key`."""
+    since_login_seconds: int | None = None
+    revision: int = 1
+    bound: tuple[tuple[str, str], ...] = ()
+    """What the signature is bound to, as named values: version, run, digests of policy, evidence and each part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +287,14 @@ class QueueRow:
     signed: int
     needed: int
     mine: bool
-    """True when the asking actor's role can act now."""
+    """True when the asking actor can act now, in the own role or by delegation."""
+    purpose: Purpose = Purpose.PROMOTION
+    stage_due_at: datetime | None = None
+    overdue: bool = False
+    escalated: bool = False
+    age_days: int = 0
+    opens_step: str = ""
+    """Role of the reader's next step, or empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +306,16 @@ class QueueQuery:
     model: str = ""
     offset: int = 0
     limit: int = 50
+    purposes: tuple[Purpose, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueCounts:
+    """Open requests: waiting for the reader, overdue, and (role, waiting, overdue) for each role waited for."""
+
+    mine: int
+    overdue: int
+    by_role: tuple[tuple[str, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +345,20 @@ class RequestView:
     """Decisions this actor may make now."""
     refused_because: str
     """Why nothing is allowed, in words, or empty."""
+    purpose: Purpose = Purpose.PROMOTION
+    stages: tuple[StageView, ...] = ()
+    diff: tuple[DiffGroup, ...] = ()
+    changed_since_seen: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    """Parts of the evidence the reader has not opened as they are now."""
+    columns: tuple[ColumnFact, ...] = ()
+    rollback: RollbackTerms | None = None
+    exceptions: tuple[str, ...] = ()
+    stale: str = ""
+    """What changed since it was submitted, in words; nobody can sign until it is submitted again."""
+    parts: tuple[tuple[str, str], ...] = ()
+    held_because: tuple[str, ...] = ()
+    """Sentences that withhold the reader's signature."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,77 +384,16 @@ class ApprovalStatus:
     valid_until: datetime | None
     manifest_sha256: str
     decision_entries: tuple[int, ...]
+    void_cause: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Frozen:
-    """What a request froze for judgement; kept as text beside its digest, shown as it was."""
+class EndingApproval:
+    """An approval that ends soon, or has ended while its version still serves."""
 
-    report: GateReport
-    changes: tuple[Comparison, ...]
-    quorum: tuple[QuorumRule, ...]
-    terms: ReleaseTerms
-    sensitive: tuple[str, ...]
-    benefit: str
-    limits: str
-    fallback: str
-    kind: str = "realtime"
-    """How the model runs: `realtime` or `batch`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromotionRequest:
-    """A request as stored. Who is waited for follows from the decisions that stand."""
-
-    request_id: str
     model: str
-    title: str
     version: str
-    base: str | None
-    tier: int
-    state: RequestState
-    requester: str
-    requester_subject: str
-    requester_issuer: str
-    created_at: datetime
-    due_at: datetime
-    expires_at: datetime
-    revision: int
-    note: str
-    evidence_sha256: str
-    manifest_sha256: str
-    policy_sha256: str
-    run_id: str
-    frozen: Frozen
-    statement_sha256: str
-    seq: int
-    leaf_hash: str
-    approved_at: datetime | None = None
-    valid_until: datetime | None = None
-    action_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionRecord:
-    """One signed decision. `void_reason` is set when what it was bound to changed."""
-
-    seq: int
     request_id: str
-    decision: Decision
-    meaning: str
-    signer: str
-    subject: str
-    issuer: str
-    role: str
-    at: datetime
-    comment: str
-    salt: str
-    reason_code: str
-    key_id: str
-    leaf_hash: str
-    revision: int
-    void_reason: str = ""
-
-    @property
-    def counts(self) -> bool:
-        return not self.void_reason and self.decision in {Decision.APPROVE, Decision.ACKNOWLEDGE}
+    valid_until: datetime
+    ended: bool
+    serving: bool

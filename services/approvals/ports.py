@@ -6,7 +6,8 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
-from services.approvals.models import DecisionRecord, PromotionRequest, QueueQuery, TrailLine
+from services.approvals.models import QueueQuery, TrailLine
+from services.approvals.records import DecisionRecord, PromotionRequest
 from services.attestation.ports import LedgerWriter
 from services.rollout.ports import RolloutStore
 

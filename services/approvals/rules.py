@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from services.approvals.models import Decision, DecisionRecord, PromotionRequest, QuorumProgress, RequestState
+from services.approvals.models import Decision, QuorumProgress, RequestState
+from services.approvals.records import DecisionRecord, PromotionRequest
 from services.approvals.table import STATE_WORDS, Step, after
 from services.kernel.errors import (
     AlreadyDecidedError,

@@ -20,8 +20,6 @@ from services.approvals.models import (
     REASON_CODES,
     ApprovalStatus,
     Decision,
-    DecisionRecord,
-    PromotionRequest,
     QueueQuery,
     QueueRow,
     RequestDraft,
@@ -32,6 +30,7 @@ from services.approvals.models import (
     SubmitRequest,
 )
 from services.approvals.ports import ApprovalUnit, ApprovalUnits
+from services.approvals.records import DecisionRecord, PromotionRequest
 from services.approvals.standing import approval_status
 from services.approvals.table import Step, after
 from services.approvals.views import queue_row, request_view

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from services.approvals import rules
-from services.approvals.models import ApprovalStatus, DecisionRecord, PromotionRequest, RequestState
+from services.approvals.models import ApprovalStatus, RequestState
+from services.approvals.records import DecisionRecord, PromotionRequest
 from services.approvals.table import STATE_WORDS
 from services.kernel.errors import TrustError
 from services.rollout.ports import Attestations

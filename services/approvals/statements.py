@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
-from services.approvals.models import MEANINGS, Decision, Frozen, PromotionRequest
+from services.approvals.models import MEANINGS, Decision
+from services.approvals.records import Frozen, PromotionRequest
 from services.attestation import authentication, statement
 from services.attestation.canonical import to_bytes
 from services.attestation.models import Kind, LogHead, Subject

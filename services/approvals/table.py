@@ -7,9 +7,10 @@
     open, changes_requested ──withdraw──▶ withdrawn
     open, changes_requested ──expire──▶ expired
     approved, applied, apply_failed ──revoke──▶ revoked
+    approved, applied, apply_failed ──void──▶ voided    (what was signed changed)
     open ──resubmit──▶ open            (evidence changed: earlier signatures are void)
 
-rejected, withdrawn, expired and revoked are final.
+rejected, withdrawn, expired, revoked and voided are final. Time running out leads to expired, never to approved.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Step(StrEnum):
     APPLIED = "applied"
     APPLY_FAILED = "apply-failed"
     REVOKE = "revoke"
+    VOID = "void"
 
 
 _UNDECIDED = (RequestState.OPEN, RequestState.CHANGES_REQUESTED)
@@ -45,9 +47,18 @@ TRANSITIONS: dict[tuple[RequestState, Step], RequestState] = {
     **{(state, Step.WITHDRAW): RequestState.WITHDRAWN for state in _UNDECIDED},
     **{(state, Step.EXPIRE): RequestState.EXPIRED for state in _UNDECIDED},
     **{(state, Step.REVOKE): RequestState.REVOKED for state in _DECIDED},
+    **{(state, Step.VOID): RequestState.VOIDED for state in _DECIDED},
 }
 
-FINAL = frozenset({RequestState.REJECTED, RequestState.WITHDRAWN, RequestState.EXPIRED, RequestState.REVOKED})
+FINAL = frozenset(
+    {
+        RequestState.REJECTED,
+        RequestState.WITHDRAWN,
+        RequestState.EXPIRED,
+        RequestState.REVOKED,
+        RequestState.VOIDED,
+    }
+)
 
 STATE_WORDS = {
     RequestState.OPEN: "waiting for signatures",
@@ -59,6 +70,7 @@ STATE_WORDS = {
     RequestState.WITHDRAWN: "withdrawn",
     RequestState.EXPIRED: "expired",
     RequestState.REVOKED: "revoked",
+    RequestState.VOIDED: "void: what was signed changed",
 }
 
 

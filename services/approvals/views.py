@@ -6,16 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 from services.approvals import rules
-from services.approvals.models import (
-    Decision,
-    DecisionRecord,
-    PromotionRequest,
-    QueueRow,
-    RequestState,
-    RequestView,
-    SignatureView,
-    TrailLine,
-)
+from services.approvals.models import Decision, QueueRow, RequestState, RequestView, SignatureView, TrailLine
+from services.approvals.records import DecisionRecord, PromotionRequest
 from services.kernel.identity import Actor, Role
 from services.policy.models import GateReport
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
 
@@ -39,6 +40,16 @@ class GateOutcome:
     data: str = ""
     """Which dataset (name, digest, n) or run the value comes from."""
     n: int | None = None
+    holds: tuple[str, ...] = ()
+    """Roles whose signature is withheld while this blocks; empty when it blocks the request itself."""
+    exceptable: bool = False
+    """Whether the policy allows a granted exception from this gate."""
+    exception: str = ""
+    """The granted exception in words ("excepted until ... by ...: control"), or empty."""
+
+    @property
+    def stands_in_the_way(self) -> bool:
+        return self.verdict.blocks and not self.exception
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,15 +66,59 @@ class QuorumRule:
     role: str
     needed: int
     decision: str
+    stage: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageTerms:
+    """One stage of a decision. It opens when the stage before is complete, and is due `due_days` later."""
+
+    number: int
+    title: str
+    due_days: int
+    escalate_to: str
+    """Role that is told when the stage stays open. Being told gives nobody a right to sign."""
+    escalate_days: int
+    """Days after the stage opened."""
+
+
+_MEASURES = {"error_rate": "Error rate", "p95_ms": "Response time p95"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackRule:
+    """When the machine may bring traffic back by itself. `above` is decimal text in `unit`."""
+
+    id: str
+    measure: str
+    """`error_rate` (share of requests, 0 to 1) or `p95_ms`."""
+    above: str
+    unit: str
+    window_minutes: int
+    min_requests: int
+
+    @property
+    def sentence(self) -> str:
+        limit = f"{Decimal(self.above) * 100:f}".rstrip("0").rstrip(".") if self.measure == "error_rate" else self.above
+        unit = "%" if self.measure == "error_rate" else "ms"
+        return (
+            f"{_MEASURES.get(self.measure, self.measure)} above {limit} {unit} over {self.window_minutes} minutes "
+            f"with at least {self.min_requests} requests"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseTerms:
-    """What the policy allows after approval: traffic shares in order, how long the approval lasts."""
+    """What the policy allows: traffic shares in order, how long things last, and when the machine may roll back."""
 
     shares: tuple[int, ...]
     approval_days: int
     request_days: int
+    stages: tuple[StageTerms, ...] = ()
+    rollback: tuple[RollbackRule, ...] = ()
+    review_days: int = 2
+    """Days within which two uninvolved people review an emergency release."""
+    longest_exception_days: int = 90
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +129,21 @@ class GateReport:
 
     @property
     def passed(self) -> bool:
-        return bool(self.outcomes) and not any(outcome.verdict.blocks for outcome in self.outcomes)
+        """True when nothing stands in the way of anybody. A report without outcomes is not a pass."""
+        return bool(self.outcomes) and not any(outcome.stands_in_the_way for outcome in self.outcomes)
 
     @property
     def blocking(self) -> tuple[GateOutcome, ...]:
-        return tuple(outcome for outcome in self.outcomes if outcome.verdict.blocks)
+        """What stands in the way of the request and of every signature."""
+        return tuple(outcome for outcome in self.outcomes if outcome.stands_in_the_way and not outcome.holds)
+
+    def holding(self, role: str) -> tuple[GateOutcome, ...]:
+        """What stands in the way of this role's signature: what blocks everybody, and what is held for it."""
+        return tuple(
+            outcome
+            for outcome in self.outcomes
+            if outcome.stands_in_the_way and (not outcome.holds or role in outcome.holds)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,3 +161,7 @@ class PolicyView:
     approval_days: int
     request_days: int
     problem: str = ""
+    stages: tuple[StageTerms, ...] = ()
+    rollback: tuple[RollbackRule, ...] = ()
+    review_days: int = 0
+    longest_exception_days: int = 0

@@ -9,14 +9,8 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, fun
 
 from services.adapters.sql.schema import approvals as tables
 from services.approvals import frozen
-from services.approvals.models import (
-    Decision,
-    DecisionRecord,
-    PromotionRequest,
-    QueueQuery,
-    RequestState,
-    TrailLine,
-)
+from services.approvals.models import Decision, Purpose, QueueQuery, RequestState, TrailLine
+from services.approvals.records import DecisionRecord, PromotionRequest
 
 _requests = tables.promotion_request
 _decisions = tables.request_decision
@@ -166,13 +160,19 @@ def _escaped(text: str) -> str:
 
 def _request(row: Row[Any]) -> PromotionRequest:
     values = dict(row._mapping)  # noqa: SLF001 - public in SQLAlchemy
-    for name in ("document", "signed", "needed", "updated_at", "state"):
+    for name in ("document", "signed", "needed", "updated_at", "state", "purpose"):
         values.pop(name)
-    return PromotionRequest(**values, state=RequestState(row.state), frozen=frozen.from_text(row.document))
+    return PromotionRequest(
+        **values, state=RequestState(row.state), purpose=Purpose(row.purpose), frozen=frozen.from_text(row.document)
+    )
 
 
 def _values(request: PromotionRequest) -> dict[str, Any]:
     left_out = {"request_id", "document", "signed", "needed", "updated_at", "state"}
     names = [column.name for column in _requests.columns if column.name not in left_out]
     values: dict[str, Any] = {name: getattr(request, name) for name in names}
-    return values | {"state": request.state.value, "document": frozen.to_text(request.frozen)}
+    return values | {
+        "purpose": request.purpose.value,
+        "state": request.state.value,
+        "document": frozen.to_text(request.frozen),
+    }

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.approvals import rules
-from services.approvals.models import MEANINGS, Decision, DecisionRecord, RequestState
+from services.approvals.models import MEANINGS, Decision, RequestState
+from services.approvals.records import DecisionRecord
 from services.approvals.table import FINAL, TRANSITIONS, Step, after
 from services.kernel.errors import IllegalTransitionError, MissingReasonError
 from services.policy.models import QuorumRule

@@ -41,8 +41,15 @@ promotion_request = Table(
     Column("leaf_hash", String(64), nullable=False),
     Column("action_id", String(60), nullable=True),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("purpose", String(20), nullable=False, server_default="promotion"),
+    Column("submitted_at", UtcDateTime, nullable=True),
+    Column("void_cause", Text, nullable=False, server_default=""),
+    Column("escalate_at", UtcDateTime, nullable=True),
+    Column("escalated_at", UtcDateTime, nullable=True),
     Index("ix_promotion_request_queue", "state", "due_at"),
     Index("ix_promotion_request_model", "model", "version"),
+    Index("ix_promotion_request_requester", "state", "requester_subject"),
+    Index("ix_promotion_request_ending", "state", "valid_until"),
 )
 
 request_waiting = Table(
@@ -51,6 +58,7 @@ request_waiting = Table(
     Column("request_id", String(60), ForeignKey("promotion_request.request_id"), primary_key=True),
     Column("role", String(40), primary_key=True),
     Column("missing", Integer, nullable=False),
+    Index("ix_request_waiting_role", "role", "request_id"),
 )
 
 request_decision = Table(
@@ -72,7 +80,27 @@ request_decision = Table(
     Column("leaf_hash", String(64), nullable=False),
     Column("revision", Integer, nullable=False),
     Column("void_reason", Text, nullable=False, default=""),
+    Column("void_at", UtcDateTime, nullable=True),
+    Column("own_role", String(40), nullable=False, server_default=""),
+    Column("delegation", String(60), nullable=False, server_default=""),
+    Column("delegator", String(200), nullable=False, server_default=""),
+    Column("delegator_issuer", String(300), nullable=False, server_default=""),
+    Column("delegator_subject", String(200), nullable=False, server_default=""),
     Index("ix_request_decision_request", "request_id", "seq"),
+    Index("ix_request_decision_subject", "subject", "request_id"),
+)
+
+# What each person has looked at: a part of the evidence as it was, by its digest. Not history, only a mark.
+request_seen = Table(
+    "request_seen",
+    metadata,
+    Column("request_id", String(60), ForeignKey("promotion_request.request_id"), primary_key=True),
+    Column("issuer", String(300), primary_key=True),
+    Column("subject", String(200), primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("part", String(40), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
 )
 
 request_event = Table(
