@@ -7,10 +7,11 @@ that says why and, when it blocks, what would fix it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import assert_never
 
-from services.policy import schema
+from services.policy import gates
 from services.policy.evidence import Evidence
 from services.policy.fairness import judge_fairness
 from services.policy.models import GateOutcome, GateReport, PolicyRef, Verdict
@@ -20,7 +21,7 @@ from services.policy.wording import bound_words, outcome, shown
 
 def evaluate(evidence: Evidence, policy: PolicyDocument, *, ref: PolicyRef) -> GateReport:
     outcomes = tuple(
-        result
+        replace(result, holds=tuple(role.value for role in gate.holds), exceptable=gate.exceptable)
         for gate in policy.gates
         if gate.task is None or gate.task == evidence.task
         for result in judge(gate, evidence)
@@ -45,31 +46,31 @@ def unreadable(evidence_sha256: str, *, problem: str) -> GateReport:
 
 def judge(gate: Gate, evidence: Evidence) -> Iterator[GateOutcome]:  # noqa: PLR0912, C901 - one line per kind
     match gate:
-        case schema.MetricGate():
+        case gates.MetricGate():
             yield _bounded(gate, evidence, group="performance", absolute=False)
-        case schema.CalibrationGate():
+        case gates.CalibrationGate():
             yield _bounded(gate, evidence, group="calibration", absolute=True)
-        case schema.BaselineGate():
+        case gates.BaselineGate():
             yield _baseline(gate, evidence)
-        case schema.DeltaGate():
+        case gates.DeltaGate():
             yield _delta(gate, evidence)
-        case schema.FairnessGate():
+        case gates.FairnessGate():
             yield from judge_fairness(gate, evidence)
-        case schema.LeakageGate():
+        case gates.LeakageGate():
             yield _leakage(gate, evidence)
-        case schema.AvailabilityGate():
+        case gates.AvailabilityGate():
             yield _availability(gate, evidence)
-        case schema.SensitiveGate():
+        case gates.SensitiveGate():
             yield _sensitive(gate, evidence)
-        case schema.DocumentationGate():
+        case gates.DocumentationGate():
             yield _documentation(gate, evidence)
-        case schema.SignatureGate():
+        case gates.SignatureGate():
             yield _signature(gate, evidence)
-        case schema.DatasetGate():
+        case gates.DatasetGate():
             yield _dataset(gate, evidence)
-        case schema.ManifestGate():
+        case gates.ManifestGate():
             yield _manifest(gate, evidence)
-        case schema.LatencyGate():
+        case gates.LatencyGate():
             yield _latency(gate, evidence)
         case _:
             assert_never(gate)
@@ -103,7 +104,7 @@ def _not_measured(gate: Gate, evidence: Evidence, group: str, metric: str, rule:
 
 
 def _bounded(
-    gate: schema.MetricGate | schema.CalibrationGate, evidence: Evidence, *, group: str, absolute: bool
+    gate: gates.MetricGate | gates.CalibrationGate, evidence: Evidence, *, group: str, absolute: bool
 ) -> GateOutcome:
     rule = bound_words(gate.at_least, gate.at_most)
     value = evidence.metric(gate.metric)
@@ -126,7 +127,7 @@ def _bounded(
     )
 
 
-def _baseline(gate: schema.BaselineGate, evidence: Evidence) -> GateOutcome:
+def _baseline(gate: gates.BaselineGate, evidence: Evidence) -> GateOutcome:
     rule = "at least as good as the simple rule"
     value, floor = evidence.metric(gate.metric), evidence.metric(gate.baseline)
     if value is None or floor is None:
@@ -145,7 +146,7 @@ def _baseline(gate: schema.BaselineGate, evidence: Evidence) -> GateOutcome:
     )
 
 
-def _delta(gate: schema.DeltaGate, evidence: Evidence) -> GateOutcome:
+def _delta(gate: gates.DeltaGate, evidence: Evidence) -> GateOutcome:
     side = "below" if gate.better == "higher" else "above"
     rule = f"at most {shown(gate.tolerance)} {side} the live version"
     if evidence.base is None:
@@ -186,7 +187,7 @@ def _delta(gate: schema.DeltaGate, evidence: Evidence) -> GateOutcome:
     )
 
 
-def _leakage(gate: schema.LeakageGate, evidence: Evidence) -> GateOutcome:
+def _leakage(gate: gates.LeakageGate, evidence: Evidence) -> GateOutcome:
     rule = f"no single feature predicts the label with AUC above {shown(gate.at_most)}"
     if evidence.suspects is None:
         return outcome(
@@ -215,7 +216,7 @@ def _leakage(gate: schema.LeakageGate, evidence: Evidence) -> GateOutcome:
     )
 
 
-def _availability(gate: schema.AvailabilityGate, evidence: Evidence) -> GateOutcome:
+def _availability(gate: gates.AvailabilityGate, evidence: Evidence) -> GateOutcome:
     rule = "every feature is known when the decision is made"
     if evidence.availability is None:
         return outcome(
@@ -250,7 +251,7 @@ def _availability(gate: schema.AvailabilityGate, evidence: Evidence) -> GateOutc
     )
 
 
-def _sensitive(gate: schema.SensitiveGate, evidence: Evidence) -> GateOutcome:
+def _sensitive(gate: gates.SensitiveGate, evidence: Evidence) -> GateOutcome:
     rule = "every sensitive input is tagged in the inventory"
     tagged = {fact.name for fact in evidence.sensitive}
     suspicious = [
@@ -280,7 +281,7 @@ def _sensitive(gate: schema.SensitiveGate, evidence: Evidence) -> GateOutcome:
     )
 
 
-def _documentation(gate: schema.DocumentationGate, evidence: Evidence) -> GateOutcome:
+def _documentation(gate: gates.DocumentationGate, evidence: Evidence) -> GateOutcome:
     texts = dict(evidence.documentation)
     missing = [name for name in gate.fields if not texts.get(name, "").strip()]
     done = len(gate.fields) - len(missing)
@@ -296,7 +297,7 @@ def _documentation(gate: schema.DocumentationGate, evidence: Evidence) -> GateOu
     )
 
 
-def _signature(gate: schema.SignatureGate, evidence: Evidence) -> GateOutcome:
+def _signature(gate: gates.SignatureGate, evidence: Evidence) -> GateOutcome:
     lacking = [
         word
         for word, there in (
@@ -318,7 +319,7 @@ def _signature(gate: schema.SignatureGate, evidence: Evidence) -> GateOutcome:
     )
 
 
-def _dataset(gate: schema.DatasetGate, evidence: Evidence) -> GateOutcome:
+def _dataset(gate: gates.DatasetGate, evidence: Evidence) -> GateOutcome:
     have = {data.context: data for data in evidence.datasets if data.digest}
     lacking = [context for context in gate.contexts if context not in have]
     return outcome(
@@ -333,7 +334,7 @@ def _dataset(gate: schema.DatasetGate, evidence: Evidence) -> GateOutcome:
     )
 
 
-def _manifest(gate: schema.ManifestGate, evidence: Evidence) -> GateOutcome:
+def _manifest(gate: gates.ManifestGate, evidence: Evidence) -> GateOutcome:
     rule = "every file of the version is hashed"
     if evidence.manifest_sha256:
         return outcome(
@@ -355,7 +356,7 @@ def _manifest(gate: schema.ManifestGate, evidence: Evidence) -> GateOutcome:
     )
 
 
-def _latency(gate: schema.LatencyGate, evidence: Evidence) -> GateOutcome:
+def _latency(gate: gates.LatencyGate, evidence: Evidence) -> GateOutcome:
     if not evidence.latency_limit_ms:
         return outcome(
             gate,

@@ -10,8 +10,8 @@ from decimal import Decimal
 from itertools import groupby
 
 from services.policy.evidence import Evidence, SliceFact
+from services.policy.gates import FairnessGate
 from services.policy.models import GateOutcome, Verdict
-from services.policy.schema import FairnessGate
 from services.policy.wording import bound_words, outcome, shown
 
 # A share of positives needs fewer rows than a share of everybody, but not just a handful.

@@ -5,160 +5,55 @@ A typing slip must not relax a rule, so nothing is optional that would switch a 
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from services.kernel.errors import InvalidPolicyError
 from services.kernel.identity import Role
+from services.policy.gates import Closed, Gate, Limit
 
-
-def _exact(value: Any) -> Any:
-    """YAML gives floats; `0.7` must become exactly 0.7. A truth value is never a limit."""
-    if isinstance(value, bool):
-        raise ValueError("a number is needed here")  # noqa: TRY004 - pydantic reports ValueError with the place
-    return Decimal(repr(value)) if isinstance(value, float) else value
-
-
-Limit = Annotated[Decimal, BeforeValidator(_exact), Field(allow_inf_nan=False)]
 Share = Annotated[int, Field(ge=1, le=100, strict=True)]
-Task = Literal["classification", "regression"]
+Days = Annotated[int, Field(ge=1, le=90, strict=True)]
 
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class _Gate(_Closed):
-    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
-    title: Annotated[str, Field(min_length=3)]
-    task: Task | None = None
-    """Only for models of this task; None means for all."""
-
-
-class _Bounded(_Gate):
-    metric: Annotated[str, Field(min_length=1)]
-    at_least: Limit | None = None
-    at_most: Limit | None = None
-
-    @model_validator(mode="after")
-    def _one_bound(self) -> _Bounded:
-        if (self.at_least is None) == (self.at_most is None):
-            raise ValueError("give exactly one of at_least and at_most")
-        return self
-
-
-class MetricGate(_Bounded):
-    """A metric of the run against a fixed limit."""
-
-    kind: Literal["metric"]
-
-
-class BaselineGate(_Gate):
-    """At least as good as the simple rule on the same rows."""
-
-    kind: Literal["baseline"]
-    metric: Annotated[str, Field(min_length=1)]
-    baseline: Annotated[str, Field(min_length=1)]
-    better: Literal["higher", "lower"]
-
-
-class DeltaGate(_Gate):
-    """Not worse than the live version by more than `tolerance`."""
-
-    kind: Literal["delta"]
-    metric: Annotated[str, Field(min_length=1)]
-    better: Literal["higher", "lower"]
-    tolerance: Annotated[Limit, Field(ge=0)]
-
-
-class CalibrationGate(_Bounded):
-    """A calibration measure of the run against a fixed limit; the absolute value is judged."""
-
-    kind: Literal["calibration"]
-
-
-class FairnessGate(_Gate):
-    """Groups of one attribute against the largest group of it."""
-
-    kind: Literal["fairness"]
-    measure: Literal["rate_ratio", "tpr_gap", "error_gap"]
-    at_least: Limit | None = None
-    at_most: Limit | None = None
-    min_n: Annotated[int, Field(ge=1, strict=True)]
-    too_few: Literal["skip", "block"]
-
-    @model_validator(mode="after")
-    def _one_bound(self) -> FairnessGate:
-        if (self.at_least is None) == (self.at_most is None):
-            raise ValueError("give exactly one of at_least and at_most")
-        return self
-
-
-class LeakageGate(_Gate):
-    kind: Literal["leakage"]
-    at_most: Limit
-
-
-class AvailabilityGate(_Gate):
-    kind: Literal["availability"]
-
-
-class SensitiveGate(_Gate):
-    """Inputs whose name contains one of `words` must be tagged in the inventory."""
-
-    kind: Literal["sensitive"]
-    words: Annotated[tuple[str, ...], Field(min_length=1)]
-
-
-class DocumentationGate(_Gate):
-    kind: Literal["documentation"]
-    fields: Annotated[tuple[str, ...], Field(min_length=1)]
-
-
-class SignatureGate(_Gate):
-    kind: Literal["signature"]
-
-
-class DatasetGate(_Gate):
-    kind: Literal["dataset"]
-    contexts: Annotated[tuple[str, ...], Field(min_length=1)]
-
-
-class ManifestGate(_Gate):
-    kind: Literal["manifest"]
-
-
-class LatencyGate(_Gate):
-    """Latency of a probe logged with the run against the promise of the use case."""
-
-    kind: Literal["latency"]
-    metric: Annotated[str, Field(min_length=1)]
-
-
-Gate = (
-    MetricGate
-    | BaselineGate
-    | DeltaGate
-    | CalibrationGate
-    | FairnessGate
-    | LeakageGate
-    | AvailabilityGate
-    | SensitiveGate
-    | DocumentationGate
-    | SignatureGate
-    | DatasetGate
-    | ManifestGate
-    | LatencyGate
-)
-
-
-class QuorumLine(_Closed):
+class QuorumLine(Closed):
     role: Role
     needed: Annotated[int, Field(ge=1, le=5, strict=True)]
     decision: Literal["approve", "acknowledge"]
+    stage: Annotated[int, Field(ge=1, le=9, strict=True)]
+
+
+class StageLine(Closed):
+    """Opens when the stage before is complete; days count from then."""
+
+    title: Annotated[str, Field(min_length=3, max_length=80)]
+    due_days: Days
+    escalate_to: Role
+    escalate_days: Days
+
+    @model_validator(mode="after")
+    def _due_first(self) -> StageLine:
+        if self.escalate_days < self.due_days:
+            raise ValueError("escalate_days counts from the opening too and cannot be before due_days")
+        return self
+
+
+class RollbackLine(Closed):
+    """When the machine may roll back by itself, once the quorum has signed the plan. Real-time deployments only."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
+    measure: Literal["error_rate", "p95_ms"]
+    above: Annotated[Limit, Field(gt=0)]
+    window_minutes: Annotated[int, Field(ge=1, le=1440, strict=True)]
+    min_requests: Annotated[int, Field(ge=1, strict=True)]
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> RollbackLine:
+        if self.measure == "error_rate" and self.above >= 1:
+            raise ValueError("an error rate is a share below 1")
+        return self
 
 
 def _rising_to_everything(shares: tuple[int, ...]) -> tuple[int, ...]:
@@ -170,27 +65,53 @@ def _rising_to_everything(shares: tuple[int, ...]) -> tuple[int, ...]:
 Shares = Annotated[tuple[Share, ...], Field(min_length=1), AfterValidator(_rising_to_everything)]
 
 
-class ReleaseShares(_Closed):
+class ReleaseShares(Closed):
     realtime: Shares
     batch: Shares
 
 
-class PolicyDocument(_Closed):
+class PolicyDocument(Closed):
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]{2,40}$")]
     version: Annotated[str, Field(pattern=r"^[0-9]{1,6}$")]
     tier: Annotated[int, Field(ge=1, le=3, strict=True)]
     quorum: Annotated[tuple[QuorumLine, ...], Field(min_length=1)]
+    stages: Annotated[tuple[StageLine, ...], Field(min_length=1)]
     release: ReleaseShares
+    rollback: tuple[RollbackLine, ...]
     approval_days: Annotated[int, Field(ge=1, le=730, strict=True)]
-    request_days: Annotated[int, Field(ge=1, le=90, strict=True)]
+    request_days: Days
+    review_days: Annotated[int, Field(ge=1, le=30, strict=True)]
+    """Within which two uninvolved people review an emergency release."""
+    longest_exception_days: Annotated[int, Field(ge=1, le=365, strict=True)]
     gates: Annotated[tuple[Annotated[Gate, Field(discriminator="kind")], ...], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _nothing_twice(self) -> PolicyDocument:
         roles = [line.role for line in self.quorum]
         names = [gate.id for gate in self.gates]
-        if len(set(roles)) != len(roles) or len(set(names)) != len(names):
-            raise ValueError("a role or a gate id is listed twice")
+        rules = [rule.id for rule in self.rollback]
+        if any(len(set(ids)) != len(ids) for ids in (roles, names, rules)):
+            raise ValueError("a role, a gate id or a rollback rule is listed twice")
+        return self
+
+    @model_validator(mode="after")
+    def _stages_fit(self) -> PolicyDocument:
+        if {line.stage for line in self.quorum} != set(range(1, len(self.stages) + 1)):
+            raise ValueError("every stage needs a line of the quorum, and every line a stage that is listed")
+        if sum(stage.due_days for stage in self.stages) > self.request_days:
+            raise ValueError("the stages together last longer than request_days")
+        return self
+
+    @model_validator(mode="after")
+    def _held_roles_sign(self) -> PolicyDocument:
+        """A gate that holds a signature nobody needs would stop nothing."""
+        signing = {line.role for line in self.quorum}
+        for gate in self.gates:
+            outside = [role.value for role in gate.holds if role not in signing]
+            if outside:
+                raise ValueError(f"gate {gate.id} holds {', '.join(outside)}, which is not in the quorum")
+            if len(set(gate.holds)) != len(gate.holds):
+                raise ValueError(f"gate {gate.id} holds a role twice")
         return self
 
 

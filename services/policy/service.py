@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Protocol
 
 from services.kernel.errors import InvalidPolicyError
-from services.policy.models import PolicyRef, PolicyView, QuorumRule, ReleaseTerms
-from services.policy.schema import Gate, PolicyDocument, parse
+from services.policy.gates import Gate
+from services.policy.models import PolicyRef, PolicyView, QuorumRule, ReleaseTerms, RollbackRule, StageTerms
+from services.policy.schema import PolicyDocument, parse
 from services.policy.wording import bound_words, shown
 
 TIERS = (1, 2, 3)
@@ -97,6 +98,10 @@ class PolicyService:
             batch_shares=document.release.batch,
             approval_days=document.approval_days,
             request_days=document.request_days,
+            stages=policy.terms.stages,
+            rollback=policy.terms.rollback,
+            review_days=document.review_days,
+            longest_exception_days=document.longest_exception_days,
         )
 
 
@@ -117,13 +122,45 @@ def _policy(document: PolicyDocument, data: bytes, *, kind: str) -> Policy:
         document=document,
         ref=PolicyRef(name=document.name, version=document.version, sha256=hashlib.sha256(data).hexdigest()),
         quorum=tuple(
-            QuorumRule(role=line.role.value, needed=line.needed, decision=line.decision) for line in document.quorum
+            QuorumRule(role=line.role.value, needed=line.needed, decision=line.decision, stage=line.stage)
+            for line in document.quorum
         ),
         terms=ReleaseTerms(
             shares=document.release.realtime if kind == "realtime" else document.release.batch,
             approval_days=document.approval_days,
             request_days=document.request_days,
+            stages=_stages(document),
+            rollback=_rollback(document) if kind == "realtime" else (),
+            review_days=document.review_days,
+            longest_exception_days=document.longest_exception_days,
         ),
+    )
+
+
+def _stages(document: PolicyDocument) -> tuple[StageTerms, ...]:
+    return tuple(
+        StageTerms(
+            number=number,
+            title=stage.title,
+            due_days=stage.due_days,
+            escalate_to=stage.escalate_to.value,
+            escalate_days=stage.escalate_days,
+        )
+        for number, stage in enumerate(document.stages, 1)
+    )
+
+
+def _rollback(document: PolicyDocument) -> tuple[RollbackRule, ...]:
+    return tuple(
+        RollbackRule(
+            id=rule.id,
+            measure=rule.measure,
+            above=f"{rule.above:f}",
+            unit="ms" if rule.measure == "p95_ms" else "share",
+            window_minutes=rule.window_minutes,
+            min_requests=rule.min_requests,
+        )
+        for rule in document.rollback
     )
 
 
@@ -135,4 +172,7 @@ def _gate_words(gate: Gate) -> str:
         words += f": {bound_words(at_least, at_most)}"
     elif tolerance is not None:
         words += f": at most {shown(tolerance)} worse than the live version"
-    return f"{words} ({gate.task} only)" if gate.task else words
+    words = f"{words} ({gate.task} only)" if gate.task else words
+    if gate.holds:
+        words += f"; holds the signature of: {', '.join(role.label.lower() for role in gate.holds)}"
+    return f"{words}; an exception can be granted" if gate.exceptable else words

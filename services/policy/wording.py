@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
 
+from services.policy.gates import Gate
 from services.policy.models import GateOutcome, Verdict
-from services.policy.schema import Gate
 
 
 def shown(value: Decimal) -> str:

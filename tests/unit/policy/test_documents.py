@@ -84,7 +84,7 @@ def test_a_broken_file_disables_its_own_tier_only(tmp_path: Path) -> None:
 def test_a_policy_change_changes_the_evidence_that_is_signed(tmp_path: Path, world: World) -> None:
     folder = tmp_path / "policies"
     shutil.copytree(POLICIES, folder)
-    (folder / "tier-1.yaml").write_text(TIER_ONE.replace('version: "3"', 'version: "4"'))
+    (folder / "tier-1.yaml").write_text(TIER_ONE.replace('version: "4"', 'version: "5"'))
     other = tmp_path / "other"
     other.mkdir()
     changed = a_world(other, policies=folder)
