@@ -15,6 +15,12 @@ class ActionKind(StrEnum):
     ADVANCE = "advance"
     """The next share of the approved plan."""
     ROLLBACK = "rollback"
+    REVERT = "revert"
+    """Undoes a change made outside Countersign: what was last signed is put back."""
+    ADOPT = "adopt"
+    """Takes over what is served, after a complete approval of exactly that; traffic does not move."""
+    EMERGENCY = "emergency"
+    """Break-glass: all traffic on one signature, reviewed by two others afterwards."""
 
 
 class ActionState(StrEnum):
@@ -52,6 +58,24 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnsignedChange:
+    """One difference between what was signed and what is there, in words for people."""
+
+    kind: str
+    """`traffic`, `pin` (of a batch job), `alias`, `tag`, `files`, `deleted`, `recreated`, or `record` (our tables)."""
+    signed: str
+    there: str
+    by: str = ""
+    """Who did it as far as registry or platform say, or that they do not."""
+    version: str = ""
+    """The version it is about."""
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.there} {self.signed}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficChange:
     """One line of the production timeline."""
 
@@ -86,6 +110,18 @@ class DeploymentView:
     finding: str
     """A difference between what we asked for and what is served, in words, or empty."""
     live_since: datetime | None
+    finding_kind: str = ""
+    """`UnsignedChange.kind` of the gravest difference; empty when there is none or an action of ours failed."""
+    finding_since: datetime | None = None
+    """When the difference was first seen; it may be older."""
+    finding_seq: int | None = None
+    """Ledger entry of the observation."""
+    changes: tuple[UnsignedChange, ...] = ()
+    adoptable_version: str | None = None
+    """The version a sign-off could adopt, or None when there is nothing to adopt."""
+    rollback_plan: tuple[str, ...] = ()
+    """What the machine may do by itself under the plan signed with the running release, in words."""
+    plan_signers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +218,13 @@ class Deployment:
     alias_read_at: datetime | None = None
     finding: str = ""
     finding_digest: str = ""
+    finding_kind: str = ""
+    finding_since: datetime | None = None
+    finding_seq: int | None = None
+    finding_leaf: str = ""
+    finding_round: int = 0
+    """How many findings ended before: the same change made again is a new observation."""
+    changes: tuple[UnsignedChange, ...] = ()
     live_since: datetime | None = None
 
     @property

@@ -49,6 +49,21 @@ def require_next(deployment: Deployment, share: int) -> Routes:
     return routes_for(base=deployment.base, candidate=deployment.candidate, share=share)
 
 
+def adopted_routes(deployment: Deployment, version: str) -> Routes:
+    """What is served now, to be taken over. Raises IllegalTransitionError unless `version` answers everything."""
+    observed = deployment.observed
+    if deployment.problem or observed is None:
+        raise IllegalTransitionError(
+            f"What {deployment.model} serves cannot be read back just now.", hint="Try again when the platform answers."
+        )
+    if observed.routes != ((version, 100),):
+        raise IllegalTransitionError(
+            f"Version {version} does not serve all traffic of {deployment.model}: {words(observed.routes)}.",
+            hint="Only what is served can be adopted; revert the change, or ask for a promotion.",
+        )
+    return observed.routes
+
+
 def rollback_targets(
     *,
     versions: Collection[str],

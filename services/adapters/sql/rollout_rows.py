@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Row
 
 from services.adapters.sql.schema import rollout as tables
-from services.rollout.models import Action, ActionKind, ActionState, Deployment, Observed
+from services.rollout.models import Action, ActionKind, ActionState, Deployment, Observed, UnsignedChange
 
 Routes = tuple[tuple[str, int], ...]
 
@@ -51,6 +52,12 @@ def deployment_from(row: Row[Any]) -> Deployment:
         alias_read_at=row.alias_read_at,
         finding=row.finding,
         finding_digest=row.finding_digest,
+        finding_kind=row.finding_kind,
+        finding_since=row.finding_since,
+        finding_seq=row.finding_seq,
+        finding_leaf=row.finding_leaf,
+        finding_round=row.finding_round,
+        changes=tuple(UnsignedChange(**item) for item in json.loads(row.changes)),
         live_since=row.live_since,
     )
 
@@ -78,6 +85,12 @@ def deployment_values(item: Deployment) -> dict[str, Any]:
         "alias_read_at": item.alias_read_at,
         "finding": item.finding,
         "finding_digest": item.finding_digest,
+        "finding_kind": item.finding_kind,
+        "finding_since": item.finding_since,
+        "finding_seq": item.finding_seq,
+        "finding_leaf": item.finding_leaf,
+        "finding_round": item.finding_round,
+        "changes": json.dumps([asdict(change) for change in item.changes]),
         "live_since": item.live_since,
     }
 

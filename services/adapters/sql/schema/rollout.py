@@ -33,6 +33,12 @@ deployment = Table(
     Column("alias_read_at", UtcDateTime, nullable=True),
     Column("finding", Text, nullable=False, default=""),
     Column("finding_digest", String(64), nullable=False, default=""),
+    Column("finding_kind", String(20), nullable=False, server_default=""),
+    Column("finding_since", UtcDateTime, nullable=True),
+    Column("finding_seq", Integer, nullable=True),
+    Column("finding_leaf", String(64), nullable=False, server_default=""),
+    Column("finding_round", Integer, nullable=False, server_default="0"),
+    Column("changes", Text, nullable=False, server_default="[]"),  # JSON [{"kind": ..., "signed": ..., ...}]
     Column("live_since", UtcDateTime, nullable=True),
     Column("updated_at", UtcDateTime, nullable=False),
 )
