@@ -208,8 +208,10 @@ SHAPES: Mapping[Kind, Shape] = {
         optional=_SIGNED,
     ),
     Kind.KEYRING: Shape(
-        required={"op": one_of(*KEYRING_OPERATIONS), **_SIGNED},
+        # Who must have signed which operation is the keyring's law; only the first machine key needs nobody.
+        required={"op": one_of(*KEYRING_OPERATIONS)},
         optional={
+            **_SIGNED,
             "person": is_identity,
             "role": is_name,
             "key": is_key,

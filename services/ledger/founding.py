@@ -17,7 +17,7 @@ from services.attestation.models import Kind, LogHead, Subject
 from services.attestation.ports import LedgerWriter
 from services.kernel.clock import Clock, utc_text
 from services.kernel.errors import ConflictError, InputError
-from services.kernel.identity import Role
+from services.kernel.identity import MACHINE_ISSUER, MACHINE_NAME, MACHINE_ROLE, MACHINE_SUBJECT, Role
 from services.kernel.secret import Secret
 from services.ledger.ports import FoundingDesk
 
@@ -35,6 +35,8 @@ class NewPerson:
     name: str
     roles: tuple[Role, ...]
     passphrase: Secret
+    until: datetime | None = None
+    """When the roles end, for access given for a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +79,12 @@ def found_log(
                 "keys": [
                     {"keyid": desk.service_key.key_id, "key": desk.service_key.document(), "use": "service"},
                     _person_key(admin, keys[admin.subject]),
+                    *_machine_keys(desk.machine_key),
                 ],
-                "roles": {role.value: [identity(admin)] for role in admin.roles},
+                "roles": {
+                    **{role.value: [identity(admin)] for role in admin.roles},
+                    **({MACHINE_ROLE: [machine_identity()]} if desk.machine_key is not None else {}),
+                },
                 "policy": policy or {"keyringSigners": 1 if profile == EMBEDDED_PROFILE else 2, "minLevel": "L2"},
                 "previous": None,
                 "replay": None if replay is None else {"from": utc_text(replay.start), "to": utc_text(replay.end)},
@@ -113,7 +119,7 @@ def _enrol_others(
         key = keys[somebody.subject]
         operations: list[dict[str, Any]] = [
             {"op": "enrol", "keyid": key.key_id, "key": key.document(), "level": "L2"},
-            *({"op": "grant", "role": role.value} for role in somebody.roles),
+            *({"op": "grant", "role": role.value, **_ends(somebody)} for role in somebody.roles),
         ]
         for operation in operations:
             data = _keyring(desk, operation, admin=admin, somebody=somebody, head=head, at=clock.now())
@@ -165,6 +171,20 @@ def _person_key(somebody: NewPerson, key: PublicKey) -> dict[str, Any]:
         "level": "L2",
         "person": identity(somebody),
     }
+
+
+def _ends(somebody: NewPerson) -> dict[str, str]:
+    return {} if somebody.until is None else {"until": utc_text(somebody.until)}
+
+
+def machine_identity() -> dict[str, str]:
+    return {"issuer": MACHINE_ISSUER, "sub": MACHINE_SUBJECT, "name": MACHINE_NAME}
+
+
+def _machine_keys(key: PublicKey | None) -> list[dict[str, Any]]:
+    if key is None:
+        return []
+    return [{"keyid": key.key_id, "key": key.document(), "use": "machine", "level": "L1", "person": machine_identity()}]
 
 
 def _signer(admin: NewPerson) -> dict[str, str]:

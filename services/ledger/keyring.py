@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from services.attestation import envelope, statement
@@ -16,12 +17,15 @@ from services.attestation.fields import LEVELS
 from services.attestation.keys import PublicKey, read_key
 from services.attestation.models import Kind
 from services.attestation.statement import Statement
+from services.kernel.clock import from_utc_text
 from services.kernel.errors import ForeignStatementError
-from services.kernel.identity import Role
+from services.kernel.identity import MACHINE_ISSUER, MACHINE_NAME, MACHINE_ROLE, MACHINE_SUBJECT, Role
 from services.ledger.ports import StoredEntry
 
 Who = tuple[str, str]
 """Issuer and subject: the identity of a person."""
+
+MACHINE: Who = (MACHINE_ISSUER, MACHINE_SUBJECT)
 
 _NEEDED = {
     "enrol": ("person", "keyid", "key"),
@@ -30,6 +34,9 @@ _NEEDED = {
     "withdraw": ("person", "role"),
     "rotate-service": ("key",),
     "rotate-log": ("key",),
+    "disable": ("person",),
+    "enable": ("person",),
+    "enrol-machine": ("keyid", "key"),
 }
 
 
@@ -54,9 +61,22 @@ class Keyring:
         self.keys: dict[str, EnrolledKey] = {}
         self.log_keys: list[PublicKey] = []
         self.roles: dict[Who, set[str]] = {}
+        self.ends: dict[tuple[Who, str], datetime] = {}
+        """When a role given for a time ends."""
+        self.disabled: set[Who] = set()
         self.embedded = False
         self._keyring_signers = 1
         self._least_level = "L2"
+
+    @property
+    def has_machine(self) -> bool:
+        """True from the entry that first enrolled a key of the machine."""
+        return any(key.owner == MACHINE for key in self.keys.values())
+
+    def holds(self, who: Who, role: str, *, at: datetime) -> bool:
+        ends = self.ends.get((who, role))
+        held = who not in self.disabled and role in self.roles.get(who, set())
+        return held and (ends is None or at < ends)
 
     # checking signatures
 
@@ -86,9 +106,13 @@ class Keyring:
         own = next((key for key in people if key.owner == who), None)
         if own is None or own.name != signer["name"]:
             raise VoidEntryError(f"{signer['name']} is named as signer, but did not sign it")
-        if LEVELS.index(own.level) < LEVELS.index(self._least_level):
+        if who == MACHINE and statement.kind is not Kind.ACTION:
+            raise VoidEntryError("the machine signs nothing but its own actions")
+        if who != MACHINE and not self._reaches(own):
             raise VoidEntryError(f"the key of {signer['name']} does not reach level {self._least_level}")
-        if signer["role"] not in self.roles.get(who, set()):
+        if who in self.disabled:
+            raise VoidEntryError(f"{signer['name']} was disabled at this point")
+        if not self.holds(who, signer["role"], at=statement.at):
             raise VoidEntryError(f"{signer['name']} did not hold the role {signer['role']} at this point")
         if len(people) > 1 and statement.kind is not Kind.KEYRING:
             raise VoidEntryError("it carries signatures of people it does not name")
@@ -118,26 +142,42 @@ class Keyring:
 
     def apply_keyring(self, statement: Statement, keys: tuple[EnrolledKey, ...], *, seq: int) -> None:
         predicate = statement.predicate
-        self._require_admins(predicate, keys)
         operation = predicate["op"]
+        if not self._is_first_machine(operation, keys):
+            self._require_admins(predicate, keys, at=statement.at)
         lacking = [name for name in _NEEDED[operation] if name not in predicate]
         if lacking:
             raise VoidEntryError(f"it lacks the field {lacking[0]}")
         match operation:
-            case "enrol":
-                self._add(
-                    predicate["keyid"], read_key(predicate["key"]), predicate["person"], predicate.get("level", "L2")
-                )
-            case "revoke":
-                self._revoke(predicate, seq)
-            case "grant":
-                self.roles.setdefault(_who(predicate["person"]), set()).add(predicate["role"])
-            case "withdraw":
-                self.roles.get(_who(predicate["person"]), set()).discard(predicate["role"])
+            case "enrol" | "revoke":
+                self._apply_to_key(predicate, seq)
             case "rotate-service":
                 self._replace_service_key(read_key(predicate["key"]), seq)
             case "rotate-log":
                 self.log_keys.append(read_key(predicate["key"]))
+            case "enrol-machine":
+                self._replace_machine_key(predicate, seq)
+            case _:
+                self._apply_to_person(predicate, _who(predicate["person"]))
+
+    def _apply_to_key(self, predicate: Mapping[str, Any], seq: int) -> None:
+        if predicate["op"] == "revoke":
+            self._revoke(predicate, seq)
+            return
+        if _who(predicate["person"]) == MACHINE:
+            raise VoidEntryError("the machine's key is enrolled by an operation of its own")
+        self._add(predicate["keyid"], read_key(predicate["key"]), predicate["person"], predicate.get("level", "L2"))
+
+    def _apply_to_person(self, predicate: Mapping[str, Any], who: Who) -> None:
+        match predicate["op"]:
+            case "grant":
+                self._grant(predicate, who)
+            case "withdraw":
+                self.roles.get(who, set()).discard(predicate["role"])
+            case "disable":
+                self._disable(who)
+            case "enable":
+                self.disabled.discard(who)
 
     def apply_policy(self, statement: Statement) -> None:
         """Only an administrator's signature changes the signing rules; any other entry records a document."""
@@ -150,13 +190,53 @@ class Keyring:
         level = document.get("minLevel", self._least_level)
         self._least_level = level if level in LEVELS else self._least_level
 
-    def _require_admins(self, predicate: Mapping[str, Any], keys: tuple[EnrolledKey, ...]) -> None:
-        admins = {key.owner for key in keys if key.owner and Role.ADMIN.value in self.roles.get(key.owner, set())}
+    def _require_admins(self, predicate: Mapping[str, Any], keys: tuple[EnrolledKey, ...], *, at: datetime) -> None:
+        admins = {
+            key.owner
+            for key in keys
+            if key.owner and self._reaches(key) and self.holds(key.owner, Role.ADMIN.value, at=at)
+        }
         if len(admins) < self._keyring_signers:
             raise VoidEntryError(f"{len(admins)} of {self._keyring_signers} administrators signed it")
-        person = predicate.get("person")
-        if person is not None and not self.embedded and _who(person) in admins:
+        if not self.embedded and self._subject(predicate) in admins:
             raise VoidEntryError("administrators do not change their own keys or roles")
+
+    def _subject(self, predicate: Mapping[str, Any]) -> Who | None:
+        """Whose keys or roles change; a revocation may name the key alone."""
+        person, key = predicate.get("person"), self.keys.get(predicate.get("keyid", ""))
+        if person is not None:
+            return _who(person)
+        return key.owner if key is not None else None
+
+    def _reaches(self, key: EnrolledKey) -> bool:
+        return LEVELS.index(key.level) >= LEVELS.index(self._least_level)
+
+    def _is_first_machine(self, operation: str, keys: tuple[EnrolledKey, ...]) -> bool:
+        # The service may name its machine once, in a log founded before machines had keys: that key can do less
+        # than the service's own. Every later one needs administrators.
+        return operation == "enrol-machine" and not self.has_machine and all(key.owner is None for key in keys)
+
+    def _grant(self, predicate: Mapping[str, Any], who: Who) -> None:
+        role = predicate["role"]
+        if role == MACHINE_ROLE or who == MACHINE:
+            raise VoidEntryError("the machine and its role are not given to anybody")
+        self.roles.setdefault(who, set()).add(role)
+        self.ends.pop((who, role), None)
+        if "until" in predicate:
+            self.ends[who, role] = from_utc_text(predicate["until"])
+
+    def _disable(self, who: Who) -> None:
+        if who not in self.roles and all(key.owner != who for key in self.keys.values()):
+            raise VoidEntryError("nobody of this identity is known")
+        self.disabled.add(who)
+
+    def _replace_machine_key(self, predicate: Mapping[str, Any], seq: int) -> None:
+        for key_id, key in list(self.keys.items()):
+            if key.owner == MACHINE and key.revoked_at is None:
+                self.keys[key_id] = replace(key, revoked_at=seq)
+        machine = {"issuer": MACHINE_ISSUER, "sub": MACHINE_SUBJECT, "name": MACHINE_NAME}
+        self._add(predicate["keyid"], read_key(predicate["key"]), machine, "L1")
+        self.roles[MACHINE] = {MACHINE_ROLE}
 
     def _add(self, key_id: str, public: PublicKey, person: Mapping[str, str] | None, level: str) -> None:
         if public.key_id != key_id:
@@ -176,8 +256,10 @@ class Keyring:
         key = self.keys.get(predicate["keyid"])
         if key is None or key.owner is None:
             raise VoidEntryError("it revokes a key that no person has")
-        since = predicate.get("sinceIndex") if predicate.get("reason") == "compromised" else None
-        self.keys[predicate["keyid"]] = replace(key, revoked_at=seq, suspect_from=since)
+        # Without a place from which it was compromised nothing it signed can be relied on.
+        since = predicate.get("sinceIndex", 0) if predicate.get("reason") == "compromised" else None
+        revoked_at = seq if key.revoked_at is None else key.revoked_at
+        self.keys[predicate["keyid"]] = replace(key, revoked_at=revoked_at, suspect_from=since)
 
 
 def replayed(entries: Iterable[StoredEntry]) -> Keyring:

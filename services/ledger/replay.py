@@ -14,8 +14,12 @@ from services.attestation.envelope import Envelope
 from services.attestation.models import Kind
 from services.attestation.statement import Statement
 from services.kernel.clock import from_utc_text
-from services.kernel.identity import ROLE_PERMISSIONS, Permission, Role
-from services.ledger.keyring import Keyring, VoidEntryError, Who
+from services.kernel.identity import MACHINE_ROLE, Permission
+from services.ledger.delegations import RISKIEST, Delegations
+from services.ledger.emergencies import Emergencies, require_obedience
+from services.ledger.keyring import MACHINE, EnrolledKey, Keyring, VoidEntryError, Who
+from services.ledger.law import require_permission, signed
+from services.ledger.waivers import Waivers
 
 _COUNTING = frozenset({"approve", "acknowledge"})
 _CLOSING = frozenset({"reject", "withdraw", "revoke"})
@@ -29,16 +33,22 @@ class _Request:
     requester: Who
     quorum: tuple[Mapping[str, Any], ...]
     expires: str
+    tier: int
+    plan: Mapping[str, Any] | None
+    """The rollback the quorum signed with it."""
     closed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Decision:
+    seq: int
     leaf: str
     request_seq: int
     who: Who
     role: str
+    """The role of the quorum it fills."""
     word: str
+    key_id: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,6 +63,11 @@ class Replay:
     _outcomes: set[str] = field(default_factory=set)
     _nonces: set[str] = field(default_factory=set)
     _signatures: dict[str, list[int]] = field(default_factory=dict)
+    _findings: dict[int, str] = field(default_factory=dict)
+    _ordered: set[str] = field(default_factory=set)
+    delegations: Delegations = field(default_factory=Delegations)
+    waivers: Waivers = field(default_factory=Waivers)
+    emergencies: Emergencies = field(default_factory=Emergencies)
 
     def judge(self, read: Envelope, statement: Statement, *, seq: int, leaf: str) -> None:
         """Takes over the effect of the entry. Raises VoidEntryError when it has none."""
@@ -70,23 +85,43 @@ class Replay:
         elif statement.kind is Kind.POLICY:
             self.keyring.apply_policy(statement)
         else:
-            self._apply(read, statement, who, seq=seq, leaf=leaf)
+            self._apply(read, statement, who, keys, seq=seq, leaf=leaf)
         for signature in read.signatures:
             if who is not None and self.keyring.keys[signature.key_id].owner == who:
                 self._signatures.setdefault(signature.key_id, []).append(seq)
 
-    def _apply(self, read: Envelope, statement: Statement, who: Who | None, *, seq: int, leaf: str) -> None:
+    def _apply(
+        self,
+        read: Envelope,
+        statement: Statement,
+        who: Who | None,
+        keys: tuple[EnrolledKey, ...],
+        *,
+        seq: int,
+        leaf: str,
+    ) -> None:
         match statement.kind:
             case Kind.REQUEST:
-                self._apply_request(read, statement, _signed(who), seq)
+                self._apply_request(read, statement, signed(who), seq)
             case Kind.DECISION:
-                self._apply_decision(statement, _signed(who), seq, leaf)
+                key = next(key for key in keys if key.owner == signed(who))
+                self._apply_decision(statement, signed(who), key.public.key_id, seq, leaf)
             case Kind.ACTION:
-                self._apply_action(statement, seq, signed=who is not None)
+                self._apply_action(statement, who, seq, leaf)
             case Kind.OUTCOME:
                 self._apply_outcome(statement)
+            case Kind.DELEGATION:
+                self.delegations.apply(statement, signed(who), keyring=self.keyring, seq=seq, leaf=leaf)
+            case Kind.EXCEPTION:
+                self.waivers.apply(statement, signed(who), seq=seq, leaf=leaf)
+            case Kind.REVIEW:
+                self.emergencies.review(statement, signed(who))
+            case Kind.OBSERVATION if statement.predicate.get("finding"):
+                self._findings[seq] = leaf
+            case Kind.EVENT:
+                _require_own_event(statement, who)
             case _:
-                pass  # events and observations have no effect on what may go live
+                pass  # other observations have no effect on what may go live
 
     def suspects(self) -> tuple[tuple[int, str], ...]:
         """(entry, name) signed with a key at or after the place from which it was compromised."""
@@ -102,7 +137,7 @@ class Replay:
 
     def _apply_request(self, read: Envelope, statement: Statement, who: Who, seq: int) -> None:
         predicate = statement.predicate
-        _require_permission(predicate, Permission.REQUEST_PROMOTION)
+        require_permission(predicate, Permission.REQUEST_PROMOTION)
         subject = statement.subjects[0]
         if predicate["to"].get("digest", {}).get("sha256", subject.sha256) != subject.sha256:
             raise VoidEntryError("it asks for other bytes than those it is about")
@@ -113,50 +148,104 @@ class Replay:
             requester=who,
             quorum=tuple(predicate.get("quorum", ())),
             expires=predicate["expires"],
+            tier=_tier(predicate.get("tier", "")),
+            plan=predicate.get("rollback"),
         )
 
-    def _apply_decision(self, statement: Statement, who: Who, seq: int, leaf: str) -> None:
+    def _apply_decision(self, statement: Statement, who: Who, key_id: str, seq: int, leaf: str) -> None:
         predicate = statement.predicate
         word, request_seq = predicate["decision"], predicate["request"]["entry"]
         request = self._cited(predicate["request"])
         if statement.subjects[0].sha256 != request.subject_sha256:
             raise VoidEntryError("it is about other bytes than the request it cites")
+        delegated = self.delegations.covering(statement, who, keyring=self.keyring, tier=request.tier)
+        role = delegated.role if delegated else predicate["signer"]["role"]
         if word in _COUNTING:
-            if who == request.requester:
+            # Whoever gave the role away counts as having used it: nobody fills two places through another's hand.
+            people = {who, delegated.by} if delegated else {who}
+            if request.requester in people:
                 raise VoidEntryError("the person who asked for the promotion may not approve it")
             allowed = (Permission.ACKNOWLEDGE,) if word == "acknowledge" else (Permission.APPROVE, Permission.VALIDATE)
-            _require_permission(predicate, *allowed)
+            require_permission(predicate, *allowed, role=role)
             if request.closed:
                 raise VoidEntryError("the request was closed before")
             if statement.at > from_utc_text(request.expires):
                 raise VoidEntryError("the request had expired")
-            if (request_seq, who) in self._decided:
+            if any((request_seq, somebody) in self._decided for somebody in people):
                 raise VoidEntryError("this person had decided on this request before")
-            self._decided.add((request_seq, who))
+            self._decided |= {(request_seq, somebody) for somebody in people}
         if word in _CLOSING:
             request.closed = True
         self._decisions[seq] = _Decision(
-            leaf=leaf, request_seq=request_seq, who=who, role=predicate["signer"]["role"], word=word
+            seq=seq, leaf=leaf, request_seq=request_seq, who=who, role=role, word=word, key_id=key_id
         )
 
-    def _apply_action(self, statement: Statement, seq: int, *, signed: bool) -> None:
+    def _apply_action(self, statement: Statement, who: Who | None, seq: int, leaf: str) -> None:
         predicate = statement.predicate
-        rollback = predicate["rollback"]
+        rollback, emergency, reverts = predicate["rollback"], predicate.get("emergency"), predicate.get("reverts")
         if predicate["id"] in self._open_actions:
             raise VoidEntryError("an action of this id was recorded before")
-        if signed:
-            _require_permission(predicate, Permission.ROLL_BACK if rollback else Permission.ADVANCE_ROLLOUT)
-        elif rollback is not None and rollback.get("mode") != "automatic":
-            raise VoidEntryError("a rollback needs the signature of somebody on call")
+        self._require_ordered_by(statement, who)
         if predicate["request"] is None:
-            if rollback is None:
+            if rollback is None and emergency is None and reverts is None:
                 raise VoidEntryError("it rests on no approved request")
+            request = None
         else:
             request = self._cited(predicate["request"])
             if statement.subjects[0].sha256 != request.subject_sha256:
                 raise VoidEntryError("it would serve other bytes than those that were approved")
-            self._require_quorum(predicate, request, full=rollback is None)
+            full = rollback is None and emergency is None and reverts is None
+            self._require_quorum(predicate, request, full=full)
+        if emergency is not None:
+            involved = frozenset({signed(who)} | ({request.requester} if request else set()))
+            self.emergencies.open(statement, involved, seq=seq, leaf=leaf)
+        self._ordered.add(statement.subjects[0].sha256)
         self._open_actions[predicate["id"]] = seq
+
+    def _require_ordered_by(self, statement: Statement, who: Who | None) -> None:
+        """The person or machine behind an action, where it does not rest on a quorum alone."""
+        predicate = statement.predicate
+        rollback, reverts = predicate["rollback"], predicate.get("reverts")
+        automatic = rollback is not None and rollback.get("mode") == "automatic"
+        if who == MACHINE:
+            if not automatic or "obeys" not in predicate or predicate["signer"]["role"] != MACHINE_ROLE:
+                raise VoidEntryError("the machine signs nothing but automatic rollbacks under a plan")
+            self._require_plan(statement)
+        elif "obeys" in predicate:
+            raise VoidEntryError("it obeys a plan but is not signed by the machine")
+        elif predicate.get("emergency") is not None:
+            signed(who)
+            require_permission(predicate, Permission.BREAK_GLASS)
+        elif reverts is not None:
+            signed(who)
+            require_permission(predicate, Permission.REVERT)
+            if self._findings.get(reverts["entry"]) != reverts["sha256"]:
+                raise VoidEntryError("the finding it reverts does not exist or is void")
+            if statement.subjects[0].sha256 not in self._ordered:
+                raise VoidEntryError("it reverts to something that was never decided")
+        elif who is not None:
+            require_permission(predicate, Permission.ROLL_BACK if rollback else Permission.ADVANCE_ROLLOUT)
+        elif rollback is not None and (not automatic or self.keyring.has_machine):
+            raise VoidEntryError(
+                "an automatic rollback needs the signature of the machine"
+                if automatic
+                else "a rollback needs the signature of somebody on call"
+            )
+
+    def _require_plan(self, statement: Statement) -> None:
+        obeyed = statement.predicate["obeys"]["request"]
+        request = self._cited(obeyed)
+        given = [
+            item
+            for item in self._decisions.values()
+            if item.request_seq == obeyed["entry"] and item.word in _COUNTING and not self._is_suspect(item)
+        ]
+        _require_complete(request, given)
+        require_obedience(statement, request.plan)
+
+    def _is_suspect(self, decision: _Decision) -> bool:
+        since = self.keyring.keys[decision.key_id].suspect_from
+        return since is not None and decision.seq >= since
 
     def _require_quorum(self, predicate: Mapping[str, Any], request: _Request, *, full: bool) -> None:
         if full and request.closed:
@@ -168,17 +257,12 @@ class Replay:
                 raise VoidEntryError(f"the decision it cites at entry {cited['entry']} does not exist or is void")
             if decision.request_seq != predicate["request"]["entry"] or decision.word not in _COUNTING:
                 raise VoidEntryError(f"entry {cited['entry']} does not approve the request it rests on")
+            if full and self._is_suspect(decision):
+                raise VoidEntryError(f"entry {cited['entry']} was signed with a key that had been compromised")
             decisions.append(decision)
         if not full:
             return
-        if not decisions:
-            raise VoidEntryError("it rests on no decision")
-        for rule in request.quorum:
-            people = {
-                item.who for item in decisions if item.role == rule.get("role") and item.word == rule.get("decision")
-            }
-            if len(people) < int(rule.get("needed", 1)):
-                raise VoidEntryError(f"the quorum was not complete: {rule.get('role')} is missing")
+        _require_complete(request, decisions)
 
     def _apply_outcome(self, statement: Statement) -> None:
         action = statement.predicate["action"]
@@ -197,14 +281,21 @@ class Replay:
         return request
 
 
-def _signed(who: Who | None) -> Who:
-    if who is None:
-        raise VoidEntryError("no person signed it")
-    return who
+def _require_complete(request: _Request, decisions: list[_Decision]) -> None:
+    if not decisions:
+        raise VoidEntryError("it rests on no decision")
+    for rule in request.quorum:
+        people = {item.who for item in decisions if item.role == rule.get("role") and item.word == rule.get("decision")}
+        if len(people) < int(rule.get("needed", 1)):
+            raise VoidEntryError(f"the quorum was not complete: {rule.get('role')} is missing")
 
 
-def _require_permission(predicate: Mapping[str, Any], *any_of: Permission) -> None:
-    role = predicate["signer"]["role"]
-    held = ROLE_PERMISSIONS.get(Role(role), frozenset()) if role in set(Role) else frozenset()
-    if not held & set(any_of):
-        raise VoidEntryError(f"the role {role} does not allow it")
+def _require_own_event(statement: Statement, who: Who | None) -> None:
+    actor = statement.predicate["actor"]
+    if who is not None and (actor is None or (actor["issuer"], actor["sub"]) != who):
+        raise VoidEntryError("it names another person as acting than the one who signed")
+
+
+def _tier(text: str) -> int:
+    # A request that states no tier is judged as the riskiest.
+    return int(text) if text in {"1", "2", "3"} else RISKIEST

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from services.attestation import envelope, statement
 from services.attestation.keys import PublicKey
 from services.attestation.models import Kind
-from services.kernel.clock import utc_text
+from services.kernel.clock import from_utc_text, utc_text
 from services.kernel.errors import BrokenChainError, TrustError
 from services.ledger import note
 from services.ledger.keyring import VoidEntryError
@@ -108,7 +108,7 @@ class _Run:
         # Only now, when its signatures hold: what a signer saw must be part of this history.
         if said.head.size > seq or self.roots[said.head.size].hex() != said.head.root:
             self.add_once("pin", seq, f"The signer of entry {seq} saw another history of this log.")
-        if self.newest_at is not None and said.at < self.newest_at - LATE:
+        if self.newest_at is not None and _in_time_until(said) < self.newest_at:
             self.add(FINDING, seq, f"Entry {seq} is dated {utc_text(said.at)}, well before an earlier entry.")
         self.newest_at = said.at if self.newest_at is None else max(self.newest_at, said.at)
         if said.kind is Kind.OBSERVATION and said.predicate.get("finding"):
@@ -158,8 +158,18 @@ class _Run:
             self.add(INTEGRITY, 0, "The log names another log key than this deployment holds.")
 
     def check_state(self) -> None:
+        if self.newest_at is not None:
+            for seq, sentence in self.replay.emergencies.overdue(self.newest_at):
+                self.add(FINDING, seq, sentence)
         for seq, name in self.replay.suspects():
             self.add(FINDING, seq, f"Entry {seq} was signed with a key of {name} that had been compromised.")
+
+
+def _in_time_until(said: statement.Statement) -> datetime:
+    # A change of keys waits for its second signature, and says itself for how long.
+    if said.kind is Kind.KEYRING and "validUntil" in said.predicate:
+        return from_utc_text(said.predicate["validUntil"])
+    return said.at + LATE
 
 
 def verify_log(

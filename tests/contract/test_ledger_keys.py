@@ -173,7 +173,7 @@ def test_role_taken_away_ends_permission_at_once_and_the_attempt_is_recorded(dep
         deployment.people.require(actor, Permission.VALIDATE)
     assert not deployment.people.may(actor, Permission.VIEW)
     assert deployment.people.resume(token) is None
-    assert deployment.people.holders(Role.VALIDATOR) == ()
+    assert VERA not in {person.subject for person in deployment.people.holders(Role.VALIDATOR)}
     newest = deployment.audit.entries(LedgerQuery(kinds=("event",), limit=1)).items[0]
     assert newest.event == "event:permission-refused"
     assert newest.actor == "Vera Lindholm"

@@ -15,7 +15,7 @@ from services.adapters.sql.schema.people import person, person_role, person_sess
 from services.attestation.models import Kind
 from services.attestation.ports import SealedKey
 from services.attestation.statement import Statement
-from services.kernel.identity import Role
+from services.kernel.identity import MACHINE_ROLE, Role
 from services.people.models import Person
 from services.people.ports import Session
 
@@ -172,10 +172,10 @@ def project_keyring(connection: Connection, statement: Statement, *, seq: int) -
     predicate = statement.predicate
     if statement.kind is Kind.GENESIS:
         for item in predicate["keys"]:
-            if "person" in item:
+            if "person" in item and item.get("use") != "machine":
                 _enrol(connection, item["person"], item["keyid"], seq)
         for role, people in predicate["roles"].items():
-            for somebody in people:
+            for somebody in people if role != MACHINE_ROLE else ():
                 _grant(connection, somebody, role, seq)
     elif statement.kind is Kind.KEYRING:
         _apply(connection, predicate, seq)

@@ -10,6 +10,7 @@ import pytest
 from services.attestation.models import Kind
 from services.audit.models import LedgerQuery
 from services.kernel.errors import InputError
+from services.people.accounts import DEMO_ACCOUNTS
 from tests.contract.deployment import BYTES, Deployment, found
 
 
@@ -20,7 +21,11 @@ def log(tmp_path: Path) -> Iterator[Deployment]:
     made.database.dispose()
 
 
-def sentences(log: Deployment, first: int = 13) -> list[str]:
+FOUNDED = 2 * len(DEMO_ACCOUNTS) - 1
+"""Genesis, which names the first administrator, then a key and a role for everybody else."""
+
+
+def sentences(log: Deployment, first: int = FOUNDED) -> list[str]:
     rows = log.audit.entries(LedgerQuery(limit=100)).items
     return [row.sentence for row in reversed(rows) if row.seq >= first]
 
@@ -75,6 +80,6 @@ def test_verification_tells_its_progress(log: Deployment) -> None:
 
     result = log.audit.verify(lambda done, _total: seen.append(done))
 
-    assert seen[-1] == result.entries == 13
+    assert seen[-1] == result.entries == FOUNDED
     assert result.origin == "tests/countersign/log-1"
     assert log.audit.envelope(0).startswith(b'{"payload"')
