@@ -12,6 +12,8 @@ from pathlib import Path
 
 from services.adapters.local.serving import LocalServing
 from services.adapters.mlflow.registry import MlflowRegistry
+from services.adapters.notify.channels import ConfiguredChannels
+from services.adapters.notify.courier import AppriseCourier
 from services.adapters.signing.anchors import Anchors
 from services.adapters.signing.desk import EMBEDDED, PRODUCTION, KeyDesk
 from services.adapters.sql.database import Database
@@ -22,6 +24,8 @@ from services.adapters.sql.ledger import SqlLedger, SqlLedgerBook
 from services.adapters.sql.ledger_index import SqlLedgerIndex
 from services.adapters.sql.migrations import require_known_revision
 from services.adapters.sql.monitoring import SqlMonitoring
+from services.adapters.sql.notice_facts import SqlNoticeFacts
+from services.adapters.sql.notices import SqlNoticeOutbox, SqlNotices
 from services.adapters.sql.oversight import SqlOversight
 from services.adapters.sql.people import SqlKeyStore, SqlPeople
 from services.adapters.sql.public_keys import SqlPublicKeys
@@ -41,8 +45,10 @@ from services.inventory.ports import ModelRegistry
 from services.inventory.service import InventoryService
 from services.kernel.clock import Clock, SystemClock
 from services.kernel.errors import ControlRoomError, StorageUnavailableError
+from services.kernel.secret import Secret
 from services.ledger.service import LedgerService
 from services.monitoring.service import MonitoringService
+from services.notices.service import NoticeService
 from services.oversight.service import OversightService
 from services.people.accounts import DEMO_ACCOUNTS
 from services.people.service import PeopleService
@@ -76,6 +82,7 @@ class ControlRoom:
     rollout: RolloutService
     oversight: OversightService
     audit: AuditService
+    notices: NoticeService
     runner: OutboxRunner
     """Drives queued registry and traffic actions; the worker and one inline call use it."""
     clock: Clock
@@ -181,6 +188,7 @@ def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving:
             keys=trusted.desk,
             pinned_genesis=_pinned_genesis(settings),
         ),
+        notices=_notices(settings, database, trusted, clock),
         runner=runner,
         clock=clock,
         settings=settings,
@@ -265,6 +273,25 @@ def _reading(
             facts=DuckDbUsageFacts(facts), store=SqlValue(database), catalog=inventory, rates=rates, clock=clock
         ),
         feedback=FeedbackService(facts=DuckDbReviewFacts(facts), store=SqlFeedback(database), clock=clock),
+    )
+
+
+def _notices(settings: Settings, database: Database, trusted: _Trusted, clock: Clock) -> NoticeService:
+    channels = ConfiguredChannels(
+        settings.channels_file,
+        urls=Secret(settings.notify_urls.get_secret_value()),
+        base_url=settings.notify_base_url,
+    )
+    return NoticeService(
+        people=trusted.people,
+        ledger=trusted.ledger,
+        reader=trusted.book,
+        facts=SqlNoticeFacts(database),
+        store=SqlNotices(database),
+        outbox=SqlNoticeOutbox(database),
+        courier=AppriseCourier(channels),
+        channels=channels,
+        clock=clock,
     )
 
 

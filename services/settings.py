@@ -10,12 +10,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.kernel.errors import SettingsError
 
 _PREFIX = "COUNTERSIGN_"
+_SECRET = {"notify_urls", "database_url"}
 _Port = Annotated[int, Field(ge=1, le=65535)]
 _Rate = Annotated[Decimal, Field(ge=0)]
 
@@ -46,6 +47,23 @@ class Settings(BaseSettings):
     rate_cpu_hour: _Rate = Decimal("0.048")
     rate_gb_month: _Rate = Decimal("0.023")
     worker_stale_seconds: Annotated[int, Field(ge=5)] = 60
+
+    notify_file: Path | None = None
+    """Channels for notices; `notify.yaml` in the home folder when not set."""
+    notify_urls: SecretStr = SecretStr("")
+    """JSON: role or person to address, for deployments without that file."""
+    notify_base_url: str = ""
+    """Public address of this deployment, for links in messages."""
+    test_panel: bool = False
+    """Switches for testers: only in the embedded profile, and only when asked for."""
+
+    @property
+    def has_test_panel(self) -> bool:
+        return self.test_panel and self.profile is Profile.EMBEDDED
+
+    @property
+    def channels_file(self) -> Path:
+        return self.notify_file or self.home / "notify.yaml"
 
     @property
     def governance_url(self) -> str:
@@ -94,10 +112,15 @@ def read_settings(**given: Any) -> Settings:
         return Settings(**given)
     except ValidationError as faults:
         lines = [
-            f"{_PREFIX}{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']} (got {fault['input']!r})"
+            f"{_PREFIX}{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}{_got(fault)}"
             for fault in faults.errors()
         ]
         raise SettingsError(
             "The configuration is not valid. " + "; ".join(lines) + ".",
             hint="Correct these environment variables and start again.",
         ) from faults
+
+
+def _got(fault: Any) -> str:
+    """What was given, except where it may be a secret."""
+    return "" if str(fault["loc"][0]) in _SECRET else f" (got {fault['input']!r})"

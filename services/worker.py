@@ -195,6 +195,8 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("reliability", 10, room.reliability.refresh),
         ("value", 60, room.value.refresh),
         ("feedback", 30, room.feedback.refresh),
+        ("notices", 10, room.notices.refresh),
+        ("delivery", 15, room.notices.deliver),
         ("summaries", 10, room.oversight.refresh_summaries),
         ("registrations", 3600, room.inventory.record_registrations),
         ("anchors", 60, lambda: _anchor(room)),

@@ -61,6 +61,12 @@ class UnknownVersionError(InputError):
     code = "unknown-version"
 
 
+class ChannelInvalidError(InputError):
+    """A way out for notices that cannot be used as it is configured. The message never holds its address."""
+
+    code = "channel-invalid"
+
+
 class UnknownRequestError(InputError):
     code = "unknown-request"
 
@@ -191,6 +197,12 @@ class StorageUnavailableError(UnavailableError):
     """The governance database cannot be read or written right now. Nothing was recorded."""
 
     code = "storage-unavailable"
+
+
+class DeliveryFailedError(UnavailableError):
+    """A message did not go out by one channel; it is tried again for a day."""
+
+    code = "delivery-failed"
 
 
 class ArtifactMissingError(UnavailableError):
