@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.adapters.files.packs import PackFiles
+from services.adapters.files.policies import PolicyFolder
 from services.adapters.local.serving import LocalServing
 from services.adapters.mlflow.registry import MlflowRegistry
 from services.adapters.notify.channels import ConfiguredChannels
@@ -18,6 +20,7 @@ from services.adapters.signing.anchors import Anchors
 from services.adapters.signing.desk import EMBEDDED, PRODUCTION, KeyDesk
 from services.adapters.sql.database import Database
 from services.adapters.sql.evaluation_facts import SqlFacts
+from services.adapters.sql.evidence import SqlPackFacts
 from services.adapters.sql.feedback import SqlFeedback
 from services.adapters.sql.inventory import SqlInventory
 from services.adapters.sql.ledger import SqlLedger, SqlLedgerBook
@@ -37,6 +40,7 @@ from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
 from services.adapters.warehouse.reliability import DuckDbRequestFacts
 from services.adapters.warehouse.value import DuckDbUsageFacts
 from services.approvals.service import ApprovalService
+from services.audit.pack.service import PackService
 from services.audit.service import AuditService
 from services.evaluation.service import EvaluationService
 from services.feedback.service import FeedbackService
@@ -82,6 +86,7 @@ class ControlRoom:
     rollout: RolloutService
     oversight: OversightService
     audit: AuditService
+    packs: PackService
     notices: NoticeService
     runner: OutboxRunner
     """Drives queued registry and traffic actions; the worker and one inline call use it."""
@@ -188,6 +193,7 @@ def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving:
             keys=trusted.desk,
             pinned_genesis=_pinned_genesis(settings),
         ),
+        packs=_packs(settings, database, trusted, clock),
         notices=_notices(settings, database, trusted, clock),
         runner=runner,
         clock=clock,
@@ -273,6 +279,22 @@ def _reading(
             facts=DuckDbUsageFacts(facts), store=SqlValue(database), catalog=inventory, rates=rates, clock=clock
         ),
         feedback=FeedbackService(facts=DuckDbReviewFacts(facts), store=SqlFeedback(database), clock=clock),
+    )
+
+
+def _packs(settings: Settings, database: Database, trusted: _Trusted, clock: Clock) -> PackService:
+    return PackService(
+        reader=trusted.book,
+        index=SqlLedgerIndex(database),
+        anchors=trusted.anchors,
+        facts=SqlPackFacts(database),
+        folder=PackFiles(settings.packs_folder),
+        policies=PolicyFolder(settings.policy_folder),
+        people=trusted.people,
+        ledger=trusted.ledger,
+        desk=trusted.desk,
+        keys=trusted.desk,
+        clock=clock,
     )
 
 

@@ -86,6 +86,10 @@ class Settings(BaseSettings):
         return self.home / "anchors"
 
     @property
+    def packs_folder(self) -> Path:
+        return self.home / "packs"
+
+    @property
     def inference_folder(self) -> Path:
         return self.home / "inference"
 

@@ -87,6 +87,27 @@ def inclusion_proof(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
     return tuple(path)
 
 
+class InclusionProofs:
+    """The same paths for many leaves of one tree: its levels are computed once."""
+
+    def __init__(self, leaves: Sequence[bytes]) -> None:
+        self._levels = [list(leaves)]
+        while len(self._levels[-1]) > 1:
+            self._levels.append(_next_level(self._levels[-1]))
+
+    def path(self, index: int) -> tuple[bytes, ...]:
+        """Raises ValueError for a leaf that is not there."""
+        if not 0 <= index < len(self._levels[0]):
+            msg = f"There is no leaf {index} in a tree of {len(self._levels[0])}."
+            raise ValueError(msg)
+        found = []
+        for level in self._levels[:-1]:
+            if index ^ 1 < len(level):
+                found.append(level[index ^ 1])
+            index >>= 1
+        return tuple(found)
+
+
 def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes | None:
     """The root this proof leads to, or None when it has the wrong length for its place (RFC 9162, 2.1.3.2)."""
     if not 0 <= index < size:

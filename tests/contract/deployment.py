@@ -15,6 +15,7 @@ from services.adapters.sql.database import Database
 from services.adapters.sql.ledger import SqlLedgerBook, SqlLedgerReader
 from services.adapters.sql.ledger_index import SqlLedgerIndex
 from services.adapters.sql.people import SqlKeyStore, SqlPeople
+from services.adapters.sql.schema.base import metadata
 from services.adapters.sql.setup import create_schema, found_deployment
 from services.attestation import envelope, statement
 from services.attestation.canonical import sha256_hex
@@ -163,6 +164,7 @@ class Deployment:
 def found(url: str, home: Path, *, deployment: str = "tests") -> Deployment:
     database = Database(url)
     create_schema(database)
+    metadata.create_all(database.writer_engine)
     clock = FrozenClock(STARTED)
     desk = KeyDesk.create(SqlKeyStore(database), home / "keys", clock, deployment=deployment, cost=CHEAP)
     genesis = found_deployment(database, desk, clock=clock, profile="embedded", people=demo_people())

@@ -1,0 +1,1 @@
+"""Folders of the workspace that hold finished documents."""
