@@ -43,6 +43,9 @@ from services.approvals.service import ApprovalService
 from services.audit.pack.service import PackService
 from services.audit.service import AuditService
 from services.evaluation.service import EvaluationService
+from services.exceptions.models import ExceptionTerms
+from services.exceptions.service import ExceptionService
+from services.exceptions.terms import terms_of
 from services.feedback.service import FeedbackService
 from services.inventory.columns import ColumnService
 from services.inventory.ports import ModelRegistry
@@ -59,6 +62,8 @@ from services.people.service import PeopleService
 from services.policy.service import PolicyService
 from services.reliability.service import ReliabilityService
 from services.rollout.attested import CheckedEntries
+from services.rollout.emergency import EmergencyService
+from services.rollout.emergency_review import delegate_pairs
 from services.rollout.outbox import OutboxRunner
 from services.rollout.ports import ServingPlatform
 from services.rollout.reconcile import Reconciler
@@ -84,6 +89,8 @@ class ControlRoom:
     feedback: FeedbackService
     approvals: ApprovalService
     rollout: RolloutService
+    exceptions: ExceptionService
+    emergency: EmergencyService
     oversight: OversightService
     audit: AuditService
     packs: PackService
@@ -121,6 +128,15 @@ def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving:
     evaluation = EvaluationService(
         inventory=reading.inventory, policy=policy, facts=SqlFacts(database), registry=registry, clock=clock
     )
+    exceptions = ExceptionService(
+        units=units,
+        people=trusted.people,
+        ledger=trusted.ledger,
+        desk=trusted.desk,
+        attestations=trusted.attested,
+        terms_of=lambda model: _exception_terms(policy, reading.inventory, model),
+        clock=clock,
+    )
     runner = OutboxRunner(
         units=units,
         serving=serving,
@@ -142,6 +158,18 @@ def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving:
         ),
         clock=clock,
         requests_per_minute=lambda model: _requests_per_minute(reading.reliability, model),
+    )
+    emergency = EmergencyService(
+        units=units,
+        people=trusted.people,
+        ledger=trusted.ledger,
+        inventory=reading.inventory,
+        desk=trusted.desk,
+        serving=serving,
+        runner=runner,
+        delegates=lambda _now: delegate_pairs(()),
+        review_days=lambda model: policy.for_model(reading.inventory.model(model)).document.review_days,
+        clock=clock,
     )
     approvals = ApprovalService(
         units=units,
@@ -174,6 +202,8 @@ def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving:
         feedback=reading.feedback,
         approvals=approvals,
         rollout=rollout,
+        exceptions=exceptions,
+        emergency=emergency,
         oversight=OversightService(
             inventory=reading.inventory,
             monitoring=reading.monitoring,
@@ -200,6 +230,11 @@ def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving:
         settings=settings,
         database=database,
     )
+
+
+def _exception_terms(policy: PolicyService, inventory: InventoryService, model: str) -> ExceptionTerms:
+    governed = inventory.model(model)
+    return terms_of(policy.for_model(governed).document, task=governed.task.value)
 
 
 def _database(settings: Settings) -> Database:

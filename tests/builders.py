@@ -18,13 +18,15 @@ from services.adapters.sql.evaluation_facts import SqlFacts
 from services.adapters.sql.ledger import SqlLedger, SqlLedgerBook
 from services.adapters.sql.people import SqlKeyStore, SqlPeople
 from services.adapters.sql.public_keys import SqlPublicKeys
-from services.adapters.sql.schema import approvals, ledger, ops, people, rollout  # noqa: F401 - tables
+from services.adapters.sql.schema import approvals, exceptions, ledger, ops, people, rollout  # noqa: F401 - tables
 from services.adapters.sql.schema.base import metadata
 from services.adapters.sql.unit import SqlUnits
 from services.approvals.models import Decision, QueueRow, SignOff, SubmitRequest
 from services.approvals.service import ApprovalService
 from services.attestation.models import Receipt
 from services.evaluation.service import EvaluationService
+from services.exceptions.service import ExceptionService
+from services.exceptions.terms import terms_of
 from services.inventory.models import (
     DatasetRef,
     DeploymentKind,
@@ -46,6 +48,8 @@ from services.people.accounts import DEMO_ACCOUNTS, DEMO_ISSUER
 from services.people.service import PeopleService
 from services.policy.service import PolicyService
 from services.rollout.attested import CheckedEntries
+from services.rollout.emergency import EmergencyService
+from services.rollout.emergency_review import delegate_pairs
 from services.rollout.models import RollBack
 from services.rollout.outbox import OutboxRunner
 from services.rollout.reconcile import Reconciler
@@ -152,6 +156,8 @@ class World:
     evaluation: EvaluationService
     approvals: ApprovalService
     rollout: RolloutService
+    exceptions: ExceptionService
+    emergency: EmergencyService
     runner: OutboxRunner
     desk: KeyDesk
 
@@ -328,6 +334,15 @@ def _wired(
         after_step=after_step,
         sleep=sleep,
     )
+    exceptional = ExceptionService(
+        units=units,
+        people=people_service,
+        ledger=ledger_service,
+        desk=desk,
+        attestations=attested,
+        terms_of=lambda model: terms_of(policy.for_model(typed.model(model)).document, task="classification"),
+        clock=clock,
+    )
     return World(
         clock=clock,
         database=database,
@@ -360,6 +375,20 @@ def _wired(
             serving=platform,
             runner=runner,
             reconciler=Reconciler(units=units, serving=platform, inventory=typed, desk=desk, clock=clock),
+            clock=clock,
+            inline_seconds=0.5,
+        ),
+        exceptions=exceptional,
+        emergency=EmergencyService(
+            units=units,
+            people=people_service,
+            ledger=ledger_service,
+            inventory=typed,
+            desk=desk,
+            serving=platform,
+            runner=runner,
+            delegates=lambda _now: delegate_pairs(()),
+            review_days=lambda model: policy.for_model(typed.model(model)).document.review_days,
             clock=clock,
             inline_seconds=0.5,
         ),

@@ -125,6 +125,10 @@ class RolloutStore(Protocol):
 
     def revoked_versions(self, model: str) -> tuple[str, ...]: ...
 
+    def overdue_reviews(self, model: str, *, now: datetime) -> tuple[str, ...]:
+        """A sentence per emergency release that holds up whatever is new: while there is one, nothing goes live."""
+        ...
+
     def basis(self, request_id: str) -> Basis | None:
         """The signed request with its decisions, or None."""
         ...

@@ -7,11 +7,13 @@ from datetime import datetime
 
 from sqlalchemy import func, insert, select, update
 
+from services.adapters.sql.emergency import SqlEmergencies
 from services.adapters.sql.rollout_actions import SqlActions
 from services.adapters.sql.rollout_rows import deployment_from, deployment_values
 from services.adapters.sql.rollout_served import SqlServed
 from services.adapters.sql.schema import approvals as approval_tables
 from services.adapters.sql.schema import rollout as tables
+from services.rollout.emergency_rules import blocks
 from services.rollout.models import Basis, Challenge, Deployment
 
 
@@ -34,6 +36,13 @@ class SqlRollouts(SqlActions, SqlServed):
         done = self._connection.execute(update(table).where(table.c.model == deployment.model).values(**values))
         if done.rowcount == 0:
             self._connection.execute(insert(table).values(model=deployment.model, **values))
+
+    # what holds a release up
+
+    def overdue_reviews(self, model: str, *, now: datetime) -> tuple[str, ...]:
+        row = self.deployment(model)
+        found = (blocks(item, now=now, deployment=row) for item in SqlEmergencies(self._connection).all(model))
+        return tuple(sentence for sentence in found if sentence)
 
     # what approvals know
 

@@ -12,6 +12,8 @@ from sqlalchemy import Connection
 
 from services.adapters.sql.approvals import SqlRequests
 from services.adapters.sql.database import Database, lock_writers
+from services.adapters.sql.emergency import SqlEmergencies
+from services.adapters.sql.exceptions import SqlExceptions
 from services.adapters.sql.rollout import SqlRollouts
 from services.attestation.ports import LedgerWriter
 
@@ -22,10 +24,12 @@ class SqlUnit:
         self.ledger = ledger
         self.requests = SqlRequests(connection)
         self.rollouts = SqlRollouts(connection)
+        self.emergencies = SqlEmergencies(connection)
+        self.exceptions = SqlExceptions(connection)
 
 
 class SqlUnits:
-    """Satisfies the narrower ports of approvals and rollout."""
+    """Satisfies the narrower ports of approvals, rollout and exceptions."""
 
     def __init__(self, database: Database, ledger_on: Callable[[Connection], LedgerWriter]) -> None:
         self._database = database
