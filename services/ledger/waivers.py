@@ -64,8 +64,10 @@ class Waivers:
 
     def _end(self, predicate: Mapping[str, Any], who: Who) -> None:
         proposal = self._proposals.get(predicate["id"])
-        if proposal is None or predicate["id"] not in self.granted:
-            raise VoidEntryError("the exception it ends was never granted, or ended before")
+        taken_back = predicate["id"] not in self._decided
+        if proposal is None or (predicate["id"] not in self.granted and not taken_back):
+            raise VoidEntryError("the exception it ends was never proposed, was refused, or ended before")
         if who not in {proposal.proposer, proposal.owner}:
             require_permission(predicate, Permission.GRANT_EXCEPTION)
+        self._decided.add(predicate["id"])
         self.granted.discard(predicate["id"])

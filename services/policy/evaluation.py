@@ -14,8 +14,9 @@ from typing import assert_never
 from services.policy import gates
 from services.policy.evidence import Evidence
 from services.policy.fairness import judge_fairness
+from services.policy.gates import Gate
 from services.policy.models import GateOutcome, GateReport, PolicyRef, Verdict
-from services.policy.schema import Gate, PolicyDocument
+from services.policy.schema import PolicyDocument
 from services.policy.wording import bound_words, outcome, shown
 
 

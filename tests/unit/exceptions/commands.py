@@ -47,7 +47,9 @@ def propose(world: World, **changes: Any) -> str:
     return world.exceptions.all()[0].id
 
 
-def decide(world: World, exception_id: str, *, by: str = CLARA, grant: bool = True, reason: str = "", **given: Any) -> Receipt:
+def decide(
+    world: World, exception_id: str, *, by: str = CLARA, grant: bool = True, reason: str = "", **given: Any
+) -> Receipt:
     command = DecideException(
         command_id=secrets.token_hex(4),
         exception_id=exception_id,
@@ -64,7 +66,9 @@ def granted(world: World, **changes: Any) -> str:
     return exception_id
 
 
-def end(world: World, exception_id: str, *, by: str = CLARA, reason: str = "The gate passes again since today.") -> Receipt:
+def end(
+    world: World, exception_id: str, *, by: str = CLARA, reason: str = "The gate passes again since today."
+) -> Receipt:
     command = EndException(
         command_id=secrets.token_hex(4), exception_id=exception_id, reason=reason, passphrase=world.secret(by)
     )

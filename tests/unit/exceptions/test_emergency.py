@@ -35,7 +35,6 @@ from services.rollout.models import ActionKind, ActionState
 from tests.builders import MODEL, NOON, World, a_world
 from tests.unit.exceptions.commands import (
     BEN,
-    CARL,
     CLARA,
     DANA,
     SAM,
@@ -257,7 +256,9 @@ def test_rolling_back_an_emergency_release_is_possible_at_once(world: World) -> 
     break_glass(world, "2")
     world.rollout.roll_back(world.a_rollback("1"), actor=world.actor(SAM))
     assert world.platform.observe(MODEL).routes == (("1", 100),)
-    targets = {item.version: item.eligible for item in world.rollout.plan_rollback(MODEL, actor=world.actor(SAM)).targets}
+    targets = {
+        item.version: item.eligible for item in world.rollout.plan_rollback(MODEL, actor=world.actor(SAM)).targets
+    }
     assert not targets["2"], "a version that nobody approved is no rollback target because it once served"
 
 
@@ -267,7 +268,9 @@ def test_a_changed_queue_row_moves_no_traffic(world: World) -> None:
     break_glass(world, "2")
     with world.database.write() as connection:
         connection.execute(
-            update(rollout_action).where(rollout_action.c.kind == "emergency").values(to_version="3", routes='[["3", 100]]')
+            update(rollout_action)
+            .where(rollout_action.c.kind == "emergency")
+            .values(to_version="3", routes='[["3", 100]]')
         )
     move(world, minutes=1)
     world.runner.run_pending()
@@ -313,9 +316,7 @@ def test_the_requester_in_a_reviewing_role_may_not_review(world: World) -> None:
     world.release("1")
     review_id = break_glass(world, "2")
     with world.database.write() as connection:
-        connection.execute(
-            update(emergency_review).values(requester_issuer="countersign:demo", requester_subject=VERA)
-        )
+        connection.execute(update(emergency_review).values(requester_issuer="countersign:demo", requester_subject=VERA))
     with pytest.raises(SelfApprovalError):
         world.emergency.open_review(review_id, actor=world.actor(VERA))
     assert world.entries("event:review-refused") == 1
@@ -451,7 +452,9 @@ def die(step):
     if step == sys.argv[2]:
         os.kill(os.getpid(), signal.SIGKILL)
 
-a_world(Path(sys.argv[1]), after_step=die).runner.run_pending()
+world = a_world(Path(sys.argv[1]), after_step=die)
+world.clock.set(world.clock.now().replace(minute=1))
+world.runner.run_pending()
 """
 
 
@@ -462,13 +465,13 @@ def test_killed_after_the_signature_the_release_happens_once_and_its_review_is_o
     world.platform.away = True
     review_id = break_glass(world, "2", challenge=_challenge(world), mode=EmergencyMode.FORWARD)
     world.database.dispose()
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    script = SCRIPT.replace("a_world(Path(sys.argv[1])", "w = a_world(Path(sys.argv[1])").replace(
-        ", after_step=die).runner.run_pending()",
-        ", after_step=die)\nw.clock.set(w.clock.now().replace(minute=1))\nw.runner.run_pending()",
-    )
     done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path), step], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+        [sys.executable, "-c", SCRIPT, str(tmp_path), step],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
 

@@ -44,7 +44,9 @@ from tests.unit.exceptions.commands import (
 
 
 def a_red_version(world: World, number: str = "3") -> None:
-    world.inventory.put_version(a_version(number, metrics=tuple((GOOD_METRICS | {"holdout_calibration_gap": 0.2}).items())))
+    world.inventory.put_version(
+        a_version(number, metrics=tuple((GOOD_METRICS | {"holdout_calibration_gap": 0.2}).items()))
+    )
 
 
 def test_a_proposal_alone_excepts_nothing(stored: World) -> None:
