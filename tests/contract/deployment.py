@@ -31,6 +31,8 @@ from services.people.service import PeopleService
 CHEAP = Cost(memory_kib=64, passes=1)
 STARTED = datetime(2030, 1, 31, 9, 0, tzinfo=UTC)
 ACCOUNTS = {account.subject.split(".")[0]: account for account in DEMO_ACCOUNTS}
+FOUNDED = 1 + 2 * (len(DEMO_ACCOUNTS) - 1)
+"""Entries of a fresh log: genesis with the first administrator, then key and role of everybody else."""
 BYTES = hashlib.sha256(b"the model version").hexdigest()
 
 

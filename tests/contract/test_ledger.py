@@ -23,14 +23,14 @@ from services.kernel.errors import (
 )
 from services.ledger import merkle, note
 from services.people.accounts import demo_people
-from tests.contract.deployment import Deployment
+from tests.contract.deployment import FOUNDED, Deployment
 
 
 def test_founding_enrols_everybody_and_verifies(deployment: Deployment) -> None:
     result = deployment.audit.verify()
 
     assert result.intact
-    assert result.entries == 13
+    assert result.entries == FOUNDED
     assert result.genesis == deployment.genesis
     assert {finding.severity for finding in result.findings} == {"note"}
     assert all(person.key_id and person.roles for person in deployment.people.people())
@@ -96,7 +96,7 @@ def test_envelope_without_our_signature_is_not_added(deployment: Deployment) -> 
         deployment.append(forged)
     with pytest.raises(ForeignStatementError):
         deployment.append(data + b" ")
-    assert deployment.ledger.head().size == 13
+    assert deployment.ledger.head().size == FOUNDED
 
 
 def test_statement_about_a_later_log_is_not_added(deployment: Deployment) -> None:
@@ -125,8 +125,8 @@ def test_log_tables_refuse_change(deployment: Deployment, change: str) -> None:
 
 def test_log_refuses_a_gap_and_a_replacement(deployment: Deployment) -> None:
     with deployment.database.read() as connection:
-        row = connection.execute(select(log_entry).where(log_entry.c.seq == 12)).one()._asdict()
-    gap = row | {"seq": 20, "idem": "gap", "leaf_hash": bytes(32)}
+        row = connection.execute(select(log_entry).where(log_entry.c.seq == FOUNDED - 1)).one()._asdict()
+    gap = row | {"seq": FOUNDED + 7, "idem": "gap", "leaf_hash": bytes(32)}
 
     with pytest.raises(StorageUnavailableError), deployment.database.write() as connection:
         connection.execute(insert(log_entry).values(**gap))
@@ -155,8 +155,8 @@ def test_failing_block_leaves_no_entry(deployment: Deployment) -> None:
     with pytest.raises(ArithmeticError):
         fail_after_appending()
 
-    assert deployment.ledger.head().size == 13
-    assert deployment.append(data).seq == 13
+    assert deployment.ledger.head().size == FOUNDED
+    assert deployment.append(data).seq == FOUNDED
 
 
 def test_search_is_done_by_words_kind_and_model(deployment: Deployment) -> None:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from services.adapters.sql.ledger import SqlLedgerReader
-from tests.contract.deployment import Deployment
+from tests.contract.deployment import FOUNDED, Deployment
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,7 +30,7 @@ def test_four_processes_append_without_gap_or_fork(deployment: Deployment, datab
 
     assert [error for _, error in outputs if error] == []
     acknowledged = _acknowledged([output for output, _ in outputs])
-    assert {seq for seq, _ in acknowledged} == set(range(13, 113))
+    assert {seq for seq, _ in acknowledged} == set(range(FOUNDED, FOUNDED + 100))
     assert deployment.audit.verify().intact
 
 

@@ -30,7 +30,7 @@ from services.kernel.errors import (
 )
 from services.kernel.identity import Actor, Permission, Role
 from services.kernel.secret import Secret
-from tests.contract.deployment import BYTES, STARTED, Deployment, _signed_by, a_head
+from tests.contract.deployment import BYTES, FOUNDED, STARTED, Deployment, _signed_by, a_head
 
 VERA = "vera.validator"
 RIGHT = Secret("vera checks the numbers")
@@ -42,7 +42,7 @@ def a_payload(deployment: Deployment, *, by: str = "vera", head=None) -> bytes:
         Kind.DECISION,
         subjects=(Subject(name="models:/claims_triage/4", sha256=BYTES),),
         predicate={
-            "request": {"id": "req-1", "digest": {"sha256": BYTES}, "entry": 13},
+            "request": {"id": "req-1", "digest": {"sha256": BYTES}, "entry": FOUNDED},
             "decision": "approve",
             "meaning": "I reviewed the evidence shown.",
             "shown": {"digest": {"sha256": BYTES}},

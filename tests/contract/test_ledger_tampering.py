@@ -17,7 +17,7 @@ from services.kernel.errors import BrokenChainError, TrustError
 from services.ledger import merkle
 from services.ledger.ports import StoredEntry
 from services.ledger.verify import Trusted, verify_log
-from tests.contract.deployment import Deployment, found
+from tests.contract.deployment import FOUNDED, Deployment, found
 
 
 def drop_triggers(deployment: Deployment) -> None:
@@ -43,13 +43,15 @@ def test_edited_entry_is_named(deployment: Deployment) -> None:
     deployment.promote()
     drop_triggers(deployment)
     with deployment.database.write() as connection:
-        data = connection.execute(select(log_entry.c.envelope).where(log_entry.c.seq == 14)).scalar_one()
-        connection.execute(update(log_entry).where(log_entry.c.seq == 14).values(envelope=data[:-9] + b"A" + data[-8:]))
+        data = connection.execute(select(log_entry.c.envelope).where(log_entry.c.seq == FOUNDED + 1)).scalar_one()
+        connection.execute(
+            update(log_entry).where(log_entry.c.seq == FOUNDED + 1).values(envelope=data[:-9] + b"A" + data[-8:])
+        )
 
     result = deployment.audit.verify()
 
     assert not result.intact
-    assert "entry 14" in integrity(result)
+    assert f"entry {FOUNDED + 1}" in integrity(result)
     assert any("Protections" in finding.sentence for finding in result.findings)
     create_schema(deployment.database)
     with pytest.raises(TrustError, match="Protections"):
@@ -62,7 +64,7 @@ def test_edited_entry_is_found_even_when_tree_and_checkpoints_are_rebuilt(deploy
     deployment.promote()
     other = deployment.sign(Kind.EVENT, {"event": "other", "model": "", "detail": {}, "actor": None})
     drop_triggers(deployment)
-    _rebuild_with(deployment, {13: other})
+    _rebuild_with(deployment, {FOUNDED: other})
 
     result = deployment.audit.verify()
 
@@ -78,14 +80,14 @@ def test_removed_tail_is_found_with_an_anchor(deployment: Deployment) -> None:
     deployment.ledger.anchor()
     drop_triggers(deployment)
     with deployment.database.write() as connection:
-        connection.execute(delete(log_entry).where(log_entry.c.seq >= 16))
-        connection.execute(delete(log_checkpoint).where(log_checkpoint.c.size > 16))
+        connection.execute(delete(log_entry).where(log_entry.c.seq >= FOUNDED + 3))
+        connection.execute(delete(log_checkpoint).where(log_checkpoint.c.size > FOUNDED + 3))
 
     result = deployment.audit.verify()
 
     assert not result.intact
     assert "Newer entries were removed" in integrity(result)
-    with pytest.raises(BrokenChainError, match="18 were anchored"):
+    with pytest.raises(BrokenChainError, match=f"{FOUNDED + 5} were anchored"):
         deployment.ledger.require_trustworthy()
 
 
@@ -93,7 +95,7 @@ def test_removed_tail_with_checkpoints_left_behind_is_found_without_an_anchor(de
     deployment.promote()
     drop_triggers(deployment)
     with deployment.database.write() as connection:
-        connection.execute(delete(log_entry).where(log_entry.c.seq >= 16))
+        connection.execute(delete(log_entry).where(log_entry.c.seq >= FOUNDED + 3))
 
     assert "Newer entries were removed" in integrity(deployment.audit.verify())
 
@@ -102,9 +104,9 @@ def test_removed_entry_in_the_middle_is_found(deployment: Deployment) -> None:
     deployment.promote()
     drop_triggers(deployment)
     with deployment.database.write() as connection:
-        connection.execute(delete(log_entry).where(log_entry.c.seq == 15))
+        connection.execute(delete(log_entry).where(log_entry.c.seq == FOUNDED + 2))
 
-    assert "Entry 15 is missing" in integrity(deployment.audit.verify())
+    assert f"Entry {FOUNDED + 2} is missing" in integrity(deployment.audit.verify())
 
 
 def test_another_history_cannot_be_anchored_over_the_first(deployment: Deployment) -> None:
@@ -112,7 +114,7 @@ def test_another_history_cannot_be_anchored_over_the_first(deployment: Deploymen
     deployment.ledger.anchor()
     other = deployment.sign(Kind.EVENT, {"event": "other", "model": "", "detail": {}, "actor": None})
     drop_triggers(deployment)
-    _rebuild_with(deployment, {13: other})
+    _rebuild_with(deployment, {FOUNDED: other})
 
     with pytest.raises(BrokenChainError, match="two histories"):
         deployment.ledger.anchor()
