@@ -33,15 +33,22 @@ from services.adapters.sql.oversight import SqlOversight
 from services.adapters.sql.people import SqlKeyStore, SqlPeople
 from services.adapters.sql.public_keys import SqlPublicKeys
 from services.adapters.sql.reliability import SqlReliability
+from services.adapters.sql.retention import SqlAccessLog, SqlDisposalUnits
 from services.adapters.sql.unit import SqlUnits
 from services.adapters.sql.value import SqlValue
 from services.adapters.warehouse.feedback import DuckDbReviewFacts
 from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
+from services.adapters.warehouse.predictions import DuckDbPredictionLog
 from services.adapters.warehouse.reliability import DuckDbRequestFacts
 from services.adapters.warehouse.value import DuckDbUsageFacts
 from services.approvals.service import ApprovalService
+from services.audit.chronicle import Chronicle
+from services.audit.keeping import RetentionService
 from services.audit.pack.service import PackService
+from services.audit.reports import ReportService
+from services.audit.samples import SampleService
 from services.audit.service import AuditService
+from services.audit.shelves import Shelves
 from services.evaluation.service import EvaluationService
 from services.exceptions.models import ExceptionTerms
 from services.exceptions.service import ExceptionService
@@ -94,6 +101,7 @@ class ControlRoom:
     oversight: OversightService
     audit: AuditService
     packs: PackService
+    reports: ReportService
     notices: NoticeService
     runner: OutboxRunner
     """Drives queued registry and traffic actions; the worker and one inline call use it."""
@@ -224,6 +232,7 @@ def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving:
             pinned_genesis=_pinned_genesis(settings),
         ),
         packs=_packs(settings, database, trusted, clock),
+        reports=_reports(settings, database, clock, trusted, reading, policy, units, runner, exceptions),
         notices=_notices(settings, database, trusted, clock),
         runner=runner,
         clock=clock,
@@ -235,6 +244,67 @@ def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving:
 def _exception_terms(policy: PolicyService, inventory: InventoryService, model: str) -> ExceptionTerms:
     governed = inventory.model(model)
     return terms_of(policy.for_model(governed).document, task=governed.task.value)
+
+
+def _reports(  # noqa: PLR0917 - one caller, one line above
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    trusted: _Trusted,
+    reading: _Reading,
+    policy: PolicyService,
+    units: SqlUnits,
+    runner: OutboxRunner,
+    exceptions: ExceptionService,
+) -> ReportService:
+    chronicle = Chronicle(trusted.book)
+    predictions = DuckDbPredictionLog(settings.inference_folder)
+    shelves = Shelves(
+        inventory=reading.inventory,
+        facts=SqlFacts(database),
+        policy=policy,
+        reader=trusted.book,
+        steps=lambda action_id: runner.view(action_id).steps,
+    )
+    return ReportService(
+        chronicle=chronicle,
+        samples=SampleService(
+            chronicle=chronicle, people=trusted.people, ledger=trusted.ledger, clock=clock, shelf=shelves
+        ),
+        retention=RetentionService(
+            chronicle=chronicle,
+            units=SqlDisposalUnits(database, lambda connection: SqlLedger(connection, trusted.desk, clock)),
+            predictions=predictions,
+            access=SqlAccessLog(database),
+            people=trusted.people,
+            ledger=trusted.ledger,
+            desk=trusted.desk,
+            clock=clock,
+            profiles=settings.retention_profile_names,
+        ),
+        predictions=predictions,
+        people=trusted.people,
+        ledger=trusted.ledger,
+        clock=clock,
+        note_of=lambda request_id: _note_of(units, request_id),
+        exception_words=lambda exception_id: _exception_words(exceptions, exception_id),
+    )
+
+
+def _exception_words(exceptions: ExceptionService, exception_id: str) -> tuple[str, str]:
+    """(reason, compensating control) as typed; empty for an exception whose text is not kept."""
+    try:
+        found = exceptions.get(exception_id)
+    except ControlRoomError:
+        return "", ""
+    return found.reason, found.control
+
+
+def _note_of(units: SqlUnits, request_id: str) -> str:
+    """The requester's own words; empty for a request that is not known."""
+    with units.read() as unit:
+        request = unit.requests.get(request_id)
+    return request.note if request else ""
 
 
 def _database(settings: Settings) -> Database:

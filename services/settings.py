@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     rate_cpu_hour: _Rate = Decimal("0.048")
     rate_gb_month: _Rate = Decimal("0.023")
     worker_stale_seconds: Annotated[int, Field(ge=5)] = 60
+    retention_profiles: Annotated[str, Field(pattern=r"^$|^(hipaa|eu|colorado)(,(hipaa|eu|colorado))*$")] = (
+        "hipaa,colorado"
+    )
+    """Rules that lengthen how long records are kept: `hipaa`, `eu`, `colorado`, separated by commas."""
 
     notify_file: Path | None = None
     """Channels for notices; `notify.yaml` in the home folder when not set."""
@@ -64,6 +68,10 @@ class Settings(BaseSettings):
     @property
     def channels_file(self) -> Path:
         return self.notify_file or self.home / "notify.yaml"
+
+    @property
+    def retention_profile_names(self) -> frozenset[str]:
+        return frozenset(name for name in self.retention_profiles.split(",") if name)
 
     @property
     def governance_url(self) -> str:

@@ -38,6 +38,11 @@ class SqlLedgerIndex:
             row = connection.execute(select(ledger_index).where(ledger_index.c.seq == seq)).first()
         return _row(row) if row else None
 
+    def rows(self, *, start: int, limit: int) -> tuple[LedgerRow, ...]:
+        query = select(ledger_index).where(ledger_index.c.seq >= start).order_by(ledger_index.c.seq).limit(limit)
+        with self._database.read() as connection:
+            return tuple(map(_row, connection.execute(query).all()))
+
 
 def _conditions(query: LedgerQuery) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = [

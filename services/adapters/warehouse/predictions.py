@@ -1,0 +1,53 @@
+"""One prediction found by its id in the inference log. Implements audit.ports.PredictionLog."""
+
+# ruff: noqa: S608 - names are quoted identifiers of the file, everything that anybody chooses is bound.
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+from services.adapters.warehouse.duckdb import ParquetFolder, asking, at_microseconds, rows, table_of
+from services.audit.lookup import PredictionFact
+from services.inventory.facts import by_owner
+
+_OWNER_KEYS = {"requests": "deployment"}
+
+
+class DuckDbPredictionLog:
+    def __init__(self, folder: Path) -> None:
+        self._parquet = ParquetFolder(folder)
+
+    def find(self, prediction_id: str, *, model: str = "") -> tuple[PredictionFact, ...]:
+        found: list[PredictionFact] = []
+        for owner, partitions in by_owner(self._parquet.partitions("predictions")).items():
+            if model and owner != model:
+                continue
+            files = self._parquet.files("predictions", owner, [partition.day for partition in partitions])
+            found += self._of_model(owner, files, prediction_id) if files else ()
+        return tuple(sorted(found, key=lambda fact: (fact.event_at, fact.model, fact.version, fact.role)))
+
+    def days(self, source: str) -> tuple[int, date | None]:
+        days = [item.day for item in self._parquet.partitions(source, _OWNER_KEYS.get(source, "model"))]
+        return len(days), min(days, default=None)
+
+    def _of_model(self, model: str, files: list[str], prediction_id: str) -> list[PredictionFact]:
+        with asking(f"predictions of {model}") as connection:
+            answers = rows(
+                connection,
+                "SELECT prediction_id, CAST(version AS VARCHAR), role, epoch_us(event_at), TRY_CAST(score AS DOUBLE)"
+                f" FROM {table_of('files')} WHERE CAST(prediction_id AS VARCHAR) = $wanted"
+                " GROUP BY ALL ORDER BY 4, 2, 3",
+                {"files": files, "wanted": prediction_id},
+            )
+        return [
+            PredictionFact(
+                prediction_id=str(found),
+                model=model,
+                version=str(version or ""),
+                role=str(role or ""),
+                event_at=at_microseconds(at),
+                score=None if score is None else float(score),
+            )
+            for found, version, role, at, score in answers
+        ]

@@ -1,0 +1,126 @@
+"""Any past day is rebuilt from the ledger, and what the ledger does not say is said to be unknown."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from services.inventory.models import Owner, Tier
+from services.kernel.errors import InputError
+from tests.builders import a_model
+from tests.unit.audit.room import MODEL, Room, a_room
+
+FIRST = date(2030, 1, 31)
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Room:
+    return a_room(tmp_path)
+
+
+def test_owners_tiers_and_live_versions_are_those_of_that_day(room: Room) -> None:
+    room.register()
+    room.world.release("1")
+    room.later(days=5)
+    owners = (Owner(role="business_owner", subject="x", name="Xenia Roth"),)
+    room.register(a_model(tier=Tier.TWO, owners=owners))
+    room.world.release("2")
+
+    then, now = room.reports.as_of(FIRST), room.reports.as_of(FIRST + timedelta(days=5))
+    before, after = (next(item for item in view.models if item.name == MODEL) for view in (then, now))
+
+    assert (before.tier, before.live, [owner.name for owner in before.owners]) == (
+        1,
+        (("1", 100),),
+        ["Ben Okafor", "Sam Lindqvist"],
+    )
+    assert (after.tier, after.live, [owner.name for owner in after.owners]) == (2, (("2", 100),), ["Xenia Roth"])
+    assert (len(then.models), then.in_production, then.vendors) == (2, 1, 1)
+    assert then.by_tier == {1: 2}
+    assert now.by_tier == {1: 1, 2: 1}
+
+
+def test_a_canary_split_of_that_day_is_shown(room: Room) -> None:
+    room.register()
+    room.world.release("1")
+    room.later(days=1)
+    room.world.approve("2")
+    room.world.runner.run_pending()
+    room.later(days=1)
+
+    model = next(item for item in room.reports.as_of(FIRST + timedelta(days=1)).models if item.name == MODEL)
+
+    assert dict(model.live) == {"1": 90, "2": 10}
+
+
+def test_days_outside_the_recorded_time_are_refused_in_words(room: Room) -> None:
+    room.later(days=2)
+
+    with pytest.raises(InputError, match="the ledger begins on 2030-01-31"):
+        room.reports.as_of(FIRST - timedelta(days=1))
+    with pytest.raises(InputError, match="lies in the future"):
+        room.reports.as_of(FIRST + timedelta(days=3))
+
+
+def test_a_model_without_registration_is_marked_not_invented(room: Room) -> None:
+    room.world.release("1")
+
+    (model,) = room.reports.as_of(FIRST).models
+
+    assert (model.owners, model.review_every_days, model.seq_registered) == ((), None, None)
+    assert model.tier == 1
+    assert any("registration" in words for words in model.unknown)
+    assert any("what request entry" in words for words in model.unknown)
+
+
+def test_a_finding_of_that_day_is_open_until_an_applied_change_follows(room: Room) -> None:
+    room.register()
+    room.world.release("1")
+    room.later(days=1)
+    room.world.inventory.point_alias(MODEL, "3")
+    room.world.rollout.reconcile()
+    room.later(days=1)
+    room.world.release("2")
+
+    (finding,) = room.reports.as_of(FIRST + timedelta(days=1)).findings
+    assert finding.model == MODEL
+    assert "does not say that it had ended by itself" in finding.sentence
+    assert room.reports.as_of(FIRST + timedelta(days=2)).findings == ()
+    assert room.reports.as_of(FIRST).findings == ()
+
+
+def test_an_approval_that_ran_out_while_live_is_a_finding(room: Room) -> None:
+    room.register()
+    room.world.release("1")
+    room.later(days=200)
+
+    (finding,) = room.reports.as_of(FIRST + timedelta(days=200)).findings
+
+    assert "approval of version 1 ended" in finding.sentence
+
+
+def test_void_and_tampered_entries_change_nothing(room: Room) -> None:
+    room.register()
+    room.world.release("1")
+    seq = room.reports.as_of(FIRST).models[1].seq_live
+    with room.world.database.writer_engine.begin() as connection:
+        connection.execute(text("DROP TRIGGER log_entry_no_update"))
+        connection.execute(text("UPDATE log_entry SET leaf_hash = zeroblob(32) WHERE seq = :seq"), {"seq": seq})
+
+    fresh = a_room(Path(room.world.database.url.database or "").parent, room.world)
+    view = fresh.reports.as_of(FIRST)
+
+    assert next(item for item in view.models if item.name == MODEL).live == ()
+    assert any(f"Void entries have no effect here: {seq}" in note for note in view.notes)
+
+
+def test_only_new_entries_are_read_again(room: Room) -> None:
+    room.register()
+    first = room.reports.as_of(FIRST).entries
+
+    room.world.submit("1")
+
+    assert room.reports.as_of(FIRST).entries == first + 1
