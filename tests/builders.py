@@ -12,7 +12,7 @@ from typing import Any, cast
 from services.adapters.signing.anchors import Anchors
 from services.adapters.signing.desk import KeyDesk
 from services.adapters.signing.sealing import Cost
-from services.adapters.sql import protection
+from services.adapters.sql import migrations, protection
 from services.adapters.sql.database import Database
 from services.adapters.sql.evaluation_facts import SqlFacts
 from services.adapters.sql.ledger import SqlLedger, SqlLedgerBook
@@ -134,6 +134,7 @@ def a_version(number: str = "3", **changes: Any) -> ModelVersion:
 
 
 def create_tables(database: Database) -> None:
+    migrations.load_schema()
     metadata.create_all(database.writer_engine)
     with database.writer_engine.begin() as connection:
         protection.install(connection)

@@ -70,21 +70,33 @@ class SealedKey:
     """Argon2id parameters of this key: `memory_kib`, `passes`, `lanes`."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try at a passphrase, counted before it is made."""
+
+    allowed: bool
+    """False while the key is locked; the passphrase is then not looked at."""
+    number: int
+    """How many wrong ones in a row this is, if it turns out wrong."""
+    locked_until: datetime | None
+    """Set when the key is locked, also by this very attempt."""
+
+
 class KeyStore(Protocol):
     """Keeps sealed keys and counts attempts. Raises StorageUnavailableError."""
 
-    def add_key(self, key: SealedKey, *, at: datetime) -> None:
-        """Adds the key and retires earlier keys of the same person."""
+    def add_key(self, key: SealedKey, *, at: datetime, waiting: bool = False) -> None:
+        """Adds the key and retires earlier keys of the same person; a `waiting` one opens from its entry on."""
         ...
 
     def key_of(self, issuer: str, subject: str) -> SealedKey | None:
         """The person's key in use."""
         ...
 
-    def begin_attempt(self, key_id: str, *, now: datetime, limit: int, lock_until: datetime) -> datetime | None:
-        """Counts an attempt before it is made; the end of the lock when the key is locked, else None.
+    def begin_attempt(self, key_id: str, *, now: datetime, limit: int, lock_until: datetime) -> Attempt:
+        """Counts an attempt before it is made. The attempt that reaches the limit locks the key.
 
-        Counting first keeps parallel guesses within the limit. The attempt that reaches it locks the key.
+        Counting first keeps parallel guesses of all processes within the limit.
         """
         ...
 

@@ -6,6 +6,7 @@ Unavailable: could not find out. Trust: something is provably wrong. Screens cho
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
 
@@ -110,15 +111,24 @@ class IllegalTransitionError(RefusalError):
 
 
 class PassphraseError(RefusalError):
-    """The signing passphrase did not open the key."""
+    """The signing passphrase did not open the key. `attempt` counts the wrong ones in a row."""
 
     code = "passphrase"
 
+    def __init__(self, message: str, *, hint: str = "", attempt: int = 0, locked_until: datetime | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.attempt = attempt
+        self.locked_until = locked_until
+
 
 class KeyLockedError(RefusalError):
-    """Too many wrong passphrases; the key opens again at the time named in the message."""
+    """Too many wrong passphrases; the key opens again at `locked_until`."""
 
     code = "key-locked"
+
+    def __init__(self, message: str, *, hint: str = "", locked_until: datetime | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.locked_until = locked_until
 
 
 class AccessEndedError(RefusalError):

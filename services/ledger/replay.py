@@ -5,20 +5,24 @@ An entry that breaks a rule has no effect and is reported; later entries still v
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.attestation import canonical
+from services.attestation import canonical, envelope, statement
 from services.attestation.envelope import Envelope
 from services.attestation.models import Kind
 from services.attestation.statement import Statement
 from services.kernel.clock import from_utc_text
+from services.kernel.errors import ForeignStatementError
 from services.kernel.identity import MACHINE_ROLE, Permission
+from services.ledger import merkle
 from services.ledger.delegations import RISKIEST, Delegations
 from services.ledger.emergencies import Emergencies, require_obedience
 from services.ledger.keyring import MACHINE, EnrolledKey, Keyring, VoidEntryError, Who
 from services.ledger.law import require_permission, signed
+from services.ledger.ports import StoredEntry
 from services.ledger.waivers import Waivers
 
 _COUNTING = frozenset({"approve", "acknowledge"})
@@ -279,6 +283,17 @@ class Replay:
         if reference["digest"]["sha256"] != request.statement_sha256:
             raise VoidEntryError("the request it cites says something else")
         return request
+
+
+def replayed_people(entries: Iterable[StoredEntry]) -> Replay:
+    """The state after the entries about keys, roles and delegations among those given; void ones leave no trace."""
+    replay = Replay()
+    for stored in entries:
+        with suppress(VoidEntryError, ForeignStatementError):
+            read = envelope.read(stored.envelope)
+            leaf = merkle.leaf_hash(stored.envelope).hex()
+            replay.judge(read, statement.read(read.payload), seq=stored.seq, leaf=leaf)
+    return replay
 
 
 def _require_complete(request: _Request, decisions: list[_Decision]) -> None:

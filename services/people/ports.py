@@ -9,7 +9,8 @@ from typing import Protocol
 
 from services.attestation.models import Receipt
 from services.kernel.identity import Actor, Role
-from services.people.models import Person
+from services.kernel.page import Page
+from services.people.models import Delegation, Person, ViewRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,15 @@ class Session:
     method: str
     signed_in_at: datetime
     expires_at: datetime
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedSession:
+    """A session that is over; `because` is one of `signed-out`, `idle`, `expired`."""
+
+    subject: str
+    because: str
 
 
 class PeopleStore(Protocol):
@@ -38,7 +48,25 @@ class PeopleStore(Protocol):
         """The session, unless it has ended or run out."""
         ...
 
-    def end_session(self, token_sha256: str, *, at: datetime) -> None: ...
+    def touch_session(self, token_sha256: str, *, at: datetime) -> None: ...
+
+    def end_session(self, token_sha256: str, *, at: datetime, because: str) -> None:
+        """Ends it once; a session that ended before keeps its first reason."""
+        ...
+
+    def ended_session(self, token_sha256: str, *, now: datetime) -> EndedSession | None:
+        """How a session ended; None while it lasts, or when there never was one."""
+        ...
+
+    def delegations(self, *, in_force_at: datetime | None = None) -> tuple[Delegation, ...]:
+        """All, newest first; or those whose time includes this instant and that were not withdrawn."""
+        ...
+
+    def add_view(self, view: ViewRecord, *, session_id: str) -> None: ...
+
+    def views(self, *, issuer: str, subject: str, limit: int, offset: int) -> Page[ViewRecord]:
+        """Newest first; an empty subject means everybody's."""
+        ...
 
 
 class EventRecorder(Protocol):

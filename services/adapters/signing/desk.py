@@ -5,7 +5,7 @@ Signing writes to the database (attempts are counted there), so sign before open
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -15,7 +15,7 @@ from services.adapters.signing.files import KeyFiles, create_key_files, read_key
 from services.adapters.signing.sealing import EMBEDDED, PRODUCTION, Cost, seal, unseal, waste_one_guess
 from services.attestation import envelope, statement
 from services.attestation.keys import PublicKey, describe
-from services.attestation.ports import KeyStore
+from services.attestation.ports import Attempt, KeyStore
 from services.kernel.clock import Clock, utc_text
 from services.kernel.errors import (
     ForeignStatementError,
@@ -97,13 +97,20 @@ class KeyDesk:
 
         Raises InputError for a passphrase shorter than 12 characters.
         """
+        return self._new_key(issuer, subject, name, passphrase, waiting=False)
+
+    def prepare_key(self, *, issuer: str, subject: str, name: str, passphrase: Secret) -> PublicKey:
+        """A new key that waits for its keyring entry; the one in use goes on opening until then."""
+        return self._new_key(issuer, subject, name, passphrase, waiting=True)
+
+    def _new_key(self, issuer: str, subject: str, name: str, passphrase: Secret, *, waiting: bool) -> PublicKey:
         if len(passphrase.reveal()) < SHORTEST_PASSPHRASE:
             raise InputError(f"The signing passphrase of {name} must have at least {SHORTEST_PASSPHRASE} characters.")
         key = Ed25519PrivateKey.generate()
         sealed = seal(
             key, issuer=issuer, subject=subject, passphrase=passphrase, pepper=self._files.pepper, cost=self._cost
         )
-        self._store.add_key(sealed, at=self._clock.now())
+        self._store.add_key(sealed, at=self._clock.now(), waiting=waiting)
         return describe(key.public_key())
 
     def sign_as_service(self, payload: bytes) -> bytes:
@@ -149,19 +156,12 @@ class KeyDesk:
                 f"{subject} has no signing key in this deployment.", hint="Ask an administrator to enrol one."
             )
         now = self._clock.now()
-        locked = self._store.begin_attempt(sealed.key_id, now=now, limit=FAILURES_ALLOWED, lock_until=now + LOCKED_FOR)
-        if locked is not None:
-            raise KeyLockedError(
-                f"The signing key of {subject} is locked until {utc_text(locked)} after "
-                f"{FAILURES_ALLOWED} wrong passphrases.",
-                hint="Wait, or ask two administrators to enrol a new key.",
-            )
+        attempt = self._store.begin_attempt(sealed.key_id, now=now, limit=FAILURES_ALLOWED, lock_until=now + LOCKED_FOR)
+        if not attempt.allowed:
+            raise _locked(attempt.locked_until or now + LOCKED_FOR)
         key = unseal(sealed, passphrase=passphrase, pepper=self._files.pepper)
         if key is None:
-            raise PassphraseError(
-                "The passphrase does not open your signing key; the attempt was counted.",
-                hint=f"After {FAILURES_ALLOWED} wrong passphrases the key is locked for 15 minutes.",
-            )
+            raise _wrong(attempt)
         self._store.attempt_succeeded(sealed.key_id)
         return key
 
@@ -185,3 +185,25 @@ class KeyDesk:
         ):
             raise SignatureMismatchError("The service's own signature did not verify; nothing was recorded.")
         return data
+
+
+def _wrong(attempt: Attempt) -> PassphraseError:
+    counted = f"The passphrase does not open your signing key: {attempt.number} of {FAILURES_ALLOWED} wrong attempts."
+    if attempt.locked_until is not None:
+        return PassphraseError(
+            f"{counted} The key is locked until {utc_text(attempt.locked_until)}.",
+            hint="It opens again by waiting; nobody can shorten that.",
+            attempt=attempt.number,
+            locked_until=attempt.locked_until,
+        )
+    return PassphraseError(
+        counted, hint=f"After {FAILURES_ALLOWED} the key is locked for 15 minutes.", attempt=attempt.number
+    )
+
+
+def _locked(until: datetime) -> KeyLockedError:
+    return KeyLockedError(
+        f"Your signing key is locked until {utc_text(until)} after {FAILURES_ALLOWED} wrong passphrases.",
+        hint="Wait until then, or have a new key enrolled.",
+        locked_until=until,
+    )

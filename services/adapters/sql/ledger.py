@@ -14,16 +14,17 @@ from sqlalchemy import Connection, Row, insert, select
 
 from services.adapters.sql import protection
 from services.adapters.sql.database import Database, lock_writers
-from services.adapters.sql.people import project_keyring
+from services.adapters.sql.people_projection import project_people
 from services.adapters.sql.schema.ledger import ledger_index, log_checkpoint, log_entry
 from services.attestation import envelope as envelopes
 from services.attestation import statement as statements
 from services.attestation.models import Kind, LogHead, Receipt
 from services.kernel.clock import Clock
 from services.kernel.errors import BrokenChainError, ForeignStatementError, RefusalError, SignatureMismatchError
-from services.ledger.keyring import VoidEntryError, replayed
+from services.ledger.keyring import VoidEntryError
 from services.ledger.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from services.ledger.ports import CheckpointSigner, IndexRow, LedgerReader, StoredEntry
+from services.ledger.replay import replayed_people
 from services.ledger.summary import summarise
 
 _BATCH = 500
@@ -76,7 +77,7 @@ class SqlLedger:
         before = self._frontier()
         if statement.head.origin != self._keys.origin or statement.head.size > before.size:
             raise ForeignStatementError("The statement was made for another log, or for a later state of this one.")
-        if statement.kind is Kind.KEYRING:
+        if statement.kind in {Kind.KEYRING, Kind.DELEGATION}:
             self._require_admitted(read, statement, before.size)
         leaf = leaf_hash(envelope)
         after = before.push(leaf)
@@ -84,7 +85,7 @@ class SqlLedger:
         self._insert(envelope, leaf=leaf, after=after, idem=idem, checkpoint=checkpoint)
         row = summarise(statement, seq=before.size, leaf_hash=leaf.hex())
         self._connection.execute(insert(ledger_index).values(**index_values(row)))
-        project_keyring(self._connection, statement, seq=before.size)
+        project_people(self._connection, statement, seq=before.size, leaf=leaf.hex())
         return Receipt(
             seq=before.size,
             leaf_hash=leaf.hex(),
@@ -104,17 +105,19 @@ class SqlLedger:
         return read
 
     def _require_admitted(self, read: envelopes.Envelope, statement: statements.Statement, seq: int) -> None:
+        """Keys, roles and delegations are read from tables, so an entry that breaks their law is never added."""
         earlier = (
             select(log_entry.c.seq, log_entry.c.envelope, log_entry.c.leaf_hash, log_entry.c.root)
             .join(ledger_index, ledger_index.c.seq == log_entry.c.seq)
-            .where(ledger_index.c.kind.in_((Kind.GENESIS.value, Kind.KEYRING.value)))
+            .where(ledger_index.c.kind.in_((Kind.GENESIS.value, Kind.KEYRING.value, Kind.DELEGATION.value)))
             .order_by(log_entry.c.seq)
         )
         rows = self._connection.execute(earlier).all()
+        replay = replayed_people(_stored(row) for row in rows)
         try:
-            replayed(_stored(row) for row in rows).admit(read, statement, seq=seq)
+            replay.judge(read, statement, seq=seq, leaf="")
         except VoidEntryError as void:
-            raise RefusalError(f"This change of keys or roles is not allowed: {void}.") from void
+            raise RefusalError(f"This change of keys, roles or delegations is not allowed: {void}.") from void
 
     def _frontier(self) -> Frontier:
         query = select(log_entry.c.seq, log_entry.c.frontier).order_by(log_entry.c.seq.desc()).limit(1)

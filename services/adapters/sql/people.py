@@ -1,23 +1,28 @@
-"""Persons and roles as the ledger's keyring entries leave them, sealed signing keys, and sessions."""
+"""Persons, roles and delegations as the ledger leaves them, sealed signing keys, sessions, and who looked at what."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, delete, func, insert, null, or_, select, update
+from sqlalchemy import Row, and_, case, func, insert, null, or_, select, update
 
 from services.adapters.sql.database import Database
 from services.adapters.sql.schema.ledger import log_entry
-from services.adapters.sql.schema.people import person, person_role, person_session, signing_key
-from services.attestation.models import Kind
-from services.attestation.ports import SealedKey
-from services.attestation.statement import Statement
-from services.kernel.identity import MACHINE_ROLE, Role
-from services.people.models import Person
-from services.people.ports import Session
+from services.adapters.sql.schema.people import (
+    access_view,
+    delegation,
+    person,
+    person_role,
+    person_session,
+    signing_key,
+)
+from services.attestation.ports import Attempt, SealedKey
+from services.kernel.identity import Role
+from services.kernel.page import Page
+from services.people.models import Delegation, Person, ViewRecord
+from services.people.ports import EndedSession, Session
 
 
 class SqlPeople:
@@ -35,7 +40,13 @@ class SqlPeople:
 
     def _people(self, condition: Any) -> tuple[Person, ...]:
         query = (
-            select(person, signing_key.c.locked_until, person_role.c.role)
+            select(
+                person,
+                signing_key.c.locked_until,
+                signing_key.c.created_at.label("key_created_at"),
+                person_role.c.role,
+                person_role.c.until,
+            )
             .outerjoin(signing_key, signing_key.c.key_id == person.c.key_id)
             .outerjoin(
                 person_role, and_(person_role.c.issuer == person.c.issuer, person_role.c.subject == person.c.subject)
@@ -61,6 +72,7 @@ class SqlPeople:
                     method=session.method,
                     signed_in_at=session.signed_in_at,
                     expires_at=session.expires_at,
+                    last_seen_at=session.last_seen_at,
                 )
             )
 
@@ -81,16 +93,74 @@ class SqlPeople:
             method=row.method,
             signed_in_at=row.signed_in_at,
             expires_at=row.expires_at,
+            last_seen_at=row.last_seen_at or row.signed_in_at,
         )
 
-    def end_session(self, token_sha256: str, *, at: datetime) -> None:
+    def touch_session(self, token_sha256: str, *, at: datetime) -> None:
         table = person_session
         with self._database.write() as connection:
             connection.execute(
                 update(table)
                 .where(table.c.token_sha256 == token_sha256, table.c.ended_at.is_(None))
-                .values(ended_at=at)
+                .values(last_seen_at=at)
             )
+
+    def end_session(self, token_sha256: str, *, at: datetime, because: str) -> None:
+        table = person_session
+        with self._database.write() as connection:
+            connection.execute(
+                update(table)
+                .where(table.c.token_sha256 == token_sha256, table.c.ended_at.is_(None))
+                .values(ended_at=at, ended_because=because)
+            )
+
+    def ended_session(self, token_sha256: str, *, now: datetime) -> EndedSession | None:
+        table = person_session
+        with self._database.read() as connection:
+            row = connection.execute(select(table).where(table.c.token_sha256 == token_sha256)).first()
+        if row is None or (row.ended_at is None and row.expires_at > now):
+            return None
+        because = "expired" if row.ended_at is None else row.ended_because or "signed-out"
+        return EndedSession(subject=row.subject, because=because)
+
+    def delegations(self, *, in_force_at: datetime | None = None) -> tuple[Delegation, ...]:
+        table = delegation
+        query = select(table).order_by(table.c.seq.desc())
+        if in_force_at is not None:
+            query = query.where(
+                table.c.since <= in_force_at, table.c.until > in_force_at, table.c.withdrawn_at.is_(None)
+            )
+        with self._database.read() as connection:
+            return tuple(_delegation(row) for row in connection.execute(query).all())
+
+    def add_view(self, view: ViewRecord, *, session_id: str) -> None:
+        with self._database.write() as connection:
+            connection.execute(
+                insert(access_view).values(
+                    at=view.at,
+                    issuer=view.issuer,
+                    subject=view.subject,
+                    name=view.name,
+                    session_id=session_id,
+                    screen=view.screen,
+                    about=view.about,
+                )
+            )
+
+    def views(self, *, issuer: str, subject: str, limit: int, offset: int) -> Page[ViewRecord]:
+        table = access_view
+        own = [table.c.issuer == issuer, table.c.subject == subject] if subject else []
+        lines = select(table).where(*own).order_by(table.c.id.desc()).limit(limit).offset(offset)
+        with self._database.read() as connection:
+            total = connection.execute(select(func.count()).select_from(table).where(*own)).scalar_one()
+            rows = connection.execute(lines).all()
+        items = tuple(
+            ViewRecord(
+                at=row.at, issuer=row.issuer, subject=row.subject, name=row.name, screen=row.screen, about=row.about
+            )
+            for row in rows
+        )
+        return Page(items=items, total=total, offset=offset, limit=limit)
 
 
 class SqlKeyStore:
@@ -99,12 +169,12 @@ class SqlKeyStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add_key(self, key: SealedKey, *, at: datetime) -> None:
+    def add_key(self, key: SealedKey, *, at: datetime, waiting: bool = False) -> None:
         table = signing_key
+        own = and_(table.c.issuer == key.issuer, table.c.subject == key.subject)
         with self._database.write() as connection:
-            connection.execute(
-                update(table).where(table.c.issuer == key.issuer, table.c.subject == key.subject).values(retired=True)
-            )
+            if not waiting:
+                connection.execute(update(table).where(own).values(retired=True))
             connection.execute(
                 insert(table).values(
                     key_id=key.key_id,
@@ -115,7 +185,7 @@ class SqlKeyStore:
                     salt=key.salt,
                     kdf=json.dumps(dict(key.kdf), sort_keys=True),
                     failures=0,
-                    retired=False,
+                    retired=waiting,
                     created_at=at,
                 )
             )
@@ -137,7 +207,7 @@ class SqlKeyStore:
             kdf=json.loads(row.kdf),
         )
 
-    def begin_attempt(self, key_id: str, *, now: datetime, limit: int, lock_until: datetime) -> datetime | None:
+    def begin_attempt(self, key_id: str, *, now: datetime, limit: int, lock_until: datetime) -> Attempt:
         table = signing_key
         free = or_(table.c.locked_until.is_(None), table.c.locked_until <= now)
         # After a lock has run out, counting starts again at one.
@@ -148,13 +218,11 @@ class SqlKeyStore:
             .where(table.c.key_id == key_id, free)
             .values(failures=counted, locked_until=case((locks, lock_until), else_=null()))
         )
+        state = select(table.c.failures, table.c.locked_until).where(table.c.key_id == key_id)
         with self._database.write() as connection:
-            if connection.execute(attempt).rowcount == 1:
-                return None
-            until: datetime | None = connection.execute(
-                select(table.c.locked_until).where(table.c.key_id == key_id)
-            ).scalar()
-            return until or lock_until
+            allowed = connection.execute(attempt).rowcount == 1
+            row = connection.execute(state).one()
+        return Attempt(allowed=allowed, number=row.failures, locked_until=row.locked_until)
 
     def attempt_succeeded(self, key_id: str) -> None:
         with self._database.write() as connection:
@@ -167,65 +235,40 @@ class SqlKeyStore:
             return connection.execute(select(func.count()).select_from(log_entry)).scalar_one() == 0
 
 
-def project_keyring(connection: Connection, statement: Statement, *, seq: int) -> None:
-    """Brings persons and roles in line with a genesis or keyring entry, in the transaction that records it."""
-    predicate = statement.predicate
-    if statement.kind is Kind.GENESIS:
-        for item in predicate["keys"]:
-            if "person" in item and item.get("use") != "machine":
-                _enrol(connection, item["person"], item["keyid"], seq)
-        for role, people in predicate["roles"].items():
-            for somebody in people if role != MACHINE_ROLE else ():
-                _grant(connection, somebody, role, seq)
-    elif statement.kind is Kind.KEYRING:
-        _apply(connection, predicate, seq)
-
-
-def _apply(connection: Connection, predicate: Mapping[str, Any], seq: int) -> None:
-    somebody = predicate.get("person")
-    match predicate["op"]:
-        case "enrol":
-            _enrol(connection, somebody, predicate["keyid"], seq)
-        case "revoke":
-            connection.execute(update(person).where(person.c.key_id == predicate["keyid"]).values(key_id=None))
-            connection.execute(
-                update(signing_key).where(signing_key.c.key_id == predicate["keyid"]).values(retired=True)
-            )
-        case "grant":
-            _grant(connection, somebody, predicate["role"], seq)
-        case "withdraw":
-            connection.execute(
-                delete(person_role).where(_is(person_role, somebody), person_role.c.role == predicate["role"])
-            )
-
-
-def _enrol(connection: Connection, somebody: Any, key_id: str, seq: int) -> None:
-    values = {"name": somebody["name"], "key_id": key_id, "active": True}
-    if connection.execute(update(person).where(_is(person, somebody)).values(**values)).rowcount == 0:
-        connection.execute(insert(person).values(issuer=somebody["issuer"], subject=somebody["sub"], seq=seq, **values))
-
-
-def _grant(connection: Connection, somebody: Any, role: str, seq: int) -> None:
-    held = select(person_role.c.role).where(_is(person_role, somebody), person_role.c.role == role)
-    if connection.execute(held).first() is None:
-        connection.execute(
-            insert(person_role).values(issuer=somebody["issuer"], subject=somebody["sub"], role=role, seq=seq)
-        )
-
-
-def _is(table: Any, somebody: Any) -> Any:
-    return and_(table.c.issuer == somebody["issuer"], table.c.subject == somebody["sub"])
-
-
 def _person(lines: list[Row[Any]]) -> Person:
     first = lines[0]
     known = {role.value: role for role in Role}
+    held = [line for line in lines if line.role in known]
     return Person(
         issuer=first.issuer,
         subject=first.subject,
         name=first.name,
-        roles=tuple(known[line.role] for line in lines if line.role in known),
+        roles=tuple(known[line.role] for line in held),
         active=first.active,
         key_id=first.key_id,
         key_locked_until=first.locked_until,
+        key_created_at=first.key_created_at,
+        role_ends=tuple((known[line.role], line.until) for line in held if line.until is not None),
+        disabled_reason=first.disabled_reason or "",
+    )
+
+
+def _delegation(row: Row[Any]) -> Delegation:
+    return Delegation(
+        id=row.id,
+        role=row.role,
+        from_issuer=row.from_issuer,
+        from_subject=row.from_subject,
+        from_name=row.from_name,
+        to_issuer=row.to_issuer,
+        to_subject=row.to_subject,
+        to_name=row.to_name,
+        tier=row.tier,
+        since=row.since,
+        until=row.until,
+        reason=row.reason,
+        seq=row.seq,
+        leaf_hash=row.leaf_hash,
+        withdrawn_at=row.withdrawn_at,
+        withdrawn_by=row.withdrawn_by or "",
     )

@@ -1,4 +1,4 @@
-"""Public keys of people, current and retired, as `rollout.attested` needs them to check old signatures."""
+"""Public keys of people and of the machine, current and retired: what is needed to check old signatures."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from sqlalchemy import select
 
 from services.adapters.sql.database import Database
-from services.adapters.sql.schema.people import signing_key
+from services.adapters.sql.schema.people import deployment_key, signing_key
 from services.attestation.keys import PublicKey
+from services.kernel.identity import MACHINE_ISSUER, MACHINE_SUBJECT
 
 
 class SqlPublicKeys:
@@ -17,12 +18,11 @@ class SqlPublicKeys:
         self._database = database
 
     def __call__(self, issuer: str, subject: str) -> Mapping[str, PublicKey]:
+        own = select(signing_key.c.public).where(signing_key.c.issuer == issuer, signing_key.c.subject == subject)
+        if (issuer, subject) == (MACHINE_ISSUER, MACHINE_SUBJECT):
+            own = select(deployment_key.c.public).where(deployment_key.c.use == "machine")
         with self._database.read() as connection:
-            rows = connection.execute(
-                select(signing_key.c.key_id, signing_key.c.public).where(
-                    signing_key.c.issuer == issuer, signing_key.c.subject == subject
-                )
-            ).all()
+            rows = connection.execute(own).all()
         found = {}
         for row in rows:
             document = json.loads(row.public)

@@ -1,7 +1,7 @@
 """Tables of people. Persons and roles are read from the ledger's keyring entries; keys and sessions are secrets.
 
 `signing_key.pkcs8` opens only with the person's passphrase and the pepper outside the database. Of a session token
-only the digest is kept.
+only the digest is kept. `access_view` only ever grows.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ person = Table(
     Column("active", Boolean, nullable=False),
     Column("key_id", String(64), nullable=True),
     Column("seq", Integer, nullable=False),  # the entry that introduced the person
+    Column("disabled_reason", Text, nullable=True),
 )
 
 person_role = Table(
@@ -28,6 +29,7 @@ person_role = Table(
     Column("subject", String(200), primary_key=True),
     Column("role", String(40), primary_key=True),
     Column("seq", Integer, nullable=False),  # the entry that granted it
+    Column("until", UtcDateTime, nullable=True),  # when it ends, for access given for a time
     Index("ix_person_role_role", "role"),
 )
 
@@ -60,4 +62,76 @@ person_session = Table(
     Column("signed_in_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime, nullable=True),
+    Column("last_seen_at", UtcDateTime, nullable=True),
+    Column("ended_because", String(40), nullable=True),
+)
+
+deployment_key = Table(
+    "deployment_key",
+    metadata,
+    Column("key_id", String(64), primary_key=True),
+    Column("use", String(20), nullable=False),  # service, log or machine
+    Column("public", Text, nullable=False),
+    Column("seq", Integer, nullable=False),  # the entry that enrolled it
+    Column("retired_seq", Integer, nullable=True),  # the entry that replaced it
+)
+
+delegation = Table(
+    "delegation",
+    metadata,
+    Column("id", String(60), primary_key=True),
+    Column("role", String(40), nullable=False),
+    Column("from_issuer", String(300), nullable=False),
+    Column("from_subject", String(200), nullable=False),
+    Column("from_name", String(200), nullable=False),
+    Column("to_issuer", String(300), nullable=False),
+    Column("to_subject", String(200), nullable=False),
+    Column("to_name", String(200), nullable=False),
+    Column("tier", Integer, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("leaf_hash", String(64), nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),  # free text; the ledger holds its salted digest
+    Column("salt", String(64), nullable=False, server_default=""),
+    Column("withdrawn_at", UtcDateTime, nullable=True),
+    Column("withdrawn_by", String(200), nullable=True),
+    Index("ix_delegation_to", "to_issuer", "to_subject"),
+)
+
+key_ceremony = Table(
+    "key_ceremony",
+    metadata,
+    Column("id", String(60), primary_key=True),
+    Column("kind", String(40), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("issuer", String(300), nullable=False),  # of the person concerned; empty for keys of the deployment
+    Column("subject", String(200), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("asked_by_issuer", String(300), nullable=False),
+    Column("asked_by", String(200), nullable=False),
+    Column("asked_by_name", String(200), nullable=False),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("envelopes", Text, nullable=False, server_default="[]"),  # signed so far, in the order to be recorded
+    Column("signed_by", Text, nullable=False, server_default="[]"),
+    Column("valid_until", UtcDateTime, nullable=True),
+    Column("seq", Integer, nullable=True),  # the last entry it was recorded with
+    Column("closed_at", UtcDateTime, nullable=True),
+    Column("idem", String(200), nullable=False, unique=True),
+    Index("ix_key_ceremony_state", "state", "asked_at"),
+)
+
+access_view = Table(
+    "access_view",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("issuer", String(300), nullable=False),
+    Column("subject", String(200), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("session_id", String(60), nullable=False),
+    Column("screen", String(60), nullable=False),
+    Column("about", String(300), nullable=False),
+    Index("ix_access_view_person", "issuer", "subject", "id"),
 )

@@ -215,6 +215,85 @@ def upgrade() -> None:
     with op.batch_alter_table('request_waiting', schema=None) as batch_op:
         batch_op.create_index('ix_request_waiting_role', ['role', 'request_id'], unique=False)
 
+    op.create_table('access_view',
+    sa.Column('id', sa.Integer(), autoincrement=True, nullable=False),
+    sa.Column('at', base.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('issuer', sa.String(length=300), nullable=False),
+    sa.Column('subject', sa.String(length=200), nullable=False),
+    sa.Column('name', sa.String(length=200), nullable=False),
+    sa.Column('session_id', sa.String(length=60), nullable=False),
+    sa.Column('screen', sa.String(length=60), nullable=False),
+    sa.Column('about', sa.String(length=300), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_access_view'))
+    )
+    with op.batch_alter_table('access_view', schema=None) as batch_op:
+        batch_op.create_index('ix_access_view_person', ['issuer', 'subject', 'id'], unique=False)
+
+    op.create_table('delegation',
+    sa.Column('id', sa.String(length=60), nullable=False),
+    sa.Column('role', sa.String(length=40), nullable=False),
+    sa.Column('from_issuer', sa.String(length=300), nullable=False),
+    sa.Column('from_subject', sa.String(length=200), nullable=False),
+    sa.Column('from_name', sa.String(length=200), nullable=False),
+    sa.Column('to_issuer', sa.String(length=300), nullable=False),
+    sa.Column('to_subject', sa.String(length=200), nullable=False),
+    sa.Column('to_name', sa.String(length=200), nullable=False),
+    sa.Column('tier', sa.Integer(), nullable=False),
+    sa.Column('since', base.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('until', base.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('seq', sa.Integer(), nullable=False),
+    sa.Column('leaf_hash', sa.String(length=64), nullable=False),
+    sa.Column('reason', sa.Text(), server_default='', nullable=False),
+    sa.Column('salt', sa.String(length=64), server_default='', nullable=False),
+    sa.Column('withdrawn_at', base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('withdrawn_by', sa.String(length=200), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_delegation'))
+    )
+    with op.batch_alter_table('delegation', schema=None) as batch_op:
+        batch_op.create_index('ix_delegation_to', ['to_issuer', 'to_subject'], unique=False)
+
+    op.create_table('deployment_key',
+    sa.Column('key_id', sa.String(length=64), nullable=False),
+    sa.Column('use', sa.String(length=20), nullable=False),
+    sa.Column('public', sa.Text(), nullable=False),
+    sa.Column('seq', sa.Integer(), nullable=False),
+    sa.Column('retired_seq', sa.Integer(), nullable=True),
+    sa.PrimaryKeyConstraint('key_id', name=op.f('pk_deployment_key'))
+    )
+    op.create_table('key_ceremony',
+    sa.Column('id', sa.String(length=60), nullable=False),
+    sa.Column('kind', sa.String(length=40), nullable=False),
+    sa.Column('state', sa.String(length=20), nullable=False),
+    sa.Column('issuer', sa.String(length=300), nullable=False),
+    sa.Column('subject', sa.String(length=200), nullable=False),
+    sa.Column('name', sa.String(length=200), nullable=False),
+    sa.Column('detail', sa.Text(), nullable=False),
+    sa.Column('asked_by_issuer', sa.String(length=300), nullable=False),
+    sa.Column('asked_by', sa.String(length=200), nullable=False),
+    sa.Column('asked_by_name', sa.String(length=200), nullable=False),
+    sa.Column('asked_at', base.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('envelopes', sa.Text(), server_default='[]', nullable=False),
+    sa.Column('signed_by', sa.Text(), server_default='[]', nullable=False),
+    sa.Column('valid_until', base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('seq', sa.Integer(), nullable=True),
+    sa.Column('closed_at', base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('idem', sa.String(length=200), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_key_ceremony')),
+    sa.UniqueConstraint('idem', name=op.f('uq_key_ceremony_idem'))
+    )
+    with op.batch_alter_table('key_ceremony', schema=None) as batch_op:
+        batch_op.create_index('ix_key_ceremony_state', ['state', 'asked_at'], unique=False)
+
+    with op.batch_alter_table('person', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('disabled_reason', sa.Text(), nullable=True))
+
+    with op.batch_alter_table('person_role', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('until', base.UtcDateTime(timezone=True), nullable=True))
+
+    with op.batch_alter_table('person_session', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('last_seen_at', base.UtcDateTime(timezone=True), nullable=True))
+        batch_op.add_column(sa.Column('ended_because', sa.String(length=40), nullable=True))
+
     # ### end Alembic commands ###
     protection.install(op.get_bind())
 
