@@ -7,9 +7,11 @@ from enum import Enum
 
 from pages.components.format import md
 from services.approvals.models import Decision, RequestState
+from services.exceptions.models import ExceptionState
 from services.inventory.models import DeploymentKind, Tier
 from services.kernel.health import Health
 from services.policy.models import Verdict
+from services.rollout.emergency_models import ReviewState
 from services.rollout.models import ActionKind, ActionState
 
 
@@ -62,6 +64,16 @@ _ROWS: tuple[tuple[Enum, Status], ...] = (
     (ActionKind.EMERGENCY, _status("Break-glass", "emergency", "red")),
     (ActionKind.REVERT, _status("Reverted", "settings_backup_restore", "orange")),
     (ActionKind.ADOPT, _status("Adopted", "assignment_turned_in", "blue")),
+    (ExceptionState.PROPOSED, _status("Asked for", "schedule", "blue")),
+    (ExceptionState.ACTIVE, _status("Excepted", "rule", "orange")),
+    (ExceptionState.REFUSED, _status("Refused", "cancel", "gray")),
+    (ExceptionState.ENDED, _status("Ended", "done_all", "gray")),
+    (ExceptionState.EXPIRED, _status("Ran out", "event_busy", "red")),
+    (ReviewState.OPEN, _status("Break-glass, under review", "emergency", "red")),
+    (ReviewState.OVERDUE, _status("Break-glass, review overdue", "event_busy", "red")),
+    (ReviewState.ACCEPTED, _status("Reviewed, accepted", "verified", "green")),
+    (ReviewState.CORRECTED, _status("Reviewed, corrected", "build", "orange")),
+    (ReviewState.ROLL_BACK, _status("Reviewed, to be rolled back", "undo", "red")),
     (Decision.APPROVE, _status("Approved", "verified", "green")),
     (Decision.ACKNOWLEDGE, _status("Acknowledged", "verified", "green")),
     (Decision.REQUEST_CHANGES, _status("Asked for changes", "edit_note", "orange")),

@@ -10,7 +10,9 @@ from pages.components import (
     badges,
     charts,
     decision_forms,
+    emergency_forms,
     evidence,
+    exception_forms,
     forms,
     notices,
     parts,
@@ -303,11 +305,13 @@ def _history(model: GovernedModel) -> None:
 
 
 def _body(model: GovernedModel) -> None:
+    emergency_forms.banner(room, model.name)
     left, right = st.columns([3, 2])
     with left:
         _about(model)
     with right:
         _traffic(model)
+        exception_forms.section(room, me, model.name)
     if model.kind is DeploymentKind.VENDOR:
         _lineage(model)
         _history(model)

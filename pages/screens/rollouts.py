@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import address, badges, evidence, forms, notices, parts, places, reads, session, traffic_forms
+from pages.components import (
+    address,
+    badges,
+    emergency_forms,
+    evidence,
+    forms,
+    notices,
+    parts,
+    places,
+    reads,
+    session,
+    traffic_forms,
+)
 from pages.components.format import md, plural, routes, sentence, version, when
 from services.kernel.identity import Permission
 from services.rollout.models import ActionState, ActionView, DeploymentView
@@ -73,6 +85,7 @@ def _one(view: DeploymentView) -> None:
             places.path("model"), label="The model", icon=":material/deployed_code:", query_params={"name": view.model}
         )
         _rollback_button(view)
+    emergency_forms.banner(room, view.model)
     left, right = st.columns([3, 2])
     with left:
         with parts.card("Traffic", "asked for and read back"):
@@ -86,6 +99,7 @@ def _one(view: DeploymentView) -> None:
         _timeline(view.model)
     with right:
         _release(view)
+        emergency_forms.section(room, me, view.model)
         _actions(view.model)
     forms.show_open_dialog({"rollback": traffic_forms.rollback_dialog, "advance": traffic_forms.advance_dialog})
 

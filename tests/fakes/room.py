@@ -61,6 +61,7 @@ from services.rollout.models import (
     TrafficChange,
 )
 from tests.fakes import room_sample as sample
+from tests.fakes.room_exceptional import FakeEmergency, FakeExceptions
 from tests.fakes.room_sample import NOW, at
 
 _MAY = {
@@ -101,6 +102,8 @@ class FakeRoom:
         self.policy = FakePolicy(self)
         self.feedback = SimpleNamespace()
         self.ledger = SimpleNamespace()
+        self.exceptions = FakeExceptions(self)
+        self.emergency = FakeEmergency(self)
 
     def _gates(self, model: str, version: str) -> Any:
         return sample.BAD_REPORT if version == "5" else sample.GOOD_REPORT

@@ -6,9 +6,11 @@ import pytest
 
 from pages.components import badges
 from services.approvals.models import Decision, RequestState
+from services.exceptions.models import ExceptionState
 from services.inventory.models import DeploymentKind, Tier
 from services.kernel.health import Health
 from services.policy.models import Verdict
+from services.rollout.emergency_models import ReviewState
 from services.rollout.models import ActionKind, ActionState
 
 COLOURS = {"red", "orange", "yellow", "blue", "green", "violet", "gray"}
@@ -16,7 +18,18 @@ COLOURS = {"red", "orange", "yellow", "blue", "green", "violet", "gray"}
 
 @pytest.mark.parametrize(
     "kind",
-    [Health, Verdict, RequestState, ActionState, ActionKind, Decision, Tier, DeploymentKind],
+    [
+        Health,
+        Verdict,
+        RequestState,
+        ActionState,
+        ActionKind,
+        Decision,
+        Tier,
+        DeploymentKind,
+        ExceptionState,
+        ReviewState,
+    ],
     ids=lambda kind: kind.__name__,
 )
 def test_every_status_has_word_icon_and_colour(kind: type) -> None:
