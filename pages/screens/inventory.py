@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import streamlit as st
 
-from pages.components import address, badges, charts, notices, parts, places, reads, session, tables
+from pages.components import (
+    address,
+    asof,
+    audit_asof,
+    badges,
+    charts,
+    exporting,
+    notices,
+    parts,
+    places,
+    reads,
+    session,
+    tables,
+)
 from pages.components.format import age, count, day, md, number, plural, routes, sentence
 from services.inventory.models import InventoryCounts, InventoryQuery, InventoryRow, InventorySort, Tier
 from services.kernel.health import Health
@@ -133,28 +148,7 @@ def _all_rows(query: InventoryQuery) -> list[dict[str, object]]:
 
 
 def _export(query: InventoryQuery) -> None:
-    now, note = session.now(), _note(query)
-    stamp = f"{now:%Y%m%d-%H%M}"
-    with st.popover("Export", icon=":material/download:"):
-        st.caption(f"All rows of the current {note}; with the time of the data.")
-        st.download_button(
-            "CSV",
-            lambda: tables.to_csv(_all_rows(query), note=note, as_of=now),
-            file_name=f"models-{stamp}.csv",
-            mime="text/csv",
-            key="export-csv",
-            on_click="ignore",
-            width="stretch",
-        )
-        st.download_button(
-            "JSON",
-            lambda: tables.to_json(_all_rows(query), note=note, as_of=now),
-            file_name=f"models-{stamp}.json",
-            mime="application/json",
-            key="export-json",
-            on_click="ignore",
-            width="stretch",
-        )
+    exporting.popover("models", lambda: _all_rows(query), note=_note(query), key="export")
 
 
 def _tiles() -> None:
@@ -278,16 +272,34 @@ def _nothing() -> None:
         st.button("Clear filters", on_click=address.clear, key="clear-filters")
 
 
-query = _query()
-page = reads.attempt("the inventory", lambda: room.inventory.search(query), key=f"inventory-{query}")
-with parts.header(
-    "Models",
-    f":gray[{plural(totals.models, 'model')}, {count(totals.in_production)} with live traffic; "
-    f"tier 1: {totals.by_tier.get(1, 0)}.]",
-):
-    _export(query)
-if totals.models:
-    _tiles()
-_filters(query)
-if page is not None:
-    _list(query, page.items, page.total)
+def _today() -> None:
+    query = _query()
+    page = reads.attempt("the inventory", lambda: room.inventory.search(query), key=f"inventory-{query}")
+    with parts.header(
+        "Models",
+        f":gray[{plural(totals.models, 'model')}, {count(totals.in_production)} with live traffic; "
+        f"tier 1: {totals.by_tier.get(1, 0)}.]",
+    ):
+        _export(query)
+    if totals.models:
+        _tiles()
+    _filters(query)
+    if page is not None:
+        _list(query, page.items, page.total)
+
+
+def _historical(past: date) -> None:
+    """The inventory of a past day, as the ledger recorded it."""
+    asof.banner(past)
+    with parts.header("Models", f":gray[The inventory of {day(past)}, rebuilt from the ledger.]"):
+        pass
+    view = reads.attempt("the inventory of that day", lambda: room.reports.as_of(past), key=f"inventory-{past}")
+    if view is not None:
+        audit_asof.inventory(view)
+
+
+chosen_day = asof.chosen(room)
+if chosen_day is None:
+    _today()
+else:
+    _historical(chosen_day)

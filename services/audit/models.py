@@ -25,6 +25,8 @@ class LedgerQuery:
     text: str = ""
     kinds: tuple[str, ...] = ()
     model: str = ""
+    until: datetime | None = None
+    """Only entries dated up to this moment."""
     offset: int = 0
     limit: int = 50
 
@@ -61,3 +63,9 @@ class Verification:
     seconds: float
     anchors_checked: int
     checked_at: datetime
+    checkpoint_size: int = 0
+    """Entries the newest signed checkpoint vouches for."""
+    broken_at: int | None = None
+    """First entry that was changed; it and all later ones are untrusted. None where no entry can be named."""
+    broken_field: str = ""
+    """Which field of that entry differs, as far as it can be told."""

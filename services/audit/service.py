@@ -10,6 +10,7 @@ from services.attestation import envelope, statement
 from services.attestation.envelope import Envelope
 from services.audit.models import EntryView, Finding, LedgerQuery, LedgerRow, Verification
 from services.audit.ports import LedgerIndex
+from services.audit.tampering import SearchLines, broken_field
 from services.kernel.clock import Clock
 from services.kernel.errors import BrokenChainError, InputError
 from services.kernel.page import Page
@@ -17,7 +18,7 @@ from services.ledger import merkle, note
 from services.ledger.keyring import Keyring, replayed
 from services.ledger.ports import AnchorStore, CheckpointSigner, LedgerReader, StoredEntry
 from services.ledger.summary import summarise
-from services.ledger.verify import NOTE, Trusted, verify_log
+from services.ledger.verify import FINDING, INTEGRITY, NOTE, Trusted, verify_log
 
 
 class AuditService:
@@ -79,8 +80,9 @@ class AuditService:
         started = time.perf_counter()
         anchors = self._anchors.notes()
         newest = self._reader.checkpoint()
+        lines = SearchLines(self._index)
         report = verify_log(
-            self._reader.entries(),
+            lines.watch(self._reader.entries()),
             checkpoints=self._reader.checkpoints(),
             anchors=anchors,
             trusted=self._trusted,
@@ -93,6 +95,10 @@ class AuditService:
         if missing:
             sentence = f"Protections of the ledger are missing from the database: {', '.join(missing)}."
             findings.insert(0, Finding(seq=None, severity="finding", sentence=sentence))
+        findings += [_misleading(seq, fields) for seq, fields in lines.differing]
+        broken = min(
+            (item.seq for item in report.problems if item.severity == INTEGRITY and item.seq is not None), default=None
+        )
         return Verification(
             intact=report.intact,
             entries=report.entries,
@@ -103,6 +109,9 @@ class AuditService:
             seconds=round(time.perf_counter() - started, 3),
             anchors_checked=report.anchors_checked,
             checked_at=self._clock.now(),
+            checkpoint_size=_size_of(newest) if newest else 0,
+            broken_at=broken,
+            broken_field="" if broken is None else broken_field(self._reader.entry(broken), self._index.row(broken)),
         )
 
     def _signatures(self, read: Envelope, seq: int) -> tuple[tuple[str, str, bool], ...]:
@@ -139,6 +148,12 @@ class AuditService:
             raise BrokenChainError("The newest checkpoint vouches for entries the database no longer holds.")
         path = merkle.inclusion_proof(leaves[: note.read(checkpoint).size], stored.seq)
         return note.proof_text(index=stored.seq, path=path, checkpoint=checkpoint)
+
+
+def _misleading(seq: int, fields: tuple[str, ...]) -> Finding:
+    words = ", ".join(fields)
+    sentence = f"The search line of entry {seq} differs from what was signed: {words}. The signed entry counts."
+    return Finding(seq=seq, severity=FINDING, sentence=sentence)
 
 
 def _size_of(checkpoint: str) -> int:

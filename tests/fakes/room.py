@@ -61,6 +61,7 @@ from services.rollout.models import (
     TrafficChange,
 )
 from tests.fakes import room_sample as sample
+from tests.fakes.reports import fake_reports
 from tests.fakes.room_exceptional import FakeEmergency, FakeExceptions
 from tests.fakes.room_sample import NOW, at
 
@@ -95,6 +96,7 @@ class FakeRoom:
         self.rollout = FakeRollout(self)
         self.oversight = FakeOversight(self)
         self.audit = FakeAudit(self)
+        self.reports = fake_reports(self, hostile=HOSTILE)
         self.monitoring = FakeMonitoring(self)
         self.reliability = SimpleNamespace(sla=self.measured(lambda model, *, days=7: sample.sla_view(model, days)))
         self.value = FakeValue(self)

@@ -28,6 +28,15 @@ OBJECTS = (
     ("value", {"model": "delay_claim_score"}),
     ("value", {"model": "damage_photo_vendor"}),
     ("audit", {"entry": "38"}),
+    *(
+        ("audit", {"section": name})
+        for name in ("asof", "segregation", "exceptions", "retention", "samples", "controls", "exports")
+    ),
+    ("audit", {"section": "lookup", "model": "delay_claim_score"}),
+    ("audit", {"section": "lookup", "prediction": "p-1"}),
+    ("audit", {"section": "samples", "sample": "11"}),
+    ("audit", {"asof": "2030-10-01"}),
+    ("inventory", {"asof": "2030-10-01"}),
     ("settings", {"show": "policies"}),
     ("settings", {"show": "environment"}),
 )

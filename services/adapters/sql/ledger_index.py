@@ -52,6 +52,8 @@ def _conditions(query: LedgerQuery) -> list[ColumnElement[bool]]:
         conditions.append(ledger_index.c.kind.in_(query.kinds))
     if query.model:
         conditions.append(ledger_index.c.model == query.model)
+    if query.until is not None:
+        conditions.append(ledger_index.c.at <= query.until)
     return conditions
 
 

@@ -1,0 +1,328 @@
+"""Retention: what is kept how long and why, legal holds, and disposal with its certificate.
+
+Auditors and everybody else read; only compliance sees a button, and no button here touches a ledger entry.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from pages.components import audit_ledger, exporting, forms, notices, parts, session
+from pages.components.format import NOTHING, count, day, md, plural, utc, when
+from services.audit.keeping import Dispose, PlaceHold, ReleaseHold
+from services.audit.retention import ClassState, Hold, Schedule
+from services.kernel.identity import Actor, Permission
+
+if TYPE_CHECKING:
+    from services.container import ControlRoom
+
+
+def section(room: ControlRoom, me: Actor) -> None:
+    retention = room.reports.retention
+    states = retention.classes()
+    manages = room.people.may(me, Permission.MANAGE_RETENTION)
+    schedule = retention.schedule
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown(
+            f":gray[Schedule version {md(schedule.version)} of {md(schedule.date)}. Rules switched on: "
+            f"{_profiles(schedule, retention.profiles)}.]"
+        )
+        exporting.popover("retention", lambda: list(map(_row, states)), note="filter: all classes")
+    _classes(states)
+    _holds(retention.holds(), manages=manages)
+    _disposal(room, states, manages=manages)
+    _platform(schedule)
+    forms.show_open_dialog(
+        {"hold": hold_dialog, "release-hold": release_dialog, "dispose": dispose_dialog} if manages else {}
+    )
+
+
+def _profiles(schedule: Schedule, on: frozenset[str]) -> str:
+    words = [f"{md(item.title)} ({'on' if item.id in on else 'off'})" for item in schedule.profiles]
+    return ", ".join(words)
+
+
+def _classes(states: tuple[ClassState, ...]) -> None:
+    parts.table(
+        pd.DataFrame(
+            [
+                {
+                    "Class": f"**{md(state.rule.title)}** :gray[{md(state.rule.holds)}]",
+                    "Kept": _kept(state),
+                    "Source": md(state.reason),
+                    "Records": count(state.records) if state.applies else NOTHING,
+                    "Oldest": day(state.oldest.date()) if state.oldest else NOTHING,
+                    "Next due": _due(state),
+                    "Holds": plural(len(state.holds), "hold") if state.holds else NOTHING,
+                }
+                for state in states
+            ]
+        ),
+        alt="Retention classes",
+    )
+    for state in states:
+        if state.due_words and state.applies:
+            notices.remark(f"{md(state.rule.title)}: {md(state.due_words)}")
+
+
+_STARTS = {
+    "model-retired": "after the model is retired",
+    "recorded": "after it was recorded",
+    "last-used": "after last use",
+}
+
+
+def _kept(state: ClassState) -> str:
+    if not state.applies:
+        return ":gray[its profile is off]"
+    return f"{plural(state.years, 'year')} {_STARTS.get(state.rule.start, md(state.rule.start))}"
+
+
+def _due(state: ClassState) -> str:
+    if not state.applies or state.next_due is None:
+        return NOTHING
+    return day(state.next_due)
+
+
+def _holds(holds: tuple[Hold, ...], *, manages: bool) -> None:
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.header("Legal holds", anchor=False, width="content")
+        if manages:
+            st.button(
+                "Place a legal hold",
+                icon=":material/gavel:",
+                key="hold-open",
+                on_click=forms.open_dialog,
+                args=("hold", "audit"),
+            )
+    if not holds:
+        notices.remark("No legal hold was ever placed.")
+        return
+    for hold in holds:
+        with st.container(border=True, key=f"hold-{hold.id}"):
+            state = (
+                ":orange-badge[:material/gavel: stands]"
+                if hold.stands
+                else ":gray-badge[:material/lock_open: released]"
+            )
+            what = "class" if hold.scope_kind == "class" else "model"
+            st.markdown(f"**{md(hold.scope)}** :gray[{what}] {state}")
+            st.markdown(md(hold.reason))
+            placed = f"Placed by {md(hold.placed_by)}, {when(hold.placed_at, session.zone())}"
+            released = (
+                f" · released by {md(hold.released_by)}, {when(hold.released_at, session.zone())}"
+                if hold.released_at
+                else ""
+            )
+            st.markdown(f":gray[{placed}{released}]")
+            with st.container(horizontal=True):
+                audit_ledger.open_entry(hold.seq, f"Placed, entry {hold.seq}")
+                if hold.seq_released is not None:
+                    audit_ledger.open_entry(hold.seq_released, f"Released, entry {hold.seq_released}")
+                if manages and hold.stands:
+                    st.button(
+                        "Release",
+                        key=f"release-{hold.id}",
+                        icon=":material/lock_open:",
+                        on_click=_open_release,
+                        args=(hold.id, hold.scope),
+                    )
+
+
+def _open_release(hold_id: str, scope: str) -> None:
+    forms.open_dialog("release-hold", "audit", hold_id=hold_id, scope=scope)
+
+
+def _open_disposal(class_id: str, title: str, expected: int) -> None:
+    forms.open_dialog("dispose", "audit", class_id=class_id, title=title, expected=expected)
+
+
+def _disposal(room: ControlRoom, states: tuple[ClassState, ...], *, manages: bool) -> None:
+    st.header("Disposal", anchor=False)
+    notices.remark(
+        "Only text outside the ledger can be erased: comments, notes and reasons with their salts, and unused forms. "
+        "Ledger entries are never erased; their digests keep proving that the text was there."
+    )
+    for state in states:
+        if not state.rule.erasable or not state.applies:
+            continue
+        held = f", {count(state.held)} more kept by a legal hold" if state.held else ""
+        free = (
+            f"{plural(state.due_now, 'text')} may be erased today" if state.due_now else "nothing may be erased today"
+        )
+        with st.container(horizontal=True, vertical_alignment="center", key=f"disposal-{state.rule.id}"):
+            st.markdown(f"**{md(state.rule.title)}**: {free}{held} :gray[of {plural(state.erasable, 'text')}]")
+            if manages and state.due_now:
+                st.button(
+                    "Dispose",
+                    icon=":material/delete_forever:",
+                    key=f"dispose-{state.rule.id}",
+                    on_click=_open_disposal,
+                    args=(state.rule.id, state.rule.title, state.due_now),
+                )
+    certificates = room.reports.retention.certificates()
+    if not certificates:
+        notices.remark("No disposal was ever carried out.")
+    for item in certificates:
+        st.markdown(
+            f":material/verified: **{md(item.sentence)}** "
+            f":gray[{when(item.at, session.zone())}, signed by {md(item.by)}]"
+        )
+        audit_ledger.open_entry(item.seq, f"Disposal certificate, entry {item.seq}")
+
+
+def _platform(schedule: Schedule) -> None:
+    with st.expander("Tables of the platform that roll off", icon=":material/database:"):
+        st.markdown(
+            ":gray[The platform removes their rows by itself. Countersign would mirror them before that; this "
+            "workspace is not connected to a Databricks account, so there is nothing to mirror.]"
+        )
+        parts.table(
+            pd.DataFrame(
+                [
+                    {
+                        "Table": f"`{table.name}`",
+                        "Holds": md(table.what),
+                        "Rolls off after": plural(table.days, "day"),
+                        "Mirror": ":gray-badge[:material/link_off: not connected]",
+                    }
+                    for table in schedule.platform_tables
+                ]
+            ),
+            alt="Platform tables that roll off",
+        )
+
+
+@st.dialog("Place a legal hold", icon=":material/gavel:", width="medium", on_dismiss=forms.close_dialog)
+def hold_dialog() -> None:
+    state = forms.opened()
+    if state is None:
+        st.rerun()
+    room, me = session.control_room(), session.signed_in()
+    classes = {rule.id: rule.title for rule in room.reports.retention.schedule.rules}
+    kind = st.segmented_control(
+        "Scope",
+        ["model", "class"],
+        format_func=lambda word: {"model": "One model", "class": "One class of record"}[word],
+        default="model",
+        required=True,
+        key="hold-kind",
+    )
+    faults = forms.FieldErrors()
+    with st.form("hold", border=False, enter_to_submit=False):
+        if kind == "class":
+            scope = st.selectbox("Class", list(classes), format_func=classes.__getitem__, key="hold-class") or ""
+        else:
+            scope = st.selectbox("Model", room.reports.models(), key="hold-model") or ""
+        reason = st.text_area("Reason", key="hold-reason", max_chars=500, placeholder="The matter and its basis")
+        faults.place("reason")
+        passphrase = forms.passphrase_field("hold-passphrase")
+        faults.place("passphrase")
+        st.markdown("**Effect:** nothing in this scope is disposed of until the hold is released.")
+        with st.container(horizontal=True, horizontal_alignment="right"):
+            go = st.form_submit_button("Sign and place", type="primary", icon=":material/signature:", key="hold-go")
+    faults.place("form")
+    if not go or not _has_passphrase(passphrase, faults):
+        return
+    command = PlaceHold(
+        command_id=state["command_id"],
+        scope_kind=kind or "model",
+        scope=scope,
+        reason=reason,
+        passphrase=forms.secret(passphrase),
+    )
+    if forms.submit(lambda: room.reports.retention.place_hold(command, actor=me), faults, done="The hold stands."):
+        forms.close_dialog()
+        st.rerun()
+
+
+@st.dialog("Release a legal hold", icon=":material/lock_open:", width="medium", on_dismiss=forms.close_dialog)
+def release_dialog() -> None:
+    state = forms.opened()
+    if state is None:
+        st.rerun()
+    room, me = session.control_room(), session.signed_in()
+    st.markdown(f"**{md(state['scope'])}**")
+    faults = forms.FieldErrors()
+    with st.form("release-hold", border=False, enter_to_submit=False):
+        reason = st.text_area("Reason", key="release-reason", max_chars=500, placeholder="Why it is no longer needed")
+        faults.place("reason")
+        passphrase = forms.passphrase_field("release-passphrase")
+        faults.place("passphrase")
+        st.markdown("**Effect:** what is due in this scope may be disposed of from now on.")
+        with st.container(horizontal=True, horizontal_alignment="right"):
+            go = st.form_submit_button(
+                "Sign and release", type="primary", icon=":material/signature:", key="release-go"
+            )
+    faults.place("form")
+    if not go or not _has_passphrase(passphrase, faults):
+        return
+    command = ReleaseHold(
+        command_id=state["command_id"],
+        hold_id=state["hold_id"],
+        reason=reason,
+        passphrase=forms.secret(passphrase),
+    )
+    if forms.submit(
+        lambda: room.reports.retention.release_hold(command, actor=me), faults, done="The hold is released."
+    ):
+        forms.close_dialog()
+        st.rerun()
+
+
+@st.dialog("Dispose of what is due", icon=":material/delete_forever:", width="medium", on_dismiss=forms.close_dialog)
+def dispose_dialog() -> None:
+    state = forms.opened()
+    if state is None:
+        st.rerun()
+    room, me = session.control_room(), session.signed_in()
+    st.markdown(f"**{md(state['title'])}**: {plural(state['expected'], 'text')}")
+    st.markdown(
+        "**Effect:** these texts and their salts are erased for good. Their entries in the ledger stay, and a "
+        "certificate with your signature says what was erased, when and under which rule. This cannot be undone."
+    )
+    faults = forms.FieldErrors()
+    with st.form("dispose", border=False, enter_to_submit=False):
+        passphrase = forms.passphrase_field("dispose-passphrase")
+        faults.place("passphrase")
+        with st.container(horizontal=True, horizontal_alignment="right"):
+            go = st.form_submit_button("Sign and erase", type="primary", icon=":material/signature:", key="dispose-go")
+    faults.place("form")
+    if not go or not _has_passphrase(passphrase, faults):
+        return
+    command = Dispose(
+        command_id=state["command_id"],
+        class_id=state["class_id"],
+        expected=state["expected"],
+        passphrase=forms.secret(passphrase),
+    )
+    if forms.submit(
+        lambda: room.reports.retention.dispose(command, actor=me), faults, done="Erased; the certificate is recorded."
+    ):
+        forms.close_dialog()
+        st.rerun()
+
+
+def _has_passphrase(passphrase: str, faults: forms.FieldErrors) -> bool:
+    if not passphrase:
+        faults.say("passphrase", "Enter your signing passphrase; without it nothing can be signed.")
+    return bool(passphrase)
+
+
+def _row(state: ClassState) -> dict[str, object]:
+    return {
+        "class": state.rule.id,
+        "title": state.rule.title,
+        "applies": state.applies,
+        "years": state.years,
+        "start": state.rule.start,
+        "source": state.reason,
+        "records": state.records,
+        "oldest": utc(state.oldest) if state.oldest else "",
+        "next_due": state.next_due.isoformat() if state.next_due else state.due_words,
+        "due_now": state.due_now,
+        "held": state.held,
+    }
