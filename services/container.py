@@ -175,7 +175,7 @@ def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving:
         desk=trusted.desk,
         serving=serving,
         runner=runner,
-        delegates=lambda _now: delegate_pairs(()),
+        delegates=lambda now: delegate_pairs(trusted.people.active_delegations(now=now)),
         review_days=lambda model: policy.for_model(reading.inventory.model(model)).document.review_days,
         clock=clock,
     )

@@ -388,7 +388,7 @@ def _wired(
             desk=desk,
             serving=platform,
             runner=runner,
-            delegates=lambda _now: delegate_pairs(()),
+            delegates=lambda now: delegate_pairs(people_service.active_delegations(now=now)),
             review_days=lambda model: policy.for_model(typed.model(model)).document.review_days,
             clock=clock,
             inline_seconds=0.5,

@@ -299,10 +299,8 @@ class ExceptionService:
         return Who(issuer=found[0].issuer, subject=found[0].subject, name=found[0].name)
 
     def _stands(self, issuer: str, subject: str) -> bool:
-        return any(
-            person.active and person.roles and (person.issuer, person.subject) == (issuer, subject)
-            for person in self._people.people()
-        )
+        found = self._people.standing(issuer, subject)
+        return found is not None and bool(found.roles)
 
     def _state(self, item: PolicyException, now: datetime | None = None) -> ExceptionState:
         stands = self._stands(item.owner.issuer, item.owner.subject) if item.granted else True

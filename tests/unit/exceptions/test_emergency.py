@@ -19,6 +19,7 @@ from services.kernel.errors import (
     AlreadyDecidedError,
     ConflictError,
     ControlRoomError,
+    DelegationError,
     IllegalTransitionError,
     InputError,
     MissingReasonError,
@@ -31,6 +32,7 @@ from services.kernel.errors import (
 )
 from services.kernel.secret import Secret
 from services.rollout.emergency_models import Conclusion, EmergencyMode, ReviewState
+from services.rollout.emergency_rules import require_reviewable
 from services.rollout.models import ActionKind, ActionState
 from tests.builders import MODEL, NOON, World, a_world
 from tests.unit.exceptions.commands import (
@@ -320,6 +322,20 @@ def test_the_requester_in_a_reviewing_role_may_not_review(world: World) -> None:
     with pytest.raises(SelfApprovalError):
         world.emergency.open_review(review_id, actor=world.actor(VERA))
     assert world.entries("event:review-refused") == 1
+
+
+@pytest.mark.parametrize("pair", [{CLARA, VERA}, {SAM, VERA}])
+def test_nobody_reviews_beside_or_after_whom_he_may_sign_for(world: World, pair: set[str]) -> None:
+    world.release("1")
+    review_id = break_glass(world, "2")
+    review(world, review_id, by=CLARA)
+    with world.units.read() as unit:
+        emergency = unit.emergencies.get(review_id)
+    assert emergency is not None
+    delegates = [frozenset(("countersign:demo", subject) for subject in pair)]
+    with pytest.raises(DelegationError, match="A delegation stands between you and"):
+        require_reviewable(emergency, world.actor(VERA), delegates=delegates)
+    require_reviewable(emergency, world.actor(BEN), delegates=delegates)
 
 
 def test_two_reviewers_at_once_both_sign_and_the_review_closes_once(stored: World) -> None:
