@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from unicodedata import category
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from services.kernel.health import Signal
@@ -17,6 +18,7 @@ from services.kernel.identity import Role
 NOTHING = "\u2013"
 MINUS = "\u2212"
 _JOINER = "\u2060"
+_UNSEEN = {"Cc", "Cf", "Co", "Cs"}
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~$^=-])")
 # A backslash does not protect these: colour and icon words after a colon, emoji, arrows, bare addresses.
 _SHORTCODE = re.compile(r":(?=[A-Za-z]|[0-9_+\-/]+:)")
@@ -24,9 +26,16 @@ _ARROWS = re.compile(r"(<->|--|->|<-|>=|<=|~=)")
 _ADDRESS = re.compile(r"(https?|ftp|mailto)(?=:)|(www)(?=\.)|(?<=\w)(@)(?=\w)", re.IGNORECASE)
 
 
+def visible(text: str) -> str:
+    """Characters that cannot be seen, or that turn the direction of reading, written as their code point."""
+    return "".join(
+        f"⟨U+{ord(letter):04X}⟩" if category(letter) in _UNSEEN and letter != _JOINER else letter for letter in text
+    )
+
+
 def md(text: object) -> str:
     """Text written by people or other systems, safe in every label, title, badge, toast, tooltip and table cell."""
-    plain = re.sub(r"\s+", " ", str(text)).strip()
+    plain = visible(re.sub(r"\s+", " ", str(text)).strip())
     plain = _ADDRESS.sub(lambda hit: hit.group(0) + _JOINER, plain)
     plain = _SHORTCODE.sub(":" + _JOINER, plain)
     plain = _ARROWS.sub(lambda hit: _JOINER.join(hit.group(0)), plain)
@@ -36,7 +45,7 @@ def md(text: object) -> str:
 
 def code(text: object) -> str:
     """Short digests and names in the fixed-width face."""
-    plain = re.sub(r"[`\s]+", " ", str(text)).strip()
+    plain = visible(re.sub(r"[`\s]+", " ", str(text)).strip())
     return f"`{plain}`" if plain else NOTHING
 
 

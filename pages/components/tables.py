@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from pages.components import badges
-from pages.components.format import due, measured, promotion, role, routes, utc, version
+from pages.components.format import due, measured, promotion, role, routes, utc, version, visible
 from services.approvals.models import QueueRow
 from services.audit.models import LedgerRow
 from services.inventory.models import DeploymentKind, InventoryRow, Tier
@@ -68,7 +68,7 @@ def inventory(rows: Sequence[InventoryRow]) -> tuple[pd.DataFrame, Mapping[str, 
     """The inventory as a sortable table: status as chips, drift as a sparkline, unknown left empty."""
     frame = pd.DataFrame(
         {
-            "model": [row.name for row in rows],
+            "model": [visible(row.name) for row in rows],
             "live": [_live(row) for row in rows],
             "health": [[badges.word(row.health)] for row in rows],
             "tier": [[badges.word(row.tier)] for row in rows],

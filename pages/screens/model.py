@@ -37,6 +37,7 @@ from pages.components.format import (
     when,
 )
 from services.inventory.models import DeploymentKind, GovernedModel, ModelVersion
+from services.inventory.names import suspicion
 from services.kernel.errors import UnknownModelError
 from services.kernel.identity import Permission
 
@@ -305,6 +306,11 @@ def _history(model: GovernedModel) -> None:
 
 
 def _body(model: GovernedModel) -> None:
+    if suspicion(model.name):
+        st.warning(
+            f"{md(suspicion(model.name))} Nothing of it can be asked for or released; what counts is the digest.",
+            icon=":material/visibility_off:",
+        )
     emergency_forms.banner(room, model.name)
     left, right = st.columns([3, 2])
     with left:

@@ -10,6 +10,7 @@ from services.approvals.records import Frozen, PromotionRequest
 from services.evaluation.comparison import compare
 from services.evaluation.service import EvaluationService
 from services.inventory.models import DeploymentKind, GovernedModel
+from services.inventory.names import suspicion
 from services.inventory.service import InventoryService
 from services.kernel.errors import InvalidPolicyError
 from services.policy.evidence import Evidence
@@ -104,7 +105,7 @@ def blocked_by(
 ) -> tuple[str, ...]:
     """Sentences that say why this version cannot be submitted now."""
     version = drafted.evidence.version
-    found = []
+    found = [suspicion(drafted.evidence.model)] if suspicion(drafted.evidence.model) else []
     if drafted.governed.kind is DeploymentKind.VENDOR:
         found.append("A vendor model has no version in our registry to promote.")
     if deployment is not None and version in {deployment.champion, deployment.candidate}:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 import unicodedata
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ _LONGEST_PATH = 1024
 _MLFLOW_META = "registered_model_meta"
 _META_KEYS = {"model_name", "model_version"}
 _CHUNK = 1 << 20
+_SLIMMER = "Register it without training data and caches."
+# What one system stores as a file is a device, a drive or another name on the next.
+_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|[a-z]:.*|.*[. ]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +52,7 @@ def manifest_of(folder: Path, *, ceiling: Ceiling | None = None) -> bytes:
     """
     if not folder.is_dir() or folder.is_symlink():
         raise ArtifactMissingError("The files of this model version are not there.")
-    before = _walk(folder, ceiling or Ceiling())
-    if not before:
-        raise ArtifactMissingError("This model version has no files.")
-    _require_distinct(before)
+    before = require_acceptable(folder, ceiling=ceiling)
     files = [
         {"path": file.path, "sha256": _sha256(folder / file.path, file), "size": file.size}
         for file in sorted(before, key=lambda file: file.path.encode())
@@ -61,9 +62,21 @@ def manifest_of(folder: Path, *, ceiling: Ceiling | None = None) -> bytes:
     return canonical.to_bytes({"files": files, "format": FORMAT, "hash": "sha256"})
 
 
+def require_acceptable(folder: Path, *, ceiling: Ceiling | None = None) -> list[_File]:
+    """Looks at names, kinds and sizes without opening a file: ask before copying what somebody else has stored.
+
+    Raises ArtifactMissingError for an empty folder, InputError as `manifest_of` does.
+    """
+    found = _walk(folder, ceiling or Ceiling())
+    if not found:
+        raise ArtifactMissingError("This model version has no files.")
+    _require_distinct(found)
+    return found
+
+
 def _walk(folder: Path, ceiling: Ceiling) -> list[_File]:
     found: list[_File] = []
-    total = 0
+    total = folders = 0
     waiting = [""]
     while waiting:
         prefix = waiting.pop()
@@ -74,6 +87,9 @@ def _walk(folder: Path, ceiling: Ceiling) -> list[_File]:
             path = prefix + _accepted_name(entry.name)
             facts = entry.stat(follow_symlinks=False)
             if stat.S_ISDIR(facts.st_mode):
+                folders += 1
+                if folders > ceiling.files:
+                    raise InputError(f"This model version has more than {ceiling.files:,} folders.", hint=_SLIMMER)
                 waiting.append(path + "/")
                 continue
             if not stat.S_ISREG(facts.st_mode):
@@ -87,7 +103,7 @@ def _walk(folder: Path, ceiling: Ceiling) -> list[_File]:
             if len(found) > ceiling.files or total > ceiling.total_bytes:
                 raise InputError(
                     f"This model version has more than {ceiling.files:,} files or {ceiling.total_bytes:,} bytes.",
-                    hint="Register it without training data and caches.",
+                    hint=_SLIMMER,
                 )
     return sorted(found, key=lambda file: file.path)
 
@@ -99,6 +115,8 @@ def _accepted_name(raw: bytes) -> str:
         raise InputError("A file name of this model version is not valid UTF-8.") from broken
     if "\\" in name or any(unicodedata.category(letter) in {"Cc", "Cf"} for letter in name):
         raise InputError(f"The file name {name!r} holds a backslash, a control or an invisible character.")
+    if _RESERVED.fullmatch(name):
+        raise InputError(f"The file name {name!r} means something else on some systems.")
     return name
 
 
@@ -115,15 +133,20 @@ def _sha256(path: Path, expected: _File) -> str:
     digest = hashlib.sha256()
     size = 0
     try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        # Without blocking: a pipe put in the place of a file must not keep the reader waiting for ever.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except OSError as broken:
         raise _changed(expected.path) from broken
     with os.fdopen(handle, "rb") as file:
         facts = os.fstat(file.fileno())
+        if not stat.S_ISREG(facts.st_mode):
+            raise _changed(expected.path)
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
             size += len(chunk)
-    if size != expected.size or facts.st_mtime_ns != expected.modified or not stat.S_ISREG(facts.st_mode):
+            if size > expected.size:
+                break  # it grows while it is read, perhaps without end
+    if size != expected.size or facts.st_mtime_ns != expected.modified:
         raise _changed(expected.path)
     return digest.hexdigest()
 

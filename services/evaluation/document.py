@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
+from services.attestation.canonical import to_bytes
+from services.kernel.errors import InputError
 from services.policy.evidence import AvailabilityFact, SliceFact, SuspectFact
 
 
@@ -37,8 +39,8 @@ def parse(text: str) -> EvaluationDocument:
     if not text:
         return EvaluationDocument(problem="The run has no evaluation report.")
     try:
-        data = json.loads(text)
-        return EvaluationDocument(
+        data = json.loads(text, object_pairs_hook=_no_duplicates)
+        read = EvaluationDocument(
             slices=tuple(_slice(item) for item in data.get("slices") or ()),
             suspects=_optional(data, "suspects", _suspect),
             availability=_optional(data, "availability", _available),
@@ -48,8 +50,19 @@ def parse(text: str) -> EvaluationDocument:
                 for name, value in sorted(((data.get("champion") or {}).get("metrics") or {}).items())
             ),
         )
-    except (ValueError, TypeError, KeyError, AttributeError) as broken:
-        return EvaluationDocument(problem=f"The evaluation report cannot be read ({type(broken).__name__}: {broken}).")
+        to_bytes(asdict(read))
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError, InputError) as broken:
+        why = f"{type(broken).__name__}: {broken}"[:300].encode("utf-8", "replace").decode()
+        return EvaluationDocument(problem=f"The evaluation report cannot be read ({why}).")
+    return read
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Two readers must not see two reports in one text."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return found
 
 
 def decimal_text(value: Any) -> str:

@@ -17,6 +17,7 @@ from services.kernel.clock import Clock, utc_text
 from services.kernel.errors import (
     ArtifactMissingError,
     InvalidPolicyError,
+    SwappedArtifactError,
     UnknownVersionError,
 )
 from services.policy import evaluation as policy_evaluation
@@ -129,7 +130,7 @@ class EvaluationService:
         manifest, problem, evaluation = "", "", ""
         try:
             manifest = self._registry.manifest(item.model, item.version).decode("utf-8")
-        except ArtifactMissingError as gone:
+        except (ArtifactMissingError, SwappedArtifactError) as gone:
             problem = gone.message
         try:
             evaluation = self._registry.artifact_text(item.model, item.version, REPORT) or ""

@@ -219,6 +219,12 @@ class ArtifactMissingError(UnavailableError):
     code = "artifact-missing"
 
 
+class ArtifactRefusedError(ArtifactMissingError):
+    """The files are there and may not be used: links, devices, deceptive names, too many or too large."""
+
+    code = "artifact-refused"
+
+
 class NewerDatabaseError(UnavailableError):
     """The database was written by a newer release of Countersign or of MLflow."""
 

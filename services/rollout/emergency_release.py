@@ -12,6 +12,7 @@ from services.attestation.free_text import salted
 from services.attestation.models import Receipt
 from services.attestation.ports import SigningDesk
 from services.inventory.models import GovernedModel
+from services.inventory.names import suspicion
 from services.inventory.service import InventoryService
 from services.kernel.clock import Clock
 from services.kernel.errors import (
@@ -188,6 +189,10 @@ def _target(unit: EmergencyUnit, model: str, version: str, row: Deployment | Non
 
 
 def _require_free(unit: EmergencyUnit, model: str, target: EmergencyTarget, *, now: datetime) -> None:
+    if suspicion(model):
+        raise RefusalError(
+            f"This model cannot be released. {suspicion(model)}", hint="Register it under a name that can be read."
+        )
     overdue = unit.rollouts.overdue_reviews(model, now=now)
     if overdue:
         raise ReviewOverdueError(

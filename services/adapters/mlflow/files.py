@@ -6,7 +6,11 @@ MLmodel is read with a safe YAML reader and every field of it is treated as a cl
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,9 +19,12 @@ from urllib.parse import unquote, urlparse
 
 import yaml
 
-from services.kernel.errors import ArtifactMissingError
+from services.attestation.manifest import require_acceptable
+from services.kernel.errors import ArtifactMissingError, ArtifactRefusedError, InputError
 
 _MLMODEL = "MLmodel"
+LARGEST_TEXT = 16 * 1024**2
+"""Bytes of a text file that are read; an evaluation report has some thousands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +52,7 @@ def read_facts(location: str, root: Path | None) -> ModelFacts:
         return _facts(_mlmodel_text(location, root))
     except ArtifactMissingError as gone:
         return ModelFacts(missing=gone.message)
-    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError) as odd:
+    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as odd:
         return ModelFacts(missing=f"The file MLmodel cannot be understood ({type(odd).__name__}).")
 
 
@@ -57,6 +64,9 @@ def copy_files(location: str, root: Path | None, into: Path) -> Path:
         return Path(_download(location, into))
     if not folder.is_dir():
         raise _missing(location)
+    # Before copying: a device or a huge sparse file would fill the disk, a pipe would never end.
+    with refused():
+        require_acceptable(folder)
     try:
         shutil.copytree(folder, target, symlinks=True)
     except (OSError, shutil.Error) as broken:
@@ -72,10 +82,49 @@ def _mlmodel_text(location: str, root: Path | None) -> str:
     if folder is None:
         with TemporaryDirectory() as scratch:
             return Path(_download(f"{location.rstrip('/')}/{_MLMODEL}", Path(scratch))).read_text()
+    return _read_plain(folder / _MLMODEL, location)
+
+
+def read_local_text(location: str, path: str, root: Path | None) -> str | None:
+    """The text of `path` below `location`, or None when the files are elsewhere. Raises ArtifactMissingError."""
+    folder = _allowed(location, root)
+    return None if folder is None else _read_plain(folder / path, location)
+
+
+def _read_plain(file: Path, location: str) -> str:
+    """The text of a plain file that somebody else has stored. Raises ArtifactMissingError, ArtifactRefusedError."""
     try:
-        return (folder / _MLMODEL).read_text()
+        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as gone:
+        if file.is_symlink():
+            raise _not_plain(file) from gone
         raise _missing(location) from gone
+    with os.fdopen(handle, "rb") as stream:
+        facts = os.fstat(handle)
+        if not stat.S_ISREG(facts.st_mode):
+            raise _not_plain(file)
+        if facts.st_size > LARGEST_TEXT:
+            raise ArtifactRefusedError(f"{file.name} is larger than {LARGEST_TEXT:,} bytes and was not read.")
+        data = stream.read(LARGEST_TEXT)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as odd:
+        raise ArtifactRefusedError(f"{file.name} is not UTF-8 text.") from odd
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    """Files that may not be hashed are as good as missing to whoever asked for them."""
+    try:
+        yield
+    except InputError as said:
+        raise ArtifactRefusedError(
+            f"The files of this version are not accepted. {said.message}", hint=said.hint
+        ) from said
+
+
+def _not_plain(file: Path) -> ArtifactRefusedError:
+    return ArtifactRefusedError(f"{file.name} is a link or a device, not a plain file; it was not opened.")
 
 
 def _allowed(location: str, root: Path | None) -> Path | None:

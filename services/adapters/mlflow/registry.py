@@ -12,11 +12,18 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from services.adapters.mlflow.files import ModelFacts, copy_files, read_facts
+from services.adapters.mlflow.files import (
+    LARGEST_TEXT,
+    ModelFacts,
+    copy_files,
+    read_facts,
+    read_local_text,
+    refused,
+)
 from services.adapters.mlflow.initialise import quiet_environment, require_known_revision
 from services.adapters.mlflow.translate import created_at, datasets_of, mapping, translated
 from services.inventory.models import ModelVersion, RegistrySnapshot
-from services.kernel.errors import InputError, UnknownModelError, UnknownVersionError
+from services.kernel.errors import ArtifactRefusedError, InputError, UnknownModelError, UnknownVersionError
 
 _MODEL_PAGE = 1000
 _VERSION_PAGE = 10_000
@@ -105,7 +112,7 @@ class MlflowRegistry:
     def manifest(self, model: str, version: str) -> bytes:
         from services.attestation.manifest import manifest_of
 
-        with TemporaryDirectory(prefix="countersign-") as scratch:
+        with TemporaryDirectory(prefix="countersign-") as scratch, refused():
             return manifest_of(self.download(model, version, Path(scratch)))
 
     def download(self, model: str, version: str, into: Path) -> Path:
@@ -130,10 +137,16 @@ class MlflowRegistry:
         with translated(f"the artifacts of {model} version {version}"):
             from mlflow.artifacts import load_text
 
-            if str(clean) not in {str(item.path) for item in client.list_artifacts(entry.run_id, parent)}:
+            found = {str(item.path): item.file_size for item in client.list_artifacts(entry.run_id, parent)}
+            if str(clean) not in found:
                 return None
-            run = client.get_run(entry.run_id)
-            return str(load_text(f"{str(run.info.artifact_uri).rstrip('/')}/{clean}"))
+            place = str(client.get_run(entry.run_id).info.artifact_uri).rstrip("/")
+            local = read_local_text(place, str(clean), self._artifacts)
+            if local is not None:
+                return local
+            if (found[str(clean)] or 0) > LARGEST_TEXT:
+                raise ArtifactRefusedError(f"{clean} is larger than {LARGEST_TEXT:,} bytes and was not read.")
+            return str(load_text(f"{place}/{clean}"))
 
     def _client(self) -> Any:
         # Checked before every use: a newer MLflow may have opened the file since.
