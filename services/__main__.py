@@ -315,13 +315,21 @@ def _settings() -> Settings:
 
 def _bring_up_to_date() -> None:
     """The worker owns the database's shape: it applies the revisions of this release before anything else writes."""
+    from services.adapters.signing.desk import KeyDesk
     from services.adapters.sql.database import Database
-    from services.adapters.sql.setup import create_schema
+    from services.adapters.sql.people import SqlKeyStore
+    from services.adapters.sql.setup import bring_people_up_to_date, create_schema, is_founded
+    from services.kernel.clock import SystemClock
 
     settings = _settings()
     if settings.profile is not Profile.EMBEDDED or is_prepared(settings):
         database = Database(settings.governance_url)
         create_schema(database)
+        if is_founded(database):
+            KeyDesk.make_machine_key(settings.keys_folder)
+            clock = SystemClock()
+            desk = KeyDesk(SqlKeyStore(database), settings.keys_folder, clock)
+            bring_people_up_to_date(database, desk, clock=clock)
         database.dispose()
 
 

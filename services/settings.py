@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
     rate_cpu_hour: _Rate = Decimal("0.048")
     rate_gb_month: _Rate = Decimal("0.023")
+    session_idle_minutes: Annotated[int, Field(ge=1, le=720)] = 30
+    """A session without activity ends after this; the signer has to sign in again."""
     worker_stale_seconds: Annotated[int, Field(ge=5)] = 60
     retention_profiles: Annotated[str, Field(pattern=r"^$|^(hipaa|eu|colorado)(,(hipaa|eu|colorado))*$")] = (
         "hipaa,colorado"

@@ -102,6 +102,10 @@ class KeyStore(Protocol):
 
     def attempt_succeeded(self, key_id: str) -> None: ...
 
+    def deployment_keys(self) -> Mapping[str, str]:
+        """Key ids the ledger names for `service`, `log` and `machine`."""
+        ...
+
     def log_is_empty(self) -> bool:
         """True before the first entry. Key files are made only then."""
         ...

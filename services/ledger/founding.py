@@ -102,6 +102,28 @@ def found_log(
     return receipt.leaf_hash
 
 
+def enrol_machine(desk: FoundingDesk, writing: Writing, *, clock: Clock) -> None:
+    """The first machine key of a log founded without one, on the word of the service alone.
+
+    The law of the log allows that once: the key can do less than the service's own. Doing it twice changes nothing.
+    """
+    key = desk.machine_key
+    if key is None:
+        raise InputError("There is no machine key to enrol.")
+    with writing() as ledger:
+        head = ledger.head()
+    payload = statement.build(
+        Kind.KEYRING,
+        subjects=(Subject(name="key:machine", sha256=key.key_id),),
+        predicate={"op": "enrol-machine", "keyid": key.key_id, "key": key.document()},
+        at=clock.now(),
+        head=head,
+    )
+    data = desk.sign_as_service(payload)
+    with writing() as ledger:
+        ledger.append(data, idem=f"enrol-machine:{key.key_id}")
+
+
 def _enrol_others(
     desk: FoundingDesk,
     writing: Writing,

@@ -65,7 +65,7 @@ class Keyring:
         """When a role given for a time ends."""
         self.disabled: set[Who] = set()
         self.embedded = False
-        self._keyring_signers = 1
+        self.signers_needed = 1
         self._least_level = "L2"
 
     @property
@@ -186,7 +186,7 @@ class Keyring:
             self._set_policy(statement.predicate)
 
     def _set_policy(self, document: Mapping[str, Any]) -> None:
-        self._keyring_signers = max(1, int(document.get("keyringSigners", self._keyring_signers)))
+        self.signers_needed = max(1, int(document.get("keyringSigners", self.signers_needed)))
         level = document.get("minLevel", self._least_level)
         self._least_level = level if level in LEVELS else self._least_level
 
@@ -196,8 +196,8 @@ class Keyring:
             for key in keys
             if key.owner and self._reaches(key) and self.holds(key.owner, Role.ADMIN.value, at=at)
         }
-        if len(admins) < self._keyring_signers:
-            raise VoidEntryError(f"{len(admins)} of {self._keyring_signers} administrators signed it")
+        if len(admins) < self.signers_needed:
+            raise VoidEntryError(f"{len(admins)} of {self.signers_needed} administrators signed it")
         if not self.embedded and self._subject(predicate) in admins:
             raise VoidEntryError("administrators do not change their own keys or roles")
 

@@ -85,6 +85,10 @@ class LedgerReader(Protocol):
 
     def leaf_hashes(self) -> list[bytes]: ...
 
+    def people_entries(self) -> tuple[StoredEntry, ...]:
+        """Genesis and every entry about keys, roles and delegations, in order."""
+        ...
+
     def missing_triggers(self) -> tuple[str, ...]:
         """Names of protections that should be in the database and are not."""
         ...

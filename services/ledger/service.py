@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from services.attestation import authentication, canonical, envelope, statement
@@ -14,7 +15,10 @@ from services.kernel.errors import BrokenChainError, SignatureMismatchError, Tru
 from services.kernel.identity import Actor
 from services.kernel.secret import Secret
 from services.ledger import merkle, note
+from services.ledger.attempts import RecordingDesk
+from services.ledger.keyring import Keyring
 from services.ledger.ports import AnchorStore, CheckpointSigner, LedgerBook
+from services.ledger.replay import replayed_people
 
 
 class LedgerService:
@@ -100,7 +104,8 @@ class LedgerService:
             at=now,
             head=self.head(),
         )
-        data = self._desk.sign_as_person(payload, subject=actor.subject, passphrase=passphrase)
+        desk = RecordingDesk(self._desk, self)
+        data = desk.sign_as_person(payload, subject=actor.subject, passphrase=passphrase)
         with self._book.writing() as ledger:
             return ledger.append(data, idem=idem or f"event:{secrets.token_hex(16)}")
 
@@ -109,6 +114,10 @@ class LedgerService:
             return None
         with self._book.writing() as ledger:
             return ledger.find(idem)
+
+    def keyring(self) -> Keyring:
+        """Keys, roles and signing rules as the log says now. Raises StorageUnavailableError."""
+        return replayed_people(self._book.people_entries()).keyring
 
     def require_valid(self, seq: int, leaf_hash: str) -> Mapping[str, Any]:
         """The predicate of entry `seq`, once its bytes hash to `leaf_hash` and the service's signature holds.
@@ -150,12 +159,24 @@ class LedgerService:
                 hint="Verify the ledger, then restore the database from its backup.",
             )
 
+    def _vouched(self, text: str) -> note.Checkpoint:
+        """What an anchor says, signed by the log key in use or one it replaced by a recorded ceremony."""
+        own = self._keys.log_key
+        try:
+            return note.verify(text, origin=self._keys.origin, key=own)
+        except TrustError:
+            known = self.keyring().log_keys
+            for earlier in known if own in known else ():
+                with suppress(TrustError):
+                    return note.verify(text, origin=self._keys.origin, key=earlier)
+            raise
+
     def _require_anchored_history(self) -> None:
         anchored = self._anchors.notes()
         if not anchored:
             return
         size, text = anchored[-1]
-        vouched = note.verify(text, origin=self._keys.origin, key=self._keys.log_key)
+        vouched = self._vouched(text)
         entry = self._book.entry(size - 1)
         if vouched.size != size or entry is None:
             raise BrokenChainError(

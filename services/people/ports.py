@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from services.attestation.models import Receipt
+from services.attestation.ports import LedgerWriter
 from services.kernel.identity import Actor, Role
 from services.kernel.page import Page
+from services.people.ceremonies import Ceremony
 from services.people.models import Delegation, Person, ViewRecord
 
 
@@ -73,3 +76,40 @@ class EventRecorder(Protocol):
     def record_event(
         self, *, event: str, actor: Actor | None, model: str = "", detail: Mapping[str, str], idem: str | None = None
     ) -> Receipt: ...
+
+
+class PeopleRecords(Protocol):
+    """What is written beside an entry about people, in the same transaction."""
+
+    def keep_reason(self, delegation_id: str, *, reason: str, salt: str) -> None:
+        """The text of a delegation; the ledger holds its salted digest."""
+        ...
+
+    def add_ceremony(self, ceremony: Ceremony, *, idem: str) -> None: ...
+
+    def ceremony(self, ceremony_id: str) -> Ceremony | None: ...
+
+    def ceremonies(self, *, open_only: bool) -> tuple[Ceremony, ...]:
+        """Newest first, the newest two hundred."""
+        ...
+
+    def save_ceremony(self, ceremony: Ceremony, *, was: Ceremony, at: datetime | None) -> bool:
+        """False when it is no longer as it was when read."""
+        ...
+
+    def replace_asked(self, who: tuple[str, str], *, by: str, at: datetime) -> None:
+        """Takes back earlier keys this person asked for: the newest one counts."""
+        ...
+
+
+class PeopleUnit(Protocol):
+    @property
+    def ledger(self) -> LedgerWriter: ...
+    @property
+    def people(self) -> PeopleRecords: ...
+
+
+class PeopleUnits(Protocol):
+    def write(self) -> AbstractContextManager[PeopleUnit]: ...
+
+    def read(self) -> AbstractContextManager[PeopleUnit]: ...

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from services.attestation import envelope, statement
 from services.attestation.keys import PublicKey
@@ -11,12 +11,23 @@ from services.kernel.errors import BrokenChainError, SignatureMismatchError
 from services.ledger.merkle import leaf_hash
 from services.ledger.ports import LedgerReader
 
-PersonKeys = Callable[[str, str], Mapping[str, PublicKey]]
-"""(issuer, subject) to that person's public keys by key id, retired ones too: old signatures stay good."""
+
+class KnownKeys(Protocol):
+    def __call__(self, issuer: str, subject: str) -> Mapping[str, PublicKey]:
+        """That person's public keys by key id, retired ones too: old signatures stay good."""
+        ...
+
+    def suspect_from(self, key_id: str) -> int | None:
+        """The entry from which a compromised key cannot be relied on; None for any other key."""
+        ...
+
+    def former_service_keys(self, seq: int) -> Mapping[str, PublicKey]:
+        """Replaced keys of the service that were in use when entry `seq` was added."""
+        ...
 
 
 class CheckedEntries:
-    def __init__(self, *, reader: LedgerReader, service_key: PublicKey, person_keys: PersonKeys) -> None:
+    def __init__(self, *, reader: LedgerReader, service_key: PublicKey, person_keys: KnownKeys) -> None:
         self._reader = reader
         self._service_key = service_key
         self._person_keys = person_keys
@@ -28,15 +39,26 @@ class CheckedEntries:
             raise BrokenChainError(f"Entry {seq} of the ledger is not the one that was recorded.")
         sealed = envelope.read(entry.envelope)
         read = statement.read(sealed.payload)
-        keys = {self._service_key.key_id: self._service_key}
+        service = {self._service_key.key_id: self._service_key, **self._person_keys.former_service_keys(seq)}
+        keys = dict(service)
         signer = read.predicate.get("signer")
         people: Mapping[str, PublicKey] = {}
         if isinstance(signer, Mapping):
             people = self._person_keys(str(signer["issuer"]), str(signer["sub"]))
             keys |= dict(people)
         good = sealed.verified_by(keys)
-        if self._service_key.key_id not in good:
+        if not good & set(service):
             raise SignatureMismatchError(f"Entry {seq} does not carry a valid signature of this service.")
         if signer is not None and not good & set(people):
             raise SignatureMismatchError(f"Entry {seq} does not carry a valid signature of the person it names.")
+        self._require_unsuspected(seq, good & set(people))
         return read.predicate
+
+    def _require_unsuspected(self, seq: int, keys: frozenset[str]) -> None:
+        for key_id in keys:
+            since = self._person_keys.suspect_from(key_id)
+            if since is not None and seq >= since:
+                raise SignatureMismatchError(
+                    f"Entry {seq} was signed with a key that is compromised from entry {since} on.",
+                    hint="The decision has to be made again with a key that can be relied on.",
+                )

@@ -5,13 +5,25 @@ Signing writes to the database (attempts are counted there), so sign before open
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
-from services.adapters.signing.files import KeyFiles, create_key_files, read_key_files
+from services.adapters.signing.files import (
+    MACHINE_KEY,
+    KeyFiles,
+    create_key_files,
+    put_into_use,
+    read_key_files,
+    stamp,
+    waiting_key,
+    waiting_uses,
+    write_new_key,
+)
 from services.adapters.signing.sealing import EMBEDDED, PRODUCTION, Cost, seal, unseal, waste_one_guess
 from services.attestation import envelope, statement
 from services.attestation.keys import PublicKey, describe
@@ -49,12 +61,19 @@ class KeyDesk:
         self._store = store
         self._clock = clock
         self._cost = cost
-        self._files: KeyFiles = read_key_files(keys_folder)
-        self._service = CryptoSigner(self._files.service_key)
-        self._log_key = describe(self._files.log_key.public_key())
-        self._service_key = describe(self._files.service_key.public_key())
-        machine = self._files.machine_key
-        self._machine_key = describe(machine.public_key()) if machine is not None else None
+        self._folder = keys_folder
+        self._turn = threading.Lock()
+        self._loaded = _Loaded(read_key_files(keys_folder), stamp(keys_folder))
+        if waiting_uses(keys_folder):
+            # A process that ended between the entry and the change of files left this to the next one.
+            self.adopt_deployment_keys()
+            self._loaded = _Loaded(read_key_files(keys_folder), stamp(keys_folder))
+
+    @staticmethod
+    def make_machine_key(keys_folder: Path) -> None:
+        """For a log founded before machines had keys: makes the file, once. The ledger names it afterwards."""
+        with suppress(FileExistsError):
+            write_new_key(keys_folder / MACHINE_KEY)
 
     @classmethod
     def create(
@@ -74,23 +93,51 @@ class KeyDesk:
 
     @property
     def origin(self) -> str:
-        return self._files.origin
+        return self._loaded.files.origin
 
     @property
     def log_key(self) -> PublicKey:
-        return self._log_key
+        return self._keys().log_key
 
     @property
     def service_key(self) -> PublicKey:
-        return self._service_key
+        return self._keys().service_key
 
     @property
     def machine_key(self) -> PublicKey | None:
-        return self._machine_key
+        return self._keys().machine_key
+
+    def _keys(self) -> _Loaded:
+        """The key files as they are now: another process may have replaced one in a ceremony."""
+        seen = stamp(self._folder)
+        if seen == self._loaded.stamp:
+            return self._loaded
+        with self._turn:
+            if waiting_uses(self._folder):
+                self.adopt_deployment_keys()
+            self._loaded = _Loaded(read_key_files(self._folder), stamp(self._folder))
+        return self._loaded
+
+    def prepare_deployment_key(self, use: str) -> PublicKey:
+        """A key file beside the one in use; it signs nothing before the ledger names it."""
+        return describe(waiting_key(self._folder, use).public_key())
+
+    def adopt_deployment_keys(self) -> None:
+        """Puts waiting keys into use that the ledger names by now. Doing it twice, or after a crash, is the same."""
+        named = self._store.deployment_keys()
+        for use in waiting_uses(self._folder):
+            if named.get(use) == describe(waiting_key(self._folder, use).public_key()).key_id:
+                replaced = {
+                    "service": self._loaded.service_key,
+                    "log": self._loaded.log_key,
+                    "machine": self._loaded.machine_key,
+                }[use]
+                put_into_use(self._folder, use, replaced=replaced.key_id if replaced else "none")
 
     def sign_checkpoint(self, *, size: int, root: bytes) -> str:
         checkpoint = note.Checkpoint(origin=self.origin, size=size, root=root)
-        return note.sign(checkpoint, key=self._log_key, signer=self._files.log_key.sign)
+        keys = self._keys()
+        return note.sign(checkpoint, key=keys.log_key, signer=keys.files.log_key.sign)
 
     def enrol(self, subject: str, name: str, passphrase: Secret, *, issuer: str = EMBEDDED_ISSUER) -> PublicKey:
         """A new key for the person; earlier ones open no longer. It counts once a keyring entry names it.
@@ -108,26 +155,33 @@ class KeyDesk:
             raise InputError(f"The signing passphrase of {name} must have at least {SHORTEST_PASSPHRASE} characters.")
         key = Ed25519PrivateKey.generate()
         sealed = seal(
-            key, issuer=issuer, subject=subject, passphrase=passphrase, pepper=self._files.pepper, cost=self._cost
+            key,
+            issuer=issuer,
+            subject=subject,
+            passphrase=passphrase,
+            pepper=self._loaded.files.pepper,
+            cost=self._cost,
         )
         self._store.add_key(sealed, at=self._clock.now(), waiting=waiting)
         return describe(key.public_key())
 
     def sign_as_service(self, payload: bytes) -> bytes:
         self._require_own(payload)
-        return self._sealed_envelope(payload, (self._sign(payload, self._service),))
+        keys = self._keys()
+        return self._sealed_envelope(payload, (self._sign(payload, keys.service),), keys)
 
     def sign_as_machine(self, payload: bytes) -> bytes:
         claimed = self._require_own(payload).predicate.get("signer")
         if not claimed or (claimed["issuer"], claimed["sub"]) != (MACHINE_ISSUER, MACHINE_SUBJECT):
             raise InputError("The statement does not name the machine as its signer; nothing was signed.")
-        if self._files.machine_key is None:
+        keys = self._keys()
+        if keys.files.machine_key is None:
             raise RefusalError(
                 "The machine has no key of its own in this deployment, so it signs nothing under a plan.",
                 hint="Restart Countersign: it makes and enrols one.",
             )
-        machine = CryptoSigner(self._files.machine_key)
-        return self._sealed_envelope(payload, (self._sign(payload, machine), self._sign(payload, self._service)))
+        machine = CryptoSigner(keys.files.machine_key)
+        return self._sealed_envelope(payload, (self._sign(payload, machine), self._sign(payload, keys.service)), keys)
 
     def countersign(self, data: bytes, *, issuer: str, subject: str, passphrase: Secret) -> bytes:
         read = envelope.read(data)
@@ -137,7 +191,7 @@ class KeyDesk:
         if fresh.key_id in {signature.key_id for signature in read.signatures}:
             raise InputError("Your signature is on it already; another person has to give the second one.")
         people, service = read.signatures[:-1], read.signatures[-1]
-        return self._sealed_envelope(read.payload, (*people, fresh, service))
+        return self._sealed_envelope(read.payload, (*people, fresh, service), self._keys())
 
     def sign_as_person(self, payload: bytes, *, subject: str, passphrase: Secret) -> bytes:
         """The person named as signer in the statement must be `subject`; the issuer is taken from the statement."""
@@ -145,13 +199,14 @@ class KeyDesk:
         if not claimed or claimed["sub"] != subject:
             raise InputError("The statement does not name this person as its signer; nothing was signed.")
         key = self._open(claimed["issuer"], subject, passphrase)
-        signatures = (self._sign(payload, CryptoSigner(key)), self._sign(payload, self._service))
-        return self._sealed_envelope(payload, signatures)
+        keys = self._keys()
+        signatures = (self._sign(payload, CryptoSigner(key)), self._sign(payload, keys.service))
+        return self._sealed_envelope(payload, signatures, keys)
 
     def _open(self, issuer: str, subject: str, passphrase: Secret) -> Ed25519PrivateKey:
         sealed = self._store.key_of(issuer, subject)
         if sealed is None:
-            waste_one_guess(passphrase, pepper=self._files.pepper, cost=self._cost)
+            waste_one_guess(passphrase, pepper=self._loaded.files.pepper, cost=self._cost)
             raise RefusalError(
                 f"{subject} has no signing key in this deployment.", hint="Ask an administrator to enrol one."
             )
@@ -159,7 +214,7 @@ class KeyDesk:
         attempt = self._store.begin_attempt(sealed.key_id, now=now, limit=FAILURES_ALLOWED, lock_until=now + LOCKED_FOR)
         if not attempt.allowed:
             raise _locked(attempt.locked_until or now + LOCKED_FOR)
-        key = unseal(sealed, passphrase=passphrase, pepper=self._files.pepper)
+        key = unseal(sealed, passphrase=passphrase, pepper=self._loaded.files.pepper)
         if key is None:
             raise _wrong(attempt)
         self._store.attempt_succeeded(sealed.key_id)
@@ -177,14 +232,26 @@ class KeyDesk:
         signature = signer.sign(envelope.pre_authentication(payload))
         return envelope.Signature(key_id=signature.keyid, value=bytes.fromhex(signature.signature))
 
-    def _sealed_envelope(self, payload: bytes, signatures: tuple[envelope.Signature, ...]) -> bytes:
+    def _sealed_envelope(self, payload: bytes, signatures: tuple[envelope.Signature, ...], keys: _Loaded) -> bytes:
         data = envelope.write(payload, signatures)
+        own = keys.service_key
         # Read back once, so that a fault in signing shows now and not to an auditor years later.
-        if self._service_key.key_id not in envelope.read(data).verified_by(
-            {self._service_key.key_id: self._service_key}
-        ):
+        if own.key_id not in envelope.read(data).verified_by({own.key_id: own}):
             raise SignatureMismatchError("The service's own signature did not verify; nothing was recorded.")
         return data
+
+
+class _Loaded:
+    """Key files as read at one moment, and what they are called in public."""
+
+    def __init__(self, files: KeyFiles, seen: tuple[int, ...]) -> None:
+        self.files = files
+        self.stamp = seen
+        self.service = CryptoSigner(files.service_key)
+        self.service_key = describe(files.service_key.public_key())
+        self.log_key = describe(files.log_key.public_key())
+        machine = files.machine_key
+        self.machine_key = describe(machine.public_key()) if machine is not None else None
 
 
 def _wrong(attempt: Attempt) -> PassphraseError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +99,47 @@ def read_key_files(folder: Path) -> KeyFiles:
         pepper=(folder / PEPPER).read_bytes(),
         origin=(folder / ORIGIN).read_text().strip(),
     )
+
+
+_IN_USE = {"service": SERVICE_KEY, "log": LOG_KEY, "machine": MACHINE_KEY}
+
+
+def waiting_key(folder: Path, use: str) -> Ed25519PrivateKey:
+    """The key made to replace the one in use, made now if there is none yet."""
+    path = _waiting(folder, use)
+    if not path.is_file():
+        return write_new_key(path)
+    key = load_pem_private_key(path.read_bytes(), password=None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise TrustError(f"{path.name} does not hold an Ed25519 key.", hint="Remove it and propose the change again.")
+    return key
+
+
+def waiting_uses(folder: Path) -> tuple[str, ...]:
+    return tuple(use for use in _IN_USE if _waiting(folder, use).is_file())
+
+
+def put_into_use(folder: Path, use: str, *, replaced: str) -> None:
+    """The waiting key takes the place of the one in use, which is kept beside it under its key id."""
+    current, waiting = folder / _IN_USE[use], _waiting(folder, use)
+    with suppress(FileNotFoundError):
+        # A link first: at no moment is there no file under the name in use.
+        (folder / f"{use}.{replaced[:16]}.old.pem").hardlink_to(current)
+    with suppress(FileNotFoundError):
+        waiting.replace(current)
+
+
+def stamp(folder: Path) -> tuple[int, ...]:
+    """Changes whenever a key file of the deployment was replaced or made."""
+    made = []
+    for name in _IN_USE.values():
+        path = folder / name
+        made.append(path.stat().st_ino if path.is_file() else 0)
+    return (*made, *(hash(use) for use in waiting_uses(folder)))
+
+
+def _waiting(folder: Path, use: str) -> Path:
+    return folder / f"{use}.next.pem"
 
 
 def write_new_key(path: Path) -> Ed25519PrivateKey:

@@ -16,11 +16,18 @@ from services.adapters.sql import protection
 from services.adapters.sql.database import Database, lock_writers
 from services.adapters.sql.people_projection import project_people
 from services.adapters.sql.schema.ledger import ledger_index, log_checkpoint, log_entry
+from services.adapters.sql.schema.people import deployment_key
 from services.attestation import envelope as envelopes
 from services.attestation import statement as statements
 from services.attestation.models import Kind, LogHead, Receipt
 from services.kernel.clock import Clock
-from services.kernel.errors import BrokenChainError, ForeignStatementError, RefusalError, SignatureMismatchError
+from services.kernel.errors import (
+    BrokenChainError,
+    ConflictError,
+    ForeignStatementError,
+    RefusalError,
+    SignatureMismatchError,
+)
 from services.ledger.keyring import VoidEntryError
 from services.ledger.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from services.ledger.ports import CheckpointSigner, IndexRow, LedgerReader, StoredEntry
@@ -28,6 +35,9 @@ from services.ledger.replay import replayed_people
 from services.ledger.summary import summarise
 
 _BATCH = 500
+_SERVICE_KEY = select(deployment_key.c.key_id).where(
+    deployment_key.c.use == "service", deployment_key.c.retired_seq.is_(None)
+)
 
 
 class SqlLedger:
@@ -102,18 +112,14 @@ class SqlLedger:
             raise SignatureMismatchError(
                 "The record does not carry this deployment's own signature; nothing was added."
             )
+        named = self._connection.execute(_SERVICE_KEY).scalar()
+        if named is not None and named != service.key_id:
+            raise ConflictError("The service key was just replaced; nothing was added.", hint="Try again.")
         return read
 
     def _require_admitted(self, read: envelopes.Envelope, statement: statements.Statement, seq: int) -> None:
         """Keys, roles and delegations are read from tables, so an entry that breaks their law is never added."""
-        earlier = (
-            select(log_entry.c.seq, log_entry.c.envelope, log_entry.c.leaf_hash, log_entry.c.root)
-            .join(ledger_index, ledger_index.c.seq == log_entry.c.seq)
-            .where(ledger_index.c.kind.in_((Kind.GENESIS.value, Kind.KEYRING.value, Kind.DELEGATION.value)))
-            .order_by(log_entry.c.seq)
-        )
-        rows = self._connection.execute(earlier).all()
-        replay = replayed_people(_stored(row) for row in rows)
+        replay = replayed_people(people_entries(self._connection))
         try:
             replay.judge(read, statement, seq=seq, leaf="")
         except VoidEntryError as void:
@@ -194,6 +200,10 @@ class SqlLedgerReader:
         with self._database.read() as connection:
             return list(connection.execute(select(log_entry.c.leaf_hash).order_by(log_entry.c.seq)).scalars())
 
+    def people_entries(self) -> tuple[StoredEntry, ...]:
+        with self._database.read() as connection:
+            return people_entries(connection)
+
     def missing_triggers(self) -> tuple[str, ...]:
         with self._database.read() as connection:
             return protection.missing(connection)
@@ -228,6 +238,16 @@ class SqlLedgerBook(SqlLedgerReader):
     def writing(self) -> Iterator[SqlLedger]:
         with self._database.write() as connection:
             yield SqlLedger(connection, self._keys, self._clock)
+
+
+def people_entries(connection: Connection) -> tuple[StoredEntry, ...]:
+    query = (
+        select(log_entry.c.seq, log_entry.c.envelope, log_entry.c.leaf_hash, log_entry.c.root)
+        .join(ledger_index, ledger_index.c.seq == log_entry.c.seq)
+        .where(ledger_index.c.kind.in_((Kind.GENESIS.value, Kind.KEYRING.value, Kind.DELEGATION.value)))
+        .order_by(log_entry.c.seq)
+    )
+    return tuple(_stored(row) for row in connection.execute(query).all())
 
 
 def _stored(row: Row[Any]) -> StoredEntry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from services.adapters.sql.schema.ledger import log_entry
 from services.adapters.sql.schema.people import (
     access_view,
     delegation,
+    deployment_key,
     person,
     person_role,
     person_session,
@@ -229,6 +231,12 @@ class SqlKeyStore:
             connection.execute(
                 update(signing_key).where(signing_key.c.key_id == key_id).values(failures=0, locked_until=None)
             )
+
+    def deployment_keys(self) -> Mapping[str, str]:
+        table = deployment_key
+        with self._database.read() as connection:
+            rows = connection.execute(select(table.c.use, table.c.key_id).where(table.c.retired_seq.is_(None))).all()
+        return {row.use: row.key_id for row in rows}
 
     def log_is_empty(self) -> bool:
         with self._database.read() as connection:

@@ -68,10 +68,7 @@ def _apply(connection: Connection, predicate: Mapping[str, Any], seq: int) -> No
         case "enrol":
             _enrol(connection, somebody, predicate["keyid"], seq)
         case "revoke":
-            connection.execute(update(person).where(person.c.key_id == predicate["keyid"]).values(key_id=None))
-            connection.execute(
-                update(signing_key).where(signing_key.c.key_id == predicate["keyid"]).values(retired=True)
-            )
+            _revoke(connection, predicate)
         case "grant":
             _grant(connection, predicate, seq)
         case "withdraw":
@@ -89,6 +86,15 @@ def _enrol(connection: Connection, somebody: Any, key_id: str, seq: int) -> None
     # From its entry on this key opens, and no other one of the same person.
     own = _is(signing_key, {"issuer": somebody["issuer"], "sub": somebody["sub"]})
     connection.execute(update(signing_key).where(own).values(retired=signing_key.c.key_id != key_id))
+
+
+def _revoke(connection: Connection, predicate: Mapping[str, Any]) -> None:
+    key_id = predicate["keyid"]
+    connection.execute(update(person).where(person.c.key_id == key_id).values(key_id=None))
+    since = predicate.get("sinceIndex", 0) if predicate.get("reason") == "compromised" else None
+    connection.execute(
+        update(signing_key).where(signing_key.c.key_id == key_id).values(retired=True, suspect_from=since)
+    )
 
 
 def _introduce(connection: Connection, somebody: Any, seq: int, **values: Any) -> None:

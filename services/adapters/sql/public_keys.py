@@ -9,11 +9,13 @@ from sqlalchemy import select
 
 from services.adapters.sql.database import Database
 from services.adapters.sql.schema.people import deployment_key, signing_key
-from services.attestation.keys import PublicKey
+from services.attestation.keys import PublicKey, read_key
 from services.kernel.identity import MACHINE_ISSUER, MACHINE_SUBJECT
 
 
 class SqlPublicKeys:
+    """Implements rollout.attested.KnownKeys."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
@@ -30,3 +32,18 @@ class SqlPublicKeys:
             # The id is computed again: a row whose key was exchanged does not verify what it did not sign.
             found[key.key_id] = key
         return found
+
+    def suspect_from(self, key_id: str) -> int | None:
+        query = select(signing_key.c.suspect_from).where(signing_key.c.key_id == key_id)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar()
+
+    def former_service_keys(self, seq: int) -> Mapping[str, PublicKey]:
+        table = deployment_key
+        query = select(table.c.public).where(
+            table.c.use == "service", table.c.seq <= seq, table.c.retired_seq.is_not(None), table.c.retired_seq >= seq
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        keys = [read_key(json.loads(row.public)) for row in rows]
+        return {key.key_id: key for key in keys}

@@ -12,11 +12,14 @@ from sqlalchemy import func, select
 from services.adapters.sql import migrations, protection
 from services.adapters.sql.database import Database, lock_writers
 from services.adapters.sql.ledger import SqlLedgerBook
+from services.adapters.sql.people_projection import deployment_keys_known, project_deployment_keys
 from services.adapters.sql.schema.ledger import log_entry
+from services.attestation import envelope, statement
 from services.attestation.ports import LedgerWriter
 from services.kernel.clock import Clock
-from services.ledger.founding import NewPerson, Replay, found_log
+from services.ledger.founding import NewPerson, Replay, enrol_machine, found_log
 from services.ledger.ports import FoundingDesk
+from services.ledger.replay import replayed_people
 
 
 def create_schema(database: Database) -> None:
@@ -38,6 +41,25 @@ def is_founded(database: Database) -> bool:
     """True once the log has its first entry."""
     with database.read() as connection:
         return connection.execute(select(func.count()).select_from(log_entry)).scalar_one() > 0
+
+
+def bring_people_up_to_date(database: Database, desk: FoundingDesk, *, clock: Clock) -> None:
+    """For a log of an earlier release: notes the keys of the deployment, and enrols the machine where it has no key.
+
+    Doing it twice changes nothing.
+    """
+    book = SqlLedgerBook(database, desk, clock)
+    entries = book.people_entries()
+    if not entries:
+        return
+    with database.write() as connection:
+        lock_writers(connection)
+        if not deployment_keys_known(connection):
+            for entry in entries:
+                said = statement.read(envelope.read(entry.envelope).payload)
+                project_deployment_keys(connection, said, seq=entry.seq)
+    if not replayed_people(entries).keyring.has_machine:
+        enrol_machine(desk, book.writing, clock=clock)
 
 
 def found_deployment(

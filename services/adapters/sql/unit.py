@@ -14,6 +14,7 @@ from services.adapters.sql.approvals import SqlRequests
 from services.adapters.sql.database import Database, lock_writers
 from services.adapters.sql.emergency import SqlEmergencies
 from services.adapters.sql.exceptions import SqlExceptions
+from services.adapters.sql.people_records import SqlPeopleRecords
 from services.adapters.sql.rollout import SqlRollouts
 from services.attestation.ports import LedgerWriter
 
@@ -22,6 +23,7 @@ class SqlUnit:
     def __init__(self, connection: Connection, ledger: LedgerWriter) -> None:
         self.connection = connection
         self.ledger = ledger
+        self.people = SqlPeopleRecords(connection)
         self.requests = SqlRequests(connection)
         self.rollouts = SqlRollouts(connection)
         self.emergencies = SqlEmergencies(connection)

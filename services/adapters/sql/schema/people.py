@@ -47,6 +47,7 @@ signing_key = Table(
     Column("locked_until", UtcDateTime, nullable=True),
     Column("retired", Boolean, nullable=False, default=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("suspect_from", Integer, nullable=True),  # from this entry on nothing it signed can be relied on
     Index("ix_signing_key_owner", "issuer", "subject"),
 )
 

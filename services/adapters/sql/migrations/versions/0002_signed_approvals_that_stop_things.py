@@ -294,6 +294,9 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('last_seen_at', base.UtcDateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column('ended_because', sa.String(length=40), nullable=True))
 
+    with op.batch_alter_table('signing_key', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('suspect_from', sa.Integer(), nullable=True))
+
     # ### end Alembic commands ###
     protection.install(op.get_bind())
 
