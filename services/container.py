@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from services.adapters.files.packs import PackFiles
@@ -60,11 +61,14 @@ from services.inventory.service import InventoryService
 from services.kernel.clock import Clock, SystemClock
 from services.kernel.errors import ControlRoomError, StorageUnavailableError
 from services.kernel.secret import Secret
+from services.ledger.attempts import RecordingDesk
 from services.ledger.service import LedgerService
 from services.monitoring.service import MonitoringService
 from services.notices.service import NoticeService
 from services.oversight.service import OversightService
 from services.people.accounts import DEMO_ACCOUNTS
+from services.people.delegations import DelegationService
+from services.people.keys import KeyService
 from services.people.service import PeopleService
 from services.policy.service import PolicyService
 from services.reliability.service import ReliabilityService
@@ -85,6 +89,8 @@ class ControlRoom:
     """One field per service; keeps ports and factories only, never a session, a person or a cursor."""
 
     people: PeopleService
+    delegations: DelegationService
+    keys: KeyService
     ledger: LedgerService
     policy: PolicyService
     inventory: InventoryService
@@ -140,7 +146,7 @@ def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving:
         units=units,
         people=trusted.people,
         ledger=trusted.ledger,
-        desk=trusted.desk,
+        desk=trusted.signing,
         attestations=trusted.attested,
         terms_of=lambda model: _exception_terms(policy, reading.inventory, model),
         clock=clock,
@@ -150,7 +156,7 @@ def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving:
         serving=serving,
         registry=registry,
         attestations=trusted.attested,
-        desk=trusted.desk,
+        desk=trusted.signing,
         clock=clock,
     )
     rollout = RolloutService(
@@ -158,11 +164,11 @@ def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving:
         people=trusted.people,
         ledger=trusted.ledger,
         inventory=reading.inventory,
-        desk=trusted.desk,
+        desk=trusted.signing,
         serving=serving,
         runner=runner,
         reconciler=Reconciler(
-            units=units, serving=serving, inventory=reading.inventory, desk=trusted.desk, clock=clock
+            units=units, serving=serving, inventory=reading.inventory, desk=trusted.signing, clock=clock
         ),
         clock=clock,
         requests_per_minute=lambda model: _requests_per_minute(reading.reliability, model),
@@ -172,7 +178,7 @@ def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving:
         people=trusted.people,
         ledger=trusted.ledger,
         inventory=reading.inventory,
-        desk=trusted.desk,
+        desk=trusted.signing,
         serving=serving,
         runner=runner,
         delegates=lambda now: delegate_pairs(trusted.people.active_delegations(now=now)),
@@ -186,13 +192,29 @@ def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving:
         inventory=reading.inventory,
         evaluation=evaluation,
         policy=policy,
-        desk=trusted.desk,
+        desk=trusted.signing,
         attestations=trusted.attested,
         clock=clock,
         benefit=lambda model: _benefit(reading.value, model),
     )
     return ControlRoom(
         people=trusted.people,
+        delegations=DelegationService(
+            units=units,
+            store=trusted.store,
+            people=trusted.people,
+            ledger=trusted.ledger,
+            desk=trusted.signing,
+            clock=clock,
+        ),
+        keys=KeyService(
+            units=units,
+            people=trusted.people,
+            ledger=trusted.ledger,
+            desk=trusted.signing,
+            maker=trusted.desk,
+            clock=clock,
+        ),
         ledger=trusted.ledger,
         policy=policy,
         inventory=reading.inventory,
@@ -278,7 +300,7 @@ def _reports(  # noqa: PLR0917 - one caller, one line above
             access=SqlAccessLog(database),
             people=trusted.people,
             ledger=trusted.ledger,
-            desk=trusted.desk,
+            desk=trusted.signing,
             clock=clock,
             profiles=settings.retention_profile_names,
         ),
@@ -330,10 +352,13 @@ class _Trusted:
     """What signs, and what checks signatures."""
 
     desk: KeyDesk
+    signing: RecordingDesk
+    """The same desk, leaving a trace of every wrong passphrase; services sign here."""
     book: SqlLedgerBook
     anchors: Anchors
     attested: CheckedEntries
     ledger: LedgerService
+    store: SqlPeople
     people: PeopleService
 
 
@@ -343,14 +368,21 @@ def _trusted(settings: Settings, database: Database, clock: Clock) -> _Trusted:
     book = SqlLedgerBook(database, desk, clock)
     anchors = Anchors(settings.anchors_folder)
     ledger = LedgerService(book=book, desk=desk, keys=desk, clock=clock, anchors=anchors)
+    store = SqlPeople(database)
     return _Trusted(
         desk=desk,
+        signing=RecordingDesk(desk, ledger),
+        store=store,
         book=book,
         anchors=anchors,
         attested=CheckedEntries(reader=book, service_key=desk.service_key, person_keys=SqlPublicKeys(database)),
         ledger=ledger,
         people=PeopleService(
-            store=SqlPeople(database), ledger=ledger, clock=clock, demo=DEMO_ACCOUNTS if embedded else ()
+            store=store,
+            ledger=ledger,
+            clock=clock,
+            demo=DEMO_ACCOUNTS if embedded else (),
+            idle=timedelta(minutes=settings.session_idle_minutes),
         ),
     )
 
@@ -397,7 +429,7 @@ def _packs(settings: Settings, database: Database, trusted: _Trusted, clock: Clo
         policies=PolicyFolder(settings.policy_folder),
         people=trusted.people,
         ledger=trusted.ledger,
-        desk=trusted.desk,
+        desk=trusted.signing,
         keys=trusted.desk,
         clock=clock,
     )

@@ -42,9 +42,12 @@ from services.inventory.service import InventoryService
 from services.kernel.clock import Clock, FrozenClock
 from services.kernel.identity import Actor
 from services.kernel.secret import Secret
+from services.ledger.attempts import RecordingDesk
 from services.ledger.founding import NewPerson, found_log
 from services.ledger.service import LedgerService
 from services.people.accounts import DEMO_ACCOUNTS, DEMO_ISSUER
+from services.people.delegations import DelegationService
+from services.people.keys import KeyService
 from services.people.service import PeopleService
 from services.policy.service import PolicyService
 from services.rollout.attested import CheckedEntries
@@ -148,6 +151,8 @@ class World:
     database: Database
     units: SqlUnits
     people: PeopleService
+    delegations: DelegationService
+    keys: KeyService
     ledger: LedgerService
     book: SqlLedgerBook
     policy: PolicyService
@@ -267,6 +272,7 @@ def a_world(
     clock: Clock | None = None,
     url: str = "",
     versions: tuple[str, ...] = ("1", "2", "3"),
+    profile: str = "embedded",
     policies: Path = POLICIES,
     after_step: Callable[[str], None] = lambda _step: None,
     sleep: Callable[[float], None] = lambda _seconds: None,
@@ -293,7 +299,7 @@ def a_world(
             )
             for account in DEMO_ACCOUNTS
         )
-        found_log(desk, book.writing, clock=clock, profile="embedded", people=newcomers)
+        found_log(desk, book.writing, clock=clock, profile=profile, people=newcomers)
     inventory = MemoryInventory((a_model(),), tuple(a_version(number) for number in versions))
     registry = FileRegistry(folder / "registry.json")
     if fresh:
@@ -316,7 +322,9 @@ def _wired(
 ) -> World:
     platform = FilePlatform(folder / "platform.json")
     ledger_service = LedgerService(book=book, desk=desk, keys=desk, clock=clock, anchors=Anchors(folder / "anchors"))
-    people_service = PeopleService(store=SqlPeople(database), ledger=ledger_service, clock=clock, demo=DEMO_ACCOUNTS)
+    store = SqlPeople(database)
+    people_service = PeopleService(store=store, ledger=ledger_service, clock=clock, demo=DEMO_ACCOUNTS)
+    signing = RecordingDesk(desk, ledger_service)
     units = SqlUnits(database, lambda connection: SqlLedger(connection, desk, clock))
     attested = CheckedEntries(reader=book, service_key=desk.service_key, person_keys=SqlPublicKeys(database))
     policy = PolicyService(policies)
@@ -330,7 +338,7 @@ def _wired(
         serving=platform,
         registry=registry,
         attestations=attested,
-        desk=desk,
+        desk=signing,
         clock=clock,
         after_step=after_step,
         sleep=sleep,
@@ -339,7 +347,7 @@ def _wired(
         units=units,
         people=people_service,
         ledger=ledger_service,
-        desk=desk,
+        desk=signing,
         attestations=attested,
         terms_of=lambda model: terms_of(policy.for_model(typed.model(model)).document, task="classification"),
         clock=clock,
@@ -349,6 +357,12 @@ def _wired(
         database=database,
         units=units,
         people=people_service,
+        delegations=DelegationService(
+            units=units, store=store, people=people_service, ledger=ledger_service, desk=signing, clock=clock
+        ),
+        keys=KeyService(
+            units=units, people=people_service, ledger=ledger_service, desk=signing, maker=desk, clock=clock
+        ),
         ledger=ledger_service,
         book=book,
         policy=policy,
@@ -363,7 +377,7 @@ def _wired(
             inventory=typed,
             evaluation=evaluation,
             policy=policy,
-            desk=desk,
+            desk=signing,
             attestations=attested,
             clock=clock,
         ),
@@ -372,10 +386,10 @@ def _wired(
             people=people_service,
             ledger=ledger_service,
             inventory=typed,
-            desk=desk,
+            desk=signing,
             serving=platform,
             runner=runner,
-            reconciler=Reconciler(units=units, serving=platform, inventory=typed, desk=desk, clock=clock),
+            reconciler=Reconciler(units=units, serving=platform, inventory=typed, desk=signing, clock=clock),
             clock=clock,
             inline_seconds=0.5,
         ),
@@ -385,7 +399,7 @@ def _wired(
             people=people_service,
             ledger=ledger_service,
             inventory=typed,
-            desk=desk,
+            desk=signing,
             serving=platform,
             runner=runner,
             delegates=lambda now: delegate_pairs(people_service.active_delegations(now=now)),

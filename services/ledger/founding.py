@@ -57,10 +57,16 @@ def found_log(
     replay: Replay | None = None,
     policy: dict[str, Any] | None = None,
 ) -> str:
-    """Writes genesis and the keyring; the leaf hash of genesis. Raises ConflictError when the log has entries."""
-    admin = next((somebody for somebody in people if Role.ADMIN in somebody.roles), None)
-    if admin is None:
-        raise InputError("A deployment needs an administrator among its first people.")
+    """Writes genesis and the keyring; the leaf hash of genesis.
+
+    Outside the embedded profile two administrators sign everything after genesis. Raises ConflictError when the log
+    has entries, InputError when administrators are missing.
+    """
+    needed = 1 if profile == EMBEDDED_PROFILE else 2
+    admins = [somebody for somebody in people if Role.ADMIN in somebody.roles][:needed]
+    if len(admins) < needed:
+        raise InputError(f"A deployment needs {needed} administrator(s) among its first people.")
+    admin = admins[0]
     with writing() as ledger:
         head = ledger.head()
     if head.size:
@@ -78,14 +84,17 @@ def found_log(
                 "logKey": desk.log_key.document(),
                 "keys": [
                     {"keyid": desk.service_key.key_id, "key": desk.service_key.document(), "use": "service"},
-                    _person_key(admin, keys[admin.subject]),
+                    *(_person_key(somebody, keys[somebody.subject]) for somebody in admins),
                     *_machine_keys(desk.machine_key),
                 ],
                 "roles": {
-                    **{role.value: [identity(admin)] for role in admin.roles},
+                    **{
+                        role.value: [identity(somebody) for somebody in admins if role in somebody.roles]
+                        for role in {held: None for somebody in admins for held in somebody.roles}
+                    },
                     **({MACHINE_ROLE: [machine_identity()]} if desk.machine_key is not None else {}),
                 },
-                "policy": policy or {"keyringSigners": 1 if profile == EMBEDDED_PROFILE else 2, "minLevel": "L2"},
+                "policy": policy or {"keyringSigners": needed, "minLevel": "L2"},
                 "previous": None,
                 "replay": None if replay is None else {"from": utc_text(replay.start), "to": utc_text(replay.end)},
                 "signer": _signer(admin),
@@ -97,8 +106,8 @@ def found_log(
     )
     with writing() as ledger:
         receipt = ledger.append(genesis, idem="genesis")
-    others = [somebody for somebody in people if somebody is not admin]
-    _enrol_others(desk, writing, admin=admin, others=others, keys=keys, clock=clock)
+    others = [somebody for somebody in people if somebody not in admins]
+    _enrol_others(desk, writing, admins=admins, others=others, keys=keys, clock=clock)
     return receipt.leaf_hash
 
 
@@ -128,7 +137,7 @@ def _enrol_others(
     desk: FoundingDesk,
     writing: Writing,
     *,
-    admin: NewPerson,
+    admins: list[NewPerson],
     others: list[NewPerson],
     keys: dict[str, PublicKey],
     clock: Clock,
@@ -144,7 +153,7 @@ def _enrol_others(
             *({"op": "grant", "role": role.value, **_ends(somebody)} for role in somebody.roles),
         ]
         for operation in operations:
-            data = _keyring(desk, operation, admin=admin, somebody=somebody, head=head, at=clock.now())
+            data = _keyring(desk, operation, admins=admins, somebody=somebody, head=head, at=clock.now())
             signed.append((f"{operation['op']}:{key.key_id}:{operation.get('role', '')}", data))
     with writing() as ledger:
         for idem, data in signed:
@@ -155,7 +164,7 @@ def _keyring(
     desk: FoundingDesk,
     operation: dict[str, Any],
     *,
-    admin: NewPerson,
+    admins: list[NewPerson],
     somebody: NewPerson,
     head: LogHead,
     at: datetime,
@@ -168,13 +177,16 @@ def _keyring(
         predicate={
             **operation,
             "person": identity(somebody),
-            "signer": _signer(admin),
-            "authentication": _authentication(admin, at),
+            "signer": _signer(admins[0]),
+            "authentication": _authentication(admins[0], at),
         },
         at=at,
         head=head,
     )
-    return _sign(desk, admin, payload)
+    data = _sign(desk, admins[0], payload)
+    for second in admins[1:]:
+        data = desk.countersign(data, issuer=second.issuer, subject=second.subject, passphrase=second.passphrase)
+    return data
 
 
 def identity(somebody: NewPerson) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from services.kernel.identity import Role
 from services.kernel.secret import Secret
 from services.ledger.founding import NewPerson
@@ -83,8 +85,11 @@ DEMO_ACCOUNTS = (
 )
 
 
-def demo_people() -> tuple[NewPerson, ...]:
-    """The demonstration accounts as first people of an embedded log."""
+AUDIT_LASTS = timedelta(days=30)
+
+
+def demo_people(*, prepared_at: datetime | None = None) -> tuple[NewPerson, ...]:
+    """The demonstration accounts as first people of an embedded log. The auditor's access ends after thirty days."""
     return tuple(
         NewPerson(
             issuer=DEMO_ISSUER,
@@ -92,6 +97,7 @@ def demo_people() -> tuple[NewPerson, ...]:
             name=account.name,
             roles=(account.role,),
             passphrase=Secret(account.passphrase),
+            until=prepared_at + AUDIT_LASTS if prepared_at and account.role is Role.AUDITOR else None,
         )
         for account in DEMO_ACCOUNTS
     )

@@ -10,9 +10,8 @@ from services.adapters.sql.database import Database
 from services.adapters.sql.people import SqlKeyStore
 from services.adapters.sql.setup import create_schema, found_deployment
 from services.kernel.clock import FrozenClock
-from services.kernel.secret import Secret
-from services.ledger.founding import NewPerson, Replay
-from services.people.accounts import DEMO_ACCOUNTS, DEMO_ISSUER
+from services.ledger.founding import Replay
+from services.people.accounts import demo_people
 from services.settings import Settings
 
 
@@ -34,16 +33,7 @@ def found(settings: Settings, *, at: datetime, replay_from: datetime | None, rep
             deployment=f"embedded-{secrets.token_hex(4)}",
             cost=EMBEDDED,
         )
-        people = tuple(
-            NewPerson(
-                issuer=DEMO_ISSUER,
-                subject=account.subject,
-                name=account.name,
-                roles=(account.role,),
-                passphrase=Secret(account.passphrase),
-            )
-            for account in DEMO_ACCOUNTS
-        )
+        people = demo_people(prepared_at=replay_to or at)
         span = Replay(start=replay_from, end=replay_to) if replay_from and replay_to else None
         return found_deployment(database, desk, clock=clock, profile=settings.profile.value, people=people, replay=span)
     finally:
