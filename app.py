@@ -40,6 +40,7 @@ def main() -> None:
         session.keep_cookie()
         return
     frame.sidebar(me)
+    frame.bell(me)
     forms.leave_dialog_of_other_pages(current.url_path or "overview")
     frame.banner()
     _run_guarded(current)

@@ -10,6 +10,7 @@ from services.approvals.models import Decision, RequestState
 from services.exceptions.models import ExceptionState
 from services.inventory.models import DeploymentKind, Tier
 from services.kernel.health import Health
+from services.notices.models import Severity
 from services.policy.models import Verdict
 from services.rollout.emergency_models import ReviewState
 from services.rollout.models import ActionKind, ActionState
@@ -74,6 +75,9 @@ _ROWS: tuple[tuple[Enum, Status], ...] = (
     (ReviewState.ACCEPTED, _status("Reviewed, accepted", "verified", "green")),
     (ReviewState.CORRECTED, _status("Reviewed, corrected", "build", "orange")),
     (ReviewState.ROLL_BACK, _status("Reviewed, to be rolled back", "undo", "red")),
+    (Severity.RED, _status("Urgent", "priority_high", "red")),
+    (Severity.AMBER, _status("To do", "pending_actions", "orange")),
+    (Severity.INFO, _status("News", "info", "blue")),
     (Decision.APPROVE, _status("Approved", "verified", "green")),
     (Decision.ACKNOWLEDGE, _status("Acknowledged", "verified", "green")),
     (Decision.REQUEST_CHANGES, _status("Asked for changes", "edit_note", "orange")),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
+import re
 from pathlib import Path
 
 import streamlit as st
 
-from pages.components import address, notices, reads, session
-from pages.components.format import age, md
+from pages.components import address, notices, places, reads, session
+from pages.components.format import age, count, md
 from pages.components.places import PLACES
 from services.kernel.errors import ControlRoomError
 from services.kernel.identity import Actor
@@ -101,6 +102,28 @@ def _state_lines(operations: Operations | None) -> list[str]:
     else:
         lines.append(f":material/database: {md(registry_name)}, read {age(registry.last_success, now)}")
     return lines
+
+
+def bell(me: Actor) -> None:
+    """The way to the notices with the number of unread ones, at the same place of every page.
+
+    Whoever comes here through a notice has read it.
+    """
+    arrived = address.get("notice")
+    if re.fullmatch(r"[0-9a-f]{16}", arrived):
+        try:
+            session.control_room().notices.mark_read((arrived,), actor=me)
+            reads.forget()
+        except ControlRoomError as problem:
+            notices.show(problem)
+        address.put(notice="")
+    unread = reads.unread(me)
+    icon = "notifications_off" if unread is None else "notifications_active" if unread else "notifications"
+    words = (
+        "Notices cannot be read" if unread is None else f"**{count(unread)} unread**" if unread else "Nothing unread"
+    )
+    with st.container(key="frame-bell"):
+        st.page_link(places.path("notices"), label=words, icon=f":material/{icon}:")
 
 
 def banner() -> None:

@@ -39,6 +39,7 @@ PLACES: dict[str, Place] = {
             permission=Permission.VIEW,
             listed=False,
         ),
+        _place("notices", "Notices", "notifications", "Oversee"),
         _place("approvals", "Approvals", "signature", "Decide"),
         _place("rollouts", "Rollouts", "alt_route", "Operate"),
         _place("drift", "Drift", "monitoring", "Operate"),

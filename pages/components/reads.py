@@ -14,6 +14,7 @@ import streamlit as st
 from pages.components import notices, session
 from services.inventory.models import InventoryCounts, InventoryQuery, InventoryRow, InventorySort
 from services.kernel.errors import ControlRoomError, InputError, UnavailableError
+from services.kernel.identity import Actor
 from services.oversight.models import Operations
 
 if TYPE_CHECKING:
@@ -61,6 +62,27 @@ def _operations(room_id: int, _room: ControlRoom) -> Operations:  # noqa: ARG001
     return _room.oversight.operations()
 
 
+def unread(me: Actor) -> int | None:
+    """Unread notices of this person in this role; at most fifteen seconds old. None when they cannot be read."""
+    room = session.control_room()
+    try:
+        return _unread(id(room), me.issuer, me.subject, me.role.value, room, me)
+    except ControlRoomError:
+        return None
+
+
+@st.cache_resource(ttl=15, max_entries=500, show_spinner=False)
+def _unread(
+    room_id: int,  # noqa: ARG001  # room, person and role are the cache key
+    issuer: str,  # noqa: ARG001
+    subject: str,  # noqa: ARG001
+    role: str,  # noqa: ARG001
+    _room: ControlRoom,
+    _me: Actor,
+) -> int:
+    return _room.notices.unread(_me)
+
+
 def counts() -> InventoryCounts:
     """Inventory totals, at most fifteen seconds old."""
     room = session.control_room()
@@ -91,5 +113,5 @@ def _find_models(
 
 def forget() -> None:
     """After a write: the next read asks the services again."""
-    for cached in (_operations, _counts, _find_models):
+    for cached in (_operations, _counts, _find_models, _unread):
         cached.clear()

@@ -95,7 +95,7 @@ class Announcement:
 class Notice:
     """One announcement as kept, seen by one person."""
 
-    key: str
+    notice_id: str
     kind: NoticeKind
     severity: Severity
     at: datetime
@@ -158,6 +158,7 @@ class Delivery:
     """One message on its way through one channel."""
 
     key: str
+    notice_id: str
     channel: str
     attempts: int
     created_at: datetime

@@ -105,8 +105,8 @@ class NoticeStore(Protocol):
         """Kinds this person has current notices of."""
         ...
 
-    def mark_read(self, keys: tuple[str, ...] | None, *, issuer: str, subject: str, role: str, at: datetime) -> int:
-        """Those of `keys` that concern the person, all current ones for None; how many were unread."""
+    def mark_read(self, ids: tuple[str, ...] | None, *, issuer: str, subject: str, role: str, at: datetime) -> int:
+        """Those of `ids` that concern the person, all current ones for None; how many were unread."""
         ...
 
 

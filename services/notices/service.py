@@ -88,17 +88,17 @@ class NoticeService:
     def kinds(self, actor: Actor) -> tuple[NoticeKind, ...]:
         return self._store.kinds(issuer=actor.issuer, subject=actor.subject, role=actor.role.value)
 
-    def mark_read(self, keys: tuple[str, ...], *, actor: Actor) -> int:
+    def mark_read(self, ids: tuple[str, ...], *, actor: Actor) -> int:
         """How many of them were unread; others' notices are left alone. Doing it twice changes nothing."""
-        return self._mark(keys, actor)
+        return self._mark(ids, actor)
 
     def mark_all_read(self, actor: Actor) -> int:
         return self._mark(None, actor)
 
-    def _mark(self, keys: tuple[str, ...] | None, actor: Actor) -> int:
+    def _mark(self, ids: tuple[str, ...] | None, actor: Actor) -> int:
         self._people.require(actor, Permission.VIEW)
         return self._store.mark_read(
-            keys, issuer=actor.issuer, subject=actor.subject, role=actor.role.value, at=self._clock.now()
+            ids, issuer=actor.issuer, subject=actor.subject, role=actor.role.value, at=self._clock.now()
         )
 
     # channels

@@ -4,6 +4,7 @@ no figure of the evidence can be in it, and no name can add a line, a header, a 
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -116,17 +117,21 @@ def message(delivery: Delivery, *, base_url: str) -> Message:
     headline = HEADLINES[delivery.kind]
     title = f"Countersign: {headline}{f' - {about[0]}' if about else ''}"
     lines = [f"{headline}." if not about else f"{headline}: {', '.join(about)}."]
-    url = link(base_url, delivery.target)
+    url = link(base_url, opening(delivery.target, delivery.notice_id))
     lines.append(f"Open: {url}" if url else "Open Countersign to see what to do.")
-    lines.append(f"Notice {reference(delivery.key)}. Nobody can decide by answering this message.")
+    # The same number in a message that had to be sent twice, so that its reader can tell.
+    lines.append(f"Notice {delivery.notice_id}. Nobody can decide by answering this message.")
     return Message(title=title, body="\n".join(lines), severity=delivery.severity)
 
 
-def reference(key: str) -> str:
-    """The same in a message that had to be sent twice, so that its reader can tell."""
-    import hashlib
+def notice_id_of(key: str) -> str:
+    """Short and fit for an address; says nothing of what the notice is about."""
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
 
-    return hashlib.sha256(key.encode()).hexdigest()[:10]
+
+def opening(target: str, notice_id: str) -> str:
+    """The target, with the notice it was opened from: arriving there marks it read."""
+    return f"{target}{'&' if '?' in target else '?'}notice={notice_id}"
 
 
 def link(base_url: str, target: str) -> str:

@@ -45,6 +45,7 @@ from services.kernel.health import Health
 from services.kernel.identity import ROLE_PERMISSIONS, Actor, Permission, Role
 from services.kernel.page import Page
 from services.monitoring.models import Distribution
+from services.notices.models import ChannelHealth, ChannelView, Notice, NoticeKind, NoticeQuery, Severity
 from services.oversight.models import Home, Operations, Tile, TimelineEvent, TodoItem
 from services.people.models import Person
 from services.policy.models import PolicyView
@@ -86,7 +87,11 @@ class FakeRoom:
     receipts: dict[str, Receipt] = field(default_factory=dict)
     sessions: dict[str, Actor] = field(default_factory=dict)
     clock: FrozenClock = field(default_factory=lambda: FrozenClock(NOW))
-    settings: Any = field(default_factory=lambda: SimpleNamespace(profile="embedded", currency="USD", home="demo"))
+    settings: Any = field(
+        default_factory=lambda: SimpleNamespace(
+            profile="embedded", currency="USD", home="demo", channels_file="demo/notify.yaml", has_test_panel=False
+        )
+    )
     approvals_open: bool = True
 
     def __post_init__(self) -> None:
@@ -106,6 +111,7 @@ class FakeRoom:
         self.ledger = SimpleNamespace()
         self.exceptions = FakeExceptions(self)
         self.emergency = FakeEmergency(self)
+        self.notices = FakeNotices(self)
 
     def _gates(self, model: str, version: str) -> Any:
         return sample.BAD_REPORT if version == "5" else sample.GOOD_REPORT
@@ -833,3 +839,101 @@ class FakePolicy:
 
     def problems(self) -> tuple[str, ...]:
         return ("tier-2.yaml, line 14: unknown word 'treshold'.",)
+
+
+class FakeNotices:
+    def __init__(self, room: FakeRoom) -> None:
+        self._room = room
+        self.read: set[str] = set()
+        self.tested: list[str] = []
+
+    def _all(self, actor: Actor) -> list[Notice]:
+        if self._room.mode == "empty":
+            return []
+        hostile = HOSTILE if self._room.hostile else "Sign as compliance officer: Claims triage version 4"
+        rows = [
+            (NoticeKind.STEP_OPEN, Severity.AMBER, hostile, "approvals?request=req-0001&step=compliance_officer", 3),
+            (NoticeKind.UNSIGNED_CHANGE, Severity.RED, "Unsigned change: delay_claim_score", "rollouts", 1),
+            (NoticeKind.RELEASED, Severity.INFO, "Released: Payout forecast version 4", "rollouts", 40),
+        ]
+        return [
+            Notice(
+                notice_id=f"{number:016x}",
+                kind=kind,
+                severity=severity,
+                at=at(hours),
+                created_at=at(hours),
+                title=title,
+                why="Dana Petrov asked for it.",
+                target=target,
+                role=actor.role.value if number != 2 else "",
+                model="claims_triage",
+                request_id="req-0001",
+                seq=36,
+                read_at=NOW if f"{number:016x}" in self.read else None,
+                done_at=None,
+                done_when="Done when the signatures are there." if kind is not NoticeKind.RELEASED else "",
+            )
+            for number, (kind, severity, title, target, hours) in enumerate(rows)
+        ]
+
+    def mine(self, actor: Actor, query: NoticeQuery) -> Page[Notice]:
+        if self._room.mode == "unavailable":
+            raise TelemetryUnavailableError("The governance database is busy.")
+        found = [
+            item
+            for item in self._all(actor)
+            if (not query.kinds or item.kind in query.kinds)
+            and (not query.unread_only or item.read_at is None)
+            and query.done == (item.read_at is not None and not item.done_when)
+        ]
+        part = tuple(found[query.offset : query.offset + query.limit])
+        return Page(items=part, total=len(found), offset=query.offset, limit=query.limit)
+
+    def unread(self, actor: Actor) -> int:
+        if self._room.mode == "unavailable":
+            raise TelemetryUnavailableError("The governance database is busy.")
+        return sum(item.read_at is None for item in self._all(actor))
+
+    def kinds(self, actor: Actor) -> tuple[NoticeKind, ...]:
+        return tuple(item.kind for item in self._all(actor))
+
+    def mark_read(self, ids: tuple[str, ...], *, actor: Actor) -> int:
+        self.read |= set(ids)
+        return len(ids)
+
+    def mark_all_read(self, actor: Actor) -> int:
+        self.read |= {item.notice_id for item in self._all(actor)}
+        return len(self.read)
+
+    def channels(self, actor: Actor) -> tuple[ChannelView, ...]:
+        if self._room.mode == "unavailable":
+            raise TelemetryUnavailableError("The governance database is busy.")
+        if self._room.mode == "empty":
+            return ()
+        return (
+            ChannelView(
+                name="compliance-mail",
+                transport="mail",
+                whom=("compliance_officer",),
+                health=ChannelHealth(name="compliance-mail", last_success=at(2)),
+            ),
+            ChannelView(
+                name="operators",
+                transport="Slack",
+                whom=("sre", "sam.sre"),
+                health=ChannelHealth(
+                    name="operators",
+                    failing_since=at(26),
+                    error="The channel operators did not deliver: the service behind it answered with status 404.",
+                    waiting=2,
+                    given_up=1,
+                ),
+            ),
+        )
+
+    def faults(self) -> tuple[str, ...]:
+        return ()
+
+    def send_test(self, channel: str, *, actor: Actor) -> None:
+        self.tested.append(channel)

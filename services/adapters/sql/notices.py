@@ -24,7 +24,7 @@ from services.kernel.page import Page
 from services.notices.models import Announcement, ChannelHealth, Delivery, Notice, NoticeKind, NoticeQuery, Severity
 from services.notices.ports import Recorded, Route
 from services.notices.standing import family
-from services.notices.wording import DONE_WHEN
+from services.notices.wording import DONE_WHEN, notice_id_of
 
 NEWS_BEFORE_FIRST_RUN = timedelta(days=7)
 """What is older when notices are worked out for the first time is history that nobody waits for."""
@@ -130,10 +130,10 @@ class SqlNotices:
             )
         return tuple(kind for kind in NoticeKind if kind.value in found)
 
-    def mark_read(self, keys: tuple[str, ...] | None, *, issuer: str, subject: str, role: str, at: datetime) -> int:
+    def mark_read(self, ids: tuple[str, ...] | None, *, issuer: str, subject: str, role: str, at: datetime) -> int:
         joined, mine, current = _mine(issuer, subject, role)
         wanted = select(notice.c.key).select_from(joined).where(mine, notice_read.c.at.is_(None))
-        wanted = wanted.where(current if keys is None else notice.c.key.in_(keys[:_LONGEST]))
+        wanted = wanted.where(current if ids is None else notice.c.notice_id.in_(ids[:_LONGEST]))
         with self._database.write() as connection:
             found: list[str] = list(connection.execute(wanted).scalars())
             for key in found:
@@ -149,24 +149,40 @@ class SqlNoticeOutbox:
         table = notice_delivery.c
         query = (
             select(
-                notice_delivery, notice.c.kind, notice.c.severity, notice.c.target, notice.c.model, notice.c.version,
-                notice.c.request_id, notice.c.tier,
+                notice_delivery,
+                notice.c.notice_id,
+                notice.c.kind,
+                notice.c.severity,
+                notice.c.target,
+                notice.c.model,
+                notice.c.version,
+                notice.c.request_id,
+                notice.c.tier,
             )
             .join(notice, notice.c.key == table.key)
             .where(table.state == "waiting", table.next_try_at <= now)
             .order_by(notice.c.rank, table.next_try_at, table.key, table.channel)
             .limit(limit)
-        )  # fmt: skip
+        )
         with self._database.read() as connection:
             rows = fetched(connection, query)
         return tuple(
             Delivery(
-                key=row.key, channel=row.channel, attempts=row.attempts, created_at=row.created_at,
-                kind=NoticeKind(row.kind), severity=Severity(row.severity), target=row.target, model=row.model,
-                version=row.version, request_id=row.request_id, tier=row.tier,
+                key=row.key,
+                notice_id=row.notice_id,
+                channel=row.channel,
+                attempts=row.attempts,
+                created_at=row.created_at,
+                kind=NoticeKind(row.kind),
+                severity=Severity(row.severity),
+                target=row.target,
+                model=row.model,
+                version=row.version,
+                request_id=row.request_id,
+                tier=row.tier,
             )
             for row in rows
-        )  # fmt: skip
+        )
 
     def claim(self, delivery: Delivery, *, until: datetime) -> bool:
         with self._database.write() as connection:
@@ -268,14 +284,32 @@ def _add(connection: Connection, item: Announcement, number: int, route: Route, 
     not_for = item.not_for or ("", "")
     connection.execute(
         insert(notice).values(
-            key=key, base_key=item.key, round=number, kind=item.kind.value, severity=item.severity.value,
-            rank=_RANK[item.severity], at=item.at, created_at=now, done_at=now if item.folded else None,
-            role=item.audience.role, issuer=item.audience.issuer, subject=item.audience.subject,
-            not_for_issuer=not_for[0], not_for_subject=not_for[1], title=item.title, why=item.why, target=item.target,
-            model=item.model, version=item.version, request_id=item.request_id, tier=item.tier,
-            stands_while=item.stands_while, seq=item.seq,
+            key=key,
+            notice_id=notice_id_of(key),
+            base_key=item.key,
+            round=number,
+            kind=item.kind.value,
+            severity=item.severity.value,
+            rank=_RANK[item.severity],
+            at=item.at,
+            created_at=now,
+            done_at=now if item.folded else None,
+            role=item.audience.role,
+            issuer=item.audience.issuer,
+            subject=item.audience.subject,
+            not_for_issuer=not_for[0],
+            not_for_subject=not_for[1],
+            title=item.title,
+            why=item.why,
+            target=item.target,
+            model=item.model,
+            version=item.version,
+            request_id=item.request_id,
+            tier=item.tier,
+            stands_while=item.stands_while,
+            seq=item.seq,
         )
-    )  # fmt: skip
+    )
     for channel, start in route(item):
         connection.execute(
             insert(notice_delivery).values(
@@ -307,8 +341,19 @@ def _is(delivery: Delivery) -> ColumnElement[bool]:
 def _notice(row: Any) -> Notice:
     kind = NoticeKind(row.kind)
     return Notice(
-        key=row.key, kind=kind, severity=Severity(row.severity), at=row.at, created_at=row.created_at,
-        title=row.title, why=row.why, target=row.target, role=row.role, model=row.model, request_id=row.request_id,
-        seq=row.seq, read_at=row.read_at, done_at=row.done_at,
+        notice_id=row.notice_id,
+        kind=kind,
+        severity=Severity(row.severity),
+        at=row.at,
+        created_at=row.created_at,
+        title=row.title,
+        why=row.why,
+        target=row.target,
+        role=row.role,
+        model=row.model,
+        request_id=row.request_id,
+        seq=row.seq,
+        read_at=row.read_at,
+        done_at=row.done_at,
         done_when=DONE_WHEN.get(kind, "") if row.stands_while else "",
-    )  # fmt: skip
+    )

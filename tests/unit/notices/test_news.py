@@ -18,7 +18,6 @@ from services.notices.models import Channel, Message, Notice, NoticeKind, Notice
 from services.notices.service import NoticeService, OtherFacts
 from tests.builders import MODEL, NOON, World, a_world
 
-
 TODAY = NOON + timedelta(days=8)
 
 
@@ -203,7 +202,7 @@ def test_overdue_step_is_reminded_once_a_day_and_escalated_on_record(world: Worl
     for hours in range(0, 80, 4):
         clock.set(due + timedelta(hours=hours))
         notices.refresh()
-        reminded += [item.key for item in of(notices, world, "vera.validator") if item.kind is NoticeKind.OVERDUE]
+        reminded += [item.notice_id for item in of(notices, world, "vera.validator") if item.kind is NoticeKind.OVERDUE]
 
     assert len(set(reminded)) == 4
     assert [k for k in kinds(notices, world, "vera.validator") if k is NoticeKind.OVERDUE] == [NoticeKind.OVERDUE]
@@ -273,7 +272,7 @@ def test_reading_is_everybodys_own(world: World) -> None:
     world.submit("1")
     notices.refresh()
     vera = world.actor("vera.validator")
-    keys = tuple(item.key for item in of(notices, world, "vera.validator"))
+    keys = tuple(item.notice_id for item in of(notices, world, "vera.validator"))
 
     assert notices.mark_read(keys, actor=world.actor("clara.compliance")) == 0
     assert notices.unread(vera) == 1

@@ -13,6 +13,7 @@ notice = Table(
     "notice",
     metadata,
     Column("key", String(700), primary_key=True),  # base key, a hash sign and the round
+    Column("notice_id", String(16), nullable=False, unique=True),  # stands in addresses and messages
     Column("base_key", String(690), nullable=False),
     Column("round", Integer, nullable=False),
     Column("kind", String(40), nullable=False),
