@@ -111,7 +111,9 @@ class AuditService:
             checked_at=self._clock.now(),
             checkpoint_size=_size_of(newest) if newest else 0,
             broken_at=broken,
-            broken_field="" if broken is None else broken_field(self._reader.entry(broken), self._index.row(broken)),
+            broken_field=""
+            if broken is None
+            else broken_field(broken, self._reader.entry(broken), self._index.row(broken)),
         )
 
     def _signatures(self, read: Envelope, seq: int) -> tuple[tuple[str, str, bool], ...]:

@@ -33,9 +33,9 @@ def changed_fields(stored: StoredEntry, row: LedgerRow | None) -> tuple[str, ...
     return tuple(name for name in _COMPARED if getattr(line, name) != getattr(row, name))
 
 
-def broken_field(stored: StoredEntry | None, row: LedgerRow | None) -> str:
-    """The field of an entry that fails verification, in words; empty where none can be told."""
-    if stored is None:
+def broken_field(seq: int, stored: StoredEntry | None, row: LedgerRow | None) -> str:
+    """The field of entry `seq` that fails verification, in words. `stored` is what the database holds there or next."""
+    if stored is None or stored.seq != seq:
         return "the whole entry, which is gone"
     leaf = leaf_hash(stored.envelope).hex()
     if leaf == stored.leaf_hash:
