@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from pages.components.format import md
-from services.approvals.models import Decision, RequestState
+from services.approvals.models import Decision, Purpose, RequestState
 from services.exceptions.models import ExceptionState
 from services.inventory.models import DeploymentKind, Tier
 from services.kernel.health import Health
@@ -47,6 +47,9 @@ _ROWS: tuple[tuple[Enum, Status], ...] = (
     (RequestState.EXPIRED, _status("Expired", "event_busy", "gray")),
     (RequestState.REVOKED, _status("Revoked", "cancel", "red")),
     (RequestState.VOIDED, _status("Void", "contract_delete", "red")),
+    (Purpose.PROMOTION, _status("Promotion", "rocket_launch", "blue")),
+    (Purpose.REATTESTATION, _status("Re-attestation", "autorenew", "violet")),
+    (Purpose.ADOPTION, _status("Adoption", "move_to_inbox", "orange")),
     (ActionState.PENDING, _status("Waiting", "schedule", "gray")),
     (ActionState.RUNNING, _status("Running", "sync", "blue")),
     (ActionState.APPLIED, _status("Done", "check_circle", "green")),
@@ -92,7 +95,12 @@ STATUSES: dict[tuple[type[Enum], object], Status] = {(type(value), value.value):
 
 OVERDUE = _status("Overdue", "event_busy", "red")
 PRODUCTION = _status("Production", "public", "blue")
-FINDING = _status("Finding", "flag", "orange")
+FINDING = _status("Finding", "flag", "red")
+ESCALATED = _status("Escalated", "campaign", "orange")
+UNREAD = _status("New to you", "fiber_new", "blue")
+VOID = _status("Void", "contract_delete", "red")
+ENDING = _status("Ends soon", "event_upcoming", "orange")
+EXCEPTION = _status("Excepted", "rule_settings", "orange")
 
 
 def status(value: Enum) -> Status:

@@ -1,12 +1,13 @@
-"""Signing a decision on a request, and submitting a request: what will be signed is repeated before the button."""
+"""Signing a decision on a request: meaning, effect and digest are repeated before the passphrase is asked for."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import badges, forms, notices, places, session
-from pages.components.format import code, digest, md, version, when
-from services.approvals.models import MEANINGS, REASON_CODES, Decision, SignOff, SubmitRequest
+from pages.components import forms, notices, request_receipt, session
+from pages.components.format import code, digest, md, when
+from pages.components.format import role as role_title
+from services.approvals.models import MEANINGS, REASON_CODES, Decision, DelegationRef, SignOff
 from services.kernel.errors import ControlRoomError
 
 VERBS = {
@@ -27,23 +28,43 @@ _DONE = {
     Decision.WITHDRAW: "The request is withdrawn.",
     Decision.REVOKE: "The approval is revoked.",
 }
+_ASKS_FOR_CHANGE = {Decision.REQUEST_CHANGES, Decision.REJECT}
 
 
-def open_decision(request_id: str, decision: Decision, title: str, effect: str) -> None:
+def open_decision(
+    *,
+    request_id: str,
+    decision: Decision,
+    title: str,
+    effect: str,
+    role: str = "",
+    delegation: DelegationRef | None = None,
+) -> None:
     """Callback of a decision button. Opening the review gives the challenge that binds what is shown."""
     forms.open_dialog(
-        "decide", "approvals", request_id=request_id, decision=decision, title=title, effect=effect, challenge=""
+        "decide",
+        "approvals",
+        request_id=request_id,
+        decision=decision,
+        title=title,
+        effect=effect,
+        role=role,
+        delegation=delegation,
+        challenge="",
     )
-    _review_again()
+    _review()
 
 
-def _review_again() -> None:
+def _review() -> None:
     state = forms.opened()
     me = session.actor()
     if state is None or me is None:
         return
+    given: DelegationRef | None = state["delegation"]
     try:
-        review = session.control_room().approvals.open_review(state["request_id"], actor=me)
+        review = session.control_room().approvals.open_review(
+            state["request_id"], actor=me, role=state["role"], delegation=given.id if given else ""
+        )
     except ControlRoomError as error:
         state["problem"] = error
         return
@@ -54,16 +75,16 @@ def _review_again() -> None:
 def decision_dialog() -> None:
     state = forms.opened()
     if state is None:
-        st.rerun()  # closed by its own reload button: only a run of the whole page takes it away
-    me = session.signed_in()
+        st.rerun()  # closed by its own button: only a run of the whole page takes it away
     decision: Decision = state["decision"]
     st.markdown(f"**{md(state['title'])}**")
-    st.markdown(f":gray[{md(state['request_id'])}, {VERBS[decision].lower()} as {md(me.name)}, {md(me.role.label)}]")
+    st.markdown(f":gray[{md(state['request_id'])}, {_signed_as(state['role'], state['delegation'])}]")
     if state.get("problem") is not None:
         notices.show(state["problem"], key="review-reload", on_reload=forms.close_dialog)
+        st.button("Close", key="review-close", on_click=forms.close_dialog)
         return
-    st.markdown(f"> {MEANINGS[decision]}")
     st.markdown(f"**Effect:** {md(state['effect'])}")
+    st.markdown(f"> **{VERBS[decision]}.** {MEANINGS[decision]}")
     _decision_form(decision)
     st.markdown(
         f":gray[You sign the document shown, digest] {code(digest(state['shown'], 16))}:gray[. "
@@ -71,119 +92,88 @@ def decision_dialog() -> None:
     )
 
 
+def _signed_as(name: str, delegation: DelegationRef | None) -> str:
+    me = session.signed_in()
+    word = role_title(name) if name else me.role.label
+    words = f"signed by {md(me.name)} as {md(word.lower())}"
+    return f"{words}, for {md(delegation.for_name)} by delegation" if delegation else words
+
+
 def _decision_form(decision: Decision) -> None:
     faults = forms.FieldErrors()
     with st.form("decision", border=False, enter_to_submit=False):
-        reason = ""
-        if decision.needs_reason:
-            reason = (
-                st.selectbox(
-                    "Reason code",
-                    list(REASON_CODES),
-                    format_func=REASON_CODES.__getitem__,
-                    index=None,
-                    key="decision-code",
-                    placeholder="Choose why",
-                )
-                or ""
-            )
-        comment = st.text_area(
-            "Reason" if decision.needs_reason else "Comment (optional)",
-            key="decision-comment",
-            placeholder="What did you check, and why is this decision right?",
-            max_chars=2000,
-        )
-        faults.place("reason")
+        reason, comment = _reason_fields(decision, faults)
         passphrase = forms.passphrase_field("decision-passphrase")
         faults.place("passphrase")
         with st.container(horizontal=True, horizontal_alignment="right"):
+            cancelled = st.form_submit_button("Cancel", key="decision-cancel")
             go = st.form_submit_button(
                 f"Sign and {VERBS[decision].lower()}", type="primary", icon=":material/signature:", key="decision-go"
             )
     faults.place("form")
+    if cancelled:
+        forms.close_dialog()
+        st.rerun()
     if go:
         _sign(faults, decision, reason, comment, passphrase)
+
+
+def _reason_fields(decision: Decision, faults: forms.FieldErrors) -> tuple[str, str]:
+    """Reason code and text. Where the word is no, both are needed; for changes and rejection also what must change."""
+    if not decision.needs_reason:
+        comment = st.text_area("Comment (optional)", key="decision-comment", placeholder=_HINT, max_chars=2000)
+        faults.place("reason")
+        return "", comment.strip()
+    code_word = st.selectbox(
+        "Reason code",
+        list(REASON_CODES),
+        format_func=lambda name: f"{name}: {REASON_CODES[name]}",
+        index=None,
+        key="decision-code",
+        placeholder="Choose why",
+    )
+    comment = st.text_area("Reason", key="decision-comment", placeholder=_HINT, max_chars=1400, height=90)
+    change = ""
+    if decision in _ASKS_FOR_CHANGE:
+        change = st.text_input("What must change", key="decision-change", max_chars=500, placeholder=_CHANGE).strip()
+    faults.place("reason")
+    comment = comment.strip()
+    if decision in _ASKS_FOR_CHANGE:
+        comment = f"{comment} What must change: {change}" if comment and change else ""
+    return code_word or "", comment
+
+
+_HINT = "What did you check, and why is this decision right?"
+_CHANGE = "What would let you sign?"
 
 
 def _sign(faults: forms.FieldErrors, decision: Decision, reason: str, comment: str, passphrase: str) -> None:
     state = forms.opened()
     if state is None:
         return
-    if decision.needs_reason and not (reason and comment.strip()):
-        faults.say("reason", "Choose a reason code and write a sentence; both become part of what you sign.")
+    if decision.needs_reason and not (reason and comment):
+        also = " and what must change" if decision in _ASKS_FOR_CHANGE else ""
+        faults.say("reason", f"Choose a reason code and write a sentence{also}; they become part of what you sign.")
         return
     if not passphrase:
         faults.say("passphrase", "Enter your signing passphrase; without it nothing can be signed.")
         return
+    given: DelegationRef | None = state["delegation"]
     command = SignOff(
         command_id=state["command_id"],
         request_id=state["request_id"],
         decision=decision,
         reason_code=reason,
-        comment=comment.strip(),
+        comment=comment,
         challenge=state["challenge"],
         passphrase=forms.secret(passphrase),
+        role=state["role"],
+        zone=session.zone(),
+        delegation=given.id if given else "",
     )
     room, me = session.control_room(), session.signed_in()
-    if forms.submit(lambda: room.approvals.sign_off(command, actor=me), faults, done=_DONE[decision]):
+    receipt = forms.record(lambda: room.approvals.sign_off(command, actor=me), faults)
+    if receipt is not None:
+        request_receipt.keep(state["request_id"], _DONE[decision], receipt)
         forms.close_dialog()
         st.rerun()
-
-
-def open_submit(model: str, number: str, seen_evidence: str, quorum: str, shares: str) -> None:
-    """Callback of the button under a draft: the digest of the draft that was looked at travels with the command."""
-    forms.open_dialog(
-        "submit", "model", model=model, version=number, seen_evidence=seen_evidence, quorum=quorum, shares=shares
-    )
-
-
-@st.dialog("Ask for promotion", icon=":material/signature:", width="medium", on_dismiss=forms.close_dialog)
-def submit_dialog() -> None:
-    state = forms.opened()
-    if state is None:
-        st.rerun()  # closed by its own reload button: only a run of the whole page takes it away
-    me = session.signed_in()
-    st.markdown(f"**Promote {md(state['model'])} {version(state['version'])} to production**")
-    st.markdown(
-        f":gray[You sign this request as {md(me.name)}, {md(me.role.label)}. You will not be able to approve it.]"
-    )
-    st.markdown(f"**Needed after this:** {md(state['quorum'])}.")
-    st.markdown(
-        "**Effect:** nothing changes in production until all of them have signed; "
-        f"then traffic goes {md(state['shares'])}."
-    )
-    faults = forms.FieldErrors()
-    with st.form("submit", border=False, enter_to_submit=False):
-        note = st.text_area(
-            "Note to the reviewers", key="submit-note", max_chars=2000, placeholder="What is new, and why now?"
-        )
-        faults.place("reason")
-        passphrase = forms.passphrase_field("submit-passphrase")
-        faults.place("passphrase")
-        with st.container(horizontal=True, horizontal_alignment="right"):
-            go = st.form_submit_button("Sign and submit", type="primary", icon=":material/signature:", key="submit-go")
-    faults.place("form")
-    st.markdown(f":gray[Evidence digest] {code(digest(state['seen_evidence'], 16))}")
-    if not go:
-        return
-    if not passphrase:
-        faults.say("passphrase", "Enter your signing passphrase; without it nothing can be signed.")
-        return
-    command = SubmitRequest(
-        command_id=state["command_id"],
-        model=state["model"],
-        version=state["version"],
-        note=note.strip(),
-        seen_evidence=state["seen_evidence"],
-        passphrase=forms.secret(passphrase),
-    )
-    room = session.control_room()
-    if forms.submit(
-        lambda: room.approvals.submit(command, actor=me), faults, done="The promotion request is signed and open."
-    ):
-        forms.close_dialog()
-        st.switch_page(places.path("approvals"))
-
-
-def decision_word(decision: Decision) -> str:
-    return badges.badge(decision)

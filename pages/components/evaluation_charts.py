@@ -50,9 +50,14 @@ def calibration(bins: Sequence[CalibrationBin], ink: Ink, *, height: int = 230) 
     )
     figure.update_yaxes(range=[0, top])
     figure.add_annotation(
-        x=top * 0.98, y=top * 0.9, text="perfectly calibrated", showarrow=False, xanchor="right",
+        x=top * 0.42,
+        y=top * 0.38,
+        text="dashed: perfectly calibrated",
+        showarrow=False,
+        xanchor="left",
+        yanchor="top",
         font={"size": 11, "color": ink.muted},
-    )  # fmt: skip
+    )
     return figure
 
 

@@ -14,21 +14,21 @@ from services.policy.models import GateReport, QuorumRule
 from services.rollout.models import DeploymentView
 
 
-def changes(items: Sequence[Comparison], base: str | None, candidate: str) -> None:
+def changes(
+    items: Sequence[Comparison], base: str | None, candidate: str, *, alt: str = "Changed since the live version"
+) -> None:
     if not items:
         notices.remark("There is no live version to compare with.", "help")
         return
     old = f"{version(base)} live" if base else "live"
     rows = [
-        (md(item.title), md(item.champion), f"**{md(item.candidate)}**", f"{_direction(item)}{md(item.change)}")
+        (md(item.title), md(item.champion), f"**{md(item.candidate)}**", f"{direction(item)}{md(item.change)}")
         for item in items
     ]
-    parts.table(
-        pd.DataFrame(rows, columns=["Measure", old, version(candidate), "Change"]), alt="Changed since the live version"
-    )
+    parts.table(pd.DataFrame(rows, columns=["Measure", old, version(candidate), "Change"]), alt=alt)
 
 
-def _direction(item: Comparison) -> str:
+def direction(item: Comparison) -> str:
     if item.better is None:
         return ""
     return ":green[:material/thumb_up:] " if item.better else ":orange[:material/warning:] "

@@ -12,6 +12,7 @@ from decimal import Decimal
 from unicodedata import category
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from services.approvals.models import Purpose
 from services.kernel.health import Signal
 from services.kernel.identity import Role
 
@@ -163,6 +164,11 @@ def due(at: datetime | None, now: datetime) -> str:
     return f"{span(at - now)} left" if at >= now else f"overdue by {span(now - at)}"
 
 
+def ago(days: int) -> str:
+    """The age of something that waits: `today`, `3 days`."""
+    return "today" if days <= 0 else plural(days, "day")
+
+
 def version(number_text: str | None) -> str:
     return NOTHING if not number_text else f"v{number_text}"
 
@@ -191,9 +197,16 @@ def role(word: str) -> str:
         return word.replace("_", " ")
 
 
-def promotion(title: str, number_text: str) -> str:
-    """The name of a promotion request, the same in lists, titles and dialogs."""
-    return f"Promote {title} {version(number_text)} to production"
+def asked(purpose: Purpose, title: str, number_text: str) -> str:
+    """The name of a request, the same in lists, titles and dialogs."""
+    named = f"{title} {version(number_text)}"
+    match purpose:
+        case Purpose.PROMOTION:
+            return f"Promote {named} to production"
+        case Purpose.REATTESTATION:
+            return f"Approve {named} again"
+        case Purpose.ADOPTION:
+            return f"Adopt {named}, changed outside"
 
 
 def sentence(text: str) -> str:

@@ -92,8 +92,8 @@ def _field_of(error: ControlRoomError) -> str:
     return "form"
 
 
-def submit(call: Callable[[], Receipt], faults: FieldErrors, *, done: str) -> Receipt | None:
-    """Runs one command; on success the receipt waits for the next run of the page, on an error the dialog stays."""
+def record(call: Callable[[], Receipt], faults: FieldErrors) -> Receipt | None:
+    """Runs one command; on an error the dialog stays and says it, on success caches of reads are emptied."""
     try:
         with st.spinner("Recording…"):
             receipt = call()
@@ -101,5 +101,12 @@ def submit(call: Callable[[], Receipt], faults: FieldErrors, *, done: str) -> Re
         faults.show(error)
         return None
     reads.forget()
-    notices.flash(done, receipt)
+    return receipt
+
+
+def submit(call: Callable[[], Receipt], faults: FieldErrors, *, done: str) -> Receipt | None:
+    """As `record`; on success the receipt waits for the next run of any page."""
+    receipt = record(call, faults)
+    if receipt is not None:
+        notices.flash(done, receipt)
     return receipt

@@ -12,7 +12,7 @@ import streamlit as st
 from pages.components import address, badges, charts, notices, places, reads, session
 from pages.components.format import NOTHING, count, day, md, when
 from services.inventory.models import InventoryRow
-from services.kernel.health import Explanation, Signal
+from services.kernel.health import Explanation, Health, Signal
 from services.oversight.models import Tile, TodoItem
 
 _PICKER_LIMIT = 200
@@ -110,9 +110,9 @@ def todo(items: Sequence[TodoItem], *, key: str) -> None:
     for number, item in enumerate(items):
         file, query = places.parse_target(item.target)
         with st.container(key=f"todo-{key}-{number}", gap=None):
-            st.page_link(
-                file, label=f"**{md(item.title)}**", icon=badges.icon(item.state), query_params=query, width="content"
-            )
+            title = f"**{md(item.title)}**"
+            label = f":red[{title}]" if item.state is Health.BREACH else title
+            st.page_link(file, label=label, icon=badges.icon(item.state), query_params=query, width="content")
             st.markdown(f":gray[{md(item.why.rstrip('.'))}]{_until(item)}")
 
 

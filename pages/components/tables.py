@@ -16,8 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from pages.components import badges
-from pages.components.format import due, measured, promotion, role, routes, utc, version, visible
-from services.approvals.models import QueueRow
+from pages.components.format import measured, routes, utc, version, visible
 from services.audit.models import LedgerRow
 from services.inventory.models import DeploymentKind, InventoryRow, Tier
 from services.kernel.health import Health, Signal
@@ -104,32 +103,6 @@ def _live(row: InventoryRow) -> str:
     if row.kind is DeploymentKind.VENDOR:
         return "at the supplier"
     return routes(row.live) if row.live else "nothing live"
-
-
-def queue(rows: Sequence[QueueRow], now: datetime) -> tuple[pd.DataFrame, Mapping[str, Config]]:
-    frame = pd.DataFrame(
-        {
-            "request": [row.request_id for row in rows],
-            "what": [promotion(row.title, row.version) for row in rows],
-            "tier": [[badges.word(Tier(row.tier))] for row in rows],
-            "state": [[badges.word(row.state)] for row in rows],
-            "waiting": [", ".join(role(word) for word in row.waiting_on) or "nobody" for row in rows],
-            "signed": [round(100 * row.signed / row.needed) if row.needed else 0 for row in rows],
-            "requester": [row.requester for row in rows],
-            "due": [due(row.due_at, now) for row in rows],
-        }
-    )
-    config = {
-        "request": text("Request", width=95),
-        "what": text("What", width=225),
-        "tier": chips("Risk", badges.chips(list(Tier)), width=76),
-        "state": chips("State", badges.chips(list({row.state: None for row in rows})), width=130),
-        "waiting": text("Waiting on", width=170),
-        "signed": progress("Signed", width=90),
-        "requester": text("Asked by", width=100),
-        "due": text("Due", width=95),
-    }
-    return frame, config
 
 
 def ledger(rows: Sequence[LedgerRow], zone: str) -> tuple[pd.DataFrame, Mapping[str, Config]]:

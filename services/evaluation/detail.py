@@ -135,7 +135,8 @@ def _criterion(attribute: str, items: list[GateOutcome]) -> Criterion:
         )
     few = sum(item.verdict in {Verdict.SKIPPED, Verdict.INCONCLUSIVE} for item in items)
     within = sum(item.verdict is Verdict.PASSED for item in items)
-    words = [f"{within} of {len(items)} groups within the rule"] + ([f"{few} too few"] if few else [])
+    many = "group" if len(items) == 1 else "groups"
+    words = [f"{within} of {len(items)} {many} within the rule"] + ([f"{few} too few"] if few else [])
     # One group with too few rows must not hide that the others were judged, nor count as judged itself.
     if verdict is Verdict.SKIPPED and within:
         verdict = Verdict.PASSED

@@ -64,24 +64,6 @@ class Operations:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WaitingRequest:
-    """A promotion request that still needs people, as the read model knows it."""
-
-    request_id: str
-    model: str
-    title: str
-    version: str
-    tier: int
-    state: str
-    requester: str
-    requester_subject: str
-    due_at: datetime
-    waiting_on: tuple[str, ...]
-    signed: int
-    needed: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ServedModel:
     """What the platform was last read back to serve, and what was found different from what we asked for."""
 

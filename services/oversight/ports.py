@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
+from services.approvals.models import EndingApproval, QueueCounts, QueueQuery, QueueRow
+from services.exceptions.models import ExceptionState, ExceptionView
 from services.inventory.models import SyncState
-from services.oversight.models import ModelSummary, OpenAction, ServedModel, TimelineEvent, WaitingRequest
+from services.kernel.identity import Actor
+from services.kernel.page import Page
+from services.oversight.models import ModelSummary, OpenAction, ServedModel, TimelineEvent
+from services.rollout.emergency_models import EmergencyReview
+
+
+class Decisions(Protocol):
+    """What the approvals service knows about open requests and approvals in force."""
+
+    def queue(self, query: QueueQuery, *, actor: Actor) -> Page[QueueRow]:
+        """Those that wait for the actor first."""
+        ...
+
+    def counts(self, actor: Actor) -> QueueCounts: ...
+
+    def ending(self, now: datetime, within: timedelta) -> tuple[EndingApproval, ...]: ...
+
+
+class Emergencies(Protocol):
+    """Break-glass releases and their reviews."""
+
+    def reviews(self, model: str = "", *, open_only: bool = False) -> tuple[EmergencyReview, ...]: ...
+
+
+class Exceptions(Protocol):
+    """Gates that may stay red for a while."""
+
+    def all(self, model: str = "", states: tuple[ExceptionState, ...] = ()) -> tuple[ExceptionView, ...]: ...
 
 
 class OversightStore(Protocol):
     """Methods raise StorageUnavailableError."""
 
-    def waiting_requests(self) -> tuple[WaitingRequest, ...]:
-        """Requests that are open, sent back for changes, or approved and not yet acted upon; earliest due first."""
+    def open_requests(self) -> Mapping[str, int]:
+        """Number of requests that are open, sent back for changes, or approved and not yet acted upon, by model."""
         ...
 
     def served(self) -> tuple[ServedModel, ...]: ...

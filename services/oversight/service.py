@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+from services.approvals.models import QueueQuery
+from services.exceptions.models import ExceptionState
 from services.inventory.models import DeploymentKind, GovernedModel, InventoryQuery, InventoryRow, InventorySort
 from services.inventory.service import InventoryService
 from services.kernel.clock import Clock
@@ -21,7 +23,7 @@ from services.monitoring.service import MonitoringService
 from services.oversight import todo
 from services.oversight.findings import findings, model_of
 from services.oversight.models import Home, Operations, TimelineEvent, TodoItem
-from services.oversight.ports import OversightStore
+from services.oversight.ports import Decisions, Emergencies, Exceptions, OversightStore
 from services.oversight.summaries import Watched, summary, trend, unwatched
 from services.oversight.tiles import tiles
 from services.reliability.service import ReliabilityService
@@ -39,6 +41,9 @@ class OversightService:
         monitoring: MonitoringService,
         reliability: ReliabilityService,
         value: ValueService,
+        decisions: Decisions,
+        emergencies: Emergencies,
+        exceptions: Exceptions,
         store: OversightStore,
         clock: Clock,
         environment: str,
@@ -49,6 +54,9 @@ class OversightService:
         self._monitoring = monitoring
         self._reliability = reliability
         self._value = value
+        self._decisions = decisions
+        self._emergencies = emergencies
+        self._exceptions = exceptions
         self._store = store
         self._clock = clock
         self._environment = environment
@@ -59,8 +67,8 @@ class OversightService:
         situation = self._situation(actor)
         own, other = todo.mine(situation, actor), todo.others(situation, actor)
         return Home(
-            greeting=_greeting(actor, own, situation.now),
-            tiles=tiles(situation, actor, own),
+            greeting=_greeting(actor, situation, own),
+            tiles=tiles(situation, actor),
             todo=own,
             others=other,
         )
@@ -94,7 +102,7 @@ class OversightService:
         today = self._clock.now().date()
         served = {item.model: item for item in self._store.served()}
         versions, seen = self._store.version_facts(), self._store.watched_models()
-        requests = Counter(request.model for request in self._store.waiting_requests())
+        requests = self._store.open_requests()
         found = Counter(model_of(item) for item in self.findings() if item.state is Health.BREACH)
         return self._store.put_summaries(
             tuple(
@@ -103,7 +111,7 @@ class OversightService:
                     served=served.get(model.name),
                     watched=self._watched(model) if model.name in seen else unwatched(model.kind),
                     versions=versions.get(model.name, (0, "")),
-                    open_requests=requests[model.name],
+                    open_requests=requests.get(model.name, 0),
                     findings=found[model.name],
                     today=today,
                 )
@@ -128,7 +136,17 @@ class OversightService:
         return todo.Situation(
             now=now,
             counts=self._inventory.counts(),
-            requests=self._store.waiting_requests(),
+            requests=self._decisions.queue(QueueQuery(limit=_LOOK_AT_MOST), actor=actor).items,
+            waiting=self._decisions.counts(actor),
+            reviews=self._emergencies.reviews(open_only=True),
+            exceptions=tuple(
+                item
+                for item in self._exceptions.all(
+                    states=(ExceptionState.PROPOSED, ExceptionState.ACTIVE, ExceptionState.EXPIRED)
+                )
+                if item.late or item.state is ExceptionState.PROPOSED or item.until - now <= todo.ENDING_WITHIN
+            ),
+            endings=tuple(item for item in self._decisions.ending(now, todo.ENDING_WITHIN) if item.serving),
             served=self._store.served(),
             actions=self._store.open_actions(now - _FAILED_ACTIONS_FOR),
             findings=self.findings(),
@@ -158,13 +176,21 @@ class OversightService:
         return seen is not None and self._clock.now() - seen <= self._stale
 
 
-def _greeting(actor: Actor, own: tuple[TodoItem, ...], now: datetime) -> str:
+def _greeting(actor: Actor, situation: todo.Situation, own: tuple[TodoItem, ...]) -> str:
+    """`Clara, 3 wait for your signature, 1 overdue.`: the headline, the same numbers as in the queue."""
     name = actor.name.partition(" ")[0] or actor.subject
     if not own:
         return f"{name}, nothing waits for you now."
-    late = sum(1 for item in own if item.due is not None and item.due < now)
-    things = "1 thing waits" if len(own) == 1 else f"{len(own)} things wait"
-    return f"{name}, {things} for you" + (f", {late} overdue." if late else ".")
+    waiting = situation.waiting
+    other = len(own) - sum(request.mine for request in situation.requests)
+    words = []
+    if waiting.mine:
+        words.append(f"{waiting.mine} {'waits' if waiting.mine == 1 else 'wait'} for your signature")
+        words.append(f"{waiting.overdue} overdue" if waiting.overdue else "none overdue")
+    if other:
+        things = "1 other thing needs" if other == 1 else f"{other} other things need"
+        words.append(f"{things} you" if waiting.mine else f"{things.replace('other ', '')} you")
+    return f"{name}, {', '.join(words)}."
 
 
 def _moment(facts: Mapping[str, str], name: str) -> datetime | None:

@@ -6,24 +6,26 @@ from decimal import Decimal
 
 from services.kernel.health import Health
 from services.kernel.identity import Actor, Role
-from services.oversight.models import Tile, TodoItem
+from services.oversight.models import Tile
 from services.oversight.todo import Situation
 
 
-def tiles(situation: Situation, actor: Actor, own: tuple[TodoItem, ...]) -> tuple[Tile, ...]:
+def tiles(situation: Situation, actor: Actor) -> tuple[Tile, ...]:
     return (
-        _waiting(situation, own),
+        _waiting(situation),
         _production(situation),
         _health(situation),
         *_of_role(situation, actor),
     )
 
 
-def _waiting(situation: Situation, own: tuple[TodoItem, ...]) -> Tile:
-    late = sum(1 for item in own if item.due is not None and item.due < situation.now)
-    worst = Health.worst([item.state for item in own]) if own else Health.HEALTHY
-    detail = f"{late} overdue" if late else f"{len(situation.requests)} requests open in all"
-    return Tile(title="Waiting for you", value=str(len(own)), detail=detail, state=worst, target="approvals?mine=1")
+def _waiting(situation: Situation) -> Tile:
+    waiting = situation.waiting
+    detail = f"{waiting.overdue} overdue" if waiting.overdue else f"{len(situation.requests)} requests open in all"
+    state = Health.BREACH if waiting.overdue else Health.WATCH if waiting.mine else Health.HEALTHY
+    return Tile(
+        title="Wait for your signature", value=str(waiting.mine), detail=detail, state=state, target="approvals?mine=1"
+    )
 
 
 def _production(situation: Situation) -> Tile:

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 
+from services.approvals.models import EndingApproval, Purpose, QueueCounts, QueueRow, RequestState
+from services.exceptions.models import ExceptionState, ExceptionView
 from services.inventory.models import GovernedModel, InventoryCounts, InventoryRow, SyncState
 from services.kernel.health import Health
 from services.kernel.identity import ROLE_TITLES, Actor, Role
-from services.oversight.models import OpenAction, ServedModel, TodoItem, WaitingRequest
+from services.oversight.models import OpenAction, ServedModel, TodoItem
+from services.rollout.emergency_models import REVIEWERS_NEEDED, EmergencyMode, EmergencyReview, ReviewState
 from services.value.models import ModelValue
 
 _URGENCY = [Health.BREACH, Health.WATCH, Health.UNKNOWN, Health.HEALTHY]
 _WATCH_ROLES = {Role.SRE, Role.DATA_SCIENCE_LEAD, Role.BUSINESS_OWNER}
 _FINDING_ROLES = {Role.SRE, Role.COMPLIANCE, Role.ADMIN}
+_ENDING_ROLES = {Role.COMPLIANCE, Role.VALIDATOR, Role.BUSINESS_OWNER, Role.DATA_SCIENCE_LEAD}
+_REVIEW_ROLES = {Role.COMPLIANCE, Role.VALIDATOR, Role.BUSINESS_OWNER}
 _VERBS = {Role.BUSINESS_OWNER: "Acknowledge", Role.VALIDATOR: "Validate", Role.COMPLIANCE: "Approve"}
+_WORDS = {
+    Purpose.PROMOTION: "promotion of {}",
+    Purpose.REATTESTATION: "re-attestation of {}",
+    Purpose.ADOPTION: "adoption of {}",
+}
+ENDING_WITHIN = timedelta(days=30)
+"""How long before its end an approval is called ending; a re-attestation takes days."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +36,15 @@ class Situation:
 
     now: datetime
     counts: InventoryCounts
-    requests: tuple[WaitingRequest, ...]
+    requests: tuple[QueueRow, ...]
+    """Undecided requests as this person sees them, those that wait for him first."""
+    waiting: QueueCounts
+    endings: tuple[EndingApproval, ...]
+    """Approvals of serving versions that end soon or have ended."""
+    reviews: tuple[EmergencyReview, ...]
+    """Break-glass releases that wait for their reviewers."""
+    exceptions: tuple[ExceptionView, ...]
+    """Exceptions that wait for a decision, end soon, or ran out without being closed."""
     served: tuple[ServedModel, ...]
     actions: tuple[OpenAction, ...]
     findings: tuple[TodoItem, ...]
@@ -39,7 +59,12 @@ class Situation:
 
 def mine(situation: Situation, actor: Actor) -> tuple[TodoItem, ...]:
     """What this person can do something about now."""
-    items = [_request(request, actor, situation.now) for request in situation.requests if _acts(request, actor)]
+    items = [_request(request, actor, situation.now) for request in situation.requests if request.mine]
+    if actor.role in _ENDING_ROLES:
+        items += [_ending(ending, situation.now) for ending in situation.endings]
+    if actor.role in _REVIEW_ROLES:
+        items += [_review(review) for review in situation.reviews if review.by_subject != actor.subject]
+    items += [_exception(item, actor) for item in situation.exceptions if _concerns(item, actor)]
     if actor.role in _WATCH_ROLES:
         items += [item for row, model in situation.alarming if owns(model, actor) for item in _alarms(row, actor.role)]
     if actor.role in _FINDING_ROLES:
@@ -60,9 +85,11 @@ def mine(situation: Situation, actor: Actor) -> tuple[TodoItem, ...]:
 
 def others(situation: Situation, actor: Actor) -> tuple[TodoItem, ...]:
     """Requests that wait on somebody else; an auditor also sees the findings here, to read and not to act."""
-    items = [_elsewhere(request, situation.now) for request in situation.requests if not _acts(request, actor)]
+    items = [_elsewhere(request, situation.now) for request in situation.requests if not request.mine]
     if actor.role is Role.AUDITOR:
         items += situation.findings
+    if actor.role not in _REVIEW_ROLES:
+        items += [_review(review) for review in situation.reviews]
     return urgent_first(items)
 
 
@@ -104,44 +131,109 @@ def machinery(situation: Situation) -> list[TodoItem]:
     return items
 
 
-def _acts(request: WaitingRequest, actor: Actor) -> bool:
-    if request.state == "changes_requested":
-        return actor.role is Role.DATA_SCIENCE_LEAD
-    return (
-        request.state == "open"
-        and actor.role.value in request.waiting_on
-        and request.requester_subject != actor.subject
-    )
-
-
-def _request(request: WaitingRequest, actor: Actor, now: datetime) -> TodoItem:
-    sent_back = request.state == "changes_requested"
-    verb = "Answer the changes asked for in" if sent_back else _VERBS.get(actor.role, "Decide on")
-    late = now > request.due_at
+def _request(request: QueueRow, actor: Actor, now: datetime) -> TodoItem:
+    sent_back = request.state is RequestState.CHANGES_REQUESTED
+    # A delegate acts in somebody else's role: the verb is that of the step, not of the own role.
+    role = Role(request.opens_step) if request.opens_step else actor.role
+    verb = "Answer the changes asked for in" if sent_back else f"{_VERBS.get(role, 'Decide on')} the"
+    delegated = "" if role is actor.role else f", as {role.label.lower()} by delegation"
+    at = request.stage_due_at or request.due_at
+    step = f"&step={request.opens_step}" if request.opens_step else ""
     return TodoItem(
-        title=f"{verb} {request.title} version {request.version}",
-        why=f"Tier {request.tier}, {request.signed} of {request.needed} signed, asked by {request.requester}"
-        + (f"; overdue since {request.due_at:%d %b}." if late else "."),
-        state=Health.BREACH if late else Health.WATCH,
-        due=request.due_at,
-        target=f"approvals?request={request.request_id}",
+        title=f"{verb} {named(request)}",
+        why=f"Tier {request.tier}, {request.signed} of {request.needed} signed, asked by {request.requester}{delegated}"
+        + (", escalated." if request.escalated else "."),
+        state=Health.BREACH if now > at else Health.WATCH,
+        due=at,
+        target=f"approvals?request={request.request_id}{step}",
     )
 
 
-def _elsewhere(request: WaitingRequest, now: datetime) -> TodoItem:
+def _elsewhere(request: QueueRow, now: datetime) -> TodoItem:
     waiting = ", ".join(ROLE_TITLES[Role(role)].lower() for role in request.waiting_on)
-    if request.state == "approved":
+    at = request.stage_due_at or request.due_at
+    if request.state is RequestState.APPROVED:
         why = "Approved; waiting for the worker to act."
-    elif request.state == "changes_requested":
-        why = "Sent back for changes; waiting for the data science lead."
+    elif request.state is RequestState.CHANGES_REQUESTED:
+        why = f"Sent back for changes; waiting for {request.requester}."
     else:
-        why = f"Waiting for {waiting}; {request.signed} of {request.needed} signed."
+        why = f"Waiting for {waiting or 'nobody'}; {request.signed} of {request.needed} signed."
+    late = now > at and request.state is RequestState.OPEN
     return TodoItem(
-        title=f"{request.title} version {request.version}",
+        title=_first_up(named(request)),
         why=why,
-        state=Health.BREACH if now > request.due_at and request.state == "open" else Health.WATCH,
-        due=request.due_at,
+        state=Health.BREACH if late else Health.WATCH,
+        due=at,
         target=f"approvals?request={request.request_id}",
+    )
+
+
+def named(request: QueueRow) -> str:
+    return _WORDS[request.purpose].format(f"{request.title} version {request.version}")
+
+
+def _first_up(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _ending(ending: EndingApproval, now: datetime) -> TodoItem:
+    if ending.ended:
+        title = f"{ending.model} version {ending.version} serves without a valid approval"
+        why = (
+            f"Its approval ended on {ending.valid_until:%d %b %Y}. Ask for re-attestation, or release another version."
+        )
+    else:
+        title = f"{ending.model}: the approval of version {ending.version} ends soon"
+        why = f"In {max((ending.valid_until - now).days, 0)} days. Service goes on; ask for re-attestation in time."
+    return TodoItem(
+        title=title,
+        why=why,
+        state=Health.BREACH if ending.ended else Health.WATCH,
+        due=ending.valid_until,
+        target=f"model?name={ending.model}",
+    )
+
+
+def _review(review: EmergencyReview) -> TodoItem:
+    late = review.state is ReviewState.OVERDUE
+    signed = f"{len(review.reviewers)} of {REVIEWERS_NEEDED} reviewers signed. " if review.reviewers else ""
+    past = "without a complete approval" if review.mode is EmergencyMode.FORWARD else "past the steps of its plan"
+    return TodoItem(
+        title=f"Review the emergency release of {review.model} version {review.version}",
+        why=f"{signed}{review.by_name} released it {past}. "
+        + (
+            "Promotions of this model are blocked until it is reviewed." if late else "Two uninvolved people review it."
+        ),
+        state=Health.BREACH,
+        due=review.review_by,
+        target=f"rollouts?model={review.model}&emergency={review.id}",
+    )
+
+
+def _concerns(item: ExceptionView, actor: Actor) -> bool:
+    """The owner answers for it; compliance decides on it and closes what ran out."""
+    return actor.role is Role.COMPLIANCE or (item.owner_subject == actor.subject and not _proposed(item))
+
+
+def _proposed(item: ExceptionView) -> bool:
+    return item.state is ExceptionState.PROPOSED
+
+
+def _exception(item: ExceptionView, actor: Actor) -> TodoItem:
+    if _proposed(item):
+        title = f"Decide on an exception for {item.model}: {item.gate_title}"
+        why = f"Asked for by {item.proposed_by}: {item.reason}"
+    else:
+        over = item.state is ExceptionState.EXPIRED
+        title = f"{item.model}: the exception for {item.gate_title} {'has run out' if over else 'ends soon'}"
+        owner = "you" if item.owner_subject == actor.subject else item.owner_name
+        why = f"Owned by {owner}. {'Close it.' if over else 'Then the gate counts as failed again.'}"
+    return TodoItem(
+        title=title,
+        why=why,
+        state=Health.BREACH if item.late else Health.WATCH,
+        due=item.until if not _proposed(item) else None,
+        target=f"model?name={item.model}&exception={item.id}",
     )
 
 

@@ -199,7 +199,8 @@ def test_a_vendor_model_is_unknown_and_never_green(database: Database, store: Sq
 def test_an_empty_database_answers_every_question_of_oversight(database: Database) -> None:
     oversight = SqlOversight(database)
 
-    assert oversight.waiting_requests() == oversight.served() == oversight.open_actions(AT) == ()
+    assert oversight.served() == oversight.open_actions(AT) == ()
+    assert not oversight.open_requests()
     assert oversight.unsubmitted() == oversight.deleted_but_served() == oversight.syncs() == ()
     assert oversight.timeline("m", 10) == ()
     assert oversight.heartbeat() is None

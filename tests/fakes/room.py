@@ -12,31 +12,15 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from services.approvals.models import (
-    Decision,
-    QueueQuery,
-    QueueRow,
-    QuorumProgress,
-    RequestDraft,
-    RequestState,
-    RequestView,
-    Review,
-    SignatureView,
-    SignOff,
-    SubmitRequest,
-    TrailLine,
-)
 from services.attestation.models import Receipt
 from services.audit.models import EntryView, Finding, LedgerQuery, LedgerRow, Verification
 from services.inventory.models import InventoryCounts, InventoryQuery, InventorySort, SyncState
 from services.kernel.clock import FrozenClock
 from services.kernel.errors import (
     ControlRoomError,
-    MissingReasonError,
     PassphraseError,
     RegistryUnavailableError,
     RoleMissingError,
-    SelfApprovalError,
     TelemetryUnavailableError,
     UnknownModelError,
     UnknownRequestError,
@@ -64,14 +48,8 @@ from services.rollout.models import (
 from tests.fakes import room_sample as sample
 from tests.fakes.reports import fake_reports
 from tests.fakes.room_exceptional import FakeEmergency, FakeExceptions
-from tests.fakes.room_sample import NOW, at
-
-_MAY = {
-    Decision.APPROVE: {Role.COMPLIANCE, Role.VALIDATOR},
-    Decision.ACKNOWLEDGE: {Role.BUSINESS_OWNER},
-    Decision.WITHDRAW: {Role.DATA_SCIENCE_LEAD},
-}
-HOSTILE = "![x](http://evil.example/p.png) :red[x] <b>bold</b> $a$ :smile:"
+from tests.fakes.room_requests import FakeApprovals
+from tests.fakes.room_sample import HOSTILE, NOW, at
 
 
 @dataclass
@@ -84,6 +62,8 @@ class FakeRoom:
     forbidden: frozenset[Permission] = frozenset()
     hostile: bool = False
     written: list[Any] = field(default_factory=list)
+    refused: list[Any] = field(default_factory=list)
+    """Attempts the service turned down and would have recorded."""
     receipts: dict[str, Receipt] = field(default_factory=dict)
     sessions: dict[str, Actor] = field(default_factory=dict)
     clock: FrozenClock = field(default_factory=lambda: FrozenClock(NOW))
@@ -105,7 +85,8 @@ class FakeRoom:
         self.monitoring = FakeMonitoring(self)
         self.reliability = SimpleNamespace(sla=self.measured(lambda model, *, days=7: sample.sla_view(model, days)))
         self.value = FakeValue(self)
-        self.evaluation = SimpleNamespace(gates=self.measured(self._gates))
+        self.evaluation = SimpleNamespace(gates=self.measured(self._gates), detail=self.measured(self._detail))
+        self.columns = SimpleNamespace()
         self.policy = FakePolicy(self)
         self.feedback = SimpleNamespace()
         self.ledger = SimpleNamespace()
@@ -115,6 +96,13 @@ class FakeRoom:
 
     def _gates(self, model: str, version: str) -> Any:
         return sample.BAD_REPORT if version == "5" else sample.GOOD_REPORT
+
+    def _detail(self, model: str, version: str) -> Any:
+        detail = sample.EVALUATION
+        if not self.hostile:
+            return detail
+        rows = tuple(replace(row, attribute=HOSTILE, group=HOSTILE) for row in detail.groups)
+        return replace(detail, groups=rows, problem=HOSTILE)
 
     def measured(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def ask(*args: Any, **given: Any) -> Any:
@@ -272,200 +260,6 @@ class FakeInventory:
         return self._room.oversight.operations().syncs[0]
 
 
-class FakeApprovals:
-    def __init__(self, room: FakeRoom) -> None:
-        self._room = room
-
-    def _rows(self, actor: Actor | None) -> list[QueueRow]:
-        if self._room.mode == "empty":
-            return []
-        rows = []
-        for request_id, model, version, state, left, signed in sample.REQUEST_STATES:
-            decided = {
-                command.decision
-                for command in self._room.written
-                if isinstance(command, SignOff) and command.request_id == request_id
-            }
-            waiting = {
-                "compliance_officer": Decision.APPROVE not in decided,
-                "business_owner": Decision.ACKNOWLEDGE not in decided,
-            }
-            open_now = state is RequestState.OPEN
-            names = tuple(name for name, still in waiting.items() if still) if open_now else ()
-            rows.append(
-                QueueRow(
-                    request_id=request_id,
-                    model=model,
-                    title=model.replace("_", " ").capitalize(),
-                    version=version,
-                    base="3",
-                    tier=1 if model != "payout_forecast" else 2,
-                    state=state,
-                    requester="Dana Petrov",
-                    created_at=at(46),
-                    due_at=NOW + timedelta(hours=left),
-                    waiting_on=names,
-                    signed=signed + len(decided),
-                    needed=3,
-                    mine=actor is not None and actor.role.value in names,
-                )
-            )
-        return rows
-
-    def queue(self, query: QueueQuery, *, actor: Actor) -> Page[QueueRow]:
-        if self._room.mode == "unavailable":
-            raise TelemetryUnavailableError("The governance database is busy.")
-        found = [
-            row
-            for row in self._rows(actor)
-            if row.state in query.states
-            and (not query.tiers or row.tier in query.tiers)
-            and (not query.mine_only or row.mine)
-            and (not query.model or row.model == query.model)
-            and query.text.lower() in f"{row.title} {row.request_id} {row.requester}".lower()
-        ]
-        found.sort(key=lambda row: (not row.mine, row.due_at))
-        return Page(
-            items=tuple(found[query.offset : query.offset + query.limit]),
-            total=len(found),
-            offset=query.offset,
-            limit=query.limit,
-        )
-
-    def requests_of(self, model: str) -> tuple[QueueRow, ...]:
-        return tuple(row for row in self._rows(None) if row.model == model)
-
-    def get(self, request_id: str, *, actor: Actor) -> RequestView:
-        row = next((row for row in self._rows(actor) if row.request_id == request_id), None)
-        if row is None:
-            raise UnknownRequestError(f"There is no request {request_id}.", hint="It may belong to another workspace.")
-        allowed, because = self._allowed(row, actor)
-        signatures = [
-            SignatureView(
-                decision=Decision.APPROVE,
-                meaning="I reviewed the evidence shown and approve this version for production use.",
-                signer="Vera Lindholm",
-                subject="vera.validator",
-                role="Independent validator",
-                at=at(30),
-                comment="Validation report VR-311 passed, two minor findings closed.",
-                reason_code="",
-                key_id="5e" * 32,
-                seq=38,
-                leaf_hash="2c71cf296333187a" * 4,
-                valid=True,
-            )
-        ]
-        signatures += [
-            SignatureView(
-                decision=item.decision,
-                meaning="signed",
-                signer=actor.name,
-                subject=actor.subject,
-                role=actor.role.label,
-                at=NOW,
-                comment=item.comment,
-                reason_code=item.reason_code,
-                key_id="5e" * 32,
-                seq=41,
-                leaf_hash="ab12" * 16,
-                valid=True,
-            )
-            for item in self._room.written
-            if isinstance(item, SignOff) and item.request_id == request_id
-        ]
-        return RequestView(
-            row=row,
-            revision=2,
-            note="Retrained on the last window; calibration is better.",
-            report=sample.GOOD_REPORT,
-            changes=sample.CHANGES,
-            quorum=tuple(
-                QuorumProgress(
-                    rule=rule,
-                    have=1 if rule.role == "validator" else 0,
-                    signers=("Vera Lindholm",) if rule.role == "validator" else (),
-                )
-                for rule in sample.QUORUM
-            ),
-            terms=sample.TERMS,
-            signatures=tuple(signatures),
-            trail=(
-                TrailLine(at=at(46), sentence="Requested by Dana Petrov", seq=36),
-                TrailLine(at=at(30), sentence="Approved by Vera Lindholm", seq=38),
-                TrailLine(
-                    at=at(2), sentence="Approval attempt by Dana Petrov refused: requester may not approve", seq=40
-                ),
-            ),
-            manifest_sha256=sample.MANIFEST,
-            evidence_sha256=sample.EVIDENCE,
-            run_id="048f2ac1b7e94d",
-            valid_until=None,
-            applied_action=None,
-            sensitive=("2 sensitive inputs, all tagged and masked in exports",),
-            benefit="USD 47,120 in 90 days, low end 31,000",
-            limits="Not for refusing a claim without a person.",
-            fallback="Rule of the last five years.",
-            effects=(
-                (
-                    Decision.APPROVE,
-                    "No traffic moves now; one more signature is needed. Then v4 gets 10 %, later 100 %.",
-                ),
-                (Decision.ACKNOWLEDGE, "No traffic moves now; one more signature is needed."),
-                (Decision.REQUEST_CHANGES, "Production stays as it is; the requester is told."),
-                (Decision.REJECT, "Production stays as it is; the request ends."),
-                (Decision.WITHDRAW, "Production stays as it is; the request ends."),
-            ),
-            allowed=allowed,
-            refused_because=because,
-        )
-
-    def _allowed(self, row: QueueRow, actor: Actor) -> tuple[tuple[Decision, ...], str]:
-        if row.state is not RequestState.OPEN:
-            return (), "This request is decided; nothing is left to sign."
-        if actor.role is Role.DATA_SCIENCE_LEAD:
-            return (Decision.WITHDRAW,), ""
-        if actor.role is Role.BUSINESS_OWNER and row.mine:
-            return (Decision.ACKNOWLEDGE, Decision.REQUEST_CHANGES), ""
-        if actor.role is Role.COMPLIANCE and row.mine:
-            return (Decision.APPROVE, Decision.REQUEST_CHANGES, Decision.REJECT), ""
-        return (), f"The quorum of this request has no step for a {actor.role.label.lower()}."
-
-    def open_review(self, request_id: str, *, actor: Actor) -> Review:
-        if self._room.refuse is not None:
-            raise self._room.refuse
-        return Review(
-            request_id=request_id, challenge="ch-1", shown_sha256="77aa" * 16, expires_at=NOW + timedelta(minutes=5)
-        )
-
-    def sign_off(self, command: SignOff, *, actor: Actor) -> Receipt:
-        if actor.role not in _MAY.get(command.decision, set(Role)):
-            raise SelfApprovalError("You may not sign this step.", hint="Another person has to.")
-        if command.decision.needs_reason and not command.comment:
-            raise MissingReasonError("A reason is needed.")
-        self._room.passphrase(actor, command.passphrase.reveal())
-        return self._room.write(command)
-
-    def draft(self, model: str, version: str, *, actor: Actor) -> RequestDraft:
-        report = sample.BAD_REPORT if version == "5" else sample.GOOD_REPORT
-        return RequestDraft(
-            model=model,
-            version=version,
-            base="3",
-            report=report,
-            changes=sample.CHANGES,
-            quorum=sample.QUORUM,
-            terms=sample.TERMS,
-            blocked_by=tuple(f"{item.title} is {item.value}; the rule is {item.rule}." for item in report.blocking),
-            evidence_sha256=sample.EVIDENCE,
-            manifest_sha256=sample.MANIFEST,
-        )
-
-    def submit(self, command: SubmitRequest, *, actor: Actor) -> Receipt:
-        self._room.passphrase(actor, command.passphrase.reveal())
-        return self._room.write(command)
-
-
 class FakeRollout:
     def __init__(self, room: FakeRoom) -> None:
         self._room = room
@@ -601,7 +395,7 @@ class FakeOversight:
         if self._room.mode == "empty":
             return Home(greeting="Nothing waits for you.", tiles=(), todo=(), others=())
         return Home(
-            greeting="1 request waits for your signature; claims_triage is in breach.",
+            greeting="Clara, 3 wait for your signature, 1 overdue, 2 other things need you.",
             tiles=(
                 Tile(
                     title="Waiting for you",

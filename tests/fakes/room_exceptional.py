@@ -20,12 +20,10 @@ from services.rollout.emergency_models import (
     Reviewing,
     ReviewState,
 )
-from tests.fakes.room_sample import NOW, at
+from tests.fakes.room_sample import HOSTILE, NOW, at
 
 if TYPE_CHECKING:
     from tests.fakes.room import FakeRoom
-
-HOSTILE = "![x](http://evil.example/p.png) :red[x] <b>bold</b> $a$ :smile:"
 
 ACTIVE = ExceptionView(
     id="exc-1",

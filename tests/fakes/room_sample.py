@@ -6,7 +6,8 @@ import math
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from services.approvals.models import Comparison, RequestState
+from services.approvals.models import Comparison
+from services.evaluation.detail import CalibrationBin, EvaluationDetail, GroupMeasure, GroupRow
 from services.inventory.models import (
     DatasetRef,
     DeploymentKind,
@@ -28,6 +29,11 @@ from services.policy.models import GateOutcome, GateReport, PolicyRef, QuorumRul
 from services.reliability.models import SlaPoint, SlaView
 from services.value.models import BenefitLine, CostDay, Measure, ModelValue
 
+HOSTILE = (
+    "![x](http://evil.example/p.png) :red[x] :green-badge[PASSED] <b>bold</b> <img src=x onerror=alert(1)> "
+    "$a$ :smile: [go](http://evil.example) '; drop table log_entry; -- # APPROVED"
+)
+"""What an attacker types into every name, note and reason; it must stand on the page as typed."""
 NOW = from_utc_text("2030-11-20T15:30:00Z")
 EVIDENCE = "9f2c" * 16
 MANIFEST = "41ab" * 16
@@ -237,8 +243,8 @@ def inventory_rows() -> tuple[InventoryRow, ...]:
 POLICY = PolicyRef(name="tier-1", version="3", sha256="c0de" * 16)
 QUORUM = (
     QuorumRule(role="validator", needed=1, decision="approve"),
-    QuorumRule(role="business_owner", needed=1, decision="acknowledge"),
-    QuorumRule(role="compliance_officer", needed=1, decision="approve"),
+    QuorumRule(role="business_owner", needed=1, decision="acknowledge", stage=2),
+    QuorumRule(role="compliance_officer", needed=1, decision="approve", stage=2),
 )
 TERMS = ReleaseTerms(shares=(10, 100), approval_days=30, request_days=14)
 
@@ -285,8 +291,8 @@ GOOD_REPORT = GateReport(
             "Scores mean what they say.",
         ),
         _outcome(
-            "tpr-gap",
-            "Recall gap between regions",
+            "found:region=south",
+            "Positives found: region = south",
             "fairness",
             "2.1 pp",
             "2.8 pp",
@@ -295,8 +301,18 @@ GOOD_REPORT = GateReport(
             "Within the limit.",
         ),
         _outcome(
-            "slice",
-            "Recall, members over 85",
+            "found:age_band=65 to 85",
+            "Positives found: age_band = 65 to 85",
+            "fairness",
+            "2.0 pp",
+            "",
+            "4.0 pp or less",
+            Verdict.PASSED,
+            "Within the limit.",
+        ),
+        _outcome(
+            "found:age_band=over 85",
+            "Positives found: age_band = over 85",
             "fairness",
             "n = 41",
             "",
@@ -374,12 +390,6 @@ CHANGES = (
     ),
     Comparison(title="Input columns", champion="11", candidate="12", change="+1: dep_hour", better=None),
     Comparison(title="Share referred to people", champion="12.0 %", candidate="13.4 %", change="+1.4 pp", better=False),
-)
-
-REQUEST_STATES = (
-    ("req-0001", "claims_triage", "4", RequestState.OPEN, 26, 1),
-    ("req-0002", "delay_claim_score", "4", RequestState.APPLIED, 300, 3),
-    ("req-0003", "payout_forecast", "6", RequestState.CHANGES_REQUESTED, -5, 0),
 )
 
 
@@ -597,3 +607,36 @@ def hours(number: float) -> timedelta:
 
 def at(hours_ago: float) -> datetime:
     return NOW - timedelta(hours=hours_ago)
+
+
+def _group(attribute: str, group: str, n: int, rate: float, found: float, *, reference: bool = False) -> GroupRow:
+    return GroupRow(
+        attribute=attribute,
+        group=group,
+        n=n,
+        measures=(
+            GroupMeasure(title="Selected", unit="share", value=rate, low=rate - 0.02, high=rate + 0.02),
+            GroupMeasure(title="Positives found", unit="share", value=found, low=None, high=None),
+        ),
+        reference=reference,
+    )
+
+
+EVALUATION = EvaluationDetail(
+    bins=tuple(
+        CalibrationBin(n=4_128, mean_score=score, observed=seen, low=seen - 0.015, high=seen + 0.015)
+        for score, seen in (
+            (0.03, 0.028), (0.07, 0.066), (0.11, 0.112), (0.16, 0.155), (0.21, 0.219),
+            (0.28, 0.27), (0.36, 0.349), (0.46, 0.47), (0.6, 0.578), (0.81, 0.79),
+        )
+    ),
+    groups=(
+        _group("region", "north", 20_140, 0.13, 0.61, reference=True),
+        _group("region", "south", 14_020, 0.124, 0.6),
+        _group("age_band", "18 to 64", 30_900, 0.12, 0.6, reference=True),
+        _group("age_band", "65 to 85", 10_339, 0.15, 0.62),
+        _group("age_band", "over 85", 41, 0.29, 0.5),
+    ),
+    sha256="e7a1" * 16,
+    read_at=NOW - timedelta(minutes=4),
+)  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -15,13 +14,13 @@ from services.adapters.sql.database import Database
 from services.adapters.sql.facts import fetched
 from services.adapters.sql.inventory import SEVERITY
 from services.adapters.sql.inventory_documents import signal_document
-from services.adapters.sql.schema.approvals import promotion_request, request_event, request_waiting
+from services.adapters.sql.schema.approvals import promotion_request, request_event
 from services.adapters.sql.schema.facts import facts_seen
 from services.adapters.sql.schema.inventory import governed_model, model_summary, registry_version
 from services.adapters.sql.schema.ops import sync_state, worker_heartbeat, workspace_fact
 from services.adapters.sql.schema.rollout import deployment, rollout_action, served_period, traffic_change
 from services.inventory.models import SyncState
-from services.oversight.models import ModelSummary, OpenAction, ServedModel, TimelineEvent, WaitingRequest
+from services.oversight.models import ModelSummary, OpenAction, ServedModel, TimelineEvent
 
 _WAITING = ("open", "changes_requested", "approved")
 _MOVING = ("pending", "running")
@@ -35,31 +34,14 @@ class SqlOversight:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def waiting_requests(self) -> tuple[WaitingRequest, ...]:
+    def open_requests(self) -> Mapping[str, int]:
         table = promotion_request.c
         with self._database.read() as connection:
             found = fetched(
                 connection,
-                select(promotion_request).where(table.state.in_(_WAITING)).order_by(table.due_at, table.request_id),
+                select(table.model, func.count()).where(table.state.in_(_WAITING)).group_by(table.model),
             )
-            roles = fetched(
-                connection,
-                select(request_waiting.c.request_id, request_waiting.c.role)
-                .join(promotion_request, table.request_id == request_waiting.c.request_id)
-                .where(table.state.in_(_WAITING), request_waiting.c.missing > 0)
-                .order_by(request_waiting.c.role),
-            )
-        waiting: dict[str, list[str]] = defaultdict(list)
-        for request_id, role in roles:
-            waiting[request_id].append(role)
-        return tuple(
-            WaitingRequest(
-                request_id=row.request_id, model=row.model, title=row.title, version=row.version, tier=row.tier,
-                state=row.state, requester=row.requester, requester_subject=row.requester_subject,
-                due_at=row.due_at, waiting_on=tuple(waiting[row.request_id]), signed=row.signed, needed=row.needed,
-            )
-            for row in found
-        )  # fmt: skip
+        return {model: int(number) for model, number in found}
 
     def served(self) -> tuple[ServedModel, ...]:
         with self._database.read() as connection:

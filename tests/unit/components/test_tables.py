@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from pages.components import tables
+from pages.components import queue_tables, tables
 from tests.fakes import room_sample as sample
 from tests.fakes.room import FakeRoom
 
@@ -21,7 +21,7 @@ def test_inventory_shows_unknown_drift_as_empty_and_not_as_zero() -> None:
 def test_every_column_has_a_setting_and_a_title() -> None:
     for frame, config in (
         tables.inventory(sample.inventory_rows()),
-        tables.queue(tuple(FakeRoom().approvals._rows(None)), sample.NOW),
+        queue_tables.queue(tuple(FakeRoom().approvals._rows(None)), sample.NOW),
         tables.ledger(tuple(FakeRoom().audit._rows()), "Europe/Berlin"),
     ):
         assert list(frame.columns) == list(config)
@@ -30,7 +30,7 @@ def test_every_column_has_a_setting_and_a_title() -> None:
 
 def test_empty_lists_make_empty_frames() -> None:
     assert tables.inventory(())[0].empty
-    assert tables.queue((), sample.NOW)[0].empty
+    assert queue_tables.queue((), sample.NOW)[0].empty
     assert tables.ledger((), "UTC")[0].empty
 
 

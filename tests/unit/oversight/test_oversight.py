@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,15 +23,19 @@ from services.adapters.sql.value import SqlValue
 from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
 from services.adapters.warehouse.reliability import DuckDbRequestFacts
 from services.adapters.warehouse.value import DuckDbUsageFacts
+from services.approvals.models import EndingApproval, QueueCounts, QueueQuery, QueueRow, RequestState
+from services.exceptions.models import ExceptionState, ExceptionView
 from services.inventory.models import InventoryQuery
 from services.inventory.service import InventoryService
 from services.kernel.clock import FrozenClock
 from services.kernel.errors import UnknownModelError
 from services.kernel.health import Health
 from services.kernel.identity import Actor, Role
+from services.kernel.page import Page
 from services.monitoring.service import MonitoringService
 from services.oversight.service import OversightService
 from services.reliability.service import ReliabilityService
+from services.rollout.emergency_models import EmergencyMode, EmergencyReview, ReviewState
 from services.value.models import Rates
 from services.value.service import ValueService
 from tests.fakes.inventory import Recorded
@@ -38,10 +43,52 @@ from tests.unit.inventory.test_inventory import ARegistry, a_version
 from tests.unit.monitoring.facts_on_disk import NOON, TODAY, a_database, a_model, predictions, write, write_reference
 
 
+class Decisions:
+    """Implements oversight.ports.Decisions; what is asked of it can be set by a test."""
+
+    def __init__(self) -> None:
+        self.rows: list[QueueRow] = []
+        self.endings: list[EndingApproval] = []
+
+    def queue(self, query: QueueQuery, *, actor: Actor) -> Page[QueueRow]:
+        rows = tuple(
+            replace(row, mine=actor.role.value in row.waiting_on and actor.subject != "dana") for row in self.rows
+        )
+        return Page(items=rows, total=len(rows), offset=0, limit=query.limit)
+
+    def counts(self, actor: Actor) -> QueueCounts:
+        mine = [row for row in self.queue(QueueQuery(), actor=actor).items if row.mine]
+        return QueueCounts(mine=len(mine), overdue=sum(row.overdue for row in mine), by_role=())
+
+    def ending(self, now: datetime, within: timedelta) -> tuple[EndingApproval, ...]:
+        return tuple(item for item in self.endings if item.valid_until - now <= within)
+
+
+class Emergencies:
+    """Implements oversight.ports.Emergencies."""
+
+    def __init__(self) -> None:
+        self.found: list[EmergencyReview] = []
+
+    def reviews(self, model: str = "", *, open_only: bool = False) -> tuple[EmergencyReview, ...]:
+        return tuple(item for item in self.found if item.state.is_open or not open_only)
+
+
+class Exceptions:
+    """Implements oversight.ports.Exceptions."""
+
+    def __init__(self) -> None:
+        self.found: list[ExceptionView] = []
+
+    def all(self, model: str = "", states: tuple[ExceptionState, ...] = ()) -> tuple[ExceptionView, ...]:
+        return tuple(item for item in self.found if not states or item.state in states)
+
+
 class Room:
     def __init__(self, folder: Path) -> None:
         self.facts, self.database = folder / "inference", a_database(folder)
-        self.clock, self.registry = FrozenClock(NOON), ARegistry()
+        self.clock, self.registry, self.decisions = FrozenClock(NOON), ARegistry(), Decisions()
+        self.emergencies, self.exceptions = Emergencies(), Exceptions()
         self.inventory = InventoryService(
             registry=self.registry, store=SqlInventory(self.database), ledger=Recorded(), clock=self.clock
         )
@@ -59,6 +106,7 @@ class Room:
         )  # fmt: skip
         self.service = OversightService(
             inventory=self.inventory, monitoring=self.monitoring, reliability=reliability, value=value,
+            decisions=self.decisions, emergencies=self.emergencies, exceptions=self.exceptions,
             store=SqlOversight(self.database), clock=self.clock, environment="embedded", registry="MLflow",
         )  # fmt: skip
         self.inventory.register_catalog((a_model("m"),))
@@ -68,14 +116,23 @@ class Room:
             connection.execute(insert(table).values(**values))
 
     def request(self, role: str = "compliance_officer", *, due_days: int = 3, state: str = "open") -> None:
+        due_at = NOON + timedelta(days=due_days)
+        self.decisions.rows.append(
+            QueueRow(
+                request_id="req-1", model="m", title="M", version="4", base="3", tier=1, state=RequestState(state),
+                requester="Dana Petrov", created_at=NOON, due_at=due_at, waiting_on=(role,), signed=1, needed=3,
+                mine=False, overdue=due_at < NOON, opens_step=role,
+            )
+        )  # fmt: skip
+
+    def event(self) -> None:
         text = dict.fromkeys(("evidence_sha256", "manifest_sha256", "policy_sha256", "run_id", "leaf_hash"), "-")
         self.put(
             approvals.promotion_request, request_id="req-1", model="m", title="M", version="4", base="3", tier=1,
-            state=state, requester_subject="dana", requester_issuer="i", requester="Dana Petrov", created_at=NOON,
-            due_at=NOON + timedelta(days=due_days), expires_at=NOON + timedelta(days=30), revision=1, note="", signed=1,
+            state="open", requester_subject="dana", requester_issuer="i", requester="Dana Petrov", created_at=NOON,
+            due_at=NOON, expires_at=NOON + timedelta(days=30), revision=1, note="", signed=1,
             needed=3, document="{}", statement_sha256="-", seq=7, updated_at=NOON, **text,
         )  # fmt: skip
-        self.put(approvals.request_waiting, request_id="req-1", role=role, missing=1)
         self.put(approvals.request_event, request_id="req-1", at=NOON, sentence="Submitted by Dana Petrov", seq=7)
 
     def deploy(self, **changes: Any) -> None:
@@ -113,8 +170,12 @@ def test_a_request_waits_for_the_role_that_has_to_act_and_stands_elsewhere_for_o
 
     mine, other = room.home(Role.COMPLIANCE), room.home(Role.AUDITOR)
 
-    assert [(item.target, item.state) for item in mine.todo] == [("approvals?request=req-1", Health.BREACH)]
-    assert mine.greeting == "Clara, 1 thing waits for you, 1 overdue."
+    assert [(item.target, item.state) for item in mine.todo] == [
+        ("approvals?request=req-1&step=compliance_officer", Health.BREACH)
+    ]
+    assert mine.greeting == "Clara, 1 waits for your signature, 1 overdue."
+    assert mine.tiles[0].value == "1"
+    assert mine.tiles[0].detail == "1 overdue"
     assert other.todo == ()
     assert "compliance officer" in other.others[0].why
 
@@ -126,10 +187,87 @@ def test_nobody_is_asked_to_sign_the_own_request(room: Room) -> None:
 
 
 def test_changes_asked_for_go_back_to_the_data_science_lead(room: Room) -> None:
-    room.request(state="changes_requested")
+    room.request("data_science_lead", state="changes_requested")
 
     assert "Answer the changes" in room.home(Role.DATA_SCIENCE_LEAD).todo[0].title
     assert room.home(Role.COMPLIANCE).todo == ()
+
+
+def test_a_delegate_is_asked_in_the_role_he_stands_in_for(room: Room) -> None:
+    room.request("validator")
+    room.decisions.queue = lambda query, *, actor: Page(  # type: ignore[method-assign]
+        items=(replace(room.decisions.rows[0], mine=True),), total=1, offset=0, limit=50
+    )
+
+    [item] = room.home(Role.COMPLIANCE).todo
+
+    assert item.title == "Validate the promotion of M version 4"
+    assert "as independent validator by delegation" in item.why
+
+
+def test_an_approval_that_ends_soon_is_work_and_one_that_ended_while_serving_is_red(room: Room) -> None:
+    ending = EndingApproval(
+        model="m", version="3", request_id="req-1", valid_until=NOON + timedelta(days=12), ended=False, serving=True
+    )
+    room.decisions.endings = [ending, replace(ending, version="2", serving=False)]
+
+    [item] = room.home(Role.COMPLIANCE).todo
+    room.decisions.endings = [replace(ending, valid_until=NOON - timedelta(days=2), ended=True)]
+    [ended] = room.home(Role.DATA_SCIENCE_LEAD).todo
+
+    assert (item.state, item.target) == (Health.WATCH, "model?name=m")
+    assert "In 12 days" in item.why
+    assert (ended.state, ended.title) == (Health.BREACH, "m version 3 serves without a valid approval")
+    assert room.home(Role.SRE).todo[0].title == "The worker is not running"
+
+
+def a_review(**changes: Any) -> EmergencyReview:
+    values: dict[str, Any] = {
+        "id": "em-1", "action_id": "act-1", "model": "m", "version": "4", "mode": EmergencyMode.FORWARD,
+        "by_name": "Sam Lindqvist", "by_subject": "sam", "at": NOON, "reason_code": "OUTAGE", "reason": "Down",
+        "review_by": NOON + timedelta(days=2), "state": ReviewState.OPEN, "reviewers": (), "comments": (),
+        "blocks": "", "seq": 9,
+    }  # fmt: skip
+    return EmergencyReview(**{**values, **changes})
+
+
+def an_exception(**changes: Any) -> ExceptionView:
+    values: dict[str, Any] = {
+        "id": "ex-1", "model": "m", "gate": "selection", "gate_title": "Selection rate", "reason": "Few rows",
+        "control": "Weekly review", "owner_subject": "ben", "owner_name": "Ben Okafor", "proposed_by": "Dana Petrov",
+        "granted_by": "Clara Whitfield", "state": ExceptionState.ACTIVE, "proposed_at": NOON, "granted_at": NOON,
+        "until": NOON + timedelta(days=10), "ended_at": None, "ended_why": "", "seq": 9, "late": False,
+    }  # fmt: skip
+    return ExceptionView(**{**values, **changes})
+
+
+def test_an_emergency_release_is_red_work_for_reviewers_and_not_for_whom_it_is_about(room: Room) -> None:
+    room.emergencies.found = [a_review(state=ReviewState.OVERDUE, review_by=NOON - timedelta(hours=5))]
+
+    [item] = room.home(Role.VALIDATOR).todo
+
+    assert (item.state, item.target) == (Health.BREACH, "rollouts?model=m&emergency=em-1")
+    assert "Promotions of this model are blocked" in item.why
+    assert item.due is not None
+    assert item.due < NOON
+    assert room.home(Role.COMPLIANCE, subject="sam").todo == ()
+    assert "Review the emergency release" in room.home(Role.AUDITOR).others[0].title
+
+
+def test_exceptions_that_end_or_wait_are_work_for_owner_and_compliance(room: Room) -> None:
+    far = an_exception(id="ex-2", until=NOON + timedelta(days=55))
+    asked = an_exception(id="ex-3", state=ExceptionState.PROPOSED, granted_by="", granted_at=None)
+    room.exceptions.found = [an_exception(), far, asked]
+
+    titles = [item.title for item in room.home(Role.COMPLIANCE).todo]
+    owner = room.home(Role.BUSINESS_OWNER, subject="ben").todo
+
+    assert sorted(titles) == [
+        "Decide on an exception for m: Selection rate",
+        "m: the exception for Selection rate ends soon",
+    ]
+    assert [item.target for item in owner] == ["model?name=m&exception=ex-1"]
+    assert room.home(Role.VALIDATOR).todo == ()
 
 
 def test_a_version_nobody_submitted_is_shown_to_the_data_science_lead(room: Room) -> None:
@@ -216,7 +354,7 @@ def test_operations_tell_ages_and_the_start_of_the_replay(room: Room) -> None:
 def test_the_timeline_joins_requests_traffic_and_versions_newest_first(room: Room) -> None:
     room.registry.versions = [a_version("m", 3)]
     room.inventory.sync()
-    room.request()
+    room.event()
     room.put(
         rollout.traffic_change, action_id="a", model="m", at=NOON + timedelta(hours=1), kind="rollback",
         routes='[["3", 100]]', champion="3", actor="Sam Lindqvist", reason="Too slow", seq=9,
