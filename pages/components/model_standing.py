@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from pages.components import badges, notices, parts, places, reads, session
@@ -24,7 +26,7 @@ def approvals(model: GovernedModel, live: DeploymentView | None, *, me: Actor) -
         for name in serving:
             status = reads.attempt(
                 f"the approval of {version(name)}",
-                lambda name=name: session.control_room().approvals.approved(model.name, name),
+                partial(session.control_room().approvals.approved, model.name, name),
                 key=f"approved-{model.name}-{name}",
             )
             if status is not None:

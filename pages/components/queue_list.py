@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
+from functools import partial
 
 import streamlit as st
 
@@ -175,20 +176,24 @@ def _nothing(asked_for: QueueQuery) -> None:
 
 
 def _export(asked_for: QueueQuery, me: Actor) -> None:
-    now, note = session.now(), filter_note(asked_for)
-    stamp = f"{now:%Y%m%d-%H%M}"
+    stamp = f"{session.now():%Y%m%d-%H%M}"
     with st.popover("Export", icon=":material/download:"):
-        st.caption(f"All rows, not only this page ({md(note)}), with the time of the data.")
-        for kind, mime, write in (("csv", "text/csv", tables.to_csv), ("json", "application/json", tables.to_json)):
+        st.caption(f"All rows, not only this page ({md(filter_note(asked_for))}), with the time of the data.")
+        for kind, mime in (("csv", "text/csv"), ("json", "application/json")):
             st.download_button(
                 kind.upper(),
-                lambda write=write: write(queue_tables.export(_all_rows(asked_for, me)), note=note, as_of=now),
+                partial(_export_file, kind, asked_for, me),
                 file_name=f"requests-{stamp}.{kind}",
                 mime=mime,
                 key=f"export-{kind}",
                 on_click="ignore",
                 width="stretch",
             )
+
+
+def _export_file(kind: str, asked_for: QueueQuery, me: Actor) -> str:
+    write = tables.to_csv if kind == "csv" else tables.to_json
+    return write(queue_tables.export(_all_rows(asked_for, me)), note=filter_note(asked_for), as_of=session.now())
 
 
 def filter_note(asked_for: QueueQuery) -> str:

@@ -15,6 +15,7 @@ from pages.components.format import asked, md, role, sentence, when
 from pages.components.request_facts import after_words, roles_of, step_of, verb_of
 from services.approvals.models import Decision, DelegationRef, Purpose, RequestState, RequestView, StepView
 from services.kernel.identity import Actor, Permission, Role
+from services.people.models import Person
 
 _MAIN = {Decision.APPROVE, Decision.ACKNOWLEDGE}
 _UNDECIDED = {RequestState.OPEN, RequestState.CHANGES_REQUESTED}
@@ -66,7 +67,7 @@ def _not_yours(view: RequestView, me: Actor, step: StepView) -> None:
         st.caption("It will be refused, and the attempt becomes an entry of the ledger.")
 
 
-def _holders(name: str) -> Sequence[object]:
+def _holders(name: str) -> Sequence[Person]:
     try:
         return session.control_room().people.holders(Role(name))
     except ValueError:

@@ -428,8 +428,8 @@ class FakeOversight:
             ),
             todo=(
                 TodoItem(
-                    title="Promote claims_triage v4 to production",
-                    why="The validator has signed; compliance and business owner are asked",
+                    title=HOSTILE if self._room.hostile else "Promote claims_triage v4 to production",
+                    why=HOSTILE if self._room.hostile else "The validator has signed; two more are asked",
                     state=Health.WATCH,
                     due=NOW + timedelta(hours=26),
                     target="approvals?request=req-0001",
@@ -477,7 +477,13 @@ class FakeOversight:
         if self._room.mode == "empty":
             return ()
         return (
-            TimelineEvent(at=at(30), kind="decision", title="Approved by Vera Lindholm", detail="version 4", seq=38),
+            TimelineEvent(
+                at=at(30),
+                kind="decision",
+                title=HOSTILE if self._room.hostile else "Approved by Vera Lindholm",
+                detail="version 4",
+                seq=38,
+            ),
             TimelineEvent(
                 at=at(46), kind="request", title="Promotion of v4 requested", detail="by Dana Petrov", seq=36
             ),
@@ -489,7 +495,7 @@ class FakeOversight:
             return ()
         return (
             TodoItem(
-                title="One input column has no tag",
+                title=HOSTILE if self._room.hostile else "One input column has no tag",
                 why="claims_triage: birth_year",
                 state=Health.WATCH,
                 due=None,
