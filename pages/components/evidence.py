@@ -8,9 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from pages.components import badges, charts, notices, parts, places, session
-from pages.components.format import NOTHING, age, code, count, digest, md, plural, role, routes, version, when
+from pages.components.format import age, code, digest, md, plural, role, routes, version, when
 from services.approvals.models import Comparison, QuorumProgress, SignatureView, TrailLine
-from services.policy.models import GateReport, QuorumRule
+from services.policy.models import QuorumRule
 from services.rollout.models import DeploymentView
 
 
@@ -32,35 +32,6 @@ def direction(item: Comparison) -> str:
     if item.better is None:
         return ""
     return ":green[:material/thumb_up:] " if item.better else ":orange[:material/warning:] "
-
-
-def gates(report: GateReport) -> None:
-    """One line per gate with value, rule and verdict; what would fix it stands under the table."""
-    if not report.outcomes:
-        notices.remark("No gate was evaluated, so nothing counts as passed.", "help")
-        return
-    frame = pd.DataFrame(
-        {
-            "Gate": [md(item.title) for item in report.outcomes],
-            "Live": [md(item.champion) or NOTHING for item in report.outcomes],
-            "Value": [f"**{md(item.value)}**" for item in report.outcomes],
-            "Rule": [md(item.rule) for item in report.outcomes],
-            "Verdict": [badges.badge(item.verdict) for item in report.outcomes],
-            "n": [count(item.n) for item in report.outcomes],
-        }
-    )
-    parts.table(frame, alt="Gates")
-    sources = list(dict.fromkeys(item.data for item in report.outcomes if item.data))
-    if sources:
-        st.markdown(f":gray[:material/database: {md('; '.join(sources[:4]))}]")
-    for item in report.outcomes:
-        if item.verdict.value != "passed":
-            st.markdown(f"{badges.mark(item.verdict)} **{md(item.title)}:** {md(item.sentence)}")
-
-
-def gate_count(report: GateReport) -> str:
-    passed = sum(item.verdict.value == "passed" for item in report.outcomes)
-    return f"{passed} of {len(report.outcomes)} pass"
 
 
 def quorum_words(rules: Sequence[QuorumRule]) -> str:

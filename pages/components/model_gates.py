@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import address, evidence, notices, parts, reads, request_changes, session, submit_form
+from pages.components import (
+    address,
+    evidence,
+    notices,
+    parts,
+    reads,
+    request_changes,
+    request_evaluation,
+    session,
+    submit_form,
+)
 from pages.components.format import md, plural, version
 from pages.components.request_facts import rollback_words
 from services.approvals.models import Purpose, RequestDraft
@@ -51,11 +61,7 @@ def _gates_only(model: GovernedModel, chosen: ModelVersion) -> None:
         "gates", lambda: room.evaluation.gates(model.name, chosen.version), key=f"gates-{model.name}-{chosen.version}"
     )
     if report is not None:
-        with parts.card(
-            f"Gates for {version(chosen.version)}",
-            f"policy {md(report.policy.name)} version {md(report.policy.version)}",
-        ):
-            evidence.gates(report)
+        request_evaluation.criteria_card(report, f"Gates for {version(chosen.version)}")
     notices.remark("A data science lead can ask for a decision on this version from here.")
 
 
@@ -71,8 +77,7 @@ def _draft(model: GovernedModel, chosen: ModelVersion, purpose: Purpose, me: Act
     left, right = st.columns([2, 1])
     with left:
         _what_changes(draft)
-        with parts.card("Gates", f"policy {md(draft.report.policy.name)} version {md(draft.report.policy.version)}"):
-            evidence.gates(draft.report)
+        request_evaluation.criteria_card(draft.report, "Gates")
     with right, parts.card(submit_form.TITLES[purpose], key="ask"):
         _ask(draft)
 

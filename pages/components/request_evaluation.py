@@ -15,13 +15,11 @@ from pages.components.format import NOTHING, count, md, number, percent, plural
 from pages.components.request_facts import criteria_words, is_too_few
 from services.approvals.models import RequestView
 from services.evaluation.detail import Criterion, EvaluationDetail, GroupMeasure, GroupRow, criteria, judged
-from services.policy.models import Verdict
+from services.policy.models import GateReport, Verdict
 
 
 def show(view: RequestView) -> None:
-    lines = criteria(view.report)
-    with parts.card("Evaluation", criteria_words(lines)):
-        _criteria(lines)
+    criteria_card(view.report, "Evaluation")
     room, row = session.control_room(), view.row
     detail = reads.attempt(
         "the evaluation report", lambda: room.evaluation.detail(row.model, row.version), key=f"report-{row.request_id}"
@@ -39,6 +37,14 @@ def show(view: RequestView) -> None:
         notices.remark(md(detail.problem), "help")
     _calibration(detail)
     _groups(judged(detail, view.report))
+
+
+def criteria_card(report: GateReport, title: str) -> None:
+    """One line per criterion with value, rule, verdict and n; what stands in the way is said under the table."""
+    lines = criteria(report)
+    policy = f"policy {md(report.policy.name)} version {md(report.policy.version)}"
+    with parts.card(title, f"{criteria_words(lines)}, {policy}"):
+        _criteria(lines)
 
 
 def _criteria(lines: Sequence[Criterion]) -> None:
