@@ -9,6 +9,7 @@ from typing import Protocol
 from services.approvals.models import QueueQuery, TrailLine
 from services.approvals.records import DecisionRecord, PromotionRequest
 from services.attestation.ports import LedgerWriter
+from services.kernel.identity import Actor
 from services.rollout.ports import RolloutStore
 
 
@@ -42,6 +43,18 @@ class RequestStore(Protocol):
     def latest(self, model: str, version: str) -> PromotionRequest | None: ...
 
     def of_model(self, model: str) -> tuple[PromotionRequest, ...]: ...
+
+    def waiting_by_role(self, now: datetime) -> tuple[tuple[str, int, int], ...]:
+        """(role, requests that wait for it, of these overdue), by role word."""
+        ...
+
+    def ending(self, before: datetime) -> tuple[PromotionRequest, ...]:
+        """Approved ones whose approval ends before this moment, earliest first."""
+        ...
+
+    def mark_seen(self, request: PromotionRequest, part: str, *, actor: Actor, at: datetime) -> None:
+        """Keeps that the person saw this part of this revision; once."""
+        ...
 
     def expired(self, now: datetime) -> tuple[PromotionRequest, ...]: ...
 

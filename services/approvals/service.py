@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from services.approvals import rules, statements
 from services.approvals.completion import complete, save, step_of
@@ -20,6 +20,9 @@ from services.approvals.models import (
     REASON_CODES,
     ApprovalStatus,
     Decision,
+    EndingApproval,
+    Purpose,
+    QueueCounts,
     QueueQuery,
     QueueRow,
     RequestDraft,
@@ -41,6 +44,7 @@ from services.evaluation.service import EvaluationService
 from services.inventory.service import InventoryService
 from services.kernel.clock import Clock, utc_text
 from services.kernel.errors import (
+    DuplicateSignerError,
     GateNotPassedError,
     IllegalTransitionError,
     RefusalError,
@@ -63,6 +67,7 @@ from services.rollout.models import Challenge
 from services.rollout.ports import Attestations
 
 CHALLENGE_LIFETIME = timedelta(minutes=15)
+_COUNTED = 1000
 _SIGNING = (Permission.VALIDATE, Permission.ACKNOWLEDGE, Permission.APPROVE)
 _BINDING = {Decision.APPROVE, Decision.ACKNOWLEDGE}
 
@@ -92,9 +97,13 @@ class ApprovalService:
 
     # asking
 
-    def draft(self, model: str, version: str, *, actor: Actor) -> RequestDraft:
+    def draft(self, model: str, version: str, *, actor: Actor, purpose: Purpose = Purpose.PROMOTION) -> RequestDraft:
         """What would be submitted. Writes nothing. Raises UnknownModelError, UnknownVersionError."""
         self._people.require(actor, Permission.VIEW)
+        if purpose is not Purpose.PROMOTION:
+            raise IllegalTransitionError(
+                f"A {purpose.value} cannot be asked for here yet.", hint="Ask for a promotion."
+            )
         drafted = self._drafting.collect(model, version)
         with self._units.read() as unit:
             return as_draft(
@@ -213,6 +222,39 @@ class ApprovalService:
             )
         return Page(items=items, total=total, offset=query.offset, limit=query.limit)
 
+    def counts(self, actor: Actor) -> QueueCounts:
+        """The headline: what waits for this person, how much of it is late, and what waits for each role."""
+        now = self._clock.now()
+        with self._units.read() as unit:
+            own, mine = unit.requests.find(
+                QueueQuery(mine_only=True, limit=_COUNTED), role=actor.role.value, subject=actor.subject, now=now
+            )
+            by_role = unit.requests.waiting_by_role(now)
+        return QueueCounts(mine=mine, overdue=sum(item.due_at < now for item in own), by_role=by_role)
+
+    def ending(self, now: datetime, within: timedelta) -> tuple[EndingApproval, ...]:
+        """Approvals that end within this time or have ended, earliest first; `serving` says whether it matters."""
+        with self._units.read() as unit:
+            found = unit.requests.ending(now + within)
+            return tuple(
+                EndingApproval(
+                    model=item.model,
+                    version=item.version,
+                    request_id=item.request_id,
+                    valid_until=until,
+                    ended=until < now,
+                    serving=_serves(unit, item),
+                )
+                for item in found
+                if (until := item.valid_until) is not None
+            )
+
+    def mark_seen(self, request_id: str, part: str, *, actor: Actor) -> None:
+        """Remembers that this person looked at a part of the evidence of the present revision."""
+        self._people.require(actor, Permission.VIEW)
+        with self._units.write() as unit:
+            unit.requests.mark_seen(_known(unit, request_id), part, actor=actor, at=self._clock.now())
+
     def requests_of(self, model: str) -> tuple[QueueRow, ...]:
         """All requests of a model, newest first."""
         now = self._clock.now()
@@ -245,11 +287,16 @@ class ApprovalService:
             stale=stale,
         )
 
-    def open_review(self, request_id: str, *, actor: Actor) -> Review:
-        """A single-use challenge, bound to this person, this revision and what is shown now; 15 minutes."""
+    def open_review(self, request_id: str, *, actor: Actor, role: str = "", delegation: str = "") -> Review:
+        """A single-use challenge, bound to this person, this revision and what is shown now; 15 minutes.
+
+        `role` is the step that would be filled. Raises DuplicateSignerError for a step of somebody else, recorded.
+        """
         self._people.require(actor, Permission.VIEW)
         with self._units.read() as unit:
             request = _known(unit, request_id)
+        with self._recording("sign-off-refused", actor, request.model, request_id):
+            _require_own_step(actor, role, delegation)
         shown = statements.shown_sha256(request, self._drafting.report(request))
         challenge = Challenge(
             nonce=secrets.token_hex(16),
@@ -303,6 +350,7 @@ class ApprovalService:
                     "The person who asked for a promotion may not decide on it.",
                     hint="Another person has to decide.",
                 )
+            _require_own_step(actor, command.role, command.delegation)
         # People records the refusal of a missing role itself.
         person = self._people.require(actor, _permission(command.decision, actor))
         with self._recording("sign-off-refused", actor, request.model, request.request_id, command.decision.value):
@@ -470,6 +518,19 @@ def _known(unit: ApprovalUnit, request_id: str) -> PromotionRequest:
     if found is None:
         raise UnknownRequestError(f"There is no request {request_id}.", hint="Choose one from the queue.")
     return found
+
+
+def _serves(unit: ApprovalUnit, request: PromotionRequest) -> bool:
+    live = unit.rollouts.deployment(request.model)
+    return live is not None and request.version in {live.champion, live.candidate}
+
+
+def _require_own_step(actor: Actor, role: str, delegation: str) -> None:
+    if delegation or (role and role != actor.role.value):
+        raise DuplicateSignerError(
+            f"You act as {actor.role.label.lower()}; one person fills one quorum role.",
+            hint="A person who holds the role of this step has to sign it.",
+        )
 
 
 def _idem(request: PromotionRequest, decision: Decision, actor: Actor) -> str:

@@ -20,6 +20,7 @@ def queue_row(
     lines = rules.progress(request.frozen.quorum, decisions)
     state = RequestState.EXPIRED if rules.is_expired(request, now) else request.state
     waiting = tuple(rules.waiting(lines)) if state in _SIGNED_STATES else ()
+    mine = actor is not None and _is_mine(request, decisions, state, waiting, actor)
     return QueueRow(
         request_id=request.request_id,
         model=request.model,
@@ -34,7 +35,12 @@ def queue_row(
         waiting_on=waiting,
         signed=sum(line.have for line in lines),
         needed=sum(line.rule.needed for line in lines),
-        mine=actor is not None and _is_mine(request, decisions, state, waiting, actor),
+        mine=mine,
+        purpose=request.purpose,
+        stage_due_at=request.due_at,
+        overdue=now > request.due_at and state in {RequestState.OPEN, RequestState.CHANGES_REQUESTED},
+        age_days=(now - request.created_at).days,
+        opens_step=actor.role.value if mine and actor is not None and state is RequestState.OPEN else "",
     )
 
 
@@ -93,6 +99,7 @@ def request_view(
         limits=request.frozen.limits,
         fallback=request.frozen.fallback,
         effects=effects(request, decisions, actor),
+        purpose=request.purpose,
         allowed=allowed,
         refused_because=refused,
     )

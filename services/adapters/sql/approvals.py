@@ -5,17 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, exists, func, insert, or_, select, update
 
 from services.adapters.sql.schema import approvals as tables
 from services.approvals import frozen
 from services.approvals.models import Decision, Purpose, QueueQuery, RequestState, TrailLine
 from services.approvals.records import DecisionRecord, PromotionRequest
+from services.kernel.identity import Actor
 
 _requests = tables.promotion_request
 _decisions = tables.request_decision
 _waiting = tables.request_waiting
 _COUNTING = (Decision.APPROVE.value, Decision.ACKNOWLEDGE.value)
+_APPROVED = (RequestState.APPROVED.value, RequestState.APPLIED.value, RequestState.APPLY_FAILED.value)
 _UNDECIDED = (RequestState.OPEN.value, RequestState.CHANGES_REQUESTED.value)
 
 
@@ -111,6 +113,47 @@ class SqlRequests:
             select(_requests).where(_requests.c.model == model).order_by(_requests.c.seq.desc())
         )
         return tuple(_request(row) for row in rows)
+
+    def waiting_by_role(self, now: datetime) -> tuple[tuple[str, int, int], ...]:
+        late = func.sum(case((_requests.c.due_at < now, 1), else_=0))
+        rows = self._connection.execute(
+            select(_waiting.c.role, func.count(), late)
+            .join(_requests, _requests.c.request_id == _waiting.c.request_id)
+            .where(_requests.c.state == RequestState.OPEN.value, _requests.c.expires_at >= now, _waiting.c.missing > 0)
+            .group_by(_waiting.c.role)
+            .order_by(_waiting.c.role)
+        )
+        return tuple((row[0], row[1], int(row[2] or 0)) for row in rows)
+
+    def ending(self, before: datetime) -> tuple[PromotionRequest, ...]:
+        rows = self._connection.execute(
+            select(_requests)
+            .where(_requests.c.state.in_(_APPROVED), _requests.c.valid_until < before)
+            .order_by(_requests.c.valid_until)
+        )
+        return tuple(_request(row) for row in rows)
+
+    def mark_seen(self, request: PromotionRequest, part: str, *, actor: Actor, at: datetime) -> None:
+        table = tables.request_seen
+        known = select(table.c.part).where(
+            table.c.request_id == request.request_id,
+            table.c.issuer == actor.issuer,
+            table.c.subject == actor.subject,
+            table.c.revision == request.revision,
+            table.c.part == part,
+        )
+        if self._connection.execute(known).first() is None:
+            self._connection.execute(
+                insert(table).values(
+                    request_id=request.request_id,
+                    issuer=actor.issuer,
+                    subject=actor.subject,
+                    revision=request.revision,
+                    part=part,
+                    sha256=request.evidence_sha256,
+                    at=at,
+                )
+            )
 
     def expired(self, now: datetime) -> tuple[PromotionRequest, ...]:
         rows = self._connection.execute(
