@@ -11,7 +11,7 @@ from datetime import datetime
 import pandas as pd
 
 from pages.components import badges
-from pages.components.format import ago, asked, due, role, utc
+from pages.components.format import ago, asked, due, role, utc, visible
 from pages.components.tables import Config, chips, progress, text
 from services.approvals.models import Purpose, QueueRow, RequestState
 from services.inventory.models import Tier
@@ -25,14 +25,14 @@ def queue(rows: Sequence[QueueRow], now: datetime) -> tuple[pd.DataFrame, Mappin
         {
             "mine": ["Your turn" if row.mine else "" for row in rows],
             "due": [due_chips(row, now) for row in rows],
-            "what": [asked(row.purpose, row.title, row.version) for row in rows],
+            "what": [visible(asked(row.purpose, row.title, row.version)) for row in rows],
             "purpose": [f"{SIGNS[row.purpose]} {badges.word(row.purpose)}" for row in rows],
             "tier": [[badges.word(Tier(row.tier))] for row in rows],
             "state": [[state_word(row)] for row in rows],
             "waiting": [", ".join(role(word) for word in row.waiting_on) or "nobody" for row in rows],
             "signed": [round(100 * row.signed / row.needed) if row.needed else 0 for row in rows],
             "age": [ago(row.age_days) for row in rows],
-            "requester": [row.requester for row in rows],
+            "requester": [visible(row.requester) for row in rows],
             "request": [row.request_id for row in rows],
         }
     )
