@@ -64,6 +64,7 @@ from services.kernel.secret import Secret
 from services.ledger.attempts import RecordingDesk
 from services.ledger.service import LedgerService
 from services.monitoring.service import MonitoringService
+from services.notices.others import OtherFacts
 from services.notices.service import NoticeService
 from services.oversight.service import OversightService
 from services.people.accounts import DEMO_ACCOUNTS
@@ -258,7 +259,13 @@ def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving:
         ),
         packs=_packs(settings, database, trusted, clock),
         reports=_reports(settings, database, clock, trusted, reading, policy, units, runner, exceptions),
-        notices=_notices(settings, database, trusted, clock),
+        notices=_notices(
+            settings,
+            database,
+            trusted,
+            clock,
+            OtherFacts(people=trusted.people, exceptions=exceptions, emergency=emergency),
+        ),
         runner=runner,
         clock=clock,
         settings=settings,
@@ -438,7 +445,9 @@ def _packs(settings: Settings, database: Database, trusted: _Trusted, clock: Clo
     )
 
 
-def _notices(settings: Settings, database: Database, trusted: _Trusted, clock: Clock) -> NoticeService:
+def _notices(
+    settings: Settings, database: Database, trusted: _Trusted, clock: Clock, others: OtherFacts
+) -> NoticeService:
     channels = ConfiguredChannels(
         settings.channels_file,
         urls=Secret(settings.notify_urls.get_secret_value()),
@@ -454,6 +463,7 @@ def _notices(settings: Settings, database: Database, trusted: _Trusted, clock: C
         courier=AppriseCourier(channels),
         channels=channels,
         clock=clock,
+        others=others,
     )
 
 

@@ -13,9 +13,12 @@ from services.kernel.page import Page
 from services.notices.entries import Requests
 from services.notices.facts import (
     EndedRequest,
+    EndingAccess,
     LockedKey,
+    OpenReview,
     OpenStep,
     RequestFacts,
+    RunningException,
     ServingApproval,
     UnsignedChange,
     VoidSignature,
@@ -58,6 +61,20 @@ class StandingFacts(Requests, Protocol):
     def unsigned_changes(self) -> tuple[UnsignedChange, ...]: ...
 
     def locked_keys(self, now: datetime) -> tuple[LockedKey, ...]: ...
+
+
+class NeighbourFacts(Protocol):
+    """Each method may raise UnavailableError on its own."""
+
+    def reviews(self) -> tuple[OpenReview, ...]: ...
+
+    def exceptions(self) -> tuple[RunningException, ...]:
+        """Proposed and active ones."""
+        ...
+
+    def access(self) -> tuple[EndingAccess, ...]:
+        """People whose access ends at some time."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -19,7 +18,7 @@ from services.kernel.identity import Actor, Permission
 from services.kernel.page import Page
 from services.ledger.ports import LedgerReader
 from services.notices import delivery, entries, standing
-from services.notices.facts import EndingAccess, OpenReview, RunningException, Situation
+from services.notices.facts import Situation
 from services.notices.models import (
     Announcement,
     Audience,
@@ -30,21 +29,12 @@ from services.notices.models import (
     NoticeQuery,
     Severity,
 )
-from services.notices.ports import Channels, Courier, EventRecorder, NoticeStore, Outbox, StandingFacts
+from services.notices.ports import Channels, Courier, EventRecorder, NeighbourFacts, NoticeStore, Outbox, StandingFacts
 from services.notices.wording import target_of
 from services.people.service import PeopleService
 
 _AT_ONCE = 200
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OtherFacts:
-    """What stands in other slices; each may raise UnavailableError on its own."""
-
-    reviews: Callable[[], tuple[OpenReview, ...]] = tuple
-    exceptions: Callable[[], tuple[RunningException, ...]] = tuple
-    access: Callable[[], tuple[EndingAccess, ...]] = tuple
 
 
 class NoticeService:
@@ -60,7 +50,7 @@ class NoticeService:
         courier: Courier,
         channels: Channels,
         clock: Clock,
-        others: OtherFacts | None = None,
+        others: NeighbourFacts,
     ) -> None:
         self._people = people
         self._ledger = ledger
@@ -69,7 +59,7 @@ class NoticeService:
         self._store = store
         self._channels = channels
         self._clock = clock
-        self._others = others or OtherFacts()
+        self._others = others
         self._dispatcher = delivery.Dispatcher(outbox=outbox, courier=courier, channels=channels, clock=clock)
 
     # reading

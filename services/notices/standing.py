@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from services.kernel.identity import ROLE_PERMISSIONS, ROLE_TITLES, Role
+from services.kernel.identity import ROLE_PERMISSIONS, ROLE_TITLES, Permission, Role
 from services.notices.entries import returned_token
 from services.notices.facts import OpenReview, OpenStep, RequestFacts, RunningException, ServingApproval, Situation
 from services.notices.models import Announcement, Audience, NoticeKind, Severity
@@ -21,11 +21,7 @@ EXCEPTION_WARNINGS = (timedelta(days=7), timedelta(days=1))
 ACCESS_WARNINGS = (timedelta(days=7), timedelta(days=1))
 _OWNERS = (Role.DATA_SCIENCE_LEAD, Role.COMPLIANCE)
 _WATCHERS = (Role.SRE, Role.COMPLIANCE)
-_REVIEWERS = tuple(role for role in Role if "review_emergency" in set(ROLE_PERMISSIONS[role])) or (
-    Role.COMPLIANCE,
-    Role.VALIDATOR,
-    Role.BUSINESS_OWNER,
-)
+_REVIEWERS = tuple(role for role in Role if Permission.REVIEW_EMERGENCY in ROLE_PERMISSIONS[role])
 
 
 def standing(situation: Situation) -> tuple[Announcement, ...]:
@@ -293,7 +289,7 @@ def _exception(exception: RunningException, situation: Situation) -> Iterator[An
             audience=Audience(role=Role.COMPLIANCE.value),
             title=f"An exception is proposed: {exception.gate} for {exception.model}",
             why="Grant it with a control and an end date, or refuse it.",
-            target=target_of("exceptions", exception=exception.exception_id),
+            target=target_of("model", name=exception.model, show="gates", exception=exception.exception_id),
             model=exception.model,
             stands_while=token,
         )
@@ -311,7 +307,7 @@ def _exception(exception: RunningException, situation: Situation) -> Iterator[An
             audience=audience,
             title=f"An exception ends soon: {exception.gate} for {exception.model}",
             why=f"It ends on {_when(exception.until)}; from then on the gate blocks again.",
-            target=target_of("exceptions", exception=exception.exception_id),
+            target=target_of("model", name=exception.model, show="gates", exception=exception.exception_id),
             model=exception.model,
             stands_while=f"{token}/ending-{warned}",
         )

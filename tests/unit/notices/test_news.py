@@ -13,9 +13,9 @@ from services.adapters.sql.notices import SqlNoticeOutbox, SqlNotices
 from services.approvals.models import Decision, RequestState
 from services.kernel.clock import FrozenClock
 from services.kernel.errors import StorageUnavailableError, TelemetryUnavailableError
-from services.notices.facts import OpenReview
+from services.notices.facts import EndingAccess, OpenReview, RunningException
 from services.notices.models import Channel, Message, Notice, NoticeKind, NoticeQuery, QuietHours
-from services.notices.service import NoticeService, OtherFacts
+from services.notices.service import NoticeService
 from tests.builders import MODEL, NOON, World, a_world
 
 TODAY = NOON + timedelta(days=8)
@@ -52,7 +52,26 @@ class MemoryChannels:
         self.outbox.append((channel, message))
 
 
-def hearing(world: World, channels: MemoryChannels | None = None, others: OtherFacts | None = None) -> NoticeService:
+class Others:
+    """Implements notices.ports.NeighbourFacts."""
+
+    def __init__(self, *reviews: OpenReview, away: bool = False) -> None:
+        self._reviews = reviews
+        self._away = away
+
+    def reviews(self) -> tuple[OpenReview, ...]:
+        if self._away:
+            raise TelemetryUnavailableError("The reviews cannot be read.")
+        return self._reviews
+
+    def exceptions(self) -> tuple[RunningException, ...]:
+        return ()
+
+    def access(self) -> tuple[EndingAccess, ...]:
+        return ()
+
+
+def hearing(world: World, channels: MemoryChannels | None = None, others: Others | None = None) -> NoticeService:
     channels = channels or MemoryChannels()
     return NoticeService(
         people=world.people,
@@ -64,7 +83,7 @@ def hearing(world: World, channels: MemoryChannels | None = None, others: OtherF
         courier=channels,
         channels=channels,
         clock=world.clock,
-        others=others,
+        others=others or Others(),
     )
 
 
@@ -239,16 +258,13 @@ def test_source_that_cannot_be_asked_closes_nothing(world: World) -> None:
         at=TODAY, review_by=TODAY + timedelta(days=2), seq=None,
     )  # fmt: skip
 
-    def away() -> tuple[OpenReview, ...]:
-        raise TelemetryUnavailableError("The reviews cannot be read.")
-
-    hearing(world, others=OtherFacts(reviews=lambda: (review,))).refresh()
-    dark = hearing(world, others=OtherFacts(reviews=away))
+    hearing(world, others=Others(review)).refresh()
+    dark = hearing(world, others=Others(away=True))
     with pytest.raises(TelemetryUnavailableError):
         dark.refresh()
 
     assert NoticeKind.EMERGENCY in kinds(dark, world, "vera.validator")
-    hearing(world, others=OtherFacts(reviews=tuple)).refresh()
+    hearing(world, others=Others()).refresh()
     assert NoticeKind.EMERGENCY not in kinds(dark, world, "vera.validator")
 
 
@@ -257,10 +273,10 @@ def test_emergency_that_stands_anew_is_announced_anew(world: World) -> None:
         review_id="rev-1", model=MODEL, version="2", by="Sam Lindqvist", by_issuer="x", by_subject="sam.sre",
         at=TODAY, review_by=TODAY + timedelta(days=2), seq=None,
     )  # fmt: skip
-    service = hearing(world, others=OtherFacts(reviews=lambda: (review,)))
+    service = hearing(world, others=Others(review))
     service.refresh()
     service.mark_all_read(world.actor("vera.validator"))
-    hearing(world, others=OtherFacts(reviews=tuple)).refresh()
+    hearing(world, others=Others()).refresh()
 
     service.refresh()
 

@@ -1,0 +1,65 @@
+"""Facts of neighbouring slices in the words of notices: emergency reviews, exceptions, access that ends."""
+
+from __future__ import annotations
+
+from services.exceptions.models import ExceptionState
+from services.exceptions.service import ExceptionService
+from services.notices.facts import EndingAccess, OpenReview, RunningException
+from services.people.service import PeopleService
+from services.rollout.emergency import EmergencyService
+
+_RUNNING = {ExceptionState.PROPOSED: "proposed", ExceptionState.ACTIVE: "active"}
+
+
+class OtherFacts:
+    """Each method may raise UnavailableError on its own; the others then still say what they know."""
+
+    def __init__(self, *, people: PeopleService, exceptions: ExceptionService, emergency: EmergencyService) -> None:
+        self._people = people
+        self._exceptions = exceptions
+        self._emergency = emergency
+
+    def reviews(self) -> tuple[OpenReview, ...]:
+        found = self._emergency.reviews(open_only=True)
+        issuers = self._issuers() if found else {}
+        return tuple(
+            OpenReview(
+                review_id=item.id,
+                model=item.model,
+                version=item.version,
+                by=item.by_name,
+                by_issuer=issuers.get(item.by_subject, ""),
+                by_subject=item.by_subject,
+                at=item.at,
+                review_by=item.review_by,
+                seq=item.seq,
+            )
+            for item in found
+        )
+
+    def exceptions(self) -> tuple[RunningException, ...]:
+        found = [item for item in self._exceptions.all() if item.state in _RUNNING]
+        issuers = self._issuers() if found else {}
+        return tuple(
+            RunningException(
+                exception_id=item.id,
+                model=item.model,
+                gate=item.gate_title,
+                state=_RUNNING[item.state],
+                owner_issuer=issuers.get(item.owner_subject, ""),
+                owner_subject=item.owner_subject,
+                until=item.until,
+                at=item.proposed_at,
+            )
+            for item in found
+        )
+
+    def access(self) -> tuple[EndingAccess, ...]:
+        return tuple(
+            EndingAccess(issuer=person.issuer, subject=person.subject, name=person.name, until=person.access_until)
+            for person in self._people.people()
+            if person.active and person.access_until is not None
+        )
+
+    def _issuers(self) -> dict[str, str]:
+        return {person.subject: person.issuer for person in self._people.people()}
