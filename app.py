@@ -36,6 +36,7 @@ def main() -> None:
         preparing.show()
         return
     if me is None:
+        session.keep_typed()
         frame.sign_in_screen()
         session.keep_cookie()
         return
@@ -43,13 +44,14 @@ def main() -> None:
     frame.bell(me)
     forms.leave_dialog_of_other_pages(current.url_path or "overview")
     frame.banner()
-    _run_guarded(current)
+    if frame.watch(me, current.url_path or "overview"):
+        _run_guarded(current)
 
 
 def _who_is_here() -> tuple[Actor | None, ControlRoomError | None]:
     """The signed-in person, or why nobody can be known: the workspace may be missing or not readable."""
     try:
-        return (session.actor() if preparing.stands() else None), None
+        return (session.actor(active=True) if preparing.stands() else None), None
     except ControlRoomError as problem:
         return None, problem
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import gc
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import streamlit as st
 
 from pages.components import address, notices, places, reads, session
-from pages.components.format import age, count, md
+from pages.components.format import age, count, md, when
 from pages.components.places import PLACES
 from services.kernel.errors import ControlRoomError
-from services.kernel.identity import Actor
+from services.kernel.identity import Actor, Role
 from services.oversight.models import Operations
 from services.people.models import DemoAccount
 
 ROOT = Path(__file__).resolve().parents[2]
 STATIC = ROOT / "static"
+_WATCHED = "watched_view"
+_SAME_VIEW = timedelta(seconds=60)
 ENVIRONMENTS = {
     "embedded": "Embedded demonstration",
     "mlflow": "Own MLflow server",
@@ -143,6 +146,31 @@ def banner() -> None:
         )
 
 
+def watch(me: Actor, page: str) -> bool:
+    """Keeps what an auditor opens, and says so. False when it could not be kept: then nothing is shown."""
+    if me.role is not Role.AUDITOR:
+        return True
+    people = session.control_room().people
+    screen = "overview" if page == "start" else page
+    about = "&".join(f"{name}={st.query_params[name]}" for name in sorted(st.query_params))
+    last = st.session_state.get(_WATCHED)
+    now = session.now()
+    try:
+        if last is None or last[:2] != (screen, about) or now - last[2] > _SAME_VIEW:
+            people.record_view(me, screen=screen, about=about)
+            st.session_state[_WATCHED] = (screen, about, now)
+        person = people.standing(me.issuer, me.subject)
+    except ControlRoomError as problem:
+        notices.show(problem, known="An auditor's views are recorded, and this one could not be.")
+        return False
+    until = person.access_until if person is not None else None
+    ends = f"Access ends on {md(when(until, session.zone()))}." if until else "Access has no end date yet."
+    st.markdown(
+        f":blue-badge[:material/visibility: Read-only.] {ends} Your views are recorded.",
+    )
+    return True
+
+
 def sign_in_screen() -> None:
     """Demo accounts as cards; only the embedded profile has them."""
     with st.container(key="sign-in"):
@@ -150,6 +178,9 @@ def sign_in_screen() -> None:
         st.markdown(
             ":gray[The control room for governed models. Choose who you are; every role sees and signs something else.]"
         )
+        ended = session.why_signed_out()
+        if ended:
+            st.warning(md(ended), icon=":material/schedule:")
         problem = st.session_state.pop("sign_in_problem", "")
         if problem:
             st.warning(md(problem), icon=":material/block:")
@@ -169,11 +200,33 @@ def sign_in_screen() -> None:
             for column, account in zip(st.columns(4), accounts[start : start + 4], strict=False):
                 with column:
                     _account(account)
+        _newcomers()
         notices.remark(
             "These accounts exist only in the embedded workspace. Their passphrases are printed because this is a "
             "demonstration; each opens that person's own signing key at the moment of signing.",
             "info",
         )
+
+
+def _newcomers() -> None:
+    """People an administrator added; they chose their passphrase themselves, so none is printed."""
+    try:
+        people = session.control_room().people.newcomers()
+    except ControlRoomError as error:
+        notices.show(error)
+        return
+    if not people:
+        return
+    st.markdown(":gray[Added later]")
+    with st.container(horizontal=True, key="newcomers"):
+        for person in people:
+            st.button(
+                f"{md(person.name)}, {md(person.roles[0].label.lower())}",
+                key=f"sign-in-{person.subject}",
+                icon=":material/person:",
+                on_click=session.sign_in,
+                args=(person.subject,),
+            )
 
 
 def _account(account: DemoAccount) -> None:

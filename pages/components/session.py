@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 COOKIE = "countersign_session"
 _TOKEN = re.compile(r"[A-Za-z0-9_.~-]{8,512}")
 _TWELVE_HOURS = 12 * 3600
+_SIGNED_IN_AS, _ENDED, _KEPT = "signed_in_as", "session_ended", "kept_typed"
 
 
 def control_room() -> ControlRoom:
@@ -40,14 +41,22 @@ def _open_control_room() -> ControlRoom:
     return open_control_room(read_settings())
 
 
-def actor() -> Actor | None:
-    """The signed-in person as the people service knows them now, or None."""
+def actor(*, active: bool = False) -> Actor | None:
+    """The signed-in person as the people service knows them now, or None. `active`: the person just did something."""
     token = st.session_state.get("token")
     if token is None:
         token = _cookie()
     if not token or not _TOKEN.fullmatch(token):
         return None
-    return control_room().people.resume(token)
+    people = control_room().people
+    found = people.resume(token, active=active)
+    if found is not None:
+        st.session_state[_SIGNED_IN_AS] = (found.issuer, found.subject)
+        return found
+    words = people.why_ended(token)
+    if words:
+        st.session_state[_ENDED] = words
+    return None
 
 
 def _cookie() -> str:
@@ -60,9 +69,42 @@ def signed_in() -> Actor:
     """The person, for code that runs only after `enter`; ends the run calmly when the session has just ended."""
     me = actor()
     if me is None:
-        st.warning("You are signed out. Reload the page to sign in again.", icon=":material/logout:")
-        st.stop()
+        # The whole page runs again and asks to sign in; what was typed here would be lost by then.
+        keep_typed()
+        st.rerun()
     return me
+
+
+def why_signed_out() -> str:
+    """Why the session that was open here ended, once; empty when nobody was signed in."""
+    return str(st.session_state.pop(_ENDED, ""))
+
+
+def keep_typed() -> None:
+    """Sets aside what the person of the ended session had typed, passphrases never, until they are back."""
+    who = st.session_state.get(_SIGNED_IN_AS)
+    if who is None or _KEPT in st.session_state:
+        return
+    typed = {
+        key: value
+        for key, value in st.session_state.items()
+        if isinstance(key, str) and isinstance(value, str) and value and not _is_private(key)
+    }
+    st.session_state[_KEPT] = (who, typed)
+
+
+def _is_private(key: str) -> bool:
+    return "passphrase" in key or "secret" in key or key.startswith("at-") or key in {"token", _ENDED}
+
+
+def _give_back_typed(who: tuple[str, str]) -> None:
+    """What the same person had typed returns; somebody else finds neither text nor open dialog."""
+    owner, typed = st.session_state.pop(_KEPT, (None, {}))
+    if owner == who:
+        for key, value in typed.items():
+            st.session_state.setdefault(key, value)
+    elif owner is not None:
+        st.session_state.pop("open_dialog", None)
 
 
 def enter(stem: str) -> Actor:
@@ -80,7 +122,9 @@ def sign_in(subject: str) -> None:
     """Callback of an account card."""
     people = control_room().people
     try:
-        st.session_state["token"] = people.open_session(people.sign_in_demo(subject))
+        me = people.sign_in_demo(subject)
+        st.session_state["token"] = people.open_session(me)
+        _give_back_typed((me.issuer, me.subject))
     except RefusalError as refusal:
         st.session_state["sign_in_problem"] = str(refusal)
 

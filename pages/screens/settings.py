@@ -1,63 +1,36 @@
-"""Read-only: people and their roles, who may do what, the policies in force, keys, and facts of the environment."""
+"""People and keys, delegations, who may do what, the policies in force, what auditors looked at, the environment."""
 
 from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
 
-from pages.components import address, badges, evidence, notices, parts, reads, session
+from pages.components import address, evidence, forms, notices, parts, people_cards, people_forms, reads, session
 from pages.components.format import NOTHING, age, code, digest, md, when
-from services.kernel.identity import ROLE_PERMISSIONS, Permission, Role
+from services.kernel.identity import Permission
 from services.policy.models import PolicyView
 
-TABS = {"people": "People and roles", "policies": "Policies", "environment": "Environment"}
-
-session.enter("settings")
+me = session.enter("settings")
 room = session.control_room()
+TABS = {"people": "People and keys", "delegation": "Delegation", "policies": "Policies", "environment": "Environment"}
+if room.people.may(me, Permission.VIEW_ACCESS_LOG):
+    TABS["access"] = "Access log"
 
 
 def _people() -> None:
-    people = reads.attempt("people", room.people.people, key="people") or ()
-    now = session.now()
-    with parts.card("People and keys", f"{len(people)} people"):
-        frame = pd.DataFrame(
-            {
-                "Name": [f"**{md(person.name)}**" for person in people],
-                "Roles": [" ".join(badges.plain(role.label, "blue") for role in person.roles) for person in people],
-                "Sign-in": [code(f"{person.issuer} {person.subject}") for person in people],
-                "Active": [
-                    ":green-badge[:material/check_circle: Active]"
-                    if person.active
-                    else ":gray-badge[:material/block: Inactive]"
-                    for person in people
-                ],
-                "Signing key": [
-                    _key(person.key_id, person.key_locked_until is not None and person.key_locked_until > now)
-                    for person in people
-                ],
-            }
-        )
-        parts.table(frame, alt="People and keys")
-    with parts.card("Who may do what"):
-        matrix = pd.DataFrame(
-            [
-                [f"**{str(permission).replace('_', ' ').capitalize()}**"]
-                + [
-                    ":green[:material/check:]" if permission in ROLE_PERMISSIONS[role] else f":gray[{NOTHING}]"
-                    for role in Role
-                ]
-                for permission in Permission
-            ],
-            columns=["Permission", *[role.label for role in Role]],
-        )
-        parts.table(matrix, alt="Permission matrix")
-        notices.remark("What no role names belongs to nobody. The services check this again at every write.")
+    people_cards.ceremonies_card(me)
+    people_cards.own_key_card(me)
+    people_cards.people_card(me)
+    people_cards.deployment_keys_card(me)
+    people_cards.roles_card()
 
 
-def _key(key_id: str | None, locked: bool) -> str:  # noqa: FBT001
-    if key_id is None:
-        return ":gray[none]"
-    return code(digest(key_id)) + (" :red-badge[:material/lock: Locked]" if locked else "")
+def _delegation() -> None:
+    people_cards.delegations_card(me)
+
+
+def _access() -> None:
+    people_cards.views_card(me)
 
 
 def _policies() -> None:
@@ -137,7 +110,7 @@ def _environment() -> None:
 
 
 with parts.header(
-    "Settings", ":gray[Read-only in this release. Policies are files, people come from the directory of the workspace.]"
+    "Settings", ":gray[People change by signed ceremonies, policies are files; every change is in the ledger.]"
 ):
     pass
 shown = address.one("show", {name: name for name in TABS}, "people")
@@ -150,4 +123,11 @@ st.segmented_control(
     required=True,
     label_visibility="collapsed",
 )
-{"people": _people, "policies": _policies, "environment": _environment}[shown]()
+{
+    "people": _people,
+    "delegation": _delegation,
+    "policies": _policies,
+    "environment": _environment,
+    "access": _access,
+}[shown]()
+forms.show_open_dialog(people_forms.DIALOGS)

@@ -32,6 +32,17 @@ ROLE_TITLES = {
 }
 
 
+ROLE_DOES = {
+    Role.COMPLIANCE: "Approves versions for production, grants exceptions, keeps records and holds.",
+    Role.BUSINESS_OWNER: "Acknowledges benefit, cost and limits; reviews emergencies.",
+    Role.SRE: "Moves traffic and brings it back, also by break-glass.",
+    Role.DATA_SCIENCE_LEAD: "Asks for promotions and exceptions, and answers for the evidence.",
+    Role.VALIDATOR: "Validates the evidence independently; reviews emergencies.",
+    Role.AUDITOR: "Reads everything until the access ends, draws samples and packs; every view is recorded.",
+    Role.ADMIN: "Enrols people and keys, with a second administrator; never for himself.",
+}
+"""What each role comes to do, in one line; Settings shows it beside the permissions."""
+
 MACHINE_ISSUER = "countersign:machine"
 MACHINE_SUBJECT = "machine"
 MACHINE_NAME = "Countersign machine"

@@ -21,7 +21,7 @@ from services.kernel.identity import Actor, Permission, Role
 from services.kernel.ids import new_id
 from services.kernel.secret import Secret
 from services.ledger.founding import identity_sha256
-from services.ledger.keyring import Keyring
+from services.ledger.keyring import MACHINE, Keyring
 from services.ledger.service import LedgerService
 from services.people import ceremonies as rules
 from services.people.ceremonies import AskForKey, Ceremony, CeremonyKind, CeremonyState, ProposeChange, SignCeremony
@@ -89,6 +89,15 @@ class KeyService:
             for item in found
             if (every or own in {item.who, item.asked_by}) and not (open_only and item.is_expired(now))
         )
+
+    def deployment_keys(self) -> tuple[tuple[str, str], ...]:
+        """(use, key id) of the keys the ledger names for `service`, `log` and `machine` now."""
+        keyring = self._ledger.keyring()
+        found = [("log", keyring.log_keys[-1].key_id)] if keyring.log_keys else []
+        for key_id, key in keyring.keys.items():
+            if key.revoked_at is None and key.owner in {None, MACHINE}:
+                found.append(("service" if key.owner is None else "machine", key_id))
+        return tuple(sorted(found))
 
     def renewal_due(self, person: Person) -> bool:
         """True when the key in use is older than a year."""

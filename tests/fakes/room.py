@@ -21,6 +21,7 @@ from services.kernel.errors import (
     PassphraseError,
     RegistryUnavailableError,
     RoleMissingError,
+    StorageUnavailableError,
     TelemetryUnavailableError,
     UnknownModelError,
     UnknownRequestError,
@@ -31,7 +32,8 @@ from services.kernel.page import Page
 from services.monitoring.models import Distribution
 from services.notices.models import ChannelHealth, ChannelView, Notice, NoticeKind, NoticeQuery, Severity
 from services.oversight.models import Home, Operations, Tile, TimelineEvent, TodoItem
-from services.people.models import Person
+from services.people.ceremonies import Ceremony, CeremonyKind, CeremonyState
+from services.people.models import Delegation, Person, ViewRecord
 from services.policy.models import PolicyView
 from services.rollout.models import (
     ActionKind,
@@ -73,9 +75,14 @@ class FakeRoom:
         )
     )
     approvals_open: bool = True
+    views: list[tuple[str, str, str]] = field(default_factory=list)
+    watch_fails: bool = False
+    idle: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.people = FakePeople(self)
+        self.delegations = FakeDelegations(self)
+        self.keys = FakeKeys(self)
         self.inventory = FakeInventory(self)
         self.approvals = FakeApprovals(self)
         self.rollout = FakeRollout(self)
@@ -159,8 +166,33 @@ class FakePeople:
         self._room.sessions[token] = actor
         return token
 
-    def resume(self, token: str) -> Actor | None:
-        return self._room.sessions.get(token)
+    def resume(self, token: str, *, active: bool = False) -> Actor | None:
+        return None if token in self._room.idle else self._room.sessions.get(token)
+
+    def why_ended(self, token: str) -> str:
+        return "You were signed out after 30 minutes without activity." if token in self._room.idle else ""
+
+    def newcomers(self) -> tuple[Person, ...]:
+        return ()
+
+    def standing(self, issuer: str, subject: str) -> Person | None:
+        return next((person for person in self.people() if person.who == (issuer, subject)), None)
+
+    def active_delegations(self, *, now: Any, role: str = "", to: Any = None) -> tuple[Delegation, ...]:
+        return self._room.delegations.all()
+
+    def record_view(self, actor: Actor, *, screen: str, about: str) -> None:
+        if self._room.mode == "unavailable" and self._room.watch_fails:
+            raise StorageUnavailableError("The governance database cannot be reached.")
+        if actor.role is Role.AUDITOR:
+            self._room.views.append((actor.subject, screen, about))
+
+    def views(self, *, actor: Actor, subject: str = "", limit: int = 50, offset: int = 0) -> Page[ViewRecord]:
+        items = tuple(
+            ViewRecord(at=NOW, issuer="countersign:demo", subject=who, name="Otto Brandt", screen=screen, about=about)
+            for who, screen, about in self._room.views
+        )
+        return Page(items=items, total=len(items), offset=offset, limit=limit)
 
     def sign_out(self, token: str) -> None:
         self._room.sessions.pop(token, None)
@@ -178,12 +210,99 @@ class FakePeople:
                 active=True,
                 key_id="5e" * 32,
                 key_locked_until=NOW + timedelta(minutes=5) if item.role is Role.SRE else None,
+                key_created_at=NOW - timedelta(days=400 if item.role is Role.COMPLIANCE else 10),
+                role_ends=((Role.AUDITOR, NOW + timedelta(days=30)),) if item.role is Role.AUDITOR else (),
             )
             for item in sample.ACCOUNTS
         )
 
     def holders(self, role: Role) -> tuple[Person, ...]:
         return tuple(person for person in self.people() if role in person.roles)
+
+
+class FakeDelegations:
+    def __init__(self, room: FakeRoom) -> None:
+        self._room = room
+
+    def all(self) -> tuple[Delegation, ...]:
+        if self._room.mode == "empty":
+            return ()
+        return (
+            Delegation(
+                id="dlg-1",
+                role="compliance_officer",
+                from_issuer="countersign:demo",
+                from_subject="clara.compliance",
+                from_name="Clara Whitfield",
+                to_issuer="countersign:demo",
+                to_subject="vera.validator",
+                to_name="Vera Lindholm",
+                tier=2,
+                since=NOW - timedelta(days=1),
+                until=NOW + timedelta(days=13),
+                reason=HOSTILE if self._room.hostile else "On leave.",
+                seq=31,
+                leaf_hash="ab" * 32,
+                withdrawn_at=None,
+            ),
+        )
+
+    def candidates(self, *, actor: Actor) -> tuple[Person, ...]:
+        return tuple(person for person in self._room.people.people() if person.subject != actor.subject)
+
+    def grant(self, command: Any, *, actor: Actor) -> Receipt:
+        self._room.passphrase(actor, command.passphrase.reveal())
+        return self._room.write(command)
+
+    def withdraw(self, command: Any, *, actor: Actor) -> Receipt:
+        self._room.passphrase(actor, command.passphrase.reveal())
+        return self._room.write(command)
+
+
+class FakeKeys:
+    def __init__(self, room: FakeRoom) -> None:
+        self._room = room
+
+    def signers_needed(self) -> int:
+        return 1
+
+    def deployment_keys(self) -> tuple[tuple[str, str], ...]:
+        return (("log", "1a" * 32), ("machine", "2b" * 32), ("service", "3c" * 32))
+
+    def renewal_due(self, person: Person) -> bool:
+        return person.key_created_at is not None and NOW - person.key_created_at > timedelta(days=365)
+
+    def ceremonies(self, *, actor: Actor, open_only: bool = True) -> tuple[Ceremony, ...]:
+        if self._room.mode == "empty":
+            return ()
+        return (
+            Ceremony(
+                id="key-1",
+                kind=CeremonyKind.ROTATE,
+                state=CeremonyState.ASKED,
+                issuer="countersign:demo",
+                subject="vera.validator",
+                name=HOSTILE if self._room.hostile else "Vera Lindholm",
+                detail={"keyid": "9f" * 32, "public": "00", "replaces": "5e" * 32},
+                asked_by=("countersign:demo", "vera.validator"),
+                asked_by_name="Vera Lindholm",
+                asked_at=NOW - timedelta(hours=1),
+            ),
+        )
+
+    def propose(self, command: Any, *, actor: Actor) -> Receipt:
+        self._room.passphrase(actor, command.passphrase.reveal())
+        return self._room.write(command)
+
+    def sign(self, command: Any, *, actor: Actor) -> Receipt:
+        self._room.passphrase(actor, command.passphrase.reveal())
+        return self._room.write(command)
+
+    def ask_for_key(self, command: Any, *, actor: Actor) -> Receipt:
+        return self._room.write(command)
+
+    def withdraw(self, ceremony_id: str, *, actor: Actor) -> Receipt:
+        return self._room.write(SimpleNamespace(command_id=f"back-{ceremony_id}"))
 
 
 class FakeInventory:

@@ -39,6 +39,8 @@ OBJECTS = (
     ("inventory", {"asof": "2030-10-01"}),
     ("settings", {"show": "policies"}),
     ("settings", {"show": "environment"}),
+    ("settings", {"show": "delegation"}),
+    ("settings", {"show": "access"}),
 )
 ALL = tuple((screen, {}) for screen in SCREENS) + OBJECTS
 
