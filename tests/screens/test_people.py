@@ -133,30 +133,36 @@ def test_compliance_sees_what_auditors_looked_at(visit: Visit) -> None:
     assert "access" not in str(visit(room, "settings", "sam.sre").get("button_group"))
 
 
-def test_idle_session_asks_to_sign_in_again_and_gives_back_what_was_typed(visit: Visit) -> None:
-    room = FakeRoom()
+def _typed_too_late(visit: Visit, room: FakeRoom, text: str) -> AppTest:
+    """Somebody fills the form, is away for long, comes back and presses the button."""
     app = visit(room, "approvals", request="req-0001")
     app.button(key="decide-approve").click().run()
-    app.text_area(key="decision-comment").set_value("I checked the slices.").run()
+    app.text_area(key="decision-comment").set_value(text)
+    app.text_input(key="decision-passphrase").set_value("clara signs with care")
     room.idle.add(app.session_state["token"])
+    return app.button(key="decision-go").click().run()
 
-    app.run()
+
+def test_idle_session_asks_to_sign_in_again_and_gives_back_what_was_typed(visit: Visit) -> None:
+    room = FakeRoom()
+    app = _typed_too_late(visit, room, "I checked the slices.")
     assert app.title[0].value == "Sign in to Countersign"
     assert "30 minutes without activity" in app.warning[0].value
+    assert "signs with care" not in str(app.session_state["kept_typed"])
+
     app.button(key="sign-in-clara.compliance").click().run()
 
     assert app.text_area(key="decision-comment").value == "I checked the slices."
+    assert app.text_input(key="decision-passphrase").value == ""
+    assert room.written == []
 
 
 def test_somebody_else_does_not_inherit_what_was_typed(visit: Visit) -> None:
     room = FakeRoom()
-    app = visit(room, "approvals", request="req-0001")
-    app.button(key="decide-approve").click().run()
-    app.text_area(key="decision-comment").set_value("Between us: not convinced.").run()
-    room.idle.add(app.session_state["token"])
-    app.run()
+    app = _typed_too_late(visit, room, "Between us: not convinced.")
 
     app.button(key="sign-in-vera.validator").click().run()
 
-    assert "not convinced" not in str(app.session_state.filtered_state)
+    assert "kept_typed" not in app.session_state
     assert "open_dialog" not in app.session_state
+    assert "not convinced" not in words(app)
