@@ -103,7 +103,7 @@ def _ask(draft: RequestDraft) -> None:
         st.markdown(f"Needed: {md(quorum)}.")
     release = f"Traffic: {md(shares)}. " if draft.purpose is Purpose.PROMOTION else ""
     st.markdown(f"{release}The approval lasts {plural(draft.terms.approval_days, 'day')}.")
-    st.markdown(f"Rollback plan, signed with it: {md(rollback_words(draft.rollback))}.")
+    st.markdown(f"Rollback plan: {md(rollback_words(draft.rollback, draft.base))}.")
     for words in draft.exceptions:
         st.markdown(f":orange[:material/rule_settings: {md(words)}]")
     for sentence in draft.blocked_by:

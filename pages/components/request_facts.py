@@ -96,9 +96,11 @@ def is_too_few(line: Criterion) -> bool:
     return line.verdict is Verdict.SKIPPED and line.group == "fairness"
 
 
-def rollback_words(terms: RollbackTerms | None) -> str:
+def rollback_words(terms: RollbackTerms | None, base: str | None = None) -> str:
+    if terms is None and base:
+        return f"None is signed with this request; people roll back to {version(base)} by hand"
     if terms is None:
-        return "No earlier version to go back to; the fallback below applies"
+        return "No earlier version to go back to; the stated fallback applies"
     rules = plural(len(terms.rules), "rule")
     if not terms.rules:
         return f"Back to {version(terms.to)}, only by hand"

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 import streamlit as st
 
-from pages.components import address, badges, evidence, notices, parts, request_evaluation, session
-from pages.components.format import NOTHING, code, digest, md, role, version, when
+from pages.components import address, badges, evidence, notices, parts, places, request_evaluation, session
+from pages.components.format import NOTHING, code, digest, md, plural, role, version, when
 from pages.components.request_facts import (
     PANELS,
     column_words,
@@ -24,7 +24,7 @@ from pages.components.request_facts import (
 from services.approvals.models import ColumnFact, RequestView
 from services.evaluation.detail import Criterion, criteria
 from services.kernel.errors import ControlRoomError
-from services.kernel.identity import Actor
+from services.kernel.identity import Actor, Permission
 
 ALL = "all"
 _NAMES = {**PANELS, ALL: "All, to print"}
@@ -39,7 +39,7 @@ def at_a_glance(view: RequestView) -> None:
     rows = [
         ("Evaluation", f"{_mark(not bad)} {criteria_words(lines)}{_named(bad)}"),
         ("Sensitive inputs", f"{_mark(not missing)} {f':red[{sensitive}]' if missing else sensitive}"),
-        ("Rollback plan", md(rollback_words(view.rollback))),
+        ("Rollback plan", md(rollback_words(view.rollback, view.row.base))),
         ("Benefit", md(view.benefit) or ":gray[not stated]"),
         ("After the quorum", md(release_words(view, view.terms))),
     ]
@@ -109,6 +109,21 @@ def _data(view: RequestView) -> None:
         ]
         columns = ["Column", "Category", "Tag", "When serving", "Basis"]
         parts.table(pd.DataFrame(rows, columns=columns), alt="Sensitive inputs")
+        if untagged(view.columns):
+            _way_to_tag(view)
+
+
+def _way_to_tag(view: RequestView) -> None:
+    missing = plural(len(untagged(view.columns)), "input")
+    st.markdown(f":red[:material/label_off: {missing} without a tag, or with a tag that is in doubt.]")
+    room, me = session.control_room(), session.signed_in()
+    st.page_link(
+        places.path("model"),
+        label="Tag it on the model's page" if room.people.may(me, Permission.TAG_COLUMN) else "Columns of the model",
+        icon=":material/label:",
+        query_params={"name": view.row.model, "show": "lineage"},
+        width="content",
+    )
 
 
 def _red(text: str, item: ColumnFact) -> str:
@@ -122,8 +137,11 @@ def _tag(item: ColumnFact) -> str:
 
 
 def _rollback(view: RequestView) -> None:
-    with parts.card("Rollback plan", "signed together with the request"):
-        terms = view.rollback
+    terms = view.rollback
+    with parts.card("Rollback plan", "signed together with the request" if terms else ""):
+        if terms is None and view.row.base:
+            notices.remark(md(rollback_words(None, view.row.base)), "pan_tool")
+            return
         if terms is None:
             notices.remark(
                 "There is no earlier approved version. If it fails, work goes back to the fallback: "

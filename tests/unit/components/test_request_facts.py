@@ -43,6 +43,7 @@ def test_nothing_evaluated_is_not_a_pass() -> None:
 
 def test_a_request_without_earlier_version_says_that_there_is_nothing_to_go_back_to() -> None:
     assert "No earlier version" in request_facts.rollback_words(None)
+    assert "people roll back to v3 by hand" in request_facts.rollback_words(None, "3")
     assert request_facts.rollback_words(ROLLBACK) == "Back to v3; the machine may do it by 2 rules"
     assert request_facts.rollback_words(replace(ROLLBACK, rules=())) == "Back to v3, only by hand"
 
