@@ -38,6 +38,7 @@ from services.approvals.standing import approval_status
 from services.approvals.table import Step, after
 from services.approvals.views import queue_row, request_view
 from services.attestation.canonical import sha256_hex
+from services.attestation.free_text import salted
 from services.attestation.models import Receipt
 from services.attestation.ports import SigningDesk
 from services.evaluation.service import EvaluationService
@@ -141,7 +142,7 @@ class ApprovalService:
         revision = known.revision + 1 if known else 1
         expires = now + timedelta(days=frozen.terms.request_days)
         request_id = known.request_id if known else new_id("req", now)
-        _, note_sha256 = intents.salted(command.note)
+        _, note_sha256 = salted(command.note)
         payload = statements.request_statement(
             request_id=request_id,
             revision=revision,
@@ -373,7 +374,7 @@ class ApprovalService:
         shown = self._require_shown(request, report, challenge, actor)
         rules.require_allowed(request, decisions, command.decision, actor=actor, now=now, report=report)
         comment = command.comment.strip()
-        salt, digest = intents.salted(comment) if comment else ("", None)
+        salt, digest = salted(comment) if comment else ("", None)
         payload = statements.decision_statement(
             request,
             command.decision,
@@ -540,7 +541,7 @@ def _idem(request: PromotionRequest, decision: Decision, actor: Actor) -> str:
 
 
 def _digest(*parts: str) -> str:
-    return sha256_hex("\x1f".join(parts).encode())[:32]
+    return sha256_hex("\x1f".join(parts).encode("utf-8", "surrogatepass"))[:32]
 
 
 def _permission(decision: Decision, actor: Actor) -> Permission:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import hashlib
 import secrets
 
+from services.kernel.errors import InputError
+
 
 def salted(text: str) -> tuple[str, str]:
-    """(salt, digest of salt and text). Salt and text are kept outside the ledger."""
+    """(salt, digest of salt and text). Salt and text are kept outside the ledger. Raises InputError."""
     salt = secrets.token_hex(16)
     return salt, digest_of(salt, text)
 
 
 def digest_of(salt: str, text: str) -> str:
     """What `salted` wrote, to compare a stored text with the signed digest."""
-    return hashlib.sha256((salt + text).encode()).hexdigest()
+    try:
+        return hashlib.sha256((salt + text).encode()).hexdigest()
+    except UnicodeEncodeError as broken:
+        raise InputError("This text holds half a character and cannot be signed.", hint="Type it again.") from broken

@@ -89,7 +89,9 @@ class SampleService:
             population_count=len(population),
             population_sha256=sampling.digest(population),
         )
-        digest = hashlib.sha256(f"{actor.issuer}\x1f{actor.subject}\x1f{command.command_id}".encode()).hexdigest()
+        digest = hashlib.sha256(
+            f"{actor.issuer}\x1f{actor.subject}\x1f{command.command_id}".encode("utf-8", "surrogatepass")
+        ).hexdigest()
         return self._ledger.record_event(
             event=EVENT, actor=actor, detail=sampling.detail_of(sample), idem=f"sample:{digest}"
         )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from services.attestation import authentication, canonical, statement
+from services.attestation.free_text import salted
 from services.attestation.models import Kind, Receipt, Subject
 from services.attestation.ports import SigningDesk
 from services.kernel.clock import Clock, utc_text
@@ -132,8 +132,8 @@ class DelegationService:
             raise
         if receiver is None:  # said by the rules above
             raise DelegationError("The person you named cannot sign here.")
-        delegation_id, salt = new_id("dlg", now), secrets.token_hex(16)
-        reason = command.reason.strip()
+        delegation_id, reason = new_id("dlg", now), command.reason.strip()
+        salt, reason_sha256 = salted(reason)
         predicate = {
             "op": "grant",
             "id": delegation_id,
@@ -142,7 +142,7 @@ class DelegationService:
             "tier": str(command.tier),
             "since": utc_text(command.since),
             "until": utc_text(command.until),
-            "reason": {"sha256": hashlib.sha256((salt + reason).encode()).hexdigest()},
+            "reason": {"sha256": reason_sha256},
         }
         data = self._signed(predicate, actor, command.passphrase)
         with self._units.write() as unit:
@@ -196,4 +196,4 @@ class DelegationService:
 
 def _idem(word: str, actor: Actor, command_id: str) -> str:
     about = f"{actor.issuer}\x1f{actor.subject}\x1f{command_id}"
-    return f"{word}:{hashlib.sha256(about.encode()).hexdigest()}"
+    return f"{word}:{hashlib.sha256(about.encode('utf-8', 'surrogatepass')).hexdigest()}"

@@ -367,4 +367,4 @@ def _moved_on() -> ConflictError:
 
 def _idem(word: str, actor: Actor, command_id: str) -> str:
     about = f"{actor.issuer}\x1f{actor.subject}\x1f{command_id}"
-    return f"{word}:{hashlib.sha256(about.encode()).hexdigest()}"
+    return f"{word}:{hashlib.sha256(about.encode('utf-8', 'surrogatepass')).hexdigest()}"

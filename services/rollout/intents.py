@@ -6,13 +6,13 @@ Used by the approval that completes a quorum, by an advance and by a rollback, s
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from services.attestation import authentication, statement
+from services.attestation.free_text import salted
 from services.attestation.models import Kind, LogHead, Receipt, Subject
 from services.attestation.ports import SigningDesk
 from services.kernel.clock import utc_text
@@ -26,13 +26,7 @@ _TIME_TO_ACT = timedelta(days=7)
 
 def action_id(*parts: str) -> str:
     """The same parts give the same action: a command repeated after a crash cannot become two actions."""
-    return "act-" + hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:20]
-
-
-def salted(text: str) -> tuple[str, str]:
-    """(salt, digest of salt and text): free text can be erased later without touching the ledger."""
-    salt = secrets.token_hex(16)
-    return salt, hashlib.sha256((salt + text).encode()).hexdigest()
+    return "act-" + hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
 def version_subject(model: str, version: str, sha256: str) -> Subject:

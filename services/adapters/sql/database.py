@@ -17,11 +17,11 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from services.kernel.errors import StorageUnavailableError
+from services.kernel.errors import InputError, StorageUnavailableError
 
 _LOCK_SECONDS = 15.0
 _ADVISORY_KEY = 0x434F554E5445
@@ -113,6 +113,11 @@ def lock_writers(connection: Connection) -> None:
 def _translated() -> Iterator[None]:
     try:
         yield
+    except (DataError, UnicodeEncodeError) as unfit:
+        raise InputError(
+            "A text is too long or holds a character that cannot be stored.",
+            hint="Nothing was recorded. Shorten it, or type it again.",
+        ) from unfit
     except DBAPIError as broken:
         raise StorageUnavailableError(
             f"The governance database did not answer as expected ({type(broken.orig).__name__}).",
