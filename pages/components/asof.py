@@ -49,7 +49,7 @@ def banner(day: date | None) -> None:
     """Amber, on every page of the historical view, with the way back."""
     if day is None:
         return
-    with st.container(key="historical-view"):
+    with st.container(key="historical-view", horizontal=True, vertical_alignment="center"):
         st.warning(
             f"**Historical view: {day_words(day)}.** Everything below is rebuilt from the ledger as recorded up to "
             "the end of that day (UTC). Buttons that change something are not part of it.",

@@ -78,12 +78,12 @@ def _frame(models: Sequence[ModelAsOf]) -> tuple[pd.DataFrame, dict[str, Any]]:
         }
     )
     config = {
-        "model": tables.text("Model", width=190),
+        "model": tables.text("Model", width=165),
         "tier": tables.chips("Risk", badges.chips(list(Tier)), width=80),
-        "live": tables.text("Live versions and traffic", width=190),
-        "owner": tables.text("Owners", width=260),
-        "review": tables.text("Review", width=210),
-        "findings": tables.numeric("Findings", "%d", width=80),
+        "live": tables.text("Live versions and traffic", width=160),
+        "owner": tables.text("Owners", width=235),
+        "review": tables.text("Review", width=255),
+        "findings": tables.numeric("Findings", "%d", width=75),
         "unknown": tables.numeric("Not recorded", "%d", width=100, help_text="Facts no ledger entry states."),
     }
     return frame, config

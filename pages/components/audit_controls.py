@@ -36,8 +36,8 @@ def section(room: ControlRoom, chosen: date | None) -> None:
             "count": [line.count for line in lines],
             "age": [age(line.newest, at) if line.newest else "no entry yet" for line in lines],
             "nist": [line.control.nist for line in lines],
-            "iso": [line.control.iso for line in lines],
-            "part11": [line.control.part11 or "no counterpart" for line in lines],
+            "iso": [line.control.iso or "none named" for line in lines],
+            "part11": [line.control.part11 or "none named" for line in lines],
         }
     )
     config = {
@@ -52,7 +52,7 @@ def section(room: ControlRoom, chosen: date | None) -> None:
     chosen_row = parts.selectable(frame, config, key="controls", alt="Controls with their live evidence")
     if chosen_row is not None and (seq := lines[chosen_row].seq) is not None:
         audit_ledger.open_entry(seq, f"Newest evidence, entry {seq}")
-    notices.remark("References are facts about those documents, not a statement of conformity.")
+    notices.remark("A reference names the clause a control relates to; it is not a statement of conformity.")
 
 
 def _row(line: ControlLine) -> dict[str, object]:

@@ -182,7 +182,7 @@ def _items(view: SampleView) -> None:
 
 def complete_words(item: Completeness) -> str:
     apart = len(item.items) - item.applicable
-    rest = f", {apart} do not apply" if apart else ""
+    rest = f", {apart} {'does' if apart == 1 else 'do'} not apply" if apart else ""
     return f"{item.present} of {len(item.items)}{rest}"
 
 

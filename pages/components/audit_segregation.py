@@ -64,11 +64,11 @@ def _promotions(report: SegregationReport, chosen: date | None) -> None:
         }
     )
     config = {
-        "model": tables.text("Model", width=160),
-        "version": tables.text("Version", width=70),
+        "model": tables.text("Model", width=150),
+        "version": tables.text("Version", width=62),
         "asked": tables.text("Asked by", width=120),
-        "signers": tables.text("Signed by", width=430),
-        "breach": tables.text("Breaches", width=160),
+        "signers": tables.text("Signed by", width=520),
+        "breach": tables.text("Breaches", width=90),
         "when": tables.text("When", width=170),
     }
     row = parts.selectable(frame, config, key="segregation", alt="Promotions with requester and signers")
@@ -90,7 +90,7 @@ def _promotions(report: SegregationReport, chosen: date | None) -> None:
 
 def _signers(line: PromotionLine) -> str:
     return "; ".join(
-        f"{item.name} ({role(item.role)}{f', for {item.on_behalf_of}' if item.on_behalf_of else ''})"
+        f"{item.name} ({role(item.role).lower()}{f', for {item.on_behalf_of}' if item.on_behalf_of else ''})"
         for item in line.signers
     )
 

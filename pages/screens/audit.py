@@ -107,7 +107,7 @@ def _page(day: date | None) -> None:
         list(SECTIONS),
         format_func=lambda name: SECTIONS[name].title,
         key=address.follow("section", key),
-        on_change=address.writes("section", resets=("page", "sample", "q", "kind")),
+        on_change=address.writes("section", resets=("page", "sample", "q", "kind", "day", "time", "prediction", "by")),
         label_visibility="collapsed",
         required=True,
     )

@@ -27,6 +27,12 @@ from services.kernel.errors import InputError
 PROFILES = Path(__file__).with_name("profiles")
 ABSENT = "not recorded in Countersign"
 _YEAR = timedelta(days=365)
+_CHANGES = {
+    "start": "release",
+    "adopt": "outside change adopted",
+    "revert": "outside change reverted",
+    "emergency": "emergency release",
+}
 _FAIR = ("fair", "select", "found", "parity", "disparate")
 
 Row = Mapping[str, str]
@@ -257,7 +263,7 @@ def _changes(past: History, note_of: Callable[[str], str]) -> list[Row]:
             {
                 "at": utc_text(state.at),
                 "model": state.model,
-                "what": "rollback" if rolled else action.text("kind") or "release",
+                "what": "rollback" if rolled else _CHANGES.get(action.text("kind"), action.text("kind")) or "release",
                 "from_version": str(action.document("from").get("version", "")) or "none: first release",
                 "to_version": action.version,
                 "explanation": _explanation(request, note_of, rolled=rolled, action=action),

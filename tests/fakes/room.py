@@ -200,6 +200,10 @@ class FakePeople:
     def may(self, actor: Actor, permission: Permission) -> bool:
         return permission in ROLE_PERMISSIONS[actor.role] - self._room.forbidden
 
+    def require(self, actor: Actor, permission: Permission) -> None:
+        if not self.may(actor, permission):
+            raise RoleMissingError(f"{actor.name} may not do this.", hint="Ask somebody who may.")
+
     def people(self) -> tuple[Person, ...]:
         return tuple(
             Person(
@@ -697,6 +701,9 @@ class FakeAudit:
             seconds=0.41,
             anchors_checked=3,
             checked_at=NOW,
+            checkpoint_size=41,
+            broken_at=12 if findings else None,
+            broken_field="actor" if findings else "",
         )
 
 

@@ -63,7 +63,7 @@ def test_material_changes_are_explained_in_the_requesters_words(room: Room) -> N
     part = room.reports.preview("colorado-10-1-1-inventory").parts[1]
     lines = [dict(zip(part.columns, row, strict=True)) for row in part.rows]
 
-    released = [line for line in lines if line["Change"] == "start"]
+    released = [line for line in lines if line["Change"] == "release"]
     assert [line["To version"] for line in released] == ["2", "1"]
     assert released[0]["Explanation of the change"] == "Better."
     assert released[0]["Decided by"] == "Vera Lindholm; Ben Okafor; Clara Whitfield"
