@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
@@ -11,10 +11,13 @@ from pages.components import address, exporting, notices, parts, session, tables
 from pages.components.format import plural, utc, when
 from services.kernel.identity import Actor, Permission
 
+if TYPE_CHECKING:
+    from services.container import ControlRoom
+
 PAGE_SIZE = 100
 
 
-def section(room: Any, me: Actor) -> None:
+def section(room: ControlRoom, me: Actor) -> None:
     if not room.people.may(me, Permission.VIEW_ACCESS_LOG):
         notices.remark("Auditors see their own views here; compliance officers and administrators see all.", "lock")
         return
@@ -24,13 +27,9 @@ def section(room: Any, me: Actor) -> None:
         st.markdown(f":gray[{plural(page.total, 'recorded view')}. Views of auditors are recorded, nobody else's.]")
         exporting.popover(
             "access-log",
-            lambda: [
-                {"at": utc(view.at), "person": view.name, "subject": view.subject, "screen": view.screen,
-                 "about": view.about}
-                for view in room.people.views(actor=me, limit=100_000, offset=0).items
-            ],
+            lambda: _all(room, me),
             note="filter: views this person may see",
-        )  # fmt: skip
+        )
     if not page.items:
         notices.empty(
             "No recorded view yet",
@@ -54,3 +53,21 @@ def section(room: Any, me: Actor) -> None:
     }
     st.dataframe(frame, column_config=config, hide_index=True, key="views", alt="Recorded views, newest first")
     parts.paging(page.total, PAGE_SIZE, key="views")
+
+
+def _all(room: ControlRoom, me: Actor) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    while True:
+        page = room.people.views(actor=me, limit=PAGE_SIZE, offset=len(rows))
+        rows += [
+            {
+                "at": utc(view.at),
+                "person": view.name,
+                "subject": view.subject,
+                "screen": view.screen,
+                "about": view.about,
+            }
+            for view in page.items
+        ]
+        if not page.items or len(rows) >= page.total:
+            return rows

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from importlib import import_module
 
 import streamlit as st
 
@@ -19,6 +18,7 @@ from pages.components import (
     audit_exports,
     audit_ledger,
     audit_lookup,
+    audit_pack,
     audit_retention,
     audit_samples,
     audit_segregation,
@@ -37,10 +37,6 @@ class Section:
     title: str
     fact: str
     show: Callable[[date | None], None]
-
-
-def _packs(_day: date | None) -> None:
-    import_module("pages.components.audit_pack").section(room, me)
 
 
 SECTIONS = {
@@ -85,7 +81,11 @@ SECTIONS = {
         fact="The inventory in the shape a regulator asks for.",
         show=lambda day: audit_exports.section(room, me, day),
     ),
-    "packs": Section(title="Packs", fact="Everything an auditor takes away, verifiable without this app.", show=_packs),
+    "packs": Section(
+        title="Packs",
+        fact="Everything an auditor takes away, verifiable without this app.",
+        show=lambda _day: audit_pack.section(room, me),
+    ),
     "access": Section(
         title="Access",
         fact="Which pages an auditor opened, and when.",

@@ -30,7 +30,16 @@ OBJECTS = (
     ("audit", {"entry": "38"}),
     *(
         ("audit", {"section": name})
-        for name in ("asof", "segregation", "exceptions", "retention", "samples", "controls", "exports")
+        for name in (
+            "asof",
+            "segregation",
+            "exceptions",
+            "retention",
+            "samples",
+            "controls",
+            "exports",
+            "access",
+        )
     ),
     ("audit", {"section": "lookup", "model": "delay_claim_score"}),
     ("audit", {"section": "lookup", "prediction": "p-1"}),

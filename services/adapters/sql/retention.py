@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, func, select, update
 from services.adapters.sql.database import Database, lock_writers
 from services.adapters.sql.facts import fetched
 from services.adapters.sql.schema.approvals import promotion_request, request_decision, signing_challenge
-from services.adapters.sql.schema.ledger import ledger_index
+from services.adapters.sql.schema.people import access_view
 from services.adapters.sql.schema.rollout import rollout_action, traffic_change
 from services.attestation.ports import LedgerWriter
 from services.audit.retention import Erasable
@@ -107,15 +107,14 @@ class SqlDisposalUnits:
 
 
 class SqlAccessLog:
-    """Implements audit.ports.AccessLog: recorded sign-ins are ledger entries, views are kept in their own table."""
+    """Implements audit.ports.AccessLog: what auditors looked at; sign-ins are ledger entries."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def view_count(self) -> tuple[int, datetime | None]:
-        table = ledger_index.c
         with self._database.read() as connection:
-            found = fetched(connection, select(func.count(), func.min(table.at)).where(table.event == "event:viewed"))
+            found = fetched(connection, select(func.count(), func.min(access_view.c.at)))
         count, first = found[0]
         return int(count), first
 
