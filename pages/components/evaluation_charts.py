@@ -50,12 +50,12 @@ def calibration(bins: Sequence[CalibrationBin], ink: Ink, *, height: int = 230) 
     )
     figure.update_yaxes(range=[0, top])
     figure.add_annotation(
-        x=top * 0.42,
-        y=top * 0.38,
+        x=top * 0.98,
+        y=top * 0.02,
         text="dashed: perfectly calibrated",
         showarrow=False,
-        xanchor="left",
-        yanchor="top",
+        xanchor="right",
+        yanchor="bottom",
         font={"size": 11, "color": ink.muted},
     )
     return figure

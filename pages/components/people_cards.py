@@ -105,9 +105,7 @@ def own_key_card(me: Actor) -> None:
         else:
             st.markdown(f"{_key(person)}")
             if room.keys.renewal_due(person):
-                st.markdown(
-                    ":orange[:material/event_busy: It is older than a year; replace it soon.]"
-                )
+                st.markdown(":orange[:material/event_busy: It is older than a year; replace it soon.]")
         st.button(
             "Replace my key" if person.key_id else "Make my key",
             key="own-key-new",

@@ -12,7 +12,7 @@ from pages.components.format import md, plural, sentence, version
 from pages.components.request_facts import since_words, unchanged_words
 from services.approvals.models import Comparison, DiffGroup, RequestDraft, RequestView
 
-_LINES = 6
+_LINES = 5
 _SEEN = "request_seen"
 
 
@@ -47,11 +47,20 @@ def card(view: RequestView) -> None:
         if view.note:
             st.markdown(f":gray[:material/format_quote: {md(view.row.requester)}:] {md(view.note)}")
         if not view.diff:
-            evidence.changes(view.changes, view.row.base, view.row.version)
+            _lines(view)
             return
         if not view.row.base:
             notices.remark("There is no live version to compare with.", "help")
         _groups(view.diff, view.row.base, view.row.version)
+
+
+def _lines(view: RequestView) -> None:
+    """A request of an earlier release names its changes without subjects."""
+    shown, hidden = _telling(view.changes, most=2 * _LINES - 2)
+    evidence.changes(shown, view.row.base, view.row.version)
+    if hidden:
+        with st.expander(plural(len(hidden), "more line")):
+            evidence.changes(hidden, view.row.base, view.row.version, alt="More changes")
 
 
 def drafted(draft: RequestDraft) -> None:
@@ -92,10 +101,10 @@ def _table(groups: Sequence[DiffGroup], base: str | None, candidate: str) -> lis
     return rest
 
 
-def _telling(lines: Sequence[Comparison]) -> tuple[list[Comparison], list[Comparison]]:
+def _telling(lines: Sequence[Comparison], *, most: int = _LINES) -> tuple[list[Comparison], list[Comparison]]:
     """Lines that moved, worse ones first; lines that stayed are left out of the first view."""
     moved = [line for line in lines if line.change not in {"", "none"}] or list(lines)
     order = {False: 0, True: 1, None: 2}
     ordered = sorted(moved, key=lambda line: order[line.better])
-    shown = ordered[:_LINES]
+    shown = ordered[:most]
     return shown, [line for line in lines if line not in shown]

@@ -13,11 +13,20 @@ import streamlit as st
 from pages.components import decision_forms, parts, places, session
 from pages.components.format import asked, md, role, sentence, when
 from pages.components.request_facts import after_words, roles_of, step_of, verb_of
-from services.approvals.models import Decision, DelegationRef, Purpose, RequestState, RequestView, StepView
+from services.approvals.models import (
+    Decision,
+    DelegationRef,
+    Purpose,
+    RequestState,
+    RequestView,
+    SignatureView,
+    StepView,
+)
 from services.kernel.identity import Actor, Permission, Role
 from services.people.models import Person
 
 _MAIN = {Decision.APPROVE, Decision.ACKNOWLEDGE}
+_GAVE = {Decision.APPROVE: "approved this", Decision.ACKNOWLEDGE: "acknowledged this"}
 _UNDECIDED = {RequestState.OPEN, RequestState.CHANGES_REQUESTED}
 _SIGNS = (Permission.APPROVE, Permission.VALIDATE, Permission.ACKNOWLEDGE)
 
@@ -77,8 +86,14 @@ def _holders(name: str) -> Sequence[Person]:
 def _yours(view: RequestView, me: Actor, step: StepView | None) -> None:
     effects = dict(view.effects)
     main = _main_verb(view, step)
+    given = _already(view, me)
     held = [*view.held_because, *([step.refusal] if step is not None and step.refusal else [])]
-    if main is not None and main in view.allowed and not held:
+    if given is not None:
+        st.markdown(
+            f":green[:material/verified: You {_GAVE[given.decision]}] on {when(given.at, session.zone())}; "
+            f":gray[entry {given.seq}.]"
+        )
+    elif main is not None and main in view.allowed and not held:
         _who_signs(view, me, step)
         if main is Decision.ACKNOWLEDGE:
             _what_is_acknowledged(view)
@@ -95,6 +110,18 @@ def _yours(view: RequestView, me: Actor, step: StepView | None) -> None:
     elif not view.allowed:
         st.markdown(":gray[:material/info: The signatures this request needs are not yours to give.]")
     _others(view, step, effects)
+
+
+def _already(view: RequestView, me: Actor) -> SignatureView | None:
+    """The reader's own signature, as long as it stands."""
+    return next(
+        (
+            item
+            for item in view.signatures
+            if item.subject == me.subject and item.decision in _MAIN and item.valid and not item.void_reason
+        ),
+        None,
+    )
 
 
 def _main_verb(view: RequestView, step: StepView | None) -> Decision | None:

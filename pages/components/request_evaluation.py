@@ -55,10 +55,9 @@ def _criteria(lines: Sequence[Criterion]) -> None:
         {
             "Criterion": [md(line.title) for line in lines],
             "Live": [md(line.champion) or NOTHING for line in lines],
-            "Value": [f"**{md(line.value)}**" for line in lines],
+            "Value": [_value(line) for line in lines],
             "Rule": [md(line.rule) for line in lines],
             "Verdict": [_verdict(line) for line in lines],
-            "n": [count(line.n) for line in lines],
         }
     )
     parts.table(frame, alt="Criteria")
@@ -70,6 +69,11 @@ def _criteria(lines: Sequence[Criterion]) -> None:
             if outcome.verdict.blocks:
                 held = f" :gray[{md(outcome.exception)}]" if outcome.exception else ""
                 st.markdown(f"{badges.mark(outcome.verdict)} **{md(outcome.title)}:** {md(outcome.sentence)}{held}")
+
+
+def _value(line: Criterion) -> str:
+    size = f" :gray[n = {count(line.n)}]" if line.n is not None else ""
+    return f"**{md(line.value) or NOTHING}**{size}"
 
 
 def _verdict(line: Criterion) -> str:

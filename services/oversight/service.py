@@ -133,10 +133,12 @@ class OversightService:
     def _situation(self, actor: Actor) -> todo.Situation:
         now = self._clock.now()
         seen = self._store.heartbeat()
+        asked = self._decisions.queue(QueueQuery(limit=_LOOK_AT_MOST), actor=actor)
         return todo.Situation(
             now=now,
             counts=self._inventory.counts(),
-            requests=self._decisions.queue(QueueQuery(limit=_LOOK_AT_MOST), actor=actor).items,
+            requests=asked.items,
+            open_requests=asked.total,
             waiting=self._decisions.counts(actor),
             reviews=self._emergencies.reviews(open_only=True),
             exceptions=tuple(

@@ -21,11 +21,15 @@ def tiles(situation: Situation, actor: Actor) -> tuple[Tile, ...]:
 
 def _waiting(situation: Situation) -> Tile:
     waiting = situation.waiting
-    detail = f"{waiting.overdue} overdue" if waiting.overdue else f"{len(situation.requests)} requests open in all"
+    detail = f"{waiting.overdue} overdue" if waiting.overdue else _open_in_all(situation.open_requests)
     state = Health.BREACH if waiting.overdue else Health.WATCH if waiting.mine else Health.HEALTHY
     return Tile(
         title="Wait for your signature", value=str(waiting.mine), detail=detail, state=state, target="approvals?mine=1"
     )
+
+
+def _open_in_all(number: int) -> str:
+    return "1 request open in all" if number == 1 else f"{number} requests open in all"
 
 
 def _production(situation: Situation) -> Tile:

@@ -37,7 +37,8 @@ class Situation:
     now: datetime
     counts: InventoryCounts
     requests: tuple[QueueRow, ...]
-    """Undecided requests as this person sees them, those that wait for him first."""
+    """Undecided requests as this person sees them, those that wait for him first; not all when there are many."""
+    open_requests: int
     waiting: QueueCounts
     endings: tuple[EndingApproval, ...]
     """Approvals of serving versions that end soon or have ended."""
@@ -59,7 +60,8 @@ class Situation:
 
 def mine(situation: Situation, actor: Actor) -> tuple[TodoItem, ...]:
     """What this person can do something about now."""
-    items = [_request(request, actor, situation.now) for request in situation.requests if request.mine]
+    signing = [_request(request, actor, situation.now) for request in situation.requests if request.mine]
+    items: list[TodoItem] = []
     if actor.role in _ENDING_ROLES:
         items += [_ending(ending, situation.now) for ending in situation.endings]
     if actor.role in _REVIEW_ROLES:
@@ -80,7 +82,8 @@ def mine(situation: Situation, actor: Actor) -> tuple[TodoItem, ...]:
         items += [_overdue(row) for row, _ in situation.overdue]
     if actor.role in {Role.ADMIN, Role.SRE}:
         items += machinery(situation)
-    return urgent_first(items)
+    # What waits for a signature comes first: only this person can do it.
+    return (*urgent_first(signing), *urgent_first(items))
 
 
 def others(situation: Situation, actor: Actor) -> tuple[TodoItem, ...]:
@@ -141,7 +144,8 @@ def _request(request: QueueRow, actor: Actor, now: datetime) -> TodoItem:
     step = f"&step={request.opens_step}" if request.opens_step else ""
     return TodoItem(
         title=f"{verb} {named(request)}",
-        why=f"Tier {request.tier}, {request.signed} of {request.needed} signed, asked by {request.requester}{delegated}"
+        why=f"Tier {request.tier}, {request.signed} of {request.needed} signed, "
+        f"asked by {request.requester}{delegated}, waiting {_days(request.age_days)}"
         + (", escalated." if request.escalated else "."),
         state=Health.BREACH if now > at else Health.WATCH,
         due=at,
@@ -170,6 +174,10 @@ def _elsewhere(request: QueueRow, now: datetime) -> TodoItem:
 
 def named(request: QueueRow) -> str:
     return _WORDS[request.purpose].format(f"{request.title} version {request.version}")
+
+
+def _days(number: int) -> str:
+    return "since today" if number <= 0 else "1 day" if number == 1 else f"{number} days"
 
 
 def _first_up(text: str) -> str:
