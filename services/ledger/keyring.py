@@ -231,11 +231,11 @@ class Keyring:
         self.disabled.add(who)
 
     def _replace_machine_key(self, predicate: Mapping[str, Any], seq: int) -> None:
-        for key_id, key in list(self.keys.items()):
-            if key.owner == MACHINE and key.revoked_at is None:
-                self.keys[key_id] = replace(key, revoked_at=seq)
         machine = {"issuer": MACHINE_ISSUER, "sub": MACHINE_SUBJECT, "name": MACHINE_NAME}
         self._add(predicate["keyid"], read_key(predicate["key"]), machine, "L1")
+        for key_id, key in list(self.keys.items()):
+            if key.owner == MACHINE and key.revoked_at is None and key_id != predicate["keyid"]:
+                self.keys[key_id] = replace(key, revoked_at=seq)
         self.roles[MACHINE] = {MACHINE_ROLE}
 
     def _add(self, key_id: str, public: PublicKey, person: Mapping[str, str] | None, level: str) -> None:
@@ -247,10 +247,11 @@ class Keyring:
         self.keys[key_id] = EnrolledKey(public=public, owner=owner, name=name, level=level)
 
     def _replace_service_key(self, fresh: PublicKey, seq: int) -> None:
-        for key_id, key in list(self.keys.items()):
-            if key.owner is None and key.revoked_at is None:
-                self.keys[key_id] = replace(key, revoked_at=seq)
+        # Added first: a key that cannot be added must not cost the one in use.
         self._add(fresh.key_id, fresh, None, "L1")
+        for key_id, key in list(self.keys.items()):
+            if key.owner is None and key.revoked_at is None and key_id != fresh.key_id:
+                self.keys[key_id] = replace(key, revoked_at=seq)
 
     def _revoke(self, predicate: Mapping[str, Any], seq: int) -> None:
         key = self.keys.get(predicate["keyid"])

@@ -21,6 +21,7 @@ from services.ledger.keyring import VoidEntryError
 from services.ledger.merkle import Frontier, leaf_hash
 from services.ledger.ports import StoredEntry
 from services.ledger.replay import Replay
+from services.ledger.summary import model_and_version
 
 LATE = timedelta(minutes=10)
 INTEGRITY, VOID, FINDING, NOTE = "integrity", "void", "finding", "note"
@@ -68,6 +69,8 @@ class _Run:
     genesis: str = ""
     newest_at: datetime | None = None
     told: set[str] = field(default_factory=set)
+    observed: list[tuple[int, str, str]] = field(default_factory=list)
+    settled: dict[int, int] = field(default_factory=dict)
 
     def add(self, severity: str, seq: int | None, sentence: str) -> None:
         self.problems.append(Problem(seq=seq, severity=severity, sentence=sentence))
@@ -111,10 +114,22 @@ class _Run:
         if self.newest_at is not None and _in_time_until(said) < self.newest_at:
             self.add(FINDING, seq, f"Entry {seq} is dated {utc_text(said.at)}, well before an earlier entry.")
         self.newest_at = said.at if self.newest_at is None else max(self.newest_at, said.at)
-        if said.kind is Kind.OBSERVATION and said.predicate.get("finding"):
-            self.add(FINDING, seq, f"Entry {seq} observed: {said.predicate['finding']}")
+        self._follow_differences(said, seq)
         if seq == 0:
             self._note_profile(said)
+
+    def _follow_differences(self, said: statement.Statement, seq: int) -> None:
+        """What differed from the ledger stays open until a later look, or a change that was carried out, settles it."""
+        # Registry and traffic are read back before an outcome says `applied`.
+        changed = said.kind is Kind.OUTCOME and said.predicate["result"] == "applied"
+        if said.kind is not Kind.OBSERVATION and not changed:
+            return
+        model = model_and_version(said)[0] if changed else str(said.predicate.get("model", ""))
+        for earlier, about, _ in self.observed:
+            if about == model:
+                self.settled.setdefault(earlier, seq)
+        if not changed and said.predicate.get("finding"):
+            self.observed.append((seq, model, str(said.predicate["finding"])))
 
     def _note_profile(self, genesis: statement.Statement) -> None:
         if self.replay.keyring.embedded:
@@ -161,6 +176,10 @@ class _Run:
         if self.newest_at is not None:
             for seq, sentence in self.replay.emergencies.overdue(self.newest_at):
                 self.add(FINDING, seq, sentence)
+        for seq, _, finding in self.observed:
+            by = self.settled.get(seq)
+            ending = "" if by is None else f" Settled by entry {by}."
+            self.add(FINDING if by is None else NOTE, seq, f"Entry {seq} observed: {finding}{ending}")
         for seq, name in self.replay.suspects():
             self.add(FINDING, seq, f"Entry {seq} was signed with a key of {name} that had been compromised.")
 

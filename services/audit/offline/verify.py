@@ -27,6 +27,7 @@ import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -445,7 +446,6 @@ SHAPES: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
                 "enable",
                 "enrol-machine",
             ),
-            **_SIGNED,
         },
         {
             "person": _identity,
@@ -457,6 +457,7 @@ SHAPES: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
             "sinceIndex": _count,
             "until": _time,
             "validUntil": _time,
+            **_SIGNED,
         },
     ),
     "policy": (
@@ -685,6 +686,8 @@ class Replay:
         self.reviews: dict[int, dict[str, Any]] = {}
         self.observed: list[tuple[int, str, str]] = []
         self.settled: dict[int, int] = {}
+        self.findings: dict[int, str] = {}
+        self.ordered: set[str] = set()
 
     # signatures
 
@@ -714,15 +717,20 @@ class Replay:
         own = next((holder for holder in people if holder.owner == who), None)
         if own is None or own.name != named["name"]:
             raise Wrong(f"{named['name']} is named as signer, but did not sign it")
+        if who == MACHINE and said.kind != "action":
+            raise Wrong("the machine signs nothing but its own actions")
+        if who != MACHINE and not self._reaches(own):
+            raise Wrong(f"the key of {named['name']} does not reach level {self.least_level}")
         if who in self.disabled:
             raise Wrong(f"{named['name']} was disabled at this point")
-        if who != MACHINE and _LEVELS.index(own.level) < _LEVELS.index(self.least_level):
-            raise Wrong(f"the key of {named['name']} does not reach level {self.least_level}")
         if not self.holds(who, named["role"], said.at):
             raise Wrong(f"{named['name']} did not hold the role {named['role']} at this point")
         if len(people) > 1 and said.kind != "keyring":
             raise Wrong("it carries signatures of people it does not name")
         return who
+
+    def _reaches(self, holder: Holder) -> bool:
+        return _LEVELS.index(holder.level) >= _LEVELS.index(self.least_level)
 
     def holds(self, who: Who, role: str, at: datetime) -> bool:
         if who in self.disabled or role not in self.roles.get(who, {}):
@@ -743,8 +751,6 @@ class Replay:
         if nonce in self.nonces:
             raise Wrong("its nonce was used before: it repeats an earlier signature")
         self.nonces.add(nonce)
-        if who == MACHINE and said.kind != "action":
-            raise Wrong("the machine may sign nothing but actions under a signed plan")
         handler = getattr(self, f"_{said.kind}", None)
         if handler is not None:
             handler(said, who, signed, seq, leaf)
@@ -784,12 +790,11 @@ class Replay:
 
     def _keyring(self, said: Statement, _who: Who | None, signed: list[Holder], seq: int, _leaf: str) -> None:
         predicate = said.predicate
-        admins = {item.owner for item in signed if item.owner and self.holds(item.owner, "admin", said.at)}
-        if len(admins) < self.keyring_signers:
-            raise Wrong(f"{len(admins)} of {self.keyring_signers} administrators signed it")
         person: Any = predicate.get("person")
-        if person is not None and not self.embedded and who_of(person) in admins:
-            raise Wrong("administrators do not change their own keys or roles")
+        known = any(holder.owner == MACHINE for holder in self.holders.values())
+        by_service = all(item.owner is None for item in signed)
+        if known or not by_service or predicate["op"] != "enrol-machine":
+            self._require_admins(predicate, said.at, signed)
         operation = predicate["op"]
         needed = {
             "enrol": ("person", "keyid", "key"),
@@ -804,17 +809,24 @@ class Replay:
             if name not in predicate:
                 raise Wrong(f"it lacks the field {name}")
         if operation == "enrol":
+            if who_of(person) == MACHINE:
+                raise Wrong("the machine's key is enrolled by an operation of its own")
             self._add(predicate["keyid"], Key(predicate["key"]), person, predicate.get("level", "L2"))
         elif operation == "enrol-machine":
             self._enrol_machine(predicate)
         elif operation == "revoke":
             self._revoke(predicate, seq)
         elif operation == "grant":
+            if predicate["role"] == "machine" or who_of(person) == MACHINE:
+                raise Wrong("the machine and its role are not given to anybody")
             until = predicate.get("until")
             self.roles.setdefault(who_of(person), {})[predicate["role"]] = moment(until) if until else None
         elif operation == "withdraw":
             self.roles.get(who_of(person), {}).pop(predicate["role"], None)
         elif operation == "disable":
+            known_keys = {holder.owner for holder in self.holders.values()}
+            if who_of(person) not in self.roles and who_of(person) not in known_keys:
+                raise Wrong("nobody of this identity is known")
             self.disabled.add(who_of(person))
         elif operation == "enable":
             self.disabled.discard(who_of(person))
@@ -823,13 +835,25 @@ class Replay:
         else:
             self._replace_service_key(Key(predicate["key"]))
 
+    def _require_admins(self, predicate: dict[str, Any], at: datetime, signed: list[Holder]) -> None:
+        admins = {
+            item.owner for item in signed if item.owner and self._reaches(item) and self.holds(item.owner, "admin", at)
+        }
+        if len(admins) < self.keyring_signers:
+            raise Wrong(f"{len(admins)} of {self.keyring_signers} administrators signed it")
+        holder = self.holders.get(predicate.get("keyid", ""))
+        person = predicate.get("person")
+        subject = who_of(person) if person is not None else holder.owner if holder else None
+        if not self.embedded and subject in admins:
+            raise Wrong("administrators do not change their own keys or roles")
+
     def _enrol_machine(self, predicate: dict[str, Any]) -> None:
         machine = {"issuer": MACHINE[0], "sub": MACHINE[1], "name": "Countersign machine"}
         self._add(predicate["keyid"], Key(predicate["key"]), machine, "L1")
         for key_id, holder in self.holders.items():
             if holder.owner == MACHINE and key_id != predicate["keyid"]:
                 holder.revoked = True
-        self.roles.setdefault(MACHINE, {})["machine"] = None
+        self.roles[MACHINE] = {"machine": None}
 
     def _replace_service_key(self, key: Key) -> None:
         self._add(key.id, key, None, "L1")
@@ -842,7 +866,8 @@ class Replay:
         if holder is None or holder.owner is None:
             raise Wrong("it revokes a key that no person has")
         holder.revoked = True
-        holder.suspect_from = predicate.get("sinceIndex") if predicate.get("reason") == "compromised" else None
+        # Without a place from which it was compromised nothing it signed can be relied on.
+        holder.suspect_from = predicate.get("sinceIndex", 0) if predicate.get("reason") == "compromised" else None
 
     def _right(self, role: str, *rights: str) -> None:
         if not ROLE_RIGHTS.get(role, set()) & set(rights):
@@ -850,8 +875,7 @@ class Replay:
 
     def _request(self, said: Statement, who: Who | None, _signed: list[Holder], seq: int, _leaf: str) -> None:
         predicate, who = said.predicate, _person(who)
-        adopts = predicate.get("purpose") == "adoption"
-        self._right(predicate["signer"]["role"], *(("request", "adopt") if adopts else ("request",)))
+        self._right(predicate["signer"]["role"], "request")
         if predicate["to"].get("digest", {}).get("sha256", said.bytes_sha256) != said.bytes_sha256:
             raise Wrong("it asks for other bytes than those it is about")
         self.requests[seq] = {
@@ -862,7 +886,8 @@ class Replay:
             "name": predicate["signer"]["name"],
             "role": predicate["signer"]["role"],
             "quorum": [item for item in predicate.get("quorum", []) if isinstance(item, dict)],
-            "tier": predicate.get("tier", ""),
+            # A request that states no tier is judged as the riskiest.
+            "tier": int(predicate["tier"]) if predicate.get("tier") in {"1", "2", "3"} else 1,
             "expires": moment(predicate["expires"]),
             "rollback": predicate.get("rollback"),
             "policy": _policy_words(predicate["evidence"]),
@@ -877,30 +902,35 @@ class Replay:
             raise Wrong("the request it cites says something else")
         return request
 
-    def _decision(self, said: Statement, who: Who | None, _signed: list[Holder], seq: int, leaf: str) -> None:
+    def _decision(self, said: Statement, who: Who | None, signed: list[Holder], seq: int, leaf: str) -> None:
         predicate, who = said.predicate, _person(who)
         word, place = predicate["decision"], predicate["request"]["entry"]
         request = self._cited(predicate["request"])
         if said.bytes_sha256 != request["bytes"]:
             raise Wrong("it is about other bytes than the request it cites")
-        role = self._filled_role(said, who, request)
+        lent = self._delegation_used(said, who, request["tier"])
+        role = lent["role"] if lent else predicate["signer"]["role"]
         if word in COUNTING:
-            if who == request["who"]:
+            # Whoever lent the role counts as having used it: nobody fills two places through another's hand.
+            people = {who, lent["by"]} if lent else {who}
+            if request["who"] in people:
                 raise Wrong("the person who asked for the promotion may not approve it")
             self._right(role, *(("acknowledge",) if word == "acknowledge" else ("approve", "validate")))
             if request["closed"]:
                 raise Wrong("the request was closed before")
             if said.at > request["expires"]:
                 raise Wrong("the request had expired")
-            if (place, who) in self.decided:
+            if any((place, one) in self.decided for one in people):
                 raise Wrong("this person had decided on this request before")
-            self.decided.add((place, who))
+            self.decided |= {(place, one) for one in people}
         if word in CLOSING:
             request["closed"] = True
         self.decisions[seq] = {
+            "seq": seq,
             "leaf": leaf,
             "request": place,
             "who": who,
+            "holder": next(holder for holder in signed if holder.owner == who),
             "name": predicate["signer"]["name"],
             "role": role,
             "word": word,
@@ -909,64 +939,65 @@ class Replay:
             "behalf": predicate.get("onBehalfOf", {}).get("name", ""),
         }
 
-    def _filled_role(self, said: Statement, who: Who, request: dict[str, Any]) -> str:
-        """The role a decision fills: the signer's own, or one that was lent to him."""
+    def _delegation_used(self, said: Statement, who: Who, tier: int) -> dict[str, Any] | None:
+        """The delegation a decision rests on; None when the signer acts for himself."""
         predicate = said.predicate
-        own = predicate["signer"]["role"]
-        cited = predicate.get("delegation")
+        own, cited = predicate["signer"]["role"], predicate.get("delegation")
         if cited is None:
             if predicate.get("role", own) != own or "onBehalfOf" in predicate:
-                raise Wrong("it fills another role than the signer's without a delegation")
-            return str(own)
+                raise Wrong("it fills another role than the signer's, or another's place, without a delegation")
+            return None
         lent = self.delegations.get(cited["entry"])
         if lent is None or lent["leaf"] != cited["sha256"]:
             raise Wrong("the delegation it cites does not exist or is void")
-        if lent["withdrawn"] or not lent["since"] <= said.at < lent["until"]:
-            raise Wrong("the delegation it rests on was not in force")
-        if lent["to"] != who:
-            raise Wrong("the delegation it rests on was given to somebody else")
+        if lent["to"] != who or "onBehalfOf" not in predicate or who_of(predicate["onBehalfOf"]) != lent["by"]:
+            raise Wrong("the delegation it cites is between other people")
         if predicate.get("role") != lent["role"]:
-            raise Wrong("the delegation it rests on is for another role")
-        if "onBehalfOf" not in predicate or who_of(predicate["onBehalfOf"]) != lent["by"]:
-            raise Wrong("the delegation it rests on was given by somebody else")
+            raise Wrong("the delegation it cites is for another role")
+        if lent["withdrawn"] or not lent["since"] <= said.at < lent["until"]:
+            raise Wrong("the delegation it cites was not in force")
+        if tier < lent["tier"]:
+            raise Wrong(f"the delegation it cites does not reach tier {tier}")
         if not self.holds(lent["by"], lent["role"], said.at):
-            raise Wrong("the person who delegated no longer held the role")
-        if request["tier"] == "1" and lent["tier"] != "1":
-            raise Wrong("the delegation it rests on does not cover tier 1")
-        if predicate["decision"] in COUNTING and lent["by"] == request["who"]:
-            raise Wrong("the person who asked for the promotion may not approve it through somebody else")
-        return str(lent["role"])
+            raise Wrong("the person it is made for no longer held the role")
+        return lent
 
     def _delegation(self, said: Statement, who: Who | None, _signed: list[Holder], seq: int, leaf: str) -> None:
         predicate, who = said.predicate, _person(who)
         known = next((item for item in self.delegations.values() if item["id"] == predicate["id"]), None)
         if predicate["op"] == "withdraw":
-            if known is None:
-                raise Wrong("it withdraws a delegation that does not exist")
+            if known is None or known["withdrawn"]:
+                raise Wrong("the delegation it ends does not exist, or ended before")
             if who != known["by"] and predicate["signer"]["role"] != "admin":
-                raise Wrong("only the person who delegated, or an administrator, may withdraw it")
+                raise Wrong("a delegation is ended by the one who gave it, or by an administrator")
             known["withdrawn"] = True
             return
-        for name in ("role", "to", "since", "until"):
+        for name in ("role", "to", "tier", "since", "until"):
             if name not in predicate:
                 raise Wrong(f"it lacks the field {name}")
         if known is not None:
             raise Wrong("a delegation of this id was recorded before")
-        self._right(predicate["signer"]["role"], "delegate")
         since, until, to = moment(predicate["since"]), moment(predicate["until"]), who_of(predicate["to"])
         if not self.holds(who, predicate["role"], said.at):
-            raise Wrong(f"{predicate['signer']['name']} did not hold the role {predicate['role']} at this point")
+            raise Wrong(f"nobody delegates the role {predicate['role']} without holding it")
+        self._right(predicate["role"], "delegate")
         if to == who:
             raise Wrong("nobody delegates to himself")
-        if until <= since or until - since > LONGEST_DELEGATION:
+        if to in self.disabled or not self.roles.get(to):
+            raise Wrong("the person it names is not known or was disabled")
+        if self.holds(to, "auditor", said.at):
+            raise Wrong("nobody delegates to an auditor")
+        if not since < until <= since + LONGEST_DELEGATION:
             raise Wrong("a delegation lasts at most 90 days")
+        if predicate["tier"] not in {"1", "2", "3"}:
+            raise Wrong("it names no tier it reaches")
         self.delegations[seq] = {
             "id": predicate["id"],
             "leaf": leaf,
             "role": predicate["role"],
             "by": who,
             "to": to,
-            "tier": predicate.get("tier", "2"),
+            "tier": int(predicate["tier"]),
             "since": since,
             "until": until,
             "withdrawn": False,
@@ -977,64 +1008,89 @@ class Replay:
         role, known = predicate["signer"]["role"], self.exceptions.get(predicate["id"])
         if predicate["op"] == "propose":
             self._right(role, "propose-exception")
+            for name in ("model", "gate", "until", "owner", "reason", "control"):
+                if name not in predicate:
+                    raise Wrong(f"it lacks the field {name}")
             if known is not None:
-                raise Wrong("an exception of this id was recorded before")
-            owner = predicate.get("owner")
+                raise Wrong("an exception of this id was proposed before")
+            owner = who_of(predicate["owner"])
             self.exceptions[predicate["id"]] = {
-                "seq": seq,
-                "leaf": leaf,
+                "place": (seq, leaf),
                 "by": who,
-                "owner": who_of(owner) if owner else None,
+                "owner": owner,
+                "state": "proposed",
             }
-            return
-        if known is None:
-            raise Wrong("it is about an exception nobody proposed")
-        if predicate["op"] == "grant":
+        elif predicate["op"] == "end":
+            if known is None or known["state"] not in {"proposed", "granted"}:
+                raise Wrong("the exception it ends was never proposed, was refused, or ended before")
+            if who not in {known["by"], known["owner"]}:
+                self._right(role, "grant-exception")
+            known["state"] = "ended"
+        else:
             self._right(role, "grant-exception")
-            if who in {known["by"], known["owner"]}:
-                raise Wrong("who proposed an exception or owns it does not grant it")
-            proposal = predicate.get("proposal", {"entry": known["seq"], "sha256": known["leaf"]})
-            if (proposal["entry"], proposal["sha256"]) != (known["seq"], known["leaf"]):
-                raise Wrong("the proposal it cites does not exist or is void")
+            cited = predicate.get("proposal", {})
+            if known is None or (cited.get("entry"), cited.get("sha256")) != known["place"]:
+                raise Wrong("the proposal it decides on does not exist or is void")
+            if known["state"] != "proposed":
+                raise Wrong("this exception was decided on before")
+            if predicate["op"] == "grant" and who in {known["by"], known["owner"]}:
+                raise Wrong("nobody grants an exception he proposed or owns")
+            known["state"] = "granted" if predicate["op"] == "grant" else "refused"
 
     def _action(self, said: Statement, who: Who | None, _signed: list[Holder], seq: int, leaf: str) -> None:
         predicate = said.predicate
         rollback, emergency = predicate["rollback"], predicate.get("emergency")
         if predicate["id"] in self.actions:
             raise Wrong("an action of this id was recorded before")
-        if who == MACHINE:
-            self._require_plan(said)
-        elif who is not None:
-            role = predicate["signer"]["role"]
-            if emergency is not None:
-                self._right(role, "break-glass")
-            elif "reverts" in predicate:
-                self._right(role, "revert", "roll-back")
-            else:
-                self._right(role, "roll-back" if rollback else "advance")
-        elif emergency is not None:
-            raise Wrong("an emergency release needs the signature of somebody on call")
-        elif rollback is not None and rollback.get("mode") != "automatic":
-            raise Wrong("a rollback needs the signature of somebody on call")
+        self._require_ordered_by(said, who)
+        full = rollback is None and emergency is None and "reverts" not in predicate
         request = None
         if predicate["request"] is None:
-            if rollback is None and emergency is None and "reverts" not in predicate:
+            if full:
                 raise Wrong("it rests on no approved request")
         else:
             request = self._cited(predicate["request"])
             if said.bytes_sha256 != request["bytes"]:
                 raise Wrong("it would serve other bytes than those that were approved")
-            if emergency is None:
-                self._require_quorum(predicate, request, full=rollback is None and "reverts" not in predicate)
+            self._require_quorum(predicate, request, full=full)
+        self.ordered.add(said.bytes_sha256)
         self.actions[predicate["id"]] = self._recorded(said, seq, request)
         if emergency is not None:
             self.reviews[seq] = {
                 "leaf": leaf,
-                "by": who,
-                "requester": request["who"] if request else None,
+                "involved": {who, request["who"]} if request else {who},
                 "due": moment(emergency["reviewBy"]),
+                "due_text": emergency["reviewBy"],
                 "reviewers": set(),
             }
+
+    def _require_ordered_by(self, said: Statement, who: Who | None) -> None:
+        """The person or machine behind an action, where it does not rest on a quorum alone."""
+        predicate = said.predicate
+        rollback = predicate["rollback"]
+        automatic = rollback is not None and rollback.get("mode") == "automatic"
+        if who == MACHINE:
+            if not automatic or "obeys" not in predicate or predicate["signer"]["role"] != "machine":
+                raise Wrong("the machine signs nothing but automatic rollbacks under a plan")
+            self._require_plan(said)
+        elif "obeys" in predicate:
+            raise Wrong("it obeys a plan but is not signed by the machine")
+        elif "emergency" in predicate:
+            _person(who)
+            self._right(predicate["signer"]["role"], "break-glass")
+        elif "reverts" in predicate:
+            _person(who)
+            self._right(predicate["signer"]["role"], "revert")
+            if self.findings.get(predicate["reverts"]["entry"]) != predicate["reverts"]["sha256"]:
+                raise Wrong("the finding it reverts does not exist or is void")
+            if said.bytes_sha256 not in self.ordered:
+                raise Wrong("it reverts to something that was never decided")
+        elif who is not None:
+            self._right(predicate["signer"]["role"], "roll-back" if rollback is not None else "advance")
+        elif rollback is not None and not automatic:
+            raise Wrong("a rollback needs the signature of somebody on call")
+        elif automatic and any(holder.owner == MACHINE for holder in self.holders.values()):
+            raise Wrong("an automatic rollback needs the signature of the machine")
 
     def _recorded(self, said: Statement, seq: int, request: dict[str, Any] | None) -> dict[str, Any]:
         predicate = said.predicate
@@ -1062,21 +1118,29 @@ class Replay:
     def _require_plan(self, said: Statement) -> None:
         """The machine acts only inside the rollback plan people signed with the request."""
         predicate = said.predicate
-        obeys, rollback = predicate.get("obeys"), predicate["rollback"]
-        if rollback is None or rollback.get("mode") != "automatic" or obeys is None:
-            raise Wrong("the machine may sign nothing but actions under a signed plan")
-        plan = self._cited(obeys["request"])["rollback"]
-        if not isinstance(plan, dict):
-            raise Wrong("the request it obeys holds no rollback plan")
+        obeys = predicate["obeys"]
+        request = self._cited(obeys["request"])
+        self._require_complete(
+            request,
+            [
+                item
+                for item in self.decisions.values()
+                if item["request"] == obeys["request"]["entry"] and item["word"] in COUNTING and not _suspect(item)
+            ],
+        )
+        plan = request["rollback"]
+        if plan is None:
+            raise Wrong("the request it obeys carries no rollback plan")
         if plan.get("to") != predicate["to"]["version"] or plan.get("digest", {}).get("sha256") != said.bytes_sha256:
-            raise Wrong("the rollback plan it obeys leads to another version")
-        rules = [item for item in plan.get("rules", []) if isinstance(item, dict) and item.get("id") == obeys["rule"]]
-        if not rules or rules[0].get("above") != obeys["above"]:
-            raise Wrong("the rollback plan it obeys has no such rule")
-        if not _above(obeys["measured"], obeys["above"]):
-            raise Wrong("what was measured does not break the rule it obeys")
-        if obeys["requests"] < int(rules[0].get("minRequests", 0)):
-            raise Wrong("too few requests were measured for the rule it obeys")
+            raise Wrong("it goes to another version than the plan it obeys")
+        rule = next((item for item in plan.get("rules", []) if item.get("id") == obeys["rule"]), None)
+        limits = ("above", "windowMinutes")
+        if rule is None or any(rule.get(name) != obeys[name] for name in limits):
+            raise Wrong("the rule it names is not in the plan it obeys")
+        if obeys["requests"] < int(rule.get("minRequests", 0)):
+            raise Wrong("fewer requests were measured than its rule asks for")
+        if not _decimal(obeys["measured"]) > _decimal(obeys["above"]):
+            raise Wrong("what was measured is not above the limit of its rule")
 
     def _require_quorum(self, predicate: dict[str, Any], request: dict[str, Any], *, full: bool) -> None:
         if full and request["closed"]:
@@ -1088,9 +1152,13 @@ class Replay:
                 raise Wrong(f"the decision it cites at entry {cited['entry']} does not exist or is void")
             if decision["request"] != predicate["request"]["entry"] or decision["word"] not in COUNTING:
                 raise Wrong(f"entry {cited['entry']} does not approve the request it rests on")
+            if full and _suspect(decision):
+                raise Wrong(f"entry {cited['entry']} was signed with a key that had been compromised")
             counted.append(decision)
-        if not full:
-            return
+        if full:
+            self._require_complete(request, counted)
+
+    def _require_complete(self, request: dict[str, Any], counted: list[dict[str, Any]]) -> None:
         if not counted:
             raise Wrong("it rests on no decision")
         for rule in request["quorum"]:
@@ -1111,19 +1179,25 @@ class Replay:
         action["outcome"], action["outcome_entry"] = said.predicate["result"], seq
         if action["outcome"] == "applied":
             # Registry and traffic were read back then: what differed before was put right by this change.
-            self._settle(action["model"], seq)
+            self._settle(said.about[0], seq)
 
-    def _observation(self, said: Statement, _who: Who | None, _signed: list[Holder], seq: int, _leaf: str) -> None:
+    def _observation(self, said: Statement, _who: Who | None, _signed: list[Holder], seq: int, leaf: str) -> None:
         """What differed from the ledger stays open until a later look, or a change that was carried out, settles it."""
         model, finding = str(said.predicate.get("model", "")), str(said.predicate.get("finding", ""))
         self._settle(model, seq)
         if finding:
             self.observed.append((seq, model, finding))
+            self.findings[seq] = leaf
 
     def _settle(self, model: str, by: int) -> None:
         for seq, about, _ in self.observed:
             if about == model:
                 self.settled.setdefault(seq, by)
+
+    def _event(self, said: Statement, who: Who | None, *_: Any) -> None:
+        actor = said.predicate["actor"]
+        if who is not None and (actor is None or who_of(actor) != who):
+            raise Wrong("it names another person as acting than the one who signed")
 
     def _review(self, said: Statement, who: Who | None, _signed: list[Holder], _seq: int, _leaf: str) -> None:
         predicate, who = said.predicate, _person(who)
@@ -1131,10 +1205,12 @@ class Replay:
         review = self.reviews.get(predicate["of"]["entry"])
         if review is None or review["leaf"] != predicate["of"]["sha256"]:
             raise Wrong("the emergency action it reviews does not exist or is void")
-        if who in {review["by"], review["requester"]}:
-            raise Wrong("who took part in an emergency action does not review it")
+        if who in review["involved"]:
+            raise Wrong("nobody reviews an emergency he had a part in")
         if who in review["reviewers"]:
             raise Wrong("this person had reviewed it before")
+        if len(review["reviewers"]) >= 2:
+            raise Wrong("its review was complete before")
         review["reviewers"].add(who)
 
     # what stands in the end
@@ -1147,7 +1223,7 @@ class Replay:
                         yield seq, f"Entry {seq} was signed with a key of {holder.name} that had been compromised."
         for seq, review in self.reviews.items():
             if len(review["reviewers"]) < 2 and newest is not None and newest > review["due"]:
-                yield seq, f"The emergency action of entry {seq} was not reviewed in time."
+                yield seq, f"The review of the emergency action at entry {seq} was due {review['due_text']}."
 
 
 def _person(who: Who | None) -> Who:
@@ -1164,16 +1240,19 @@ def _policy_words(evidence: dict[str, Any]) -> str:
     return f"{policy.get('name', '')} version {policy.get('version', '')}, sha256 {digest}"
 
 
-def _above(measured: str, limit: str) -> bool:
-    shape = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
-    if not shape.fullmatch(measured) or not shape.fullmatch(limit):
-        return False
-    return _scaled(measured) > _scaled(limit)
+def _suspect(decision: dict[str, Any]) -> bool:
+    since = decision["holder"].suspect_from
+    return since is not None and decision["seq"] >= since
 
 
-def _scaled(text: str) -> int:
-    whole, _, part = text.partition(".")
-    return int(whole + part.ljust(30, "0"))
+def _decimal(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise Wrong("a measurement is not a number") from None
+    if not number.is_finite():
+        raise Wrong("a measurement is not a number")
+    return number
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -1230,7 +1309,9 @@ class Log:
         size = said.head["size"]
         if size > seq or self.tree.roots[size].hex() != said.head["root"]:
             self.once("head", f"entry {seq}", f"The signer of entry {seq} saw another history of this log.", seq)
-        if self.newest is not None and said.at < self.newest - LATE:
+        # A change of keys waits for its second signature, and says itself for how long.
+        waits = said.predicate.get("validUntil") if said.kind == "keyring" else None
+        if self.newest is not None and (moment(waits) if waits else said.at + LATE) < self.newest:
             told = f"Entry {seq} is dated {said.predicate['at']}, well before an earlier entry."
             self.add(FINDING, f"entry {seq}", told, seq)
         self.newest = said.at if self.newest is None else max(self.newest, said.at)
