@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -272,8 +273,23 @@ def rollback(
 
 
 @app.command()
-def verify(*, as_json: AsJson = False) -> None:
-    """Check the whole ledger: tree, checkpoints, anchors, every signature and role."""
+def verify(
+    pack: Annotated[Path | None, typer.Argument(help="An audit pack; the live ledger when left out.")] = None,
+    *,
+    pin: Annotated[str, typer.Option(help="Fingerprint of the first entry, as you hold it (packs).")] = "",
+    anchor: Annotated[list[Path] | None, typer.Option(help="Checkpoint, receipt or older pack you hold.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check the whole ledger, or an audit pack: tree, checkpoints, anchors, every signature and role.
+
+    For a pack the exit code is that of its verifier: 0 in order, 1 findings are open, 2 changed, 3 unreadable.
+    """
+    if pack is not None:
+        from services.audit.offline import verify as offline
+
+        options = ["--pin", pin] if pin else []
+        options += [part for one in anchor or [] for part in ("--anchor", str(one))]
+        raise typer.Exit(offline.main([str(pack), *options, *(["--json"] if as_json else [])]))
     with _spoken():
         result = _room().audit.verify()
         if as_json:

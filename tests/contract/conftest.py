@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.deployment import Deployment, found
+from tests.unit.pack.agreeing import judge_twice
 
 
 @pytest.fixture(scope="session")
@@ -56,4 +57,5 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 def deployment(database_url: str, tmp_path: Path) -> Iterator[Deployment]:
     made = found(database_url, tmp_path)
     yield made
+    judge_twice(made.book)
     made.database.dispose()

@@ -1511,7 +1511,7 @@ class Verifier:
             if said.kind != "event" or said.predicate["event"] != "audit-pack-manifest" or len(signed) != 1:
                 raise Wrong("it is no signature of a manifest")
             if said.bytes_sha256 != sha256(self.pack.read("manifest.json")):
-                raise Wrong("it signs another manifest")
+                raise Wrong("manifest.json is not the one that was signed")
             head = {"origin": self.log.origin, "size": self.log.tree.size, "root": self.log.tree.roots[-1].hex()}
             if said.head != head:
                 raise Wrong("it was made for another state of the log")
