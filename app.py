@@ -11,7 +11,7 @@ import secrets
 
 import streamlit as st
 
-from pages.components import forms, frame, notices, preparing, session
+from pages.components import forms, frame, notices, preparing, session, test_panel
 from services.kernel.errors import ControlRoomError
 from services.kernel.identity import Actor
 
@@ -44,6 +44,7 @@ def main() -> None:
     frame.bell(me)
     forms.leave_dialog_of_other_pages(current.url_path or "overview")
     frame.banner()
+    test_panel.banner()
     if frame.watch(me, current.url_path or "overview"):
         _run_guarded(current)
 

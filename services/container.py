@@ -58,7 +58,7 @@ from services.feedback.service import FeedbackService
 from services.inventory.columns import ColumnService
 from services.inventory.ports import ModelRegistry
 from services.inventory.service import InventoryService
-from services.kernel.clock import Clock, SystemClock
+from services.kernel.clock import Clock, OffsetClock, SystemClock
 from services.kernel.errors import ControlRoomError, StorageUnavailableError
 from services.kernel.secret import Secret
 from services.ledger.attempts import RecordingDesk
@@ -128,7 +128,7 @@ def open_control_room(
 
     Raises StorageUnavailableError when there is no workspace, NewerDatabaseError, TrustError when keys are missing.
     """
-    clock = clock or SystemClock()
+    clock = clock or (OffsetClock(settings.clock_file) if settings.has_test_panel else SystemClock())
     registry = registry or MlflowRegistry(settings.registry_uri, settings.artifacts_folder)
     serving = serving or LocalServing(settings.endpoint_url, token_file=settings.keys_folder / "gateway.token")
     return _open(settings, clock=clock, registry=registry, serving=serving)

@@ -68,6 +68,11 @@ class Settings(BaseSettings):
         return self.test_panel and self.profile is Profile.EMBEDDED
 
     @property
+    def clock_file(self) -> Path:
+        """How far the demonstration's clock was moved, in seconds; read only with the test panel."""
+        return self.home / "run" / "clock-offset"
+
+    @property
     def channels_file(self) -> Path:
         return self.notify_file or self.home / "notify.yaml"
 

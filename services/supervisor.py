@@ -132,6 +132,8 @@ class Supervisor:
     def _children(self, listener: socket.socket | None) -> list[Child]:
         # Every child and grandchild carries the mark, so that none can be overlooked at the end.
         shared = child_environment(COUNTERSIGN_HOME=str(self.settings.home.resolve()))
+        if self.settings.has_test_panel:
+            shared["COUNTERSIGN_CLOCK_FILE"] = str(self.settings.clock_file.resolve())
         children = []
         if listener is not None:
             command = gateway_command(

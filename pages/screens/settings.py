@@ -5,7 +5,18 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.components import address, evidence, forms, notices, parts, people_cards, people_forms, reads, session
+from pages.components import (
+    address,
+    evidence,
+    forms,
+    notices,
+    parts,
+    people_cards,
+    people_forms,
+    reads,
+    session,
+    test_panel,
+)
 from pages.components.format import NOTHING, age, code, digest, md, when
 from services.kernel.identity import Permission
 from services.policy.models import PolicyView
@@ -15,6 +26,8 @@ room = session.control_room()
 TABS = {"people": "People and keys", "delegation": "Delegation", "policies": "Policies", "environment": "Environment"}
 if room.people.may(me, Permission.VIEW_ACCESS_LOG):
     TABS["access"] = "Access log"
+if test_panel.is_on():
+    TABS["panel"] = "Test panel"
 
 
 def _people() -> None:
@@ -109,6 +122,10 @@ def _environment() -> None:
         parts.table(frame, alt="Sources")
 
 
+def _panel() -> None:
+    test_panel.section(me)
+
+
 with parts.header(
     "Settings", ":gray[People change by signed ceremonies, policies are files; every change is in the ledger.]"
 ):
@@ -129,5 +146,6 @@ st.segmented_control(
     "policies": _policies,
     "environment": _environment,
     "access": _access,
+    "panel": _panel,
 }[shown]()
 forms.show_open_dialog(people_forms.DIALOGS)

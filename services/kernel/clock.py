@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Protocol
 
 
@@ -15,6 +16,32 @@ class Clock(Protocol):
 class SystemClock:
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+
+class OffsetClock:
+    """The time of day plus an offset that all processes of one demonstration read from a file: for testers only.
+
+    No file, or one that cannot be read, means no offset.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._stamp: tuple[int, int] | None = None
+        self._offset = timedelta()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.offset()
+
+    def offset(self) -> timedelta:
+        try:
+            seen = self._file.stat()
+            stamp = (seen.st_mtime_ns, seen.st_ino)
+            if stamp != self._stamp:
+                seconds = int(self._file.read_text(encoding="ascii"))
+                self._stamp, self._offset = stamp, timedelta(seconds=max(seconds, 0))
+        except (OSError, ValueError, OverflowError):
+            self._stamp, self._offset = None, timedelta()
+        return self._offset
 
 
 class FrozenClock:

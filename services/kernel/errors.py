@@ -88,6 +88,12 @@ class RoleMissingError(RefusalError):
     code = "role-missing"
 
 
+class PanelOffError(RefusalError):
+    """Switches for testers were asked for where they do not exist."""
+
+    code = "test-panel-off"
+
+
 class NotSignedInError(RefusalError):
     code = "not-signed-in"
 

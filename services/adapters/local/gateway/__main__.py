@@ -18,7 +18,7 @@ from services.adapters.local.gateway.pool import Pool
 from services.adapters.local.gateway.routing import Router
 from services.adapters.local.gateway.table import RefusedError, TableFile
 from services.adapters.local.processes import listen_on
-from services.kernel.clock import SystemClock
+from services.kernel.clock import Clock, OffsetClock, SystemClock
 from services.kernel.errors import ControlRoomError
 
 logger = logging.getLogger("countersign.endpoint")
@@ -39,13 +39,19 @@ def main(words: list[str] | None = None) -> int:
         return 1
     journal = Journal(asked.home / "serving" / "journal")
     pool = Pool(tracking_uri=asked.tracking_uri, logs=asked.home / "logs", note=asked.home / "serving" / "sockets.txt")
-    router = Router(table=table, pool=pool, journal=journal, clock=SystemClock())
+    router = Router(table=table, pool=pool, journal=journal, clock=_clock())
     app = build_app(Gateway(router=router, pool=pool, token=token, parent=asked.parent))
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_keep_alive=75, timeout_graceful_shutdown=15, backlog=1024
     )
     uvicorn.Server(config).run(sockets=[listener])
     return 0
+
+
+def _clock() -> Clock:
+    """The supervisor names a file when testers may move the demonstration's clock."""
+    moved = os.environ.get("COUNTERSIGN_CLOCK_FILE", "")
+    return OffsetClock(Path(moved)) if moved else SystemClock()
 
 
 def ensure_token(file: Path) -> str:
