@@ -47,7 +47,7 @@ def audit(world: World, tmp_path: Path) -> AuditService:
 
 
 def tagged(store: SqlInventory) -> list[str]:
-    return [column.name for model in store.models() for column in model.sensitive]
+    return [column.name for model in store.catalog() for column in model.sensitive]
 
 
 @pytest.fixture
