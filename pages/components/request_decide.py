@@ -85,9 +85,9 @@ def _holders(name: str) -> Sequence[Person]:
 
 def _yours(view: RequestView, me: Actor, step: StepView | None) -> None:
     effects = dict(view.effects)
-    main = _main_verb(view, step)
+    main = _main_verb(view, me, step)
     given = _already(view, me)
-    held = [*view.held_because, *([step.refusal] if step is not None and step.refusal else [])]
+    held = _reasons(view, me, step, main)
     if given is not None:
         st.markdown(
             f":green[:material/verified: You {_GAVE[given.decision]}] on {when(given.at, session.zone())}; "
@@ -98,7 +98,7 @@ def _yours(view: RequestView, me: Actor, step: StepView | None) -> None:
         if main is Decision.ACKNOWLEDGE:
             _what_is_acknowledged(view)
         _main_buttons(view, main, step, effects.get(main, ""))
-    elif main is not None and view.row.state in _UNDECIDED and step is not None and step.have < step.needed:
+    elif main is not None and _is_missing(view, step):
         _withheld(view, main, step, held)
     elif view.refused_because:
         st.markdown(f":gray[:material/info: {md(sentence(view.refused_because))}]")
@@ -124,10 +124,33 @@ def _already(view: RequestView, me: Actor) -> SignatureView | None:
     )
 
 
-def _main_verb(view: RequestView, step: StepView | None) -> Decision | None:
+def _main_verb(view: RequestView, me: Actor, step: StepView | None) -> Decision | None:
     if step is not None:
         return verb_of(step)
-    return next((item for item in view.allowed if item in _MAIN), None)
+    allowed = next((item for item in view.allowed if item in _MAIN), None)
+    if allowed is None and view.row.mine and view.row.state is RequestState.OPEN:
+        return Decision.ACKNOWLEDGE if me.role is Role.BUSINESS_OWNER else Decision.APPROVE
+    return allowed
+
+
+def _reasons(view: RequestView, me: Actor, step: StepView | None, main: Decision | None) -> list[str]:
+    """Why this person's signature is withheld now, most telling first; empty when it is not."""
+    found = [*view.held_because, *([step.refusal] if step is not None and step.refusal else [])]
+    if main is None or main in view.allowed:
+        return found
+    if view.stale:
+        found.append(view.stale)
+    blocking = view.report.holding(step.role if step is not None else me.role.value)
+    if blocking and not view.held_because:
+        found.append(f"These checks stand in the way: {', '.join(item.title for item in blocking)}.")
+    return list(dict.fromkeys(found or [view.refused_because or "This step cannot be signed now."]))
+
+
+def _is_missing(view: RequestView, step: StepView | None) -> bool:
+    """The signature is still needed, so the reader has to see why it cannot be given."""
+    if view.row.state not in _UNDECIDED:
+        return False
+    return step.have < step.needed if step is not None else view.row.mine
 
 
 def _who_signs(view: RequestView, me: Actor, step: StepView | None) -> None:
@@ -160,10 +183,10 @@ def _main_buttons(view: RequestView, main: Decision, step: StepView | None, effe
     st.caption(md(sentence(effect)))
 
 
-def _withheld(view: RequestView, main: Decision, step: StepView, held: Sequence[str]) -> None:
+def _withheld(view: RequestView, main: Decision, step: StepView | None, held: Sequence[str]) -> None:
     """The button stays, disabled, with the reason beside it: a person must see what would let him sign."""
     _button(view, main, step=step, primary=True, disabled=True)
-    for reason in dict.fromkeys(held or [view.refused_because or view.stale or "This step is not open yet."]):
+    for reason in held:
         st.markdown(f":red[:material/block: {md(sentence(reason))}]")
 
 

@@ -351,8 +351,11 @@ class FakeApprovals:
             signed.append(replace(old, valid=False, void_reason=cause))
         for number, item in enumerate(self._room.written):
             if isinstance(item, SignOff) and item.request_id == asked.request_id:
-                view = _signature(
-                    role=item.role or actor.role.value, signer=actor.name, comment=item.comment, seq=41 + number
+                view = replace(
+                    _signature(
+                        role=item.role or actor.role.value, signer=actor.name, comment=item.comment, seq=41 + number
+                    ),
+                    subject=actor.subject,
                 )
                 given = "for Vera Lindholm by delegation" if item.delegation else ""
                 signed.append(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from services.approvals.models import Decision, Purpose
+from services.approvals.models import Decision, Purpose, RequestView
 from services.kernel.errors import StaleEvidenceError
+from services.kernel.identity import Actor
+from tests.fakes import room_sample as sample
 from tests.fakes.room import FakeRoom
 from tests.screens.conftest import crashed, words
 
@@ -82,6 +85,33 @@ def test_a_column_without_tag_disables_the_button_with_the_reason_beside_it(visi
     assert "1 input has no tag: birth\\_year" in words(app)
     assert "6 sensitive inputs, 5 masked, 1 readable when serving, 1 without tag" in words(app)
     assert not app.button(key="decide-request-changes").disabled
+
+
+def test_a_failed_check_disables_the_button_and_is_named_beside_it(visit: Visit) -> None:
+    room = FakeRoom()
+    read = room.approvals.get
+
+    def failing(request_id: str, *, actor: Actor) -> RequestView:
+        view = read(request_id, actor=actor)
+        return replace(view, report=sample.BAD_REPORT, stages=(), allowed=(Decision.REQUEST_CHANGES, Decision.REJECT))
+
+    room.approvals.get = failing  # type: ignore[method-assign]
+    app = visit(room, "approvals", request="req-0001")
+
+    assert app.button(key="decide-approve").disabled
+    assert "These checks stand in the way: Calibration error, Latency of the canary" in words(app)
+    assert not app.button(key="decide-reject").disabled
+
+
+def test_who_signed_already_is_told_so_and_has_no_button_left_for_it(visit: Visit) -> None:
+    room = FakeRoom()
+    app = visit(room, "approvals", request="req-0001")
+    app.button(key="decide-approve").click().run()
+    app.text_input(key="decision-passphrase").set_value(CLARA)
+    app.button(key="decision-go").click().run()
+
+    assert "You approved this" in words(app)
+    assert "decide-approve" not in _keys(app)
 
 
 def test_what_changed_since_the_reader_looked_is_a_banner_that_stays_while_the_page_is_open(visit: Visit) -> None:
