@@ -62,6 +62,7 @@ def upgrade() -> None:
 
     op.create_table('notice',
     sa.Column('key', sa.String(length=700), nullable=False),
+    sa.Column('notice_id', sa.String(length=16), nullable=False),
     sa.Column('base_key', sa.String(length=690), nullable=False),
     sa.Column('round', sa.Integer(), nullable=False),
     sa.Column('kind', sa.String(length=40), nullable=False),
@@ -84,7 +85,8 @@ def upgrade() -> None:
     sa.Column('tier', sa.Integer(), nullable=False),
     sa.Column('stands_while', sa.String(length=690), nullable=False),
     sa.Column('seq', sa.Integer(), nullable=True),
-    sa.PrimaryKeyConstraint('key', name=op.f('pk_notice'))
+    sa.PrimaryKeyConstraint('key', name=op.f('pk_notice')),
+    sa.UniqueConstraint('notice_id', name=op.f('uq_notice_notice_id'))
     )
     with op.batch_alter_table('notice', schema=None) as batch_op:
         batch_op.create_index('ix_notice_base', ['base_key', 'round'], unique=False)
