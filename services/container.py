@@ -196,6 +196,7 @@ def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving:
         desk=trusted.signing,
         attestations=trusted.attested,
         clock=clock,
+        exceptions=exceptions,
         benefit=lambda model: _benefit(reading.value, model),
     )
     return ControlRoom(

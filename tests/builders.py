@@ -379,6 +379,7 @@ def _wired(
             policy=policy,
             desk=signing,
             attestations=attested,
+            exceptions=exceptional,
             clock=clock,
         ),
         rollout=RolloutService(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.components import address, badges, evidence, forms, notices, parts, places, reads, session
+from pages.components import address, badges, evidence, forms, notices, parts, reads, session
 from pages.components.format import md, plural, role, routes, version, when
 from services.kernel.errors import ControlRoomError
 from services.kernel.identity import Actor, Permission
@@ -70,26 +70,6 @@ def section(room: ControlRoom, me: Actor, model: str) -> None:
             )
             st.caption("For an emergency that cannot wait for the quorum. Two others review it afterwards.")
     forms.show_open_dialog({"break-glass": _release_dialog, "emergency-review": _review_dialog})
-
-
-def register(room: ControlRoom) -> None:
-    """Every break-glass release of every model, for readers, late reviews in red."""
-    found = reads.attempt("emergency reviews", room.emergency.reviews, key="emergency-all")
-    with parts.card("Break-glass", _counted(found or ()), key="break-glass"):
-        if found is None:
-            return
-        if not found:
-            notices.remark("Nobody has ever broken the glass.", "done_all")
-        for item in sorted(found, key=lambda item: not item.state.is_open):
-            with st.container(border=True, key=f"emergency-{item.id}", gap="xsmall"):
-                st.page_link(
-                    places.path("rollouts"),
-                    label=f"**{md(item.model)}**",
-                    icon=":material/alt_route:",
-                    query_params={"model": item.model, "emergency": item.id},
-                    width="content",
-                )
-                _facts(item)
 
 
 def _counted(found: tuple[EmergencyReview, ...]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.components import address, badges, evidence, forms, notices, parts, places, reads, session
+from pages.components import address, badges, evidence, forms, notices, parts, reads, session
 from pages.components.format import day, md, plural, when
 from services.exceptions.models import (
     DecideException,
@@ -46,26 +46,6 @@ def section(room: ControlRoom, me: Actor, model: str) -> None:
                 args=(model,),
             )
     forms.show_open_dialog({"propose-exception": _proposal_dialog, "exception-step": _step_dialog})
-
-
-def register(room: ControlRoom) -> None:
-    """Every exception of every model, for readers: owner, end date, compensating control, late ones in red."""
-    found = reads.attempt("exceptions", room.exceptions.all, key="exceptions-all")
-    with parts.card("Exceptions", _counted(found or ()), key="exceptions"):
-        if found is None:
-            return
-        if not found:
-            notices.remark("No exception has ever been asked for.", "done_all")
-        for item in sorted(found, key=lambda item: item.state not in _OPEN and not item.late):
-            with st.container(border=True, key=f"exception-{item.id}", gap="xsmall"):
-                st.page_link(
-                    places.path("model"),
-                    label=f"**{md(item.model)}**",
-                    icon=":material/deployed_code:",
-                    query_params={"name": item.model, "exception": item.id},
-                    width="content",
-                )
-                _facts(item)
 
 
 def _counted(found: tuple[ExceptionView, ...]) -> str:

@@ -10,7 +10,7 @@ import streamlit as st
 from pages.components import evidence, notices, parts
 from pages.components.format import md, plural, sentence, version
 from pages.components.request_facts import since_words, unchanged_words
-from services.approvals.models import Comparison, DiffGroup, RequestDraft, RequestView
+from services.approvals.models import Comparison, DiffGroup, RequestDraft, RequestState, RequestView
 
 _LINES = 5
 _SEEN = "request_seen"
@@ -23,7 +23,9 @@ def banners(view: RequestView, changed: Sequence[str]) -> None:
         said = " ".join(sentence(md(item)) for item in changed)
         st.warning(f"**{things} changed since you looked.** {said}", icon=":material/sync_problem:")
     if view.stale:
-        st.warning(f"**Nobody can sign this now.** {md(sentence(view.stale))}", icon=":material/sync_problem:")
+        undecided = view.row.state in {RequestState.OPEN, RequestState.CHANGES_REQUESTED}
+        lead = "Nobody can sign this now." if undecided else "This approval has to be confirmed again."
+        st.warning(f"**{lead}** {md(sentence(view.stale))}", icon=":material/sync_problem:")
     for words in view.exceptions:
         st.markdown(f":orange-badge[:material/rule_settings: Exception] {md(words)}")
 

@@ -78,7 +78,7 @@ def _value(line: Criterion) -> str:
 
 def _verdict(line: Criterion) -> str:
     if any(outcome.exception for outcome in line.outcomes):
-        return badges.badge(badges.EXCEPTION)
+        return f"{badges.badge(line.verdict)} {badges.badge(badges.EXCEPTION)}"
     return badges.badge(Verdict.INCONCLUSIVE) if is_too_few(line) else badges.badge(line.verdict)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from services.approvals.excepted import Exceptions, in_use, judged, sentences
 from services.approvals.models import Comparison, RequestDraft, RequestState
 from services.approvals.records import Frozen, PromotionRequest
 from services.evaluation.comparison import compare
 from services.evaluation.service import EvaluationService
+from services.exceptions.models import ActiveException
 from services.inventory.models import DeploymentKind, GovernedModel
 from services.inventory.names import suspicion
 from services.inventory.service import InventoryService
@@ -28,6 +30,13 @@ class Drafted:
     frozen: Frozen
     problem: str
     """Why the policy cannot be used, or empty."""
+    resting_on: tuple[ActiveException, ...]
+    """Exceptions without which a gate would stand in the way."""
+
+    @property
+    def sha256(self) -> str:
+        """Digest of everything that was judged: the evidence, with the exceptions it rests on."""
+        return self.frozen.report.evidence_sha256
 
 
 class Drafting:
@@ -38,11 +47,13 @@ class Drafting:
         evaluation: EvaluationService,
         policy: PolicyService,
         benefit: Callable[[str], str],
+        exceptions: Exceptions,
     ) -> None:
         self._inventory = inventory
         self._evaluation = evaluation
         self._policy = policy
         self._benefit = benefit
+        self._exceptions = exceptions
 
     def collect(self, model: str, version: str) -> Drafted:
         """Raises UnknownModelError, UnknownVersionError."""
@@ -66,8 +77,10 @@ class Drafting:
             )
             for line in compare(evidence, base)
         )
+        active = self._exceptions.active(model)
+        report = judged(self._evaluation.judge(evidence), active)
         frozen = Frozen(
-            report=self._evaluation.judge(evidence),
+            report=report,
             changes=changes,
             quorum=quorum,
             terms=terms,
@@ -76,12 +89,19 @@ class Drafting:
             limits=governed.limits_of_use,
             fallback=governed.fallback,
             kind=governed.kind.value,
+            exceptions=sentences(report),
         )
-        return Drafted(governed=governed, evidence=evidence, frozen=frozen, problem=problem)
+        return Drafted(
+            governed=governed,
+            evidence=evidence,
+            frozen=frozen,
+            problem=problem,
+            resting_on=in_use(report, active),
+        )
 
     def report(self, request: PromotionRequest) -> GateReport:
         """Judged now, for the version of an existing request."""
-        return self._evaluation.gates(request.model, request.version)
+        return judged(self._evaluation.gates(request.model, request.version), self._exceptions.active(request.model))
 
 
 def as_draft(drafted: Drafted, *, open_request: PromotionRequest | None, deployment: Deployment | None) -> RequestDraft:
@@ -95,8 +115,9 @@ def as_draft(drafted: Drafted, *, open_request: PromotionRequest | None, deploym
         quorum=frozen.quorum,
         terms=frozen.terms,
         blocked_by=blocked_by(drafted, open_request=open_request, deployment=deployment),
-        evidence_sha256=evidence.sha256,
+        evidence_sha256=drafted.sha256,
         manifest_sha256=evidence.manifest_sha256,
+        exceptions=frozen.exceptions,
     )
 
 
@@ -115,7 +136,7 @@ def blocked_by(
             f"Version {deployment.candidate} is being released ({deployment.candidate_share} %). "
             "Finish that release or roll it back first."
         )
-    if open_request is not None and not _may_resubmit(open_request, drafted.evidence):
+    if open_request is not None and not _may_resubmit(open_request, drafted):
         found.append(f"Request {open_request.request_id} for this version is waiting already.")
     if drafted.problem:
         found.append(drafted.problem)
@@ -123,10 +144,10 @@ def blocked_by(
     return tuple(found)
 
 
-def _may_resubmit(request: PromotionRequest, evidence: Evidence) -> bool:
+def _may_resubmit(request: PromotionRequest, drafted: Drafted) -> bool:
     if request.state is RequestState.CHANGES_REQUESTED:
         return True
-    return request.state is RequestState.OPEN and request.evidence_sha256 != evidence.sha256
+    return request.state is RequestState.OPEN and request.evidence_sha256 != drafted.sha256
 
 
 def _sensitive(evidence: Evidence) -> tuple[str, ...]:

@@ -104,8 +104,10 @@ def require_allowed(
             raise IllegalTransitionError(f"The request is {STATE_WORDS[request.state]}.", hint="Reload the page.")
     elif request.state is not RequestState.OPEN:
         raise IllegalTransitionError(f"The request is {STATE_WORDS[request.state]}.", hint="Reload the page.")
-    if decision in {Decision.APPROVE, Decision.ACKNOWLEDGE} and report is not None and not report.passed:
-        names = ", ".join(outcome.title for outcome in report.blocking)
+    held = report.holding(actor.role.value) if report is not None else ()
+    unjudged = report is not None and not report.outcomes
+    if decision in {Decision.APPROVE, Decision.ACKNOWLEDGE} and (held or unjudged):
+        names = ", ".join(outcome.title for outcome in held) or "no check was made"
         raise GateNotPassedError(f"These checks stand in the way: {names}.", hint="Request changes instead.")
 
 

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from services.approvals import rules, statements
 from services.approvals.completion import complete, save, step_of
 from services.approvals.drafting import Drafting, as_draft, blocked_by
+from services.approvals.excepted import Exceptions, documents, fallen
 from services.approvals.models import (
     MEANINGS,
     REASON_CODES,
@@ -64,6 +65,7 @@ from services.people.service import PeopleService
 from services.policy.models import GateReport
 from services.policy.service import PolicyService
 from services.rollout import intents
+from services.rollout.guards import require_reviewed
 from services.rollout.models import Challenge
 from services.rollout.ports import Attestations
 
@@ -86,6 +88,7 @@ class ApprovalService:
         desk: SigningDesk,
         attestations: Attestations,
         clock: Clock,
+        exceptions: Exceptions,
         benefit: Callable[[str], str] = lambda _model: "",
     ) -> None:
         self._units = units
@@ -94,7 +97,10 @@ class ApprovalService:
         self._desk = desk
         self._attestations = attestations
         self._clock = clock
-        self._drafting = Drafting(inventory=inventory, evaluation=evaluation, policy=policy, benefit=benefit)
+        self._exceptions = exceptions
+        self._drafting = Drafting(
+            inventory=inventory, evaluation=evaluation, policy=policy, benefit=benefit, exceptions=exceptions
+        )
 
     # asking
 
@@ -135,7 +141,8 @@ class ApprovalService:
             reasons = blocked_by(drafted, open_request=known, deployment=unit.rollouts.deployment(command.model))
             base_manifest = dict(unit.rollouts.manifests(command.model)).get(evidence.base or "", "")
             head = unit.ledger.head()
-        if command.seen_evidence != evidence.sha256:
+            require_reviewed(unit.rollouts, command.model, now=now)
+        if command.seen_evidence != drafted.sha256:
             raise StaleEvidenceError("The evidence changed since you looked.", hint="Look at the draft again.")
         if reasons:
             raise GateNotPassedError(f"This version cannot be submitted. {' '.join(reasons)}", hint="Fix these first.")
@@ -151,6 +158,7 @@ class ApprovalService:
             evidence=evidence,
             base_manifest=base_manifest,
             frozen=frozen,
+            exceptions=documents(drafted.resting_on),
             note_sha256=note_sha256,
             expires=expires,
             actor=actor,
@@ -174,7 +182,7 @@ class ApprovalService:
             expires_at=expires,
             revision=revision,
             note=command.note.strip(),
-            evidence_sha256=evidence.sha256,
+            evidence_sha256=drafted.sha256,
             manifest_sha256=evidence.manifest_sha256,
             policy_sha256=frozen.report.policy.sha256,
             run_id=evidence.run_id,
@@ -277,6 +285,8 @@ class ApprovalService:
         stale = ""
         if request.state is RequestState.OPEN and report.evidence_sha256 != request.evidence_sha256:
             stale = f"The evidence changed since it was submitted. {request.requester} has to submit it again."
+        elif not undecided:
+            stale = self._fallen(request)
         return request_view(
             request,
             decisions,
@@ -331,7 +341,16 @@ class ApprovalService:
             manifest_now=manifest,
             now=self._clock.now(),
             attestations=self._attestations,
+            exceptions=self._exceptions.active(model),
         )
+
+    def _fallen(self, request: PromotionRequest) -> str:
+        """Why a complete approval has to be confirmed again, or empty."""
+        try:
+            asked = self._attestations.require_valid(request.seq, request.leaf_hash)
+        except TrustError:
+            return ""
+        return fallen(asked, self._exceptions.active(request.model))
 
     # deciding
 
@@ -439,6 +458,7 @@ class ApprovalService:
             if step is Step.REVOKE:
                 self._stop_release(unit, current, record)
         elif record.counts and rules.is_complete(current.frozen.quorum, decisions):
+            require_reviewed(unit.rollouts, current.model, now=record.at)
             complete(unit, self._desk, current, decisions, at=record.at)
         else:
             save(unit, current, decisions)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from services.approvals import rules
+from services.approvals.excepted import fallen
 from services.approvals.models import ApprovalStatus, RequestState
 from services.approvals.records import DecisionRecord, PromotionRequest
 from services.approvals.table import STATE_WORDS
+from services.exceptions.models import ActiveException
 from services.kernel.errors import TrustError
 from services.rollout.ports import Attestations
 
@@ -23,8 +25,12 @@ def approval_status(
     manifest_now: str,
     now: datetime,
     attestations: Attestations,
+    exceptions: tuple[ActiveException, ...],
 ) -> ApprovalStatus:
+    """`exceptions` are those that count now for the model."""
     reason = _reason(request, decisions, manifest_now, now, attestations)
+    if not reason and request is not None:
+        reason = fallen(attestations.require_valid(request.seq, request.leaf_hash), exceptions)
     counted = rules.standing(decisions)
     return ApprovalStatus(
         model=model,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from typing import Any
 
 from services.approvals.models import MEANINGS, Decision
 from services.approvals.records import Frozen, PromotionRequest
@@ -26,6 +27,7 @@ def request_statement(
     evidence: Evidence,
     base_manifest: str,
     frozen: Frozen,
+    exceptions: list[dict[str, Any]],
     note_sha256: str,
     expires: datetime,
     actor: Actor,
@@ -53,6 +55,7 @@ def request_statement(
             "quorum": [{"role": rule.role, "needed": rule.needed, "decision": rule.decision} for rule in frozen.quorum],
             "terms": {"shares": list(frozen.terms.shares), "approvalDays": frozen.terms.approval_days},
             "note": {"sha256": note_sha256},
+            **({"exceptions": exceptions} if exceptions else {}),
             "expires": utc_text(expires),
             "signer": signer(actor),
             "authentication": authentication.document(actor, at=at),

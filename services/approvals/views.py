@@ -98,6 +98,8 @@ def request_view(
         benefit=request.frozen.benefit,
         limits=request.frozen.limits,
         fallback=request.frozen.fallback,
+        exceptions=request.frozen.exceptions,
+        stale=stale,
         effects=effects(request, decisions, actor),
         purpose=request.purpose,
         allowed=allowed,

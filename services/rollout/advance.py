@@ -11,7 +11,7 @@ from services.kernel.clock import Clock
 from services.kernel.errors import ConflictError, RefusalError
 from services.kernel.identity import Actor
 from services.rollout import intents, plan
-from services.rollout.guards import Guards, basis, raise_epoch, released
+from services.rollout.guards import Guards, basis, raise_epoch, released, require_reviewed
 from services.rollout.models import ActionKind, ActionState, Advance
 from services.rollout.ports import RolloutUnits
 
@@ -49,6 +49,7 @@ class Advances:
                 raise RefusalError(
                     f"The approval of version {candidate} was revoked.", hint="Roll back to the base version."
                 )
+            require_reviewed(unit.rollouts, row.model, now=self._clock.now())
             if unit.rollouts.open_actions(row.model):
                 raise ConflictError("Another action on this model is still running.", hint="Wait until it is done.")
             self._guards.require_challenge(unit.rollouts, command.challenge, "advance", actor, row)

@@ -19,7 +19,6 @@ from services.kernel.errors import (
     ConflictError,
     IllegalTransitionError,
     RefusalError,
-    ReviewOverdueError,
     ServingUnavailableError,
     StaleRequestError,
 )
@@ -37,7 +36,7 @@ from services.rollout.emergency_models import (
     EmergencyTarget,
 )
 from services.rollout.emergency_ports import EmergencyUnit, EmergencyUnits, ReviewTerms
-from services.rollout.guards import Guards, raise_epoch
+from services.rollout.guards import Guards, raise_epoch, require_reviewed
 from services.rollout.models import Action, ActionKind, ActionState, Basis, Deployment
 from services.rollout.ports import ServingPlatform
 
@@ -193,12 +192,7 @@ def _require_free(unit: EmergencyUnit, model: str, target: EmergencyTarget, *, n
         raise RefusalError(
             f"This model cannot be released. {suspicion(model)}", hint="Register it under a name that can be read."
         )
-    overdue = unit.rollouts.overdue_reviews(model, now=now)
-    if overdue:
-        raise ReviewOverdueError(
-            f"Nothing new goes live before the review is done. {' '.join(overdue)}",
-            hint="A rollback is possible all the same.",
-        )
+    require_reviewed(unit.rollouts, model, now=now)
     if target.refusal:
         raise IllegalTransitionError(
             f"Version {target.version} cannot be released by break-glass: {target.refusal}.",

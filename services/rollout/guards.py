@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from services.attestation.canonical import to_bytes
 from services.inventory.models import GovernedModel
 from services.kernel.clock import Clock
-from services.kernel.errors import InputError, RefusalError, StaleRequestError
+from services.kernel.errors import InputError, RefusalError, ReviewOverdueError, StaleRequestError
 from services.kernel.identity import Actor
 from services.ledger.service import LedgerService
 from services.rollout.models import Basis, Challenge, Deployment
@@ -80,6 +80,16 @@ def released(rollouts: RolloutStore, governed: GovernedModel) -> Deployment:
     if row is None or not row.desired:
         raise InputError(f"{governed.name} was never released.", hint="Approve a version first.")
     return row
+
+
+def require_reviewed(rollouts: RolloutStore, model: str, *, now: datetime) -> None:
+    """Raises ReviewOverdueError while a break-glass release of the model waits too long for its reviewers."""
+    overdue = rollouts.overdue_reviews(model, now=now)
+    if overdue:
+        raise ReviewOverdueError(
+            f"Nothing new goes live before the review is done. {' '.join(overdue)}",
+            hint="A rollback is possible all the same.",
+        )
 
 
 def basis(rollouts: RolloutStore, request_id: str | None) -> Basis:
