@@ -138,7 +138,10 @@ def _broken(result: Verification) -> None:
             icon=":material/gpp_bad:",
         )
         return
-    field = f" The field **{md(result.broken_field)}** differs." if result.broken_field else ""
+    several = "," in result.broken_field
+    field = f" {'These fields differ' if several else 'This field differs'}: **{md(result.broken_field)}**."
+    if not result.broken_field:
+        field = ""
     after = result.entries - 1 - first
     later = f"The {plural(after, 'later entry', 'later entries')} are untrusted." if after > 0 else "It is the newest."
     st.error(

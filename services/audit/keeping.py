@@ -6,21 +6,20 @@ Erasing touches only text outside the ledger. The certificate and the erasure ar
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
 
 from services.attestation import authentication, canonical, statement
 from services.attestation.models import Kind, Receipt, Subject
 from services.attestation.ports import SigningDesk
 from services.audit import retention
 from services.audit.chronicle import Chronicle
-from services.audit.history import History
+from services.audit.counting import Counting
 from services.audit.ports import AccessLog, DisposalUnit, DisposalUnits, PredictionLog
 from services.audit.retention import Certificate, ClassState, Erasable, Hold, RetentionRule, Schedule
 from services.kernel.clock import Clock
-from services.kernel.errors import ConflictError, InputError, MissingReasonError, RefusalError, UnavailableError
+from services.kernel.errors import ConflictError, InputError, MissingReasonError, RefusalError
 from services.kernel.identity import Actor, Permission
 from services.kernel.secret import Secret
 from services.ledger.service import LedgerService
@@ -98,56 +97,16 @@ class RetentionService:
         history = self._chronicle.history()
         with self._units.read() as unit:
             items = unit.disposal.erasable()
-        return tuple(self._state(rule, history, items) for rule in self.schedule.rules)
-
-    def _state(self, rule: RetentionRule, history: History, items: tuple[Erasable, ...]) -> ClassState:
-        years = rule.period(self.profiles)
-        standing = tuple(hold for hold in retention.holds(history) if hold.stands)
-        known = {profile.id: profile for profile in self.schedule.profiles}
-        records, oldest, problem = self._counted(rule, history, items)
-        retired = retention.retired_on(history)
-        mine = tuple(item for item in items if item.class_id == rule.id)
-        free, held = retention.disposable(
-            rule, mine, years=years, retired=retired, standing=standing, today=self._clock.now().date()
+        counting = Counting(
+            history=history,
+            items=items,
+            predictions=self._predictions,
+            access=self._access,
+            schedule=self.schedule,
+            profiles=self.profiles,
+            today=self._clock.now().date(),
         )
-        next_due, words = _next_due(rule, years, oldest, mine, retired)
-        return ClassState(
-            rule=rule,
-            applies=rule.applies(self.profiles),
-            years=years,
-            reason=rule.reason(self.profiles, known),
-            records=records,
-            oldest=oldest,
-            next_due=next_due,
-            due_words=problem or words,
-            erasable=len(mine),
-            due_now=len(free),
-            held=len(held),
-            holds=tuple(hold for hold in standing if hold.scope_kind == "model" or hold.scope == rule.id),
-        )
-
-    def _counted(
-        self, rule: RetentionRule, history: History, items: tuple[Erasable, ...]
-    ) -> tuple[int, datetime | None, str]:
-        """(records, oldest, what could not be counted)."""
-        facts = [fact for fact in history.facts if retention.class_of(fact) == rule.id]
-        count, oldest = len(facts), facts[0].at if facts else None
-        try:
-            if rule.id == "machine":
-                for source in ("predictions", "requests"):
-                    count, oldest = _with_days(count, oldest, *self._predictions.days(source))
-            elif rule.id == "support":
-                count, oldest = _with_days(count, oldest, *self._predictions.days("reviews"))
-            elif rule.id == "access":
-                views, first = self._access.view_count()
-                count += views
-                oldest = min((at for at in (oldest, first) if at is not None), default=None)
-        except UnavailableError as away:
-            return count, oldest, f"Counted without the inference log: {away.message}"
-        if rule.id == "drafts":
-            forms = [item for item in items if item.class_id == "drafts"]
-            return len(forms), forms[0].at if forms else None, ""
-        return count, oldest, ""
+        return tuple(counting.state(rule) for rule in self.schedule.rules)
 
     # holds
 
@@ -293,30 +252,6 @@ class RetentionService:
         except RefusalError as refused:
             self._ledger.record_event(event=event, actor=actor, detail={"target": what, "code": refused.code})
             raise
-
-
-def _with_days(count: int, oldest: datetime | None, days: int, first: date | None) -> tuple[int, datetime | None]:
-    if first is None:
-        return count, oldest
-    at = datetime.combine(first, time.min, tzinfo=UTC)
-    return count + days, at if oldest is None else min(oldest, at)
-
-
-def _next_due(
-    rule: RetentionRule,
-    years: int,
-    oldest: datetime | None,
-    items: tuple[Erasable, ...],
-    retired: Mapping[str, date],
-) -> tuple[date | None, str]:
-    if rule.start == "model-retired":
-        dates = [
-            due for item in items if (due := retention.due_day(rule, item, years=years, retired=retired)) is not None
-        ]
-        return (min(dates), "") if dates else (None, "Its period has not begun: no model is recorded as retired.")
-    if oldest is None:
-        return None, "No record of this class yet."
-    return retention.years_after(oldest.date(), years), ""
 
 
 def _reason(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -115,6 +116,27 @@ def test_void_and_tampered_entries_change_nothing(room: Room) -> None:
 
     assert next(item for item in view.models if item.name == MODEL).live == ()
     assert any(f"Void entries have no effect here: {seq}" in note for note in view.notes)
+
+
+def test_many_readers_at_once_get_one_history(room: Room) -> None:
+    room.register()
+    room.world.release("1")
+
+    with ThreadPoolExecutor(8) as readers:
+        counts = list(readers.map(lambda _turn: room.reports.as_of(FIRST).entries, range(24)))
+
+    assert set(counts) == {room.world.ledger.head().size}
+
+
+def test_a_database_restored_from_an_older_copy_is_read_from_the_start(room: Room) -> None:
+    room.register()
+    room.world.submit("1")
+    before = room.reports.as_of(FIRST).entries
+    with room.world.database.writer_engine.begin() as connection:
+        connection.execute(text("DROP TRIGGER log_entry_no_delete"))
+        connection.execute(text("DELETE FROM log_entry WHERE seq = (SELECT MAX(seq) FROM log_entry)"))
+
+    assert room.reports.as_of(FIRST).entries == before - 1
 
 
 def test_only_new_entries_are_read_again(room: Room) -> None:
