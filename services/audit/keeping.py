@@ -113,6 +113,7 @@ class RetentionService:
     def place_hold(self, command: PlaceHold, *, actor: Actor) -> Receipt:
         """Raises RoleMissingError, InputError, MissingReasonError, PassphraseError, KeyLockedError."""
         self._people.require(actor, Permission.MANAGE_RETENTION)
+        self._ledger.require_trustworthy()
         scope, reason = command.scope.strip(), _reason(command.reason)
         if command.scope_kind == "class" and self.schedule.rule(scope) is None:
             raise InputError(f"There is no retention class {scope!r}.", hint="Choose one of the list.")
@@ -138,6 +139,7 @@ class RetentionService:
     def release_hold(self, command: ReleaseHold, *, actor: Actor) -> Receipt:
         """Raises RoleMissingError, InputError, ConflictError when it was released before, PassphraseError."""
         self._people.require(actor, Permission.MANAGE_RETENTION)
+        self._ledger.require_trustworthy()
         reason = _reason(command.reason)
         hold = next((item for item in self.holds() if item.id == command.hold_id), None)
         if hold is None:

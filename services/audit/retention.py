@@ -114,7 +114,7 @@ class Erasable:
     """Text that may be erased once its time is over. `kind` and `ref` name the place, never the content."""
 
     kind: str
-    """`decision-comment`, `request-note`, `action-reason` or `unused-form`."""
+    """A kind of place, such as `decision-comment`, `exception-reason` or `unused-form`."""
     ref: str
     model: str
     at: datetime

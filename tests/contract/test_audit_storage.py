@@ -14,6 +14,7 @@ from services.adapters.sql.ledger import SqlLedger
 from services.adapters.sql.ledger_index import SqlLedgerIndex
 from services.adapters.sql.retention import SqlDisposalUnits
 from services.adapters.sql.schema import approvals as tables
+from services.adapters.sql.schema import exceptions as exceptional
 from services.adapters.warehouse.predictions import DuckDbPredictionLog
 from services.audit.chronicle import Chronicle
 from services.audit.models import LedgerQuery
@@ -63,6 +64,51 @@ def test_texts_are_erased_with_their_salt_and_found_no_more(deployment: Deployme
     with deployment.database.read() as connection:
         row = connection.execute(select(tables.request_decision.c.comment, tables.request_decision.c.salt)).one()
     assert tuple(row) == ("[erased on 2038-01-01, entry 9]", "")
+
+
+def test_words_of_exceptions_and_emergencies_are_erased_too(deployment: Deployment) -> None:
+    who = {"by_issuer": "i", "by_subject": "dana", "by_name": "Dana", "salt": "s", "seq": 1, "leaf_hash": "-"}
+    with deployment.database.write() as connection:
+        connection.execute(
+            insert(exceptional.policy_exception).values(
+                exception_id="exc-1", model="m", gate="psi", gate_title="PSI", control="Manual review.",
+                control_salt="s", owner_issuer="i", owner_subject="clara", owner_name="Clara", until=NOON,
+            )
+        )  # fmt: skip
+        connection.execute(
+            insert(exceptional.exception_step).values(
+                exception_id="exc-1", step="proposed", at=NOON, reason="Few rows.", **who
+            )
+        )
+        connection.execute(
+            insert(exceptional.emergency_review).values(
+                review_id="rev-1", action_id="act-1", model="m", version="4", mode="forward", manifest_sha256="-",
+                requester_issuer="", requester_subject="", at=NOON, reason_code="ERRORS", reason="Errors since noon.",
+                review_by=NOON, conclusion="", **who,
+            )
+        )  # fmt: skip
+        connection.execute(
+            insert(exceptional.review_signature).values(
+                review_id="rev-1", issuer="i", subject="vera", name="Vera", role="validator", conclusion="accepted",
+                comment="Rightly done.", salt="s", at=NOON, seq=2, leaf_hash="-",
+            )
+        )  # fmt: skip
+
+    with units(deployment).write() as unit:
+        items = unit.disposal.erasable()
+        assert {(item.kind, item.model) for item in items} == {
+            ("exception-control", "m"),
+            ("exception-reason", "m"),
+            ("emergency-reason", "m"),
+            ("review-comment", "m"),
+        }
+        assert unit.disposal.erase(items, words="[erased on 2038-01-01, entry 9]") == 4
+
+    with units(deployment).read() as unit:
+        assert unit.disposal.erasable() == ()
+    with deployment.database.read() as connection:
+        salts = connection.execute(select(exceptional.review_signature.c.salt)).scalars().all()
+    assert salts == [""]
 
 
 def test_a_disposal_that_fails_half_way_erases_nothing(deployment: Deployment) -> None:

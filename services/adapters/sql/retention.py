@@ -1,23 +1,113 @@
-"""Text that may be erased one day: comments, notes, reasons, unused forms. Implements audit.ports.DisposalUnits."""
+"""Text that may be erased one day: comments, notes, reasons, unused forms. Implements audit.ports.DisposalUnits.
+
+Each place names its table, its key, its text with the salt beside it, and how to find the model it is about.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, func, select, update
 
 from services.adapters.sql.database import Database, lock_writers
 from services.adapters.sql.facts import fetched
 from services.adapters.sql.schema.approvals import promotion_request, request_decision, signing_challenge
+from services.adapters.sql.schema.exceptions import (
+    emergency_review,
+    exception_step,
+    policy_exception,
+    review_signature,
+)
 from services.adapters.sql.schema.people import access_view
 from services.adapters.sql.schema.rollout import rollout_action, traffic_change
 from services.attestation.ports import LedgerWriter
 from services.audit.retention import Erasable
 
 _ERASED = "[erased on %"
+_FORM = "unused-form"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where people's own words stand. `about` leads to the table that names the model, where it is another one."""
+
+    table: Table
+    text: Column[Any]
+    at: Column[Any]
+    salt: Column[Any] | None = None
+    about: tuple[Table, Column[Any], Column[Any]] | None = None
+    only: ColumnElement[bool] | None = None
+
+    @property
+    def keys(self) -> list[Column[Any]]:
+        return list(self.table.primary_key.columns)
+
+    @property
+    def model(self) -> Column[Any]:
+        return (self.about[0] if self.about else self.table).c.model
+
+
+def _of(child: Table, parent: Table, key: str) -> tuple[Table, Column[Any], Column[Any]]:
+    return (parent, parent.c[key], child.c[key])
+
+
+_PLACES = {
+    "decision-comment": _Place(
+        table=request_decision,
+        text=request_decision.c.comment,
+        salt=request_decision.c.salt,
+        at=request_decision.c.at,
+        about=_of(request_decision, promotion_request, "request_id"),
+    ),
+    "request-note": _Place(table=promotion_request, text=promotion_request.c.note, at=promotion_request.c.created_at),
+    # Only people's own words: the machine's sentences about a release carry no reason code.
+    "action-reason": _Place(
+        table=rollout_action,
+        text=rollout_action.c.reason,
+        at=rollout_action.c.created_at,
+        only=rollout_action.c.reason_code != "",
+    ),
+    # The timeline of production repeats the reasons.
+    "timeline-reason": _Place(
+        table=traffic_change,
+        text=traffic_change.c.reason,
+        at=traffic_change.c.at,
+        only=traffic_change.c.action_id.in_(
+            select(rollout_action.c.action_id).where(rollout_action.c.reason_code != "")
+        ),
+    ),
+    "exception-control": _Place(
+        table=policy_exception,
+        text=policy_exception.c.control,
+        salt=policy_exception.c.control_salt,
+        at=policy_exception.c.until,
+    ),
+    "exception-reason": _Place(
+        table=exception_step,
+        text=exception_step.c.reason,
+        salt=exception_step.c.salt,
+        at=exception_step.c.at,
+        about=_of(exception_step, policy_exception, "exception_id"),
+    ),
+    "emergency-reason": _Place(
+        table=emergency_review,
+        text=emergency_review.c.reason,
+        salt=emergency_review.c.salt,
+        at=emergency_review.c.at,
+    ),
+    "review-comment": _Place(
+        table=review_signature,
+        text=review_signature.c.comment,
+        salt=review_signature.c.salt,
+        at=review_signature.c.at,
+        about=_of(review_signature, emergency_review, "review_id"),
+    ),
+}
 
 
 class SqlDisposal:
@@ -27,60 +117,38 @@ class SqlDisposal:
         self._connection = connection
 
     def erasable(self) -> tuple[Erasable, ...]:
-        found = [*self._comments(), *self._notes(), *self._reasons(), *self._forms()]
-        return tuple(sorted(found, key=lambda item: (item.at, item.kind, item.ref)))
+        found = [item for kind, place in _PLACES.items() for item in self._texts(kind, place)]
+        return tuple(sorted([*found, *self._forms()], key=lambda item: (item.at, item.kind, item.ref)))
 
     def erase(self, items: tuple[Erasable, ...], *, words: str) -> int:
         return sum(self._erase(item, words) for item in items)
 
     def _erase(self, item: Erasable, words: str) -> int:
-        table = request_decision.c
-        if item.kind == "decision-comment":
-            change: Any = update(request_decision).where(table.seq == int(item.ref)).values(comment=words, salt="")
-        elif item.kind == "request-note":
-            change = update(promotion_request).where(promotion_request.c.request_id == item.ref).values(note=words)
-        elif item.kind == "action-reason":
-            # The timeline of production repeats the reason.
-            self._connection.execute(
-                update(traffic_change).where(traffic_change.c.action_id == item.ref).values(reason=words)
-            )
-            change = update(rollout_action).where(rollout_action.c.action_id == item.ref).values(reason=words)
+        if item.kind == _FORM:
+            change: Any = delete(signing_challenge).where(signing_challenge.c.nonce == item.ref)
         else:
-            change = delete(signing_challenge).where(signing_challenge.c.nonce == item.ref)
+            place = _PLACES[item.kind]
+            values = {place.text.name: words} | ({place.salt.name: ""} if place.salt is not None else {})
+            given = json.loads(item.ref)
+            same = [column == value for column, value in zip(place.keys, given, strict=True)]
+            change = update(place.table).where(and_(*same)).values(**values)
         return int(self._connection.execute(change).rowcount)
 
-    def _comments(self) -> Iterator[Erasable]:
-        table = request_decision.c
-        query = (
-            select(table.seq, table.at, promotion_request.c.model)
-            .join(promotion_request, promotion_request.c.request_id == table.request_id)
-            .where(table.comment != "", table.comment.not_like(_ERASED))
-        )
-        for seq, at, model in fetched(self._connection, query):
-            yield _item("decision-comment", str(seq), model, at)
-
-    def _notes(self) -> Iterator[Erasable]:
-        table = promotion_request.c
-        query = select(table.request_id, table.created_at, table.model).where(
-            table.note != "", table.note.not_like(_ERASED)
-        )
-        for request_id, at, model in fetched(self._connection, query):
-            yield _item("request-note", request_id, model, at)
-
-    def _reasons(self) -> Iterator[Erasable]:
-        # Only people's own words: the machine's sentences about a release name nobody's reasons.
-        table = rollout_action.c
-        query = select(table.action_id, table.created_at, table.model).where(
-            table.reason_code != "", table.reason != "", table.reason.not_like(_ERASED)
-        )
-        for action_id, at, model in fetched(self._connection, query):
-            yield _item("action-reason", action_id, model, at)
+    def _texts(self, kind: str, place: _Place) -> Iterator[Erasable]:
+        query = select(place.at, place.model, *place.keys).where(place.text != "", place.text.not_like(_ERASED))
+        if place.about is not None:
+            parent, theirs, ours = place.about
+            query = query.join_from(place.table, parent, theirs == ours)
+        if place.only is not None:
+            query = query.where(place.only)
+        for at, model, *key in fetched(self._connection, query):
+            yield Erasable(kind=kind, ref=json.dumps(key), model=model, at=at, class_id="decisions")
 
     def _forms(self) -> Iterator[Erasable]:
         table = signing_challenge.c
         query = select(table.nonce, table.expires_at).where(table.used.is_(False))
         for nonce, at in fetched(self._connection, query):
-            yield Erasable(kind="unused-form", ref=nonce, model="", at=at, class_id="drafts")
+            yield Erasable(kind=_FORM, ref=nonce, model="", at=at, class_id="drafts")
 
 
 class SqlDisposalUnit:
@@ -117,7 +185,3 @@ class SqlAccessLog:
             found = fetched(connection, select(func.count(), func.min(access_view.c.at)))
         count, first = found[0]
         return int(count), first
-
-
-def _item(kind: str, ref: str, model: str, at: datetime) -> Erasable:
-    return Erasable(kind=kind, ref=ref, model=model, at=at, class_id="decisions")
