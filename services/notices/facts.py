@@ -44,6 +44,7 @@ class VoidSignature:
     issuer: str
     subject: str
     cause: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -163,7 +163,7 @@ def _void_signatures(situation: Situation) -> Iterator[Announcement]:
                 key=f"void/{item.seq}/{audience.word}",
                 kind=NoticeKind.SIGNATURE_VOID,
                 severity=Severity.AMBER,
-                at=situation.now,
+                at=item.at,
                 audience=audience,
                 title=f"{whose} became void: {_name(request)}",
                 why=item.cause,

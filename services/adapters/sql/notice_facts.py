@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import func, select
 
 from services.adapters.sql.database import Database
 from services.adapters.sql.facts import fetched
@@ -84,7 +84,11 @@ class SqlNoticeFacts:
         for row in rows:
             if numbers[row.role] != current:
                 continue
-            opened = row.due_at - timedelta(days=days) if days else row.submitted_at or row.created_at
+            opened = row.submitted_at or row.created_at
+            if row.escalate_at is not None and late:
+                opened = row.escalate_at - timedelta(days=late)
+            elif days:
+                opened = row.due_at - timedelta(days=days)
             steps.append(
                 OpenStep(
                     request=_facts(row), stage=current, role=row.role, opened_at=opened, due_at=row.due_at,
@@ -111,27 +115,55 @@ class SqlNoticeFacts:
         return tuple(EndedRequest(request=_facts(row), at=row.approved_at) for row in rows)
 
     def fallen(self, since: datetime) -> tuple[EndedRequest, ...]:
-        table = promotion_request.c
-        rows = self._requests(and_(table.state == "voided", table.updated_at >= since))
-        return tuple(EndedRequest(request=_facts(row), at=row.updated_at, cause=row.void_cause) for row in rows)
+        table = request_decision.c
+        fell = (
+            select(table.request_id, func.max(table.void_at).label("at"))
+            .where(table.void_at.is_not(None))
+            .group_by(table.request_id)
+            .subquery()
+        )
+        at = func.coalesce(fell.c.at, promotion_request.c.updated_at)
+        query = (
+            select(*_LIGHT, at.label("fell_at"))
+            .outerjoin(fell, fell.c.request_id == promotion_request.c.request_id)
+            .where(promotion_request.c.state == "voided", at >= since)
+            .order_by(promotion_request.c.request_id)
+        )
+        with self._database.read() as connection:
+            rows = fetched(connection, query)
+        return tuple(EndedRequest(request=_facts(row), at=row.fell_at, cause=row.void_cause) for row in rows)
 
     def voided(self, since: datetime) -> tuple[VoidSignature, ...]:
         table = request_decision.c
+        at = func.coalesce(table.void_at, promotion_request.c.updated_at)
         query = (
-            select(*_LIGHT, table.seq.label("decided"), table.signer, table.issuer, table.subject, table.void_reason)
+            select(
+                *_LIGHT,
+                table.seq.label("decided"),
+                table.signer,
+                table.issuer,
+                table.subject,
+                table.void_reason,
+                at.label("fell_at"),
+            )
             .join(promotion_request, promotion_request.c.request_id == table.request_id)
-            .where(table.void_reason != "", promotion_request.c.updated_at >= since)
+            .where(table.void_reason != "", at >= since)
             .order_by(table.seq)
         )
         with self._database.read() as connection:
             rows = fetched(connection, query)
         return tuple(
             VoidSignature(
-                request=_facts(row), seq=row.decided, signer=row.signer, issuer=row.issuer, subject=row.subject,
+                request=_facts(row),
+                seq=row.decided,
+                signer=row.signer,
+                issuer=row.issuer,
+                subject=row.subject,
                 cause=row.void_reason,
+                at=row.fell_at,
             )
             for row in rows
-        )  # fmt: skip
+        )
 
     def serving_approvals(self, until: datetime) -> tuple[ServingApproval, ...]:
         table = promotion_request.c

@@ -156,6 +156,90 @@ def test_requester_hears_of_requested_changes_until_he_submits_again(world: Worl
     assert kinds(notices, world, "vera.validator") == [NoticeKind.STEP_OPEN]
 
 
+def test_signer_and_requester_hear_that_a_signature_became_void_and_why(world: World) -> None:
+    notices = hearing(world)
+    world.submit("1")
+    request_id = world.request_of("1").request_id
+    world.sign_off(request_id, "vera.validator", Decision.APPROVE)
+    world.sign_off(request_id, "ben.business", Decision.REQUEST_CHANGES, reason="DOCS", comment="Say what it costs.")
+    world.submit("1")
+
+    notices.refresh()
+
+    for who in ("vera.validator", "dana.datascience"):
+        told = [item for item in of(notices, world, who) if item.kind is NoticeKind.SIGNATURE_VOID]
+        assert len(told) == 1
+        assert "submitted again" in told[0].why
+        assert told[0].target == f"approvals?request={request_id}"
+    assert NoticeKind.SIGNATURE_VOID not in kinds(notices, world, "clara.compliance")
+
+
+def test_serving_version_whose_approval_ends_is_told_before_and_after(world: World, clock: FrozenClock) -> None:
+    notices = hearing(world)
+    request_id = world.release("1")
+    notices.refresh()
+    assert NoticeKind.APPROVAL_ENDING not in kinds(notices, world, "dana.datascience")
+    with world.units.read() as unit:
+        until = unit.requests.get(request_id).valid_until  # type: ignore[union-attr]
+    assert until is not None
+
+    clock.set(until - timedelta(days=10))
+    notices.refresh()
+    assert NoticeKind.APPROVAL_ENDING in kinds(notices, world, "dana.datascience")
+    clock.set(until + timedelta(hours=1))
+    notices.refresh()
+
+    now = kinds(notices, world, "clara.compliance")
+    assert NoticeKind.APPROVAL_ENDED in now
+    assert NoticeKind.APPROVAL_ENDING not in now
+
+
+def test_change_nobody_signed_is_told_until_it_is_gone(world: World) -> None:
+    from sqlalchemy import update
+
+    from services.adapters.sql.schema.rollout import deployment
+
+    notices = hearing(world)
+    world.release("1")
+    with world.database.write() as connection:
+        connection.execute(
+            update(deployment).values(finding="Version 2 serves, nobody signed that.", finding_digest="ab" * 32)
+        )
+    notices.refresh()
+    notices.refresh()
+    told = [item for item in of(notices, world, "sam.sre") if item.kind is NoticeKind.UNSIGNED_CHANGE]
+    assert len(told) == 1
+    assert told[0].target == f"rollouts?model={MODEL}"
+
+    with world.database.write() as connection:
+        connection.execute(update(deployment).values(finding="", finding_digest=""))
+    notices.refresh()
+
+    assert NoticeKind.UNSIGNED_CHANGE not in kinds(notices, world, "sam.sre")
+
+
+def test_entry_that_cannot_be_read_is_told_and_stops_nothing(world: World) -> None:
+    world.submit("1")
+    seq = world.book.head().size - 1
+
+    class Spoilt:
+        def __init__(self, inner: object) -> None:
+            self._inner = inner
+
+        def entries(self, *, start: int = 0) -> Iterator[object]:
+            from dataclasses import replace
+
+            for entry in self._inner.entries(start=start):  # type: ignore[attr-defined]
+                yield replace(entry, envelope=b"{}") if entry.seq == seq else entry
+
+    notices = hearing(world)
+    notices._reader = Spoilt(world.book)  # type: ignore[assignment]
+    notices.refresh()
+
+    assert NoticeKind.LEDGER_UNREADABLE in kinds(notices, world, "clara.compliance")
+    assert NoticeKind.STEP_OPEN in kinds(notices, world, "vera.validator")
+
+
 def test_working_it_out_again_adds_nothing(world: World) -> None:
     notices = hearing(world)
     world.submit("1")
