@@ -249,6 +249,12 @@ class ForeignStatementError(TrustError):
     code = "foreign-statement"
 
 
+class ClockMovedError(TrustError):
+    """A clock stands far from the newest entry or from the database: nothing is signed under a wrong time."""
+
+    code = "clock-moved"
+
+
 class SwappedArtifactError(TrustError):
     """The bytes of a model version differ from the bytes that were approved."""
 

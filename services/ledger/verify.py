@@ -111,7 +111,7 @@ class _Run:
         # Only now, when its signatures hold: what a signer saw must be part of this history.
         if said.head.size > seq or self.roots[said.head.size].hex() != said.head.root:
             self.add_once("pin", seq, f"The signer of entry {seq} saw another history of this log.")
-        if self.newest_at is not None and _in_time_until(said) < self.newest_at:
+        if self.newest_at is not None and in_time_until(said) < self.newest_at:
             self.add(FINDING, seq, f"Entry {seq} is dated {utc_text(said.at)}, well before an earlier entry.")
         self.newest_at = said.at if self.newest_at is None else max(self.newest_at, said.at)
         self._follow_differences(said, seq)
@@ -184,7 +184,8 @@ class _Run:
             self.add(FINDING, seq, f"Entry {seq} was signed with a key of {name} that had been compromised.")
 
 
-def _in_time_until(said: statement.Statement) -> datetime:
+def in_time_until(said: statement.Statement) -> datetime:
+    """Until when an entry may be added without standing well behind the others."""
     # A change of keys waits for its second signature, and says itself for how long.
     if said.kind is Kind.KEYRING and "validUntil" in said.predicate:
         return from_utc_text(said.predicate["validUntil"])

@@ -163,11 +163,11 @@ class Deployment:
         self.outcome()
 
 
-def found(url: str, home: Path, *, deployment: str = "tests") -> Deployment:
+def found(url: str, home: Path, *, deployment: str = "tests", at: datetime = STARTED) -> Deployment:
     database = Database(url)
     create_schema(database)
     metadata.create_all(database.writer_engine)
-    clock = FrozenClock(STARTED)
+    clock = FrozenClock(at)
     desk = KeyDesk.create(SqlKeyStore(database), home / "keys", clock, deployment=deployment, cost=CHEAP)
     genesis = found_deployment(database, desk, clock=clock, profile="embedded", people=demo_people())
     return assemble(database, home, desk=desk, clock=clock, genesis=genesis)

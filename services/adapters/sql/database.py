@@ -26,10 +26,25 @@ from services.kernel.errors import InputError, StorageUnavailableError
 _LOCK_SECONDS = 15.0
 _ADVISORY_KEY = 0x434F554E5445
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON")
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, "55P03", "57014"})
+_FULL = ("The disk of the governance database is full.", "Make room, then try again.")
+_READ_ONLY = ("The governance database can only be read.", "Restore the right to write to it, then try again.")
+_BROKEN = ("The disk of the governance database does not answer.", "Check the disk, then try again.")
+_REASONS: dict[object, tuple[str, str]] = {
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_READONLY: _READ_ONLY,
+    sqlite3.SQLITE_IOERR: _BROKEN,
+    sqlite3.SQLITE_CANTOPEN: _BROKEN,
+    "53100": _FULL,
+    "25006": _READ_ONLY,
+    "58030": _BROKEN,
+}
 
 
 class Database:
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, lock_seconds: float = _LOCK_SECONDS) -> None:
+        """`lock_seconds`: how long a writer waits for its turn before it says that it could not write."""
+        self._lock_seconds = lock_seconds
         self.url = make_url(_with_driver(url))
         self.dialect = self.url.get_backend_name()
         self._threads = threading.Lock()
@@ -37,15 +52,17 @@ class Database:
         if self.dialect == "sqlite":
             file = Path(self.url.database or "")
             self._file_lock: FileLock | None = FileLock(str(file) + ".lock")
-            self._reader = _sqlite_engine(url, "BEGIN")
-            self._writer = _sqlite_engine(url, "BEGIN IMMEDIATE")
+            self._reader = _sqlite_engine(url, "BEGIN", lock_seconds)
+            self._writer = _sqlite_engine(url, "BEGIN IMMEDIATE", lock_seconds)
         else:
             self._file_lock = None
             self._reader = self._writer = create_engine(
                 self.url,
                 pool_pre_ping=True,
                 isolation_level="READ COMMITTED",
-                connect_args={"options": "-c timezone=UTC -c lock_timeout=10000 -c statement_timeout=60000"},
+                connect_args={
+                    "options": f"-c timezone=UTC -c lock_timeout={int(lock_seconds * 667)} -c statement_timeout=60000"
+                },
             )
 
     @property
@@ -82,11 +99,11 @@ class Database:
         if self._file_lock is None:
             yield
             return
-        if not self._threads.acquire(timeout=_LOCK_SECONDS):
+        if not self._threads.acquire(timeout=self._lock_seconds):
             raise _busy()
         try:
             try:
-                self._file_lock.acquire(timeout=_LOCK_SECONDS)
+                self._file_lock.acquire(timeout=self._lock_seconds)
             except Timeout as slow:
                 raise _busy() from slow
             except OSError as broken:
@@ -119,18 +136,31 @@ def _translated() -> Iterator[None]:
             hint="Nothing was recorded. Shorten it, or type it again.",
         ) from unfit
     except DBAPIError as broken:
-        raise StorageUnavailableError(
-            f"The governance database did not answer as expected ({type(broken.orig).__name__}).",
-            hint="Nothing was recorded. Check disk space, permissions and the database server, then try again.",
-        ) from broken
+        raise _in_words(broken) from broken
     except PoolTimeoutError as broken:
         raise _busy() from broken
 
 
+def _in_words(broken: DBAPIError) -> StorageUnavailableError:
+    """Why the database refused, as far as it says so. A transaction that fails leaves nothing behind."""
+    known = getattr(broken.orig, "sqlite_errorcode", None) or getattr(broken.orig, "sqlstate", None)
+    if isinstance(known, int):
+        known &= 0xFF  # the upper bits name the variant of the error
+    if known in _BUSY:
+        return _busy()
+    what, now = _REASONS.get(known, ("", ""))
+    if what:
+        return StorageUnavailableError(f"{what} Nothing was signed or recorded.", hint=now)
+    return StorageUnavailableError(
+        f"The governance database did not answer as expected ({type(broken.orig).__name__}).",
+        hint="Nothing was recorded. Check disk space, permissions and the database server, then try again.",
+    )
+
+
 def _busy() -> StorageUnavailableError:
     return StorageUnavailableError(
-        f"The governance database stayed locked by another writer for {_LOCK_SECONDS:g} seconds.",
-        hint="Nothing was recorded. Try again.",
+        "The governance database stayed locked by another writer. Nothing was signed or recorded.",
+        hint="Try again; a command that was recorded after all gives its first receipt.",
     )
 
 
@@ -149,8 +179,8 @@ def _with_driver(url: str) -> str:
     return url
 
 
-def _sqlite_engine(url: str, begin: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": _LOCK_SECONDS, "check_same_thread": False})
+def _sqlite_engine(url: str, begin: str, lock_seconds: float) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": lock_seconds, "check_same_thread": False})
 
     def configure(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
         if not isinstance(connection, sqlite3.Connection):

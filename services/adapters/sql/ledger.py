@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select
 
-from services.adapters.sql import protection
+from services.adapters.sql import protection, wall_clock
 from services.adapters.sql.database import Database, lock_writers
 from services.adapters.sql.people_projection import project_people
 from services.adapters.sql.schema.ledger import ledger_index, log_checkpoint, log_entry
@@ -87,6 +87,8 @@ class SqlLedger:
         before = self._frontier()
         if statement.head.origin != self._keys.origin or statement.head.size > before.size:
             raise ForeignStatementError("The statement was made for another log, or for a later state of this one.")
+        self._require_same_history(statement.head)
+        wall_clock.require_current(self._connection, statement, self._clock)
         if statement.kind in {Kind.KEYRING, Kind.DELEGATION}:
             self._require_admitted(read, statement, before.size)
         leaf = leaf_hash(envelope)
@@ -104,6 +106,16 @@ class SqlLedger:
             checkpoint=checkpoint,
             key_id=read.signatures[0].key_id,
         )
+
+    def _require_same_history(self, seen: LogHead) -> None:
+        """What the signer saw must be how this log began: an entry pinned to another one would break it for good."""
+        root = EMPTY_ROOT
+        if seen.size:
+            root = self._connection.execute(
+                select(log_entry.c.root).where(log_entry.c.seq == seen.size - 1)
+            ).scalar_one()
+        if root.hex() != seen.root:
+            raise ForeignStatementError("The signer saw another history of this log; nothing was added.")
 
     def _require_own(self, envelope: bytes) -> envelopes.Envelope:
         read = envelopes.read(envelope)

@@ -42,27 +42,50 @@ def install(connection: Connection) -> None:
 
 
 def missing(connection: Connection) -> tuple[str, ...]:
-    """Names of triggers that are absent, changed or switched off."""
+    """Names of triggers that are absent, changed, switched off, or strangers on the tables of the log."""
     if connection.dialect.name == "sqlite":
-        stored = {
-            row.name: row.sql
-            for row in connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-        }
-        return tuple(
-            name for name, (_, text) in _sqlite().items() if stored.get(name) != text.replace(" IF NOT EXISTS", "")
-        )
-    present = _present(connection)
-    return tuple(name for name in _postgres() if name not in present)
+        stored = connection.exec_driver_sql(
+            "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'"
+        ).all()
+        texts = {row.name: row.sql for row in stored}
+        expected = {name: text.replace(" IF NOT EXISTS", "") for name, (_, text) in _sqlite().items()}
+        lacking = [name for name, text in expected.items() if texts.get(name) != text]
+        tables = {row.name: row.tbl_name for row in stored}
+    else:
+        sound, tables = _sound(connection)
+        expected = dict.fromkeys(_postgres(), "")
+        lacking = [name for name in expected if name not in sound]
+    strangers = [name for name, table in tables.items() if table in _INSERT_ONLY and name not in expected]
+    return (*lacking, *(f"stranger {name}" for name in sorted(strangers)))
 
 
-def _present(connection: Connection) -> set[str]:
+def _sound(connection: Connection) -> tuple[set[str], dict[str, str]]:
+    """(triggers that are as installed, table of every trigger): their function, its body, moment, rows and columns."""
     rows = connection.exec_driver_sql(
-        "SELECT t.tgname FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid "
-        "WHERE t.tgenabled = 'A' AND p.proname LIKE 'countersign_%%' "
-        "AND t.tgrelid IN (to_regclass('log_entry'), to_regclass('log_checkpoint'), to_regclass('log_anchor'), "
-        "to_regclass('access_view'))"
-    )
-    return {row.tgname for row in rows}
+        "SELECT t.tgname, c.relname, t.tgenabled, t.tgtype, p.proname, p.prosrc, "
+        "t.tgqual IS NULL AND t.tgattr = ''::int2vector AS whole "
+        "FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid "
+        "WHERE NOT t.tgisinternal AND t.tgrelid IN (to_regclass('log_entry'), to_regclass('log_checkpoint'), "
+        "to_regclass('log_anchor'), to_regclass('access_view'))"
+    ).all()
+    sound = {
+        row.tgname
+        for row in rows
+        if row.whole
+        and row.tgenabled in {"A", b"A"}
+        and (row.relname, row.tgtype, row.proname) == _expected(row.tgname)
+        and row.prosrc.strip() == f"BEGIN {_POSTGRES_FUNCTIONS[row.proname]} END".replace("%%", "%")
+    }
+    return sound, {row.tgname: row.relname for row in rows}
+
+
+def _expected(name: str) -> tuple[str, int, str] | None:
+    """(table, pg_trigger.tgtype, function). Bits: row 1, before 2, insert 4, delete 8, update 16, truncate 32."""
+    if name not in _postgres():
+        return None
+    table, clause = _postgres()[name]
+    moment = 34 if "TRUNCATE" in clause else 27 if "UPDATE" in clause else 7
+    return table, moment, clause.rpartition("FUNCTION ")[2].removesuffix("()")
 
 
 def _sqlite() -> dict[str, tuple[str, str]]:
