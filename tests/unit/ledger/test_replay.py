@@ -231,15 +231,6 @@ def test_compromised_key_makes_earlier_signatures_suspect_without_rewriting_them
     assert [(finding.seq, "compromised" in finding.sentence) for finding in suspect] == [(decision.seq, True)]
 
 
-def test_back_dated_entry_is_a_finding(log: Deployment) -> None:
-    log.clock.set(STARTED + timedelta(hours=2))
-    log.event()
-    log.clock.set(STARTED)
-    late = log.event()
-
-    assert [finding.seq for finding in findings(log, "finding")] == [late.seq]
-
-
 def test_observed_difference_is_a_finding(log: Deployment) -> None:
     seen = log.record(Kind.OBSERVATION, {"model": "claims_triage", "finding": "Alias moved outside."})
 
