@@ -45,16 +45,18 @@ def chosen(room: ControlRoom) -> date | None:
     return day
 
 
-def banner(day: date | None) -> None:
-    """Amber, on every page of the historical view, with the way back."""
+def banner(day: date | None, *, follows: bool = True) -> None:
+    """Amber, on every page of the historical view, with the way back. Says so where a section does not follow it."""
     if day is None:
         return
+    words = (
+        "Everything below is rebuilt from the ledger as recorded up to the end of that day (UTC). Buttons that change "
+        "something are not part of it."
+        if follows
+        else "This section does not follow it: what is below is today."
+    )
     with st.container(key="historical-view", horizontal=True, vertical_alignment="center"):
-        st.warning(
-            f"**Historical view: {day_words(day)}.** Everything below is rebuilt from the ledger as recorded up to "
-            "the end of that day (UTC). Buttons that change something are not part of it.",
-            icon=":material/history:",
-        )
+        st.warning(f"**Historical view: {day_words(day)}.** {words}", icon=":material/history:")
         st.button("Back to today", key="asof-leave", icon=":material/today:", on_click=_leave)
 
 

@@ -37,14 +37,22 @@ class Section:
     title: str
     fact: str
     show: Callable[[date | None], None]
+    follows: bool = False
+    """True when it shows the day that was chosen."""
 
 
 SECTIONS = {
-    "ledger": Section(title="Ledger", fact="Every decision, act and refusal, in order.", show=lambda _day: None),
+    "ledger": Section(
+        title="Ledger",
+        fact="Every decision, act and refusal, in order.",
+        show=lambda _day: None,
+        follows=True,
+    ),
     "asof": Section(
         title="Any day",
         fact="The inventory as the ledger recorded it.",
         show=lambda day: audit_asof.section(room, day),
+        follows=True,
     ),
     "lookup": Section(
         title="Decisions",
@@ -55,11 +63,13 @@ SECTIONS = {
         title="Segregation",
         fact="Who asked against who signed, and every attempt that was refused.",
         show=lambda day: audit_segregation.section(room, day),
+        follows=True,
     ),
     "exceptions": Section(
         title="Exceptions",
         fact="Where the ordinary rule was set aside, by whom, until when, and what was done instead.",
         show=lambda day: audit_exceptions.section(room, day),
+        follows=True,
     ),
     "retention": Section(
         title="Retention",
@@ -75,11 +85,13 @@ SECTIONS = {
         title="Controls",
         fact="Each control with the entries that show it at work.",
         show=lambda day: audit_controls.section(room, day),
+        follows=True,
     ),
     "exports": Section(
         title="Exports",
         fact="The inventory in the shape a regulator asks for.",
         show=lambda day: audit_exports.section(room, me, day),
+        follows=True,
     ),
     "packs": Section(
         title="Packs",
@@ -97,7 +109,7 @@ SECTIONS = {
 def _page(day: date | None) -> None:
     key = address.one("section", {name: name for name in SECTIONS}, "ledger")
     chosen = SECTIONS[key]
-    asof.banner(day)
+    asof.banner(day, follows=chosen.follows)
     asked = audit_ledger.query(room, day) if key == "ledger" else None
     with parts.header("Audit", f":gray[{chosen.fact}]"):
         if asked is not None:

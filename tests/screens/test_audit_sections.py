@@ -29,6 +29,13 @@ def test_the_historical_view_is_announced_and_stays_while_browsing(visit: Visit)
     assert "damage_photo_vendor" in str(app.dataframe[0].value)
 
 
+def test_a_section_that_does_not_follow_the_day_says_so(visit: Visit) -> None:
+    for section, follows in (("segregation", True), ("controls", True), ("retention", False), ("samples", False)):
+        app = visit(FakeRoom(), "audit", "otto.auditor", section=section, asof="2030-10-01")
+
+        assert ("what is below is today" in words(app)) is not follows
+
+
 def test_back_to_today_leaves_the_historical_view(visit: Visit) -> None:
     app = visit(FakeRoom(), "inventory", "otto.auditor", asof="2030-10-01")
 
