@@ -106,7 +106,7 @@ class NoticeStore(Protocol):
         tokens: frozenset[str] | None = None,
         unreadable: frozenset[str] = frozenset(),
     ) -> Recorded:
-        """Keeps what is new, with its deliveries, moves the cursor and folds what no longer stands: all or nothing.
+        """Keeps what is new, with its deliveries; the cursor moves with the last of them, never before.
 
         A key that is known is not added again, unless it stands, was done, and stands anew.
         """

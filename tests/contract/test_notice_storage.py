@@ -96,6 +96,27 @@ def test_cursor_never_goes_back(store: SqlNotices) -> None:
     assert store.begin(NOON)[0] == 9
 
 
+def test_many_are_kept_in_portions_and_the_cursor_moves_with_the_last(store: SqlNotices) -> None:
+    items = tuple(an_item(f"k{number}") for number in range(900))
+    left = [500]
+
+    def crashing(_item: Announcement) -> tuple[()]:
+        left[0] -= 1
+        if left[0] < 0:
+            raise RuntimeError
+        return ()
+
+    with pytest.raises(RuntimeError):
+        store.record(items, route=crashing, now=NOON, cursor=7)
+    assert store.begin(NOON)[0] == 0
+
+    again = store.record(items, route=silent, now=NOON, cursor=7)
+
+    assert 0 < again.added < 900
+    assert store.unread(**ME) == 900
+    assert store.begin(NOON)[0] == 7
+
+
 def test_what_cannot_be_kept_moves_no_cursor(store: SqlNotices) -> None:
     def broken(_item: Announcement) -> tuple[tuple[str, Any], ...]:
         raise RuntimeError

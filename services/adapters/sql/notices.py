@@ -74,6 +74,25 @@ class SqlNotices:
             over = [] if tokens is None else list(_over(connection, tokens, unreadable))
         if not fresh and not over and cursor is None:
             return Recorded(added=0, closed=0)
+        added = 0
+        # In portions, so that nobody waits long for his turn to write. Each stands for itself, and the cursor moves
+        # with the last one: what a crash leaves out is worked out again.
+        while len(fresh) > _AT_ONCE:
+            added += self._add(fresh[:_AT_ONCE], route, now, anew=anew)
+            fresh = fresh[_AT_ONCE:]
+        added += self._add(fresh, route, now, anew=anew, over=over, cursor=cursor)
+        return Recorded(added=added, closed=len(over))
+
+    def _add(
+        self,
+        fresh: list[tuple[Announcement, int]],
+        route: Route,
+        now: datetime,
+        *,
+        anew: bool,
+        over: Sequence[str] = (),
+        cursor: int | None = None,
+    ) -> int:
         with self._database.write() as connection:
             # Looked up again: another worker may have been here in between.
             rounds = _fresh(connection, {item.key: item for item, _ in fresh}, anew=anew)
@@ -87,7 +106,7 @@ class SqlNotices:
                     .where(notice_cursor.c.name == _CURSOR, notice_cursor.c.next_seq < cursor)
                     .values(next_seq=cursor)
                 )
-        return Recorded(added=len(rounds), closed=len(over))
+        return len(rounds)
 
     def find(self, query: NoticeQuery, *, issuer: str, subject: str, role: str, now: datetime) -> Page[Notice]:  # noqa: ARG002
         joined, mine, current = _mine(issuer, subject, role)
@@ -136,8 +155,9 @@ class SqlNotices:
         wanted = wanted.where(current if ids is None else notice.c.notice_id.in_(ids[:_LONGEST]))
         with self._database.write() as connection:
             found: list[str] = list(connection.execute(wanted).scalars())
-            for key in found:
-                connection.execute(insert(notice_read).values(key=key, issuer=issuer, subject=subject, at=at))
+            if found:
+                rows = [{"key": key, "issuer": issuer, "subject": subject, "at": at} for key in found]
+                connection.execute(insert(notice_read), rows)
         return len(found)
 
 
