@@ -79,8 +79,8 @@ def _ledger(state: PanelState) -> None:
         _ask(
             "Change this entry",
             "tamper",
-            f"One field of entry {seq} is changed in the database, past the protections. Verification turns red, "
-            "and decisions are refused until it is undone.",
+            f"One field of entry {seq} is changed in the database, past the protections. Verification turns "
+            "red at this entry until it is undone.",
             seq=int(seq),
         )
 
