@@ -44,11 +44,11 @@ def _body(model: GovernedModel) -> None:
     with left:
         model_facts.about(model)
         model_standing.open_work(model)
+        exception_forms.section(room, me, model.name)
     with right:
         live = model_facts.traffic(model)
         if model.kind is not DeploymentKind.VENDOR:
             model_standing.approvals(model, live, me=me)
-        exception_forms.section(room, me, model.name)
     if model.kind is DeploymentKind.VENDOR:
         _lineage(model, ())
         _history(model)

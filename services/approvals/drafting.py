@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.approvals.excepted import Exceptions, in_use, judged, sentences
-from services.approvals.models import Comparison, RequestDraft, RequestState
+from services.approvals.models import ColumnFact, Comparison, RequestDraft, RequestState
 from services.approvals.records import Frozen, PromotionRequest
 from services.evaluation.comparison import compare
 from services.evaluation.service import EvaluationService
@@ -99,9 +99,40 @@ class Drafting:
             resting_on=in_use(report, active),
         )
 
+    def columns(self, request: PromotionRequest) -> tuple[ColumnFact, ...]:
+        """The sensitive inputs of the version as tagged now, then those that look sensitive and have no tag."""
+        governed = self._inventory.model(request.model)
+        evidence = self._evaluation.collect(request.model, request.version)
+        used = [item for item in governed.sensitive if item.name in evidence.inputs and item.category != "not personal"]
+        facts = [
+            ColumnFact(
+                name=item.name,
+                category=item.category,
+                tagged=True,
+                masked=item.masked,
+                tagged_by=item.tagged_by,
+                basis=item.basis,
+                problem="",
+            )
+            for item in used
+        ]
+        return (*facts, *(_untagged(name) for name in self._evaluation.without_tag(evidence)))
+
     def report(self, request: PromotionRequest) -> GateReport:
         """Judged now, for the version of an existing request."""
         return judged(self._evaluation.gates(request.model, request.version), self._exceptions.active(request.model))
+
+
+def _untagged(name: str) -> ColumnFact:
+    return ColumnFact(
+        name=name,
+        category="",
+        tagged=False,
+        masked=False,
+        tagged_by="",
+        basis="",
+        problem="The name looks sensitive and nobody has tagged it.",
+    )
 
 
 def as_draft(drafted: Drafted, *, open_request: PromotionRequest | None, deployment: Deployment | None) -> RequestDraft:

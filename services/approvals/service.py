@@ -296,6 +296,7 @@ class ApprovalService:
             now=self._clock.now(),
             is_valid=self._is_valid,
             stale=stale,
+            columns=self._drafting.columns(request) if undecided else (),
         )
 
     def open_review(self, request_id: str, *, actor: Actor, role: str = "", delegation: str = "") -> Review:

@@ -6,7 +6,15 @@ from collections.abc import Callable
 from datetime import datetime
 
 from services.approvals import rules
-from services.approvals.models import Decision, QueueRow, RequestState, RequestView, SignatureView, TrailLine
+from services.approvals.models import (
+    ColumnFact,
+    Decision,
+    QueueRow,
+    RequestState,
+    RequestView,
+    SignatureView,
+    TrailLine,
+)
 from services.approvals.records import DecisionRecord, PromotionRequest
 from services.kernel.identity import Actor, Role
 from services.policy.models import GateReport
@@ -71,6 +79,7 @@ def request_view(
     now: datetime,
     is_valid: Callable[[DecisionRecord], bool],
     stale: str = "",
+    columns: tuple[ColumnFact, ...] = (),
 ) -> RequestView:
     """`report` is judged now; `stale` says what changed since submission and forbids to sign."""
     allowed, refused = rules.allowed(request, decisions, actor=actor, now=now, report=report)
@@ -101,6 +110,7 @@ def request_view(
         exceptions=request.frozen.exceptions,
         stale=stale,
         effects=effects(request, decisions, actor),
+        columns=columns,
         purpose=request.purpose,
         allowed=allowed,
         refused_because=refused,

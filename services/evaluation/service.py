@@ -22,6 +22,7 @@ from services.kernel.errors import (
 )
 from services.policy import evaluation as policy_evaluation
 from services.policy.evidence import DatasetFact, Evidence, SensitiveFact
+from services.policy.gates import SensitiveGate
 from services.policy.models import GateReport
 from services.policy.service import PolicyService
 
@@ -97,6 +98,15 @@ class EvaluationService:
         except InvalidPolicyError as broken:
             return policy_evaluation.unreadable(evidence.sha256, problem=broken.message)
         return policy_evaluation.evaluate(evidence, policy.document, ref=policy.ref)
+
+    def without_tag(self, evidence: Evidence) -> tuple[str, ...]:
+        """Inputs that look sensitive in the words of the policy and have no tag; a policy in error has no words."""
+        try:
+            document = self._policy.for_model(self._inventory.model(evidence.model)).document
+        except InvalidPolicyError:
+            return ()
+        words = [word for gate in document.gates if isinstance(gate, SensitiveGate) for word in gate.words]
+        return policy_evaluation.without_tag(evidence, words)
 
     def facts(self, model: str, version: str) -> VersionFacts | None:
         """What was last read of the version's files, for the screens that show groups and bins."""

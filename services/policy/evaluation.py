@@ -6,7 +6,7 @@ that says why and, when it blocks, what would fix it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import assert_never
@@ -252,14 +252,19 @@ def _availability(gate: gates.AvailabilityGate, evidence: Evidence) -> GateOutco
     )
 
 
-def _sensitive(gate: gates.SensitiveGate, evidence: Evidence) -> GateOutcome:
-    rule = "every sensitive input is tagged in the inventory"
+def without_tag(evidence: Evidence, words: Sequence[str]) -> tuple[str, ...]:
+    """Inputs whose name holds one of these words and that nobody has tagged, in their order."""
     tagged = {fact.name for fact in evidence.sensitive}
-    suspicious = [
+    return tuple(
         name
         for name in evidence.inputs
-        if name not in tagged and any(word in name.lower().split("_") or word == name.lower() for word in gate.words)
-    ]
+        if name not in tagged and any(word in name.lower().split("_") or word == name.lower() for word in words)
+    )
+
+
+def _sensitive(gate: gates.SensitiveGate, evidence: Evidence) -> GateOutcome:
+    rule = "every sensitive input is tagged in the inventory"
+    suspicious = without_tag(evidence, gate.words)
     personal = {fact.name for fact in evidence.sensitive if fact.is_personal}
     used = [name for name in evidence.inputs if name in personal]
     value = f"{len(used)} sensitive inputs, {len(suspicious)} without a tag"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -62,3 +63,15 @@ def test_an_approval_that_ends_is_named_with_whether_it_serves(world: World) -> 
     [ending] = world.approvals.ending(now, timedelta(days=400))
 
     assert (ending.model, ending.version, ending.ended, ending.serving) == (MODEL, "1", False, True)
+
+
+def test_an_input_that_looks_sensitive_and_has_no_tag_is_named_with_the_problem(world: World) -> None:
+    version = world.inventory.version(MODEL, "3")
+    world.submit("3")
+    request_id = world.request_of("3").request_id
+    world.inventory.put_version(replace(version, inputs=(*version.inputs, ("birth_year", "long"))))
+
+    columns = world.approvals.get(request_id, actor=world.actor("clara.compliance")).columns
+
+    assert [(item.name, item.tagged) for item in columns if not item.tagged] == [("birth_year", False)]
+    assert "nobody has tagged it" in columns[-1].problem
