@@ -77,7 +77,7 @@ from services.rollout.attested import CheckedEntries
 from services.rollout.emergency import EmergencyService
 from services.rollout.emergency_review import delegate_pairs
 from services.rollout.outbox import OutboxRunner
-from services.rollout.ports import ServingPlatform
+from services.rollout.ports import ApprovalStanding, ServingPlatform
 from services.rollout.reconcile import Reconciler
 from services.rollout.service import RolloutService
 from services.settings import Profile, Settings
@@ -152,11 +152,26 @@ def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving:
         terms_of=lambda model: _exception_terms(policy, reading.inventory, model),
         clock=clock,
     )
+    approvals = ApprovalService(
+        units=units,
+        people=trusted.people,
+        ledger=trusted.ledger,
+        inventory=reading.inventory,
+        evaluation=evaluation,
+        policy=policy,
+        desk=trusted.signing,
+        attestations=trusted.attested,
+        clock=clock,
+        benefit=lambda model: _benefit(reading.value, model),
+        exceptions=exceptions,
+    )
+    standing = _standing(approvals)
     runner = OutboxRunner(
         units=units,
         serving=serving,
         registry=registry,
         attestations=trusted.attested,
+        standing=standing,
         desk=trusted.signing,
         clock=clock,
     )
@@ -169,8 +184,16 @@ def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving:
         serving=serving,
         runner=runner,
         reconciler=Reconciler(
-            units=units, serving=serving, inventory=reading.inventory, desk=trusted.signing, clock=clock
+            units=units,
+            serving=serving,
+            inventory=reading.inventory,
+            registry=registry,
+            attestations=trusted.attested,
+            desk=trusted.signing,
+            clock=clock,
         ),
+        attestations=trusted.attested,
+        standing=standing,
         clock=clock,
         requests_per_minute=lambda model: _requests_per_minute(reading.reliability, model),
     )
@@ -185,19 +208,6 @@ def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving:
         delegates=lambda now: delegate_pairs(trusted.people.active_delegations(now=now)),
         review_days=lambda model: policy.for_model(reading.inventory.model(model)).document.review_days,
         clock=clock,
-    )
-    approvals = ApprovalService(
-        units=units,
-        people=trusted.people,
-        ledger=trusted.ledger,
-        inventory=reading.inventory,
-        evaluation=evaluation,
-        policy=policy,
-        desk=trusted.signing,
-        attestations=trusted.attested,
-        clock=clock,
-        exceptions=exceptions,
-        benefit=lambda model: _benefit(reading.value, model),
     )
     return ControlRoom(
         people=trusted.people,
@@ -386,7 +396,12 @@ def _trusted(settings: Settings, database: Database, clock: Clock) -> _Trusted:
         store=store,
         book=book,
         anchors=anchors,
-        attested=CheckedEntries(reader=book, service_key=desk.service_key, person_keys=SqlPublicKeys(database)),
+        attested=CheckedEntries(
+            reader=book,
+            service_key=desk.service_key,
+            person_keys=SqlPublicKeys(database),
+            machine_key=desk.machine_key,
+        ),
         ledger=ledger,
         people=PeopleService(
             store=store,
@@ -466,6 +481,14 @@ def _notices(
         clock=clock,
         others=others,
     )
+
+
+def _standing(approvals: ApprovalService) -> ApprovalStanding:
+    def reason(model: str, version: str) -> str:
+        status = approvals.approved(model, version)
+        return "" if status.valid else status.reason
+
+    return reason
 
 
 def _requests_per_minute(reliability: ReliabilityService, model: str) -> float | None:

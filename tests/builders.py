@@ -326,23 +326,18 @@ def _wired(
     people_service = PeopleService(store=store, ledger=ledger_service, clock=clock, demo=DEMO_ACCOUNTS)
     signing = RecordingDesk(desk, ledger_service)
     units = SqlUnits(database, lambda connection: SqlLedger(connection, desk, clock))
-    attested = CheckedEntries(reader=book, service_key=desk.service_key, person_keys=SqlPublicKeys(database))
+    attested = CheckedEntries(
+        reader=book,
+        service_key=desk.service_key,
+        person_keys=SqlPublicKeys(database),
+        machine_key=desk.machine_key,
+    )
     policy = PolicyService(policies)
     typed = cast(InventoryService, inventory)
     evaluation = EvaluationService(
         inventory=typed, policy=policy, facts=SqlFacts(database), registry=registry, clock=clock
     )
     evaluation.refresh()
-    runner = OutboxRunner(
-        units=units,
-        serving=platform,
-        registry=registry,
-        attestations=attested,
-        desk=signing,
-        clock=clock,
-        after_step=after_step,
-        sleep=sleep,
-    )
     exceptional = ExceptionService(
         units=units,
         people=people_service,
@@ -351,6 +346,34 @@ def _wired(
         attestations=attested,
         terms_of=lambda model: terms_of(policy.for_model(typed.model(model)).document, task="classification"),
         clock=clock,
+    )
+    approving = ApprovalService(
+        units=units,
+        people=people_service,
+        ledger=ledger_service,
+        inventory=typed,
+        evaluation=evaluation,
+        policy=policy,
+        desk=signing,
+        attestations=attested,
+        clock=clock,
+        exceptions=exceptional,
+    )
+
+    def standing(model: str, version: str) -> str:
+        status = approving.approved(model, version)
+        return "" if status.valid else status.reason
+
+    runner = OutboxRunner(
+        units=units,
+        serving=platform,
+        registry=registry,
+        attestations=attested,
+        standing=standing,
+        desk=signing,
+        clock=clock,
+        after_step=after_step,
+        sleep=sleep,
     )
     return World(
         clock=clock,
@@ -370,18 +393,7 @@ def _wired(
         registry=registry,
         platform=platform,
         evaluation=evaluation,
-        approvals=ApprovalService(
-            units=units,
-            people=people_service,
-            ledger=ledger_service,
-            inventory=typed,
-            evaluation=evaluation,
-            policy=policy,
-            desk=signing,
-            attestations=attested,
-            exceptions=exceptional,
-            clock=clock,
-        ),
+        approvals=approving,
         rollout=RolloutService(
             units=units,
             people=people_service,
@@ -390,7 +402,17 @@ def _wired(
             desk=signing,
             serving=platform,
             runner=runner,
-            reconciler=Reconciler(units=units, serving=platform, inventory=typed, desk=signing, clock=clock),
+            reconciler=Reconciler(
+                units=units,
+                serving=platform,
+                inventory=typed,
+                registry=registry,
+                attestations=attested,
+                desk=signing,
+                clock=clock,
+            ),
+            attestations=attested,
+            standing=standing,
             clock=clock,
             inline_seconds=0.5,
         ),

@@ -139,6 +139,8 @@ class ModelVersion:
     size_bytes: int | None = None
     missing: str = ""
     """Why some facts are absent (for example a missing artifact), or empty."""
+    author: str = ""
+    """Who registered it, where the registry says so."""
 
     def metric(self, name: str) -> float | None:
         return dict(self.metrics).get(name)

@@ -8,22 +8,30 @@ from services.attestation.models import Receipt
 from services.attestation.ports import SigningDesk
 from services.inventory.service import InventoryService
 from services.kernel.clock import Clock
-from services.kernel.errors import ConflictError, RefusalError
+from services.kernel.errors import ConflictError, RefusalError, VoidApprovalError
 from services.kernel.identity import Actor
 from services.rollout import intents, plan
 from services.rollout.guards import Guards, basis, raise_epoch, released, require_reviewed
-from services.rollout.models import ActionKind, ActionState, Advance
-from services.rollout.ports import RolloutUnits
+from services.rollout.models import ActionKind, ActionState, Advance, Deployment
+from services.rollout.ports import ApprovalStanding, RolloutStore, RolloutUnits
 
 
 class Advances:
     def __init__(
-        self, *, units: RolloutUnits, inventory: InventoryService, desk: SigningDesk, guards: Guards, clock: Clock
+        self,
+        *,
+        units: RolloutUnits,
+        inventory: InventoryService,
+        desk: SigningDesk,
+        guards: Guards,
+        standing: ApprovalStanding,
+        clock: Clock,
     ) -> None:
         self._units = units
         self._inventory = inventory
         self._desk = desk
         self._guards = guards
+        self._standing = standing
         self._clock = clock
 
     def plan(self, model: str, *, actor: Actor) -> str:
@@ -49,7 +57,7 @@ class Advances:
                 raise RefusalError(
                     f"The approval of version {candidate} was revoked.", hint="Roll back to the base version."
                 )
-            require_reviewed(unit.rollouts, row.model, now=self._clock.now())
+            self._require_unhindered(unit.rollouts, row)
             if unit.rollouts.open_actions(row.model):
                 raise ConflictError("Another action on this model is still running.", hint="Wait until it is done.")
             self._guards.require_challenge(unit.rollouts, command.challenge, "advance", actor, row)
@@ -58,6 +66,11 @@ class Advances:
                 raise RefusalError(f"The release of version {candidate} has no signed start.", hint="Roll back.")
             allowed_by = basis(unit.rollouts, release.request_id)
             head = unit.ledger.head()
+        reason = self._standing(command.model, candidate)
+        if reason:
+            raise VoidApprovalError(
+                f"The approval of version {candidate} does not stand any more. {reason}", hint="Roll back to the base."
+            )
         now = self._clock.now()
         action = replace(
             release,
@@ -89,6 +102,16 @@ class Advances:
             self._guards.spend(unit, command.challenge, row)
             if unit.rollouts.open_actions(row.model):
                 raise ConflictError("Another action on this model is still running.", hint="Wait until it is done.")
+            self._require_unhindered(unit.rollouts, row)
             action, receipt = intents.record(unit, action, envelope)
             raise_epoch(unit.rollouts, row.model, at=now)
         return receipt, action.action_id
+
+    def _require_unhindered(self, rollouts: RolloutStore, row: Deployment) -> None:
+        """Nothing new goes live past an overdue review, or on top of a change that nobody signed."""
+        require_reviewed(rollouts, row.model, now=self._clock.now())
+        if row.finding_digest:
+            raise RefusalError(
+                f"There is a change that nobody signed. {row.finding}",
+                hint="Revert it or adopt it first, or roll back.",
+            )

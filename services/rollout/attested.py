@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 from services.attestation import envelope, statement
+from services.attestation.envelope import Envelope
 from services.attestation.keys import PublicKey
+from services.attestation.statement import Statement
 from services.kernel.errors import BrokenChainError, SignatureMismatchError
+from services.kernel.identity import MACHINE_ISSUER, MACHINE_SUBJECT
 from services.ledger.merkle import leaf_hash
 from services.ledger.ports import LedgerReader
 
@@ -27,24 +31,43 @@ class KnownKeys(Protocol):
 
 
 class CheckedEntries:
-    def __init__(self, *, reader: LedgerReader, service_key: PublicKey, person_keys: KnownKeys) -> None:
+    def __init__(
+        self,
+        *,
+        reader: LedgerReader,
+        service_key: PublicKey,
+        person_keys: KnownKeys,
+        machine_key: PublicKey | None = None,
+    ) -> None:
         self._reader = reader
         self._service_key = service_key
         self._person_keys = person_keys
+        self._machine_key = machine_key
 
     def require_valid(self, seq: int, leaf_hash_hex: str) -> Mapping[str, Any]:
         """The predicate of entry `seq`. Raises BrokenChainError, ForeignStatementError, SignatureMismatchError."""
         entry = self._reader.entry(seq)
         if entry is None or leaf_hash(entry.envelope).hex() != leaf_hash_hex:
             raise BrokenChainError(f"Entry {seq} of the ledger is not the one that was recorded.")
-        sealed = envelope.read(entry.envelope)
+        return self._signed(seq, envelope.read(entry.envelope)).predicate
+
+    def require_cited(self, seq: int, statement_sha256: str) -> Statement:
+        """The entry whose statement has this digest. Raises as `require_valid`."""
+        entry = self._reader.entry(seq)
+        sealed = envelope.read(entry.envelope) if entry else None
+        if sealed is None or hashlib.sha256(sealed.payload).hexdigest() != statement_sha256:
+            raise BrokenChainError(f"Entry {seq} of the ledger is not the one that was cited.")
+        return self._signed(seq, sealed)
+
+    def _signed(self, seq: int, sealed: Envelope) -> Statement:
+        """The statement, once the service and the person it names have signed it."""
         read = statement.read(sealed.payload)
         service = {self._service_key.key_id: self._service_key, **self._person_keys.former_service_keys(seq)}
         keys = dict(service)
         signer = read.predicate.get("signer")
         people: Mapping[str, PublicKey] = {}
         if isinstance(signer, Mapping):
-            people = self._person_keys(str(signer["issuer"]), str(signer["sub"]))
+            people = self._keys_of(str(signer["issuer"]), str(signer["sub"]))
             keys |= dict(people)
         good = sealed.verified_by(keys)
         if not good & set(service):
@@ -52,7 +75,14 @@ class CheckedEntries:
         if signer is not None and not good & set(people):
             raise SignatureMismatchError(f"Entry {seq} does not carry a valid signature of the person it names.")
         self._require_unsuspected(seq, good & set(people))
-        return read.predicate
+        return read
+
+    def _keys_of(self, issuer: str, subject: str) -> Mapping[str, PublicKey]:
+        """The machine's key in use comes from this deployment's key files, earlier ones from the ceremonies."""
+        known = dict(self._person_keys(issuer, subject))
+        if (issuer, subject) == (MACHINE_ISSUER, MACHINE_SUBJECT) and self._machine_key is not None:
+            known[self._machine_key.key_id] = self._machine_key
+        return known
 
     def _require_unsuspected(self, seq: int, keys: frozenset[str]) -> None:
         for key_id in keys:

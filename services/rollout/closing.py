@@ -7,7 +7,7 @@ from datetime import datetime
 
 from services.attestation.ports import SigningDesk
 from services.rollout import intents
-from services.rollout.models import Action, ActionKind, ActionState, Outcome, TrafficChange
+from services.rollout.models import Action, ActionState, Outcome, TrafficChange
 from services.rollout.ports import RolloutUnit, RolloutUnits
 
 
@@ -37,7 +37,7 @@ def close(units: RolloutUnits, desk: SigningDesk, action_id: str, outcome: Outco
         _deployment(unit, ended, outcome, at=at)
         if applied:
             _served(unit, ended, receipt.seq, at=at)
-        if action.request_id and action.kind is not ActionKind.ROLLBACK:
+        if action.request_id and action.decides_request:
             unit.rollouts.finish_request(
                 action.request_id, applied=applied, sentence=outcome.detail, seq=receipt.seq, at=at
             )
@@ -51,6 +51,8 @@ def _deployment(unit: RolloutUnit, action: Action, outcome: Outcome, *, at: date
         changed = intents.after_success(deployment, action, at=at)
         alias = deployment.alias_champion if outcome.alias_pending else action.champion
         changed = replace(changed, alias_pending=outcome.alias_pending, alias_champion=alias)
+    elif deployment.finding_digest:
+        return  # an unsigned change stays what people read first; the failed action is in the list of actions
     else:
         changed = replace(deployment, finding=f"{outcome.detail} (entry {action.seq_outcome})")
     unit.rollouts.save_deployment(changed, at=at)

@@ -49,7 +49,7 @@ class Guards:
             subject=actor.subject,
             about=row.model,
             revision=row.epoch,
-            shown_sha256=hashlib.sha256(to_bytes({"shown": shown})).hexdigest(),
+            shown_sha256=_digest(shown),
             expires_at=self._clock.now() + CHALLENGE_LIFETIME,
         )
         with self._units.write() as unit:
@@ -57,14 +57,16 @@ class Guards:
         return challenge.nonce
 
     def require_challenge(
-        self, rollouts: RolloutStore, nonce: str, purpose: str, actor: Actor, row: Deployment
+        self, rollouts: RolloutStore, nonce: str, purpose: str, actor: Actor, row: Deployment, *, shown: str = ""
     ) -> None:
+        """With `shown`, what is true now must also be what the form was opened with."""
         found = rollouts.challenge(nonce)
         now = self._clock.now()
         bound = (found.purpose, found.subject, found.about) if found else None
         if found is None or bound != (purpose, actor.subject, row.model):
             raise RefusalError("This form was not opened by you for this model.", hint="Open it again.")
-        if found.used or found.expires_at < now or found.revision != row.epoch:
+        changed = bool(shown) and found.shown_sha256 != _digest(shown)
+        if found.used or found.expires_at < now or found.revision != row.epoch or changed:
             raise StaleRequestError(
                 "Traffic changed or too much time passed since you opened this form.", hint="Open it again."
             )
@@ -73,6 +75,10 @@ class Guards:
         current = unit.rollouts.deployment(row.model)
         if current is None or current.epoch != row.epoch or not unit.rollouts.use_challenge(nonce):
             raise StaleRequestError("Somebody acted on this model at the same moment.", hint="Look again.")
+
+
+def _digest(shown: str) -> str:
+    return hashlib.sha256(to_bytes({"shown": shown})).hexdigest()
 
 
 def released(rollouts: RolloutStore, governed: GovernedModel) -> Deployment:

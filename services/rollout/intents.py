@@ -21,6 +21,8 @@ from services.rollout.models import Action, ActionKind, ActionState, Basis, Depl
 from services.rollout.ports import RolloutUnit
 
 ALIAS = "champion"
+TAG = "countersign.action"
+"""Version tag that names the action which last touched the version."""
 _TIME_TO_ACT = timedelta(days=7)
 
 
@@ -38,19 +40,25 @@ def signer(actor: Actor) -> dict[str, str]:
 
 
 def action_statement(
-    action: Action, *, basis: Basis, at: datetime, head: LogHead, nonce: str | None = None, actor: Actor | None = None
+    action: Action,
+    *,
+    basis: Basis | None,
+    at: datetime,
+    head: LogHead,
+    nonce: str | None = None,
+    actor: Actor | None = None,
+    cites: Mapping[str, Any] | None = None,
 ) -> bytes:
-    """Canonical bytes of the action entry. With `actor` it also names the person who signs it."""
+    """Canonical bytes of the action entry. With `actor` it also names the person who signs it.
+
+    `cites` are further fields of an action: the observation it reverts, the plan it obeys, its own signer.
+    """
     predicate: dict[str, Any] = {
         "id": action.action_id,
         "kind": action.kind.value,
-        "request": {
-            "id": basis.request_id,
-            "digest": {"sha256": basis.request_sha256},
-            "entry": basis.request_seq,
-        },
+        "request": cited_request(basis) if basis else None,
         "decisions": [{"entry": seq, "sha256": leaf} for seq, leaf in action.decisions],
-        "policy": {"digest": {"sha256": basis.policy_sha256}},
+        "policy": {"digest": {"sha256": basis.policy_sha256}} if basis else {},
         "target": {"model": action.model, "alias": ALIAS, "deployment": action.deployment},
         "from": {"version": action.from_version or ""},
         "to": {"version": action.to_version, "digest": {"sha256": action.manifest_sha256}},
@@ -61,6 +69,7 @@ def action_statement(
     }
     if actor is not None:
         predicate |= {"signer": signer(actor), "authentication": authentication.document(actor, at=at)}
+    predicate |= cites or {}
     return statement.build(
         Kind.ACTION,
         subjects=(version_subject(action.model, action.to_version, action.manifest_sha256),),
@@ -69,6 +78,10 @@ def action_statement(
         head=head,
         nonce=nonce,
     )
+
+
+def cited_request(basis: Basis) -> dict[str, Any]:
+    return {"id": basis.request_id, "digest": {"sha256": basis.request_sha256}, "entry": basis.request_seq}
 
 
 def routes_document(routes: tuple[tuple[str, int], ...]) -> list[dict[str, Any]]:
@@ -109,7 +122,7 @@ def supersede(unit: RolloutUnit, desk: SigningDesk, action: Action, *, why: str,
             lease_until=None,
         )
     )
-    if action.request_id and action.kind is not ActionKind.ROLLBACK:
+    if action.request_id and action.decides_request:
         unit.rollouts.finish_request(action.request_id, applied=False, sentence=detail, seq=receipt.seq, at=at)
 
 
@@ -139,18 +152,19 @@ def append_outcome(
 
 
 def after_success(deployment: Deployment, action: Action, *, at: datetime) -> Deployment:
-    """The deployment once the action was verified."""
+    """The deployment once the action was verified. An unsigned change ends only by the next comparison."""
+    served = replace(deployment, desired=action.routes, champion=action.champion)
+    if deployment.champion != action.champion or deployment.live_since is None:
+        served = replace(served, live_since=at)
+    if not deployment.finding_digest:
+        served = replace(served, finding="")
+    if action.kind is ActionKind.REVERT:
+        return served  # a release that was running goes on where it was
     running = len(action.routes) == 2
-    serving_changed = deployment.champion != action.champion
     return replace(
-        deployment,
-        desired=action.routes,
-        champion=action.champion,
+        served,
         candidate=action.to_version if running else None,
         base=action.from_version if running else None,
         plan=action.plan if running else (),
         release_action=action.action_id if running else None,
-        live_since=at if serving_changed or deployment.live_since is None else deployment.live_since,
-        finding="",
-        finding_digest="",
     )

@@ -273,6 +273,11 @@ class Action:
     def is_open(self) -> bool:
         return self.state in {ActionState.PENDING, ActionState.RUNNING}
 
+    @property
+    def decides_request(self) -> bool:
+        """True when the request it rests on is done with it; going back or putting back finishes no request."""
+        return self.kind not in {ActionKind.ROLLBACK, ActionKind.REVERT}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basis:

@@ -21,8 +21,9 @@ from services.kernel.clock import Clock
 from services.kernel.errors import ControlRoomError, InputError
 from services.rollout.closing import close
 from services.rollout.models import Action, ActionKind, ActionState, ActionView, Outcome
-from services.rollout.ports import AliasRegistry, Attestations, RolloutUnits, ServingPlatform
-from services.rollout.steps import Halt, NotYet, Steps
+from services.rollout.ports import AliasRegistry, ApprovalStanding, Attestations, RolloutUnits, ServingPlatform
+from services.rollout.steps import Steps
+from services.rollout.stops import Halt, NotYet
 from services.rollout.views import action_view
 
 LEASE = timedelta(seconds=15)
@@ -40,6 +41,7 @@ class OutboxRunner:
         serving: ServingPlatform,
         registry: AliasRegistry,
         attestations: Attestations,
+        standing: ApprovalStanding,
         desk: SigningDesk,
         clock: Clock,
         after_step: Callable[[str], None] = lambda _step: None,
@@ -51,7 +53,13 @@ class OutboxRunner:
         self._after_step = after_step
         self._sleep = sleep
         self._steps = Steps(
-            units=units, serving=serving, registry=registry, attestations=attestations, clock=clock, done=after_step
+            units=units,
+            serving=serving,
+            registry=registry,
+            attestations=attestations,
+            standing=standing,
+            clock=clock,
+            done=after_step,
         )
 
     def run_pending(self, limit: int = 10) -> int:

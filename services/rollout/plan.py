@@ -82,7 +82,7 @@ def rollback_targets(
     targets = []
     for name in names:
         item = by_version.get(name)
-        refusal = _refusal(name, item, deployment, approved, revoked, manifests)
+        refusal = _refusal(name, item, deployment, versions, approved, revoked, manifests)
         targets.append(
             RollbackTarget(
                 version=name,
@@ -102,6 +102,7 @@ def _refusal(  # noqa: PLR0911, PLR0917 - one line per reason; one caller, just 
     name: str,
     item: ServedVersion | None,
     deployment: Deployment,
+    versions: Collection[str],
     approved: Collection[str],
     revoked: Collection[str],
     manifests: Mapping[str, str],
@@ -114,27 +115,14 @@ def _refusal(  # noqa: PLR0911, PLR0917 - one line per reason; one caller, just 
         return "approval was revoked"
     if item is None:
         return "approved, never served" if name in approved else "never approved"
+    if name not in versions:
+        return "deleted in the registry"
     if item.rolled_back:
         return "rolled back before; only a new release brings it back"
     now = manifests.get(name)
     if now and item.manifest_sha256 and now != item.manifest_sha256:
         return "its files changed since it was approved"
     return ""
-
-
-def difference(
-    deployment: Deployment, *, observed: Routes | None, alias: str | None, alias_known: bool, busy: bool
-) -> str:
-    """What the platform or the registry shows that we did not ask for, as a sentence; empty when all agrees."""
-    if busy or not deployment.champion:
-        return ""
-    found = []
-    if observed is not None and dict(observed) != dict(deployment.desired):
-        found.append(f"Traffic differs: {words(deployment.desired)} was asked for, {words(observed)} is served.")
-    if alias_known and not deployment.alias_pending and alias != deployment.champion:
-        what = f"points at version {alias}" if alias else "is missing"
-        found.append(f"Unsigned change: alias `champion` {what}; version {deployment.champion} was signed.")
-    return " ".join(found)
 
 
 def words(routes: Routes) -> str:

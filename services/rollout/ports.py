@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from services.attestation.ports import LedgerWriter
+from services.attestation.statement import Statement
+from services.inventory.models import ModelVersion
 from services.rollout.models import Action, Basis, Challenge, Deployment, Observed, Probe, ServedVersion, TrafficChange
 
 
@@ -45,8 +47,12 @@ class ServingPlatform(Protocol):
 class AliasRegistry(Protocol):
     """The part of the registry an action touches. Slow, sometimes absent; never needed to bring traffic back."""
 
+    def get_version(self, model: str, version: str) -> ModelVersion:
+        """Raises UnknownVersionError when the registry says that it does not exist, RegistryUnavailableError."""
+        ...
+
     def alias_target(self, model: str, alias: str) -> str | None:
-        """Raises RegistryUnavailableError."""
+        """Raises UnknownModelError, RegistryUnavailableError."""
         ...
 
     def set_alias(self, model: str, alias: str, version: str) -> None:
@@ -73,6 +79,18 @@ class Attestations(Protocol):
         """The predicate of entry `seq`. Raises SignatureMismatchError or BrokenChainError when it is not that entry."""
         ...
 
+    def require_cited(self, seq: int, statement_sha256: str) -> Statement:
+        """The statement of entry `seq`, where it is cited by the digest of its statement. Raises TrustError."""
+        ...
+
+
+class ApprovalStanding(Protocol):
+    """Whether the approval behind a version still stands, asked again before anything moves forward."""
+
+    def __call__(self, model: str, version: str) -> str:
+        """Why it does not stand (void, expired, revoked, other files); empty when it does. Raises UnavailableError."""
+        ...
+
 
 class RolloutStore(Protocol):
     """Deployments, actions and the served past, inside one unit of work."""
@@ -93,6 +111,14 @@ class RolloutStore(Protocol):
 
     def actions(self, model: str, limit: int) -> tuple[Action, ...]:
         """Newest first; all models when `model` is empty."""
+        ...
+
+    def applied(self, model: str) -> tuple[Action, ...]:
+        """The newest action that was carried out for each version, newest first."""
+        ...
+
+    def last_outcome(self, model: str) -> int | None:
+        """The newest ledger entry that says an action of this model was carried out."""
         ...
 
     def open_actions(self, model: str = "") -> tuple[Action, ...]:

@@ -1,27 +1,40 @@
-"""Compares what was asked for with what is served and what the registry shows; words go on the screen.
+"""The sentinel: compares what the ledger last ordered with what is served and what the registry shows.
 
-Each distinct difference becomes one observation entry in the ledger. Nothing is repaired here: a change made
-outside is shown to people, who decide.
+Each distinct difference becomes one observation entry, and its end another. Nothing is repaired here: a change made
+outside is shown to people, who put it back or adopt it. What could not be read neither makes nor ends a finding.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
-from datetime import datetime, timedelta
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from services.attestation import statement
-from services.attestation.models import Kind, Subject
+from services.attestation.models import Kind, Receipt, Subject
 from services.attestation.ports import SigningDesk
 from services.inventory.service import InventoryService
 from services.kernel.clock import Clock
-from services.kernel.errors import ControlRoomError, ServingUnavailableError
+from services.kernel.errors import ServingUnavailableError
 from services.rollout import plan
+from services.rollout.differences import SOURCES, Ordered, Seen, Source, compare, still_standing
 from services.rollout.intents import ALIAS, routes_document
-from services.rollout.models import Deployment, Observed
-from services.rollout.ports import RolloutUnit, RolloutUnits, ServingPlatform
+from services.rollout.models import Deployment, Observed, UnsignedChange
+from services.rollout.orders import Orders
+from services.rollout.ports import AliasRegistry, Attestations, RolloutStore, RolloutUnit, RolloutUnits, ServingPlatform
+from services.rollout.registry_sight import RegistrySight
 
-_COPY_LAG = timedelta(seconds=10)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """One look at one model: what was ordered when it began, and what was seen."""
+
+    row: Deployment
+    ordered: Ordered | None
+    observed: Observed | None
+    problem: str
+    seen: Seen
 
 
 class Reconciler:
@@ -31,95 +44,171 @@ class Reconciler:
         units: RolloutUnits,
         serving: ServingPlatform,
         inventory: InventoryService,
+        registry: AliasRegistry,
+        attestations: Attestations,
         desk: SigningDesk,
         clock: Clock,
     ) -> None:
         self._units = units
         self._serving = serving
-        self._inventory = inventory
+        self._sight = RegistrySight(inventory=inventory, registry=registry)
+        self._orders = Orders(attestations)
         self._desk = desk
         self._clock = clock
 
     def run(self) -> int:
-        """Reads every deployment back; the number of differences standing."""
+        """Looks at every deployment; the number of models with a difference standing."""
         with self._units.read() as unit:
             rows = unit.rollouts.deployments()
         return sum(self._one(row) for row in rows)
 
     def _one(self, row: Deployment) -> bool:
-        problem, observed = "", row.observed
+        look = self._look(row)
+        with self._units.write() as unit:
+            # Read again inside the transaction: an action may have begun or finished since.
+            current = unit.rollouts.deployment(row.model)
+            if current is None:
+                return False
+            fresh = not look.problem and current.observed_at == row.observed_at
+            changed = current
+            if fresh or look.problem:
+                changed = replace(
+                    current,
+                    observed=look.observed,
+                    observed_at=current.observed_at if look.problem or not look.observed else look.observed.at,
+                    problem=look.problem,
+                )
+            if look.ordered is not None and self._is_quiet(unit.rollouts, look, current):
+                changed = self._judged(unit, changed, look, look.ordered, fresh=fresh)
+            if changed != current:
+                unit.rollouts.save_deployment(changed, at=self._clock.now())
+        return bool(changed.finding_digest)
+
+    def _look(self, row: Deployment) -> _Look:
+        observed, problem = row.observed, ""
         try:
             observed = self._serving.observe(row.deployment)
         except ServingUnavailableError as away:
             problem = away.message
-        alias, copied_at = self._alias(row.model)
-        alias_known = copied_at is not None
-        now = self._clock.now()
-        with self._units.write() as unit:
-            # Read again inside the transaction: an action may have finished since.
-            current = unit.rollouts.deployment(row.model)
-            if current is None:
-                return False
-            busy = bool(unit.rollouts.open_actions(row.model)) or current.epoch != row.epoch
-            # The copy of the registry is seconds old: after our own move only a newer copy may accuse anybody.
-            newest = next(iter(unit.rollouts.actions(row.model, 1)), None)
-            moved = newest.finished_at if newest and newest.finished_at else None
-            alias_known = alias_known and copied_at is not None and (moved is None or copied_at > moved + _COPY_LAG)
-            seen = None if problem or current.observed_at != row.observed_at else observed
-            found = plan.difference(
-                current,
-                observed=seen.routes if seen else None,
-                alias=alias,
-                alias_known=alias_known,
-                busy=busy or current.champion != row.champion,
-            )
-            changed = replace(
-                current,
-                observed=observed,
-                observed_at=current.observed_at if problem or observed is None else observed.at,
-                problem=problem,
-                alias_read_at=now if alias_known else current.alias_read_at,
-            )
-            if not busy:
-                changed = self._noted(unit, changed, found, observed, alias)
-            if changed != current:
-                unit.rollouts.save_deployment(changed, at=now)
-        return bool(found)
+        with self._units.read() as unit:
+            ordered = self._orders.last(unit.rollouts, row.model)
+            digests = unit.rollouts.manifests(row.model)
+        seen = Seen(
+            routes=observed.routes if observed and not problem else None,
+            operation=observed.op if observed else "",
+            digests=digests,
+        )
+        if ordered is not None:
+            seen = self._with_registry(row, ordered, seen)
+        return _Look(row=row, ordered=ordered, observed=observed, problem=problem, seen=seen)
 
-    def _alias(self, model: str) -> tuple[str | None, datetime | None]:
-        """Where the registry copy says the alias points and since when we know; no time while the copy is failing."""
-        try:
-            sync = self._inventory.sync_state()
-            if sync.error:
-                return None, None
-            versions = self._inventory.versions(model)
-        except ControlRoomError:
-            return None, None
-        return next((item.version for item in versions if ALIAS in item.aliases), None), sync.last_success
+    def _with_registry(self, row: Deployment, ordered: Ordered, seen: Seen) -> Seen:
+        versions = [item.version for item in ordered.versions]
+        copied = self._sight.copied(row.model, versions)
+        batch, pending = row.kind == "batch", row.alias_pending
+        suspects = copied is None or _of(
+            Source.REGISTRY, compare(ordered, Seen(registry=copied), batch=batch, alias_pending=pending)
+        )
+        if suspects or _of(Source.REGISTRY, row.changes):
+            copied = self._sight.asked(row.model, versions)
+        return replace(seen, registry=copied)
 
-    def _noted(
-        self, unit: RolloutUnit, row: Deployment, found: str, observed: Observed | None, alias: str | None
-    ) -> Deployment:
-        digest = hashlib.sha256(found.encode()).hexdigest() if found else ""
-        if not found:
-            # Findings of failed actions carry no digest and stay until the next action; ours end by themselves.
-            return replace(row, finding="", finding_digest="") if row.finding_digest else row
+    def _is_quiet(self, rollouts: RolloutStore, look: _Look, current: Deployment) -> bool:
+        """False while an action of ours is under way or was since the look began: then nothing can be compared."""
+        if rollouts.open_actions(current.model) or current.epoch != look.row.epoch:
+            return False
+        return self._orders.last(rollouts, current.model) == look.ordered
+
+    def _judged(self, unit: RolloutUnit, row: Deployment, look: _Look, ordered: Ordered, *, fresh: bool) -> Deployment:
+        seen = look.seen if fresh else replace(look.seen, routes=None)
+        found = compare(ordered, seen, batch=row.kind == "batch", alias_pending=row.alias_pending)
+        changes = still_standing(row.changes, found, read=_read(seen, ordered))
+        if seen.registry is not None:
+            row = replace(row, alias_champion=seen.registry.alias, alias_read_at=self._clock.now())
+        if not changes:
+            return self._ended(unit, row)
+        digest = _digest(changes)
         if digest == row.finding_digest:
             return row
+        receipt = self._observed(unit, row, changes, seen, digest)
+        return replace(
+            row,
+            finding=f"{' '.join(change.sentence for change in changes)} (entry {receipt.seq})",
+            finding_digest=digest,
+            finding_kind=changes[0].kind,
+            finding_since=row.finding_since if row.finding_digest else self._clock.now(),
+            finding_seq=receipt.seq,
+            finding_leaf=receipt.leaf_hash,
+            changes=changes,
+        )
+
+    def _observed(
+        self, unit: RolloutUnit, row: Deployment, changes: tuple[UnsignedChange, ...], seen: Seen, digest: str
+    ) -> Receipt:
+        predicate = {
+            "model": row.model,
+            "aliases": {f"{row.model}@{ALIAS}": seen.registry.alias or ""} if seen.registry else {},
+            "routes": routes_document(seen.routes or ()),
+            "detail": {
+                "desired": plan.words(row.desired),
+                "kind": changes[0].kind,
+                "by": " ".join(dict.fromkeys(change.by for change in changes if change.by)),
+            },
+            "finding": " ".join(change.sentence for change in changes),
+        }
+        return self._append(unit, row, predicate, digest, idem=f"observation:{row.model}:{row.finding_round}:{digest}")
+
+    def _ended(self, unit: RolloutUnit, row: Deployment) -> Deployment:
+        """Findings of failed actions carry no digest and stay until the next action; ours end by comparison."""
+        if not row.finding_digest:
+            return row
+        sentence = f"What was different is as signed again; the observation in entry {row.finding_seq} ends."
+        predicate = {
+            "model": row.model,
+            "detail": {"closes": str(row.finding_seq), "desired": plan.words(row.desired), "sentence": sentence},
+        }
+        idem = f"observation:{row.model}:{row.finding_round}:ended"
+        self._append(unit, row, predicate, row.finding_digest, idem=idem)
+        return replace(
+            row,
+            finding="",
+            finding_digest="",
+            finding_kind="",
+            finding_since=None,
+            finding_seq=None,
+            finding_leaf="",
+            finding_round=row.finding_round + 1,
+            changes=(),
+        )
+
+    def _append(
+        self, unit: RolloutUnit, row: Deployment, predicate: Mapping[str, object], digest: str, *, idem: str
+    ) -> Receipt:
         payload = statement.build(
             Kind.OBSERVATION,
             subjects=(Subject(name=f"deployment:/{row.deployment}", sha256=digest),),
-            predicate={
-                "model": row.model,
-                "aliases": {f"{row.model}@{ALIAS}": alias or ""},
-                "routes": routes_document(observed.routes if observed else ()),
-                "detail": {"desired": plan.words(row.desired)},
-                "finding": found,
-            },
+            predicate=dict(predicate),
             at=self._clock.now(),
             head=unit.ledger.head(),
         )
-        receipt = unit.ledger.append(
-            self._desk.sign_as_service(payload), idem=f"observation:{row.model}:{row.epoch}:{digest}"
-        )
-        return replace(row, finding=f"{found} (entry {receipt.seq})", finding_digest=digest)
+        return unit.ledger.append(self._desk.sign_as_service(payload), idem=idem)
+
+
+def _digest(changes: tuple[UnsignedChange, ...]) -> str:
+    """Of what is different, not of who is named: the same difference is one finding."""
+    return hashlib.sha256(json.dumps([(item.kind, item.signed, item.there) for item in changes]).encode()).hexdigest()
+
+
+def _of(source: Source, changes: tuple[UnsignedChange, ...]) -> bool:
+    return any(SOURCES[change.kind] is source for change in changes)
+
+
+def _read(seen: Seen, ordered: Ordered) -> set[Source]:
+    found = {Source.RECORD}
+    if seen.routes is not None:
+        found.add(Source.PLATFORM)
+    if seen.registry is not None:
+        found.add(Source.REGISTRY)
+    if all(seen.digests.get(item.version) for item in ordered.versions):
+        found.add(Source.FILES)
+    return found

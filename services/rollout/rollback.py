@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 
 from services.attestation.models import Receipt
 from services.attestation.ports import SigningDesk
@@ -91,10 +92,10 @@ class Rollbacks:
                 return replace(earlier, repeated=True), action_id
             _require_reason(command)
             row = released(unit.rollouts, governed)
-            joined = _running_rollback(unit, command.model)
+            joined = running_rollback(unit, command.model)
             if joined is not None:
-                return _join(unit, joined)
-            target = self._eligible(unit.rollouts, row, command.target)
+                return join(unit, joined)
+            target = self.eligible(unit.rollouts, row, command.target)
             allowed_by = basis(unit.rollouts, target.request_id)
             self._guards.require_challenge(unit.rollouts, command.challenge, "rollback", actor, row)
             head = unit.ledger.head()
@@ -127,15 +128,11 @@ class Rollbacks:
         )
         envelope = self._desk.sign_as_person(payload, subject=actor.subject, passphrase=command.passphrase)
         with self._units.write() as unit:
-            joined = _running_rollback(unit, command.model)
+            joined = running_rollback(unit, command.model)
             if joined is not None:
-                return _join(unit, joined)
+                return join(unit, joined)
             self._guards.spend(unit, command.challenge, row)
-            action, receipt = intents.record(unit, action, envelope)
-            for other in unit.rollouts.open_actions(row.model):
-                if other.action_id != action.action_id:
-                    intents.supersede(unit, self._desk, other, why=f"rollback {action.action_id}", at=now)
-            raise_epoch(unit.rollouts, row.model, at=now)
+            receipt = queue(unit, self._desk, action, envelope, at=now)
         return receipt, action.action_id
 
     def targets(self, rollouts: RolloutStore, row: Deployment) -> tuple[RollbackTarget, ...]:
@@ -148,7 +145,7 @@ class Rollbacks:
             manifests=rollouts.manifests(row.model),
         )
 
-    def _eligible(self, rollouts: RolloutStore, row: Deployment, version: str) -> ServedVersion:
+    def eligible(self, rollouts: RolloutStore, row: Deployment, version: str) -> ServedVersion:
         target = next((item for item in self.targets(rollouts, row) if item.version == version), None)
         if target is None:
             raise RollbackTargetError(f"{row.model} has no version {version}.", hint="Choose one from the list.")
@@ -160,11 +157,21 @@ class Rollbacks:
         return next(item for item in rollouts.served(row.model) if item.version == version)
 
 
-def _running_rollback(unit: RolloutUnit, model: str) -> Action | None:
+def queue(unit: RolloutUnit, desk: SigningDesk, action: Action, envelope: bytes, *, at: datetime) -> Receipt:
+    """Records the signed rollback and ends every other open action of the model: it takes precedence."""
+    action, receipt = intents.record(unit, action, envelope)
+    for other in unit.rollouts.open_actions(action.model):
+        if other.action_id != action.action_id:
+            intents.supersede(unit, desk, other, why=f"rollback {action.action_id}", at=at)
+    raise_epoch(unit.rollouts, action.model, at=at)
+    return receipt
+
+
+def running_rollback(unit: RolloutUnit, model: str) -> Action | None:
     return next((item for item in unit.rollouts.open_actions(model) if item.kind is ActionKind.ROLLBACK), None)
 
 
-def _join(unit: RolloutUnit, action: Action) -> tuple[Receipt, str]:
+def join(unit: RolloutUnit, action: Action) -> tuple[Receipt, str]:
     """The second of two rollbacks keeps the receipt of the first: one operation, both people see it."""
     receipt = unit.ledger.find(f"action:{action.action_id}")
     if receipt is None:

@@ -20,6 +20,7 @@ from services.ledger.service import LedgerService
 from services.people.service import PeopleService
 from services.rollout.advance import Advances
 from services.rollout.guards import Guards
+from services.rollout.machine import MachineRollbacks
 from services.rollout.models import (
     ActionView,
     Advance,
@@ -30,9 +31,11 @@ from services.rollout.models import (
     TrafficChange,
 )
 from services.rollout.outbox import OutboxRunner
-from services.rollout.ports import RolloutUnits, ServingPlatform
+from services.rollout.ports import ApprovalStanding, Attestations, RolloutUnits, ServingPlatform
 from services.rollout.reconcile import Reconciler
+from services.rollout.revert import Revert, RevertPlan, Reverts
 from services.rollout.rollback import Rollbacks
+from services.rollout.signed_plan import SignedPlans, plan_words
 from services.rollout.views import deployment_view
 
 _INLINE_SECONDS = 5.0
@@ -50,6 +53,8 @@ class RolloutService:
         serving: ServingPlatform,
         runner: OutboxRunner,
         reconciler: Reconciler,
+        attestations: Attestations,
+        standing: ApprovalStanding,
         clock: Clock,
         requests_per_minute: Callable[[str], float | None] = lambda _model: None,
         inline_seconds: float = _INLINE_SECONDS,
@@ -72,25 +77,45 @@ class RolloutService:
             clock=clock,
             requests_per_minute=requests_per_minute,
         )
-        self._advances = Advances(units=units, inventory=inventory, desk=desk, guards=self._guards, clock=clock)
+        self._advances = Advances(
+            units=units, inventory=inventory, desk=desk, guards=self._guards, standing=standing, clock=clock
+        )
+        self._reverts = Reverts(
+            units=units, inventory=inventory, desk=desk, attestations=attestations, guards=self._guards, clock=clock
+        )
+        self._signed_plans = SignedPlans(attestations)
+        self.machine = MachineRollbacks(
+            units=units,
+            ledger=ledger,
+            inventory=inventory,
+            desk=desk,
+            rollbacks=self._rollbacks,
+            plans=self._signed_plans,
+            runner=runner,
+            clock=clock,
+        )
 
     # looking
 
     def deployments(self) -> tuple[DeploymentView, ...]:
         """All models that ever had a release, as last read back by the worker."""
         with self._units.read() as unit:
-            return tuple(deployment_view(item) for item in unit.rollouts.deployments())
+            return tuple(
+                deployment_view(item, plan_words(self._signed_plans.of(unit.rollouts, item)))
+                for item in unit.rollouts.deployments()
+            )
 
     def deployment(self, model: str) -> DeploymentView:
         """Asked from the platform now; the last known state with the problem when it does not answer."""
         governed = self._inventory.model(model)
         with self._units.read() as unit:
             row = unit.rollouts.deployment(model) or _never_released(governed)
+            signed = plan_words(self._signed_plans.of(unit.rollouts, row))
         try:
             observed = self._serving.observe(row.deployment)
         except ServingUnavailableError as away:
-            return deployment_view(replace(row, problem=away.message))
-        return deployment_view(replace(row, observed=observed, observed_at=observed.at, problem=""))
+            return deployment_view(replace(row, problem=away.message), signed)
+        return deployment_view(replace(row, observed=observed, observed_at=observed.at, problem=""), signed)
 
     def history(self, model: str, limit: int = 50) -> tuple[TrafficChange, ...]:
         with self._units.read() as unit:
@@ -147,6 +172,27 @@ class RolloutService:
         self._ledger.require_trustworthy()
         with self._guards.recording("advance-refused", actor, command.model, f"{command.share} %"):
             receipt, action_id = self._advances.record(command, actor)
+        self._runner.drive(action_id, timeout_seconds=self._inline_seconds)
+        return receipt
+
+    # putting back
+
+    def plan_revert(self, model: str, *, actor: Actor) -> RevertPlan:
+        """What was signed, what is there and what reverting does. Raises IllegalTransitionError without a finding."""
+        self._people.require(actor, Permission.REVERT)
+        return self._reverts.plan(model, actor=actor)
+
+    def revert(self, command: Revert, *, actor: Actor) -> Receipt:
+        """Puts back what was signed; the finding ends by the next comparison.
+
+        Raises MissingReasonError, IllegalTransitionError (nothing to put back, or impossible), StaleRequestError,
+        ConflictError, PassphraseError, KeyLockedError, BrokenChainError.
+        """
+        self._people.require(actor, Permission.REVERT)
+        # What was signed last is read from the ledger: a log that lost its end would put back the wrong thing.
+        self._ledger.require_trustworthy()
+        with self._guards.recording("revert-refused", actor, command.model, "unsigned change"):
+            receipt, action_id = self._reverts.record(command, actor)
         self._runner.drive(action_id, timeout_seconds=self._inline_seconds)
         return receipt
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.rollout import plan
+from services.rollout.differences import adoptable
 from services.rollout.models import Action, ActionView, Deployment, DeploymentView
 
 
@@ -26,8 +27,12 @@ def action_view(action: Action, steps: tuple[tuple[str, str], ...]) -> ActionVie
     )
 
 
-def deployment_view(deployment: Deployment) -> DeploymentView:
+def deployment_view(
+    deployment: Deployment, signed_plan: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+) -> DeploymentView:
+    """`signed_plan` is what the machine may do by itself, in words, and who signed that."""
     share = deployment.candidate_share
+    served = deployment.observed.routes if deployment.observed and not deployment.problem else None
     return DeploymentView(
         model=deployment.model,
         deployment=deployment.deployment,
@@ -43,4 +48,11 @@ def deployment_view(deployment: Deployment) -> DeploymentView:
         next_share=plan.next_share(deployment.plan, share) if deployment.candidate else None,
         finding=deployment.finding,
         live_since=deployment.live_since,
+        finding_kind=deployment.finding_kind,
+        finding_since=deployment.finding_since,
+        finding_seq=deployment.finding_seq,
+        changes=deployment.changes,
+        adoptable_version=adoptable(deployment.changes, served=served),
+        rollback_plan=signed_plan[0],
+        plan_signers=signed_plan[1],
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from services.attestation.canonical import to_bytes
-from services.kernel.errors import ArtifactMissingError, RegistryUnavailableError
+from services.inventory.models import ModelVersion
+from services.kernel.errors import ArtifactMissingError, RegistryUnavailableError, UnknownVersionError
 
 
 class FileRegistry:
@@ -18,7 +20,7 @@ class FileRegistry:
         self.away = False
         self.alias_writes = 0
         if not file.exists():
-            self._write({"aliases": {}, "tags": {}, "files": {}, "reports": {}, "alias_log": []})
+            self._write({"aliases": {}, "tags": {}, "files": {}, "reports": {}, "alias_log": [], "made": {}})
 
     def add_version(self, model: str, version: str, *, content: str = "weights", report: Any = None) -> None:
         state = self._read()
@@ -29,6 +31,60 @@ class FileRegistry:
     def swap_files(self, model: str, version: str, content: str) -> None:
         state = self._read()
         state["files"][f"{model}/{version}"] = content
+        self._write(state)
+
+    def get_version(self, model: str, version: str) -> ModelVersion:
+        state = self._reachable()
+        if f"{model}/{version}" not in state["files"]:
+            raise UnknownVersionError(f"{model} has no version {version}.")
+        described = {
+            "run_id": f"run{version}",
+            "created_at": f"2030-01-{int(version):02d}T00:00:00+00:00",
+            "source": f"models:/m-{version}",
+            **state["made"].get(f"{model}/{version}", {}),
+        }
+        tags = {
+            key.rpartition("/")[2]: value
+            for key, value in state["tags"].items()
+            if key.startswith(f"{model}/{version}/")
+        }
+        aliases = [
+            key.partition("@")[2]
+            for key, at in state["aliases"].items()
+            if key.startswith(f"{model}@") and at == version
+        ]
+        return ModelVersion(
+            model=model,
+            version=version,
+            run_id=described["run_id"],
+            created_at=datetime.fromisoformat(described["created_at"]),
+            source=described["source"],
+            model_id="",
+            status="READY",
+            tags=tuple(sorted(tags.items())),
+            aliases=tuple(aliases),
+            author=described.get("author", ""),
+        )
+
+    def delete_version(self, model: str, version: str) -> None:
+        """As MLflow does it: the aliases that pointed there vanish silently."""
+        state = self._read()
+        del state["files"][f"{model}/{version}"]
+        state["aliases"] = {key: at for key, at in state["aliases"].items() if at != version}
+        state["tags"] = {key: tag for key, tag in state["tags"].items() if not key.startswith(f"{model}/{version}/")}
+        self._write(state)
+
+    def register_again(self, model: str, version: str, *, content: str, run_id: str, author: str = "") -> None:
+        """Another model under the same name and number."""
+        self.delete_version(model, version)
+        state = self._read()
+        state["files"][f"{model}/{version}"] = content
+        state["made"][f"{model}/{version}"] = {"run_id": run_id, "author": author}
+        self._write(state)
+
+    def delete_alias(self, model: str, alias: str) -> None:
+        state = self._read()
+        state["aliases"].pop(f"{model}@{alias}", None)
         self._write(state)
 
     def alias_log(self) -> list[str]:

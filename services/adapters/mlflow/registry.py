@@ -245,6 +245,7 @@ class MlflowRegistry:
             has_input_example=files.has_input_example,
             size_bytes=files.size_bytes,
             missing=(gone + files.missing).strip(),
+            author=str(entry.user_id or ""),
         )
 
 

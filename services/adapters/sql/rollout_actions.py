@@ -8,6 +8,7 @@ from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from services.adapters.sql.rollout_rows import action_from, action_values
 from services.adapters.sql.schema import rollout as tables
+from services.adapters.sql.schema.ledger import ledger_index
 from services.rollout.models import Action, ActionState
 
 _OPEN = (ActionState.PENDING.value, ActionState.RUNNING.value)
@@ -38,6 +39,18 @@ class SqlActions:
         if model:
             query = query.where(table.c.model == model)
         return tuple(action_from(row) for row in self._connection.execute(query))
+
+    def applied(self, model: str) -> tuple[Action, ...]:
+        table = tables.rollout_action
+        mine = and_(table.c.model == model, table.c.state == ActionState.APPLIED.value)
+        newest = select(func.max(table.c.seq_intent)).where(mine).group_by(table.c.to_version)
+        query = select(table).where(mine, table.c.seq_intent.in_(newest)).order_by(table.c.seq_intent.desc())
+        return tuple(action_from(row) for row in self._connection.execute(query))
+
+    def last_outcome(self, model: str) -> int | None:
+        index = ledger_index.c
+        query = select(func.max(index.seq)).where(index.model == model, index.event == "outcome:applied")
+        return self._connection.execute(query).scalar()
 
     def open_actions(self, model: str = "") -> tuple[Action, ...]:
         table = tables.rollout_action

@@ -264,7 +264,7 @@ def test_traffic_moved_by_hand_is_one_observation_and_ends_when_it_is_put_right(
     assert world.rollout.reconcile() == 0
     assert world.rollout.deployments()[0].finding == ""
     with world.units.read() as unit:
-        assert unit.ledger.head().size == size
+        assert unit.ledger.head().size == size + 1, "when a finding ended is a fact of its own"
 
 
 def test_a_platform_that_does_not_answer_is_shown_as_such_with_the_last_known_state(world: World) -> None:

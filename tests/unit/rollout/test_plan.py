@@ -121,11 +121,13 @@ def test_a_running_release_goes_back_to_its_recorded_base() -> None:
     assert targets[0].version == "1"
 
 
-def test_a_difference_is_told_in_words_and_never_while_an_action_runs() -> None:
-    row = a_deployment()
-    moved = plan.difference(row, observed=(("1", 100),), alias="1", alias_known=True, busy=False)
-    assert moved.startswith("Traffic differs: version 1 90 %, version 2 10 % was asked for")
-    alias = plan.difference(row, observed=row.desired, alias="5", alias_known=True, busy=False)
-    assert alias.startswith("Unsigned change")
-    assert plan.difference(row, observed=(("1", 100),), alias="5", alias_known=True, busy=True) == ""
-    assert plan.difference(row, observed=None, alias=None, alias_known=False, busy=False) == ""
+def test_a_version_that_was_deleted_is_no_target() -> None:
+    targets = plan.rollback_targets(
+        versions=["4"],
+        served=[served("1", 2), served("4", 9)],
+        deployment=a_deployment(desired=(("4", 100),), champion="4", candidate=None, base=None, plan=()),
+        approved=["1", "4"],
+        revoked=[],
+        manifests={},
+    )
+    assert {target.version: target.reason for target in targets} == {"4": "serving now", "1": "deleted in the registry"}
