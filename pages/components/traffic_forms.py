@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import badges, forms, notices, session
+from pages.components import badges, forms, notices, places, session
 from pages.components.format import md, number, routes, seconds, version, when
 from services.attestation.models import Receipt
 from services.kernel.errors import ControlRoomError, InputError
-from services.rollout.models import ROLLBACK_REASONS, ActionView, Advance, RollBack, RollbackPlan, RollbackTarget
+from services.kernel.identity import Permission
+from services.rollout.models import (
+    ROLLBACK_REASONS,
+    ActionView,
+    Advance,
+    DeploymentView,
+    RollBack,
+    RollbackPlan,
+    RollbackTarget,
+)
+from services.rollout.revert import Revert, RevertPlan
 
 
 def open_rollback(model: str) -> None:
@@ -172,6 +182,99 @@ def progress_lines(action: ActionView) -> None:
     for step, what in action.steps:
         st.markdown(f":green[:material/check:] **{md(step.capitalize())}** :gray[{md(what)}]")
     st.markdown(f"{badges.badge(action.state)} {md(action.detail)}")
+
+
+def ways_out(view: DeploymentView) -> None:
+    """Revert, adopt or roll back, each with its effect before the click."""
+    room, me = session.control_room(), session.signed_in()
+    if room.people.may(me, Permission.REVERT):
+        st.button(
+            "Revert",
+            icon=":material/settings_backup_restore:",
+            key="revert",
+            on_click=open_revert,
+            args=(view.model,),
+            type="primary",
+        )
+        st.caption(f"Puts back what was signed: {routes(view.desired)}, alias `champion` at {version(view.champion)}.")
+    else:
+        notices.remark("A site reliability engineer can put back what was signed.", "front_hand")
+    if view.adoptable_version is None:
+        notices.remark("There is nothing that a sign-off could adopt as it is.", "block")
+    elif room.people.may(me, Permission.ADOPT):
+        st.page_link(
+            places.path("model"),
+            label=f"Adopt {version(view.adoptable_version)} with sign-off",
+            icon=":material/assignment_turned_in:",
+            query_params={"name": view.model, "show": "gates", "v": view.adoptable_version, "purpose": "adoption"},
+        )
+        st.caption("Opens a request with the normal gates and signatures. Until it is complete, this finding stays.")
+
+
+def open_revert(model: str) -> None:
+    """Callback: reads what was signed; the challenge is single-use and bound to the person and this finding."""
+    forms.open_dialog("revert", "rollouts", model=model, plan=None, problem=None)
+    state, me = forms.opened(), session.actor()
+    if state is None or me is None:
+        return
+    try:
+        state["plan"] = session.control_room().rollout.plan_revert(model, actor=me)
+    except ControlRoomError as error:
+        state["problem"] = error
+
+
+@st.dialog("Put back what was signed", icon=":material/settings_backup_restore:", on_dismiss=forms.close_dialog)
+def revert_dialog() -> None:
+    state = forms.opened()
+    if state is None:
+        st.rerun()  # closed by its own reload button: only a run of the whole page takes it away
+    if state["problem"] is not None:
+        notices.show(state["problem"], key="revert-reload", on_reload=forms.close_dialog)
+        return
+    plan: RevertPlan = state["plan"]
+    for change in plan.changes:
+        st.markdown(f"{md(change.there)} :gray[{md(change.signed)}]")
+    if plan.refusal:
+        st.markdown(f":material/block: This cannot be put back: {md(plan.refusal)}. Roll back to another version.")
+        return
+    st.markdown("**What signing does**")
+    for line in plan.effects:
+        st.markdown(f"- {md(line)}")
+    _revert_form(plan, state["command_id"])
+
+
+def _revert_form(plan: RevertPlan, command_id: str) -> None:
+    faults = forms.FieldErrors()
+    with st.form("revert", border=False, enter_to_submit=False):
+        reason = st.text_input("Reason", key="revert-reason", placeholder="What do you know about it?", max_chars=500)
+        faults.place("reason")
+        passphrase = forms.passphrase_field("revert-passphrase")
+        faults.place("passphrase")
+        with st.container(horizontal=True, horizontal_alignment="right"):
+            go = st.form_submit_button(
+                "Sign and revert", type="primary", icon=":material/settings_backup_restore:", key="revert-go"
+            )
+    faults.place("form")
+    if not go:
+        return
+    if not reason.strip():
+        faults.say("reason", "Write why it is put back; the sentence goes into the record.")
+        return
+    if not passphrase:
+        faults.say("passphrase", "Enter your signing passphrase; without it nothing can be signed.")
+        return
+    command = Revert(
+        command_id=command_id,
+        model=plan.model,
+        challenge=plan.challenge,
+        passphrase=forms.secret(passphrase),
+        reason=reason.strip(),
+    )
+    room, me = session.control_room(), session.signed_in()
+    done = f"What was signed for {plan.model} is being put back."
+    if forms.submit(lambda: room.rollout.revert(command, actor=me), faults, done=done):
+        forms.close_dialog()
+        st.rerun()
 
 
 def open_advance(model: str, candidate: str, share: int, current: str) -> None:

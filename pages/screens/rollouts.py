@@ -86,6 +86,7 @@ def _one(view: DeploymentView) -> None:
         )
         _rollback_button(view)
     emergency_forms.banner(room, view.model)
+    _finding(view)
     left, right = st.columns([3, 2])
     with left:
         with parts.card("Traffic", "asked for and read back"):
@@ -101,7 +102,26 @@ def _one(view: DeploymentView) -> None:
         _release(view)
         emergency_forms.section(room, me, view.model)
         _actions(view.model)
-    forms.show_open_dialog({"rollback": traffic_forms.rollback_dialog, "advance": traffic_forms.advance_dialog})
+    forms.show_open_dialog(
+        {
+            "rollback": traffic_forms.rollback_dialog,
+            "advance": traffic_forms.advance_dialog,
+            "revert": traffic_forms.revert_dialog,
+        }
+    )
+
+
+def _finding(view: DeploymentView) -> None:
+    """What was signed, what is there, since when, who, and the ways out; nothing when all is as signed."""
+    if not view.changes:
+        return
+    since = when(view.finding_since, session.zone()) if view.finding_since else "not known"
+    with parts.card("Changed without a signature", f"first seen {since}"):
+        for change in view.changes:
+            st.markdown(f"{badges.badge(badges.FINDING)} **{md(change.there)}**")
+            st.markdown(f":gray[{md(change.signed)} {md(change.by)}]")
+        evidence.entry_link(view.finding_seq)
+        traffic_forms.ways_out(view)
 
 
 def _rollback_button(view: DeploymentView) -> None:
@@ -141,6 +161,16 @@ def _release(view: DeploymentView) -> None:
             st.caption(f"{version(view.candidate)} then answers {view.next_share} % of the requests.")
         else:
             notices.remark(f"Next: {view.next_share} %, raised by a site reliability engineer.", "schedule")
+
+
+def _signed_plan(view: DeploymentView) -> None:
+    with parts.card("Rollback plan", "what the machine may do by itself"):
+        if not view.rollback_plan:
+            notices.remark("No signed plan: only a site reliability engineer brings traffic back.", "front_hand")
+            return
+        for line in view.rollback_plan:
+            st.markdown(f":material/undo: {md(line)}")
+        st.markdown(f":gray[Signed by {md(', '.join(view.plan_signers))}.]")
 
 
 def _actions(model: str) -> None:
