@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Protocol
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from services.kernel.clock import Clock, from_utc_text
-from services.kernel.errors import ControlRoomError, RegistryUnavailableError, StorageUnavailableError
+from services.kernel.errors import BrokenChainError, ControlRoomError, RegistryUnavailableError, StorageUnavailableError
 from services.settings import Profile, Settings
 
 if TYPE_CHECKING:
@@ -201,6 +201,7 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("summaries", 10, room.oversight.refresh_summaries),
         ("registrations", 3600, room.inventory.record_registrations),
         ("anchors", 60, lambda: _anchor(room)),
+        ("trust", 3600, lambda: _verify(room)),
     ]
     tasks = tuple(
         Task(name=name, every=timedelta(seconds=every), run=run, fast=name in _FAST) for name, every, run in seconds
@@ -219,6 +220,16 @@ def _anchor(room: ControlRoom) -> None:
     """A log that is shorter than its anchors is reported, never anchored again."""
     room.ledger.require_trustworthy()
     room.ledger.anchor()
+
+
+def _verify(room: ControlRoom) -> None:
+    """The whole ledger at start and every hour: an entry edited in place shows in its bytes alone."""
+    result = room.audit.verify()
+    if not result.intact:
+        first = next(item.sentence for item in result.findings if item.severity == "integrity")
+        raise BrokenChainError(
+            f"The ledger is not intact. {first}", hint="Open Audit, press Verify, and compare with an audit pack."
+        )
 
 
 def _live_traffic(room: ControlRoom) -> Callable[[], object]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from itertools import chain
 from pathlib import Path
 
-from tests.benchmarks import inventory_rerun
+from tests.benchmarks import inventory_rerun, ledger_figures
 
 
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
-        for figure in inventory_rerun.measure(Path(folder)):
-            print(f"{figure.value:12.2f} {figure.unit:8} {figure.name}  {figure.note}")
+        home = Path(folder)
+        for figure in chain(ledger_figures.measure(home), inventory_rerun.measure(home)):
+            print(f"{figure.value:12.2f} {figure.unit:8} {figure.name}  {figure.note}", flush=True)
     return 0
 
 

@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from services.adapters.sql.ledger import SqlLedgerReader
 from tests.contract.deployment import FOUNDED, Deployment
 
@@ -23,14 +25,16 @@ def _acknowledged(outputs: list[str]) -> set[tuple[int, str]]:
     return {(int(parts[0]), parts[1]) for parts in lines if len(parts) == 3}
 
 
-def test_four_processes_append_without_gap_or_fork(deployment: Deployment, database_url: str) -> None:
-    running = [_start(deployment, database_url, f"p{number}", 25) for number in range(4)]
+@pytest.mark.slow
+def test_eight_processes_append_without_gap_or_fork(deployment: Deployment, database_url: str) -> None:
+    """Row 37, in the size that fits a test run; `make bench` does it with 8 x 2,000."""
+    running = [_start(deployment, database_url, f"p{number}", 250) for number in range(8)]
 
-    outputs = [process.communicate(timeout=120) for process in running]
+    outputs = [process.communicate(timeout=600) for process in running]
 
     assert [error for _, error in outputs if error] == []
     acknowledged = _acknowledged([output for output, _ in outputs])
-    assert {seq for seq, _ in acknowledged} == set(range(FOUNDED, FOUNDED + 100))
+    assert {seq for seq, _ in acknowledged} == set(range(FOUNDED, FOUNDED + 2000))
     assert deployment.audit.verify().intact
 
 

@@ -87,7 +87,7 @@ class SqlLedger:
         before = self._frontier()
         if statement.head.origin != self._keys.origin or statement.head.size > before.size:
             raise ForeignStatementError("The statement was made for another log, or for a later state of this one.")
-        self._require_same_history(statement.head)
+        self._require_same_history(statement.head, before)
         wall_clock.require_current(self._connection, statement, self._clock)
         if statement.kind in {Kind.KEYRING, Kind.DELEGATION}:
             self._require_admitted(read, statement, before.size)
@@ -107,10 +107,10 @@ class SqlLedger:
             key_id=read.signatures[0].key_id,
         )
 
-    def _require_same_history(self, seen: LogHead) -> None:
+    def _require_same_history(self, seen: LogHead, now: Frontier) -> None:
         """What the signer saw must be how this log began: an entry pinned to another one would break it for good."""
-        root = EMPTY_ROOT
-        if seen.size:
+        root = now.root if seen.size == now.size else EMPTY_ROOT
+        if 0 < seen.size < now.size:
             root = self._connection.execute(
                 select(log_entry.c.root).where(log_entry.c.seq == seen.size - 1)
             ).scalar_one()
@@ -243,8 +243,13 @@ class SqlLedgerBook(SqlLedgerReader):
         self._clock = clock
 
     def head(self) -> LogHead:
-        seen = super().head()
-        return LogHead(origin=self._keys.origin, size=seen.size, root=seen.root)
+        # The origin is known from the keys: one query, since every signature begins with it.
+        query = select(log_entry.c.seq, log_entry.c.root).order_by(log_entry.c.seq.desc()).limit(1)
+        with self._database.read() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            return LogHead(origin=self._keys.origin, size=0, root=EMPTY_ROOT.hex())
+        return LogHead(origin=self._keys.origin, size=row.seq + 1, root=row.root.hex())
 
     @contextmanager
     def writing(self) -> Iterator[SqlLedger]:
