@@ -97,7 +97,7 @@ def tile(title: str, value: str, detail: str, *, state: Any = None, target: str 
 
 
 def tiles(items: Sequence[Tile]) -> None:
-    wide = 5 if len(items) == 5 else 4
+    wide = {5: 5, 6: 3}.get(len(items), 4)
     for start in range(0, len(items), wide):
         row = items[start : start + wide]
         for column, item in zip(st.columns(len(row)), row, strict=True):

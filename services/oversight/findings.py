@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import parse_qsl
 
 from services.kernel.health import Health
 from services.oversight.models import OpenAction, ServedModel, TodoItem
+from services.rollout.emergency_models import EmergencyReview
 
 
 def findings(
@@ -59,6 +61,21 @@ def _of_model(served: ServedModel) -> list[TodoItem]:
     return []
 
 
+def unreviewed(reviews: Sequence[EmergencyReview]) -> tuple[TodoItem, ...]:
+    """Break-glass releases that hold up whatever is new: reviewed too late, or to be rolled back and still serving."""
+    return tuple(
+        TodoItem(
+            title=f"{item.model}: break-glass release of version {item.version} holds up new versions",
+            why=item.blocks,
+            state=Health.BREACH,
+            due=item.review_by,
+            target=f"rollouts?model={item.model}&emergency={item.id}",
+        )
+        for item in reviews
+        if item.blocks
+    )
+
+
 def model_of(item: TodoItem) -> str:
     """The model a finding is about, from its address."""
-    return item.target.partition("=")[2]
+    return dict(parse_qsl(item.target.partition("?")[2])).get("model", "")

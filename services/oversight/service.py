@@ -21,7 +21,7 @@ from services.kernel.health import Health
 from services.kernel.identity import Actor, Role
 from services.monitoring.service import MonitoringService
 from services.oversight import todo
-from services.oversight.findings import findings, model_of
+from services.oversight.findings import findings, model_of, unreviewed
 from services.oversight.models import Home, Operations, TimelineEvent, TodoItem
 from services.oversight.ports import Decisions, Emergencies, Exceptions, OversightStore
 from services.oversight.summaries import Watched, summary, trend, unwatched
@@ -95,6 +95,7 @@ class OversightService:
         """Differences between what was decided and what the platform and registry show; all models when empty."""
         since = self._clock.now() - _FAILED_ACTIONS_FOR
         found = findings(self._store.served(), self._store.deleted_but_served(), self._store.open_actions(since))
+        found += unreviewed(self._emergencies.reviews(model))
         return todo.urgent_first([item for item in found if not model or model_of(item) == model])
 
     def refresh_summaries(self) -> int:
@@ -133,6 +134,7 @@ class OversightService:
     def _situation(self, actor: Actor) -> todo.Situation:
         now = self._clock.now()
         seen = self._store.heartbeat()
+        standing = self._exceptions.all(states=(ExceptionState.PROPOSED, ExceptionState.ACTIVE, ExceptionState.EXPIRED))
         asked = self._decisions.queue(QueueQuery(limit=_LOOK_AT_MOST), actor=actor)
         return todo.Situation(
             now=now,
@@ -143,11 +145,10 @@ class OversightService:
             reviews=self._emergencies.reviews(open_only=True),
             exceptions=tuple(
                 item
-                for item in self._exceptions.all(
-                    states=(ExceptionState.PROPOSED, ExceptionState.ACTIVE, ExceptionState.EXPIRED)
-                )
+                for item in standing
                 if item.late or item.state is ExceptionState.PROPOSED or item.until - now <= todo.ENDING_WITHIN
             ),
+            excepted=sum(item.state is ExceptionState.ACTIVE for item in standing),
             endings=tuple(item for item in self._decisions.ending(now, todo.ENDING_WITHIN) if item.serving),
             served=self._store.served(),
             actions=self._store.open_actions(now - _FAILED_ACTIONS_FOR),

@@ -15,8 +15,20 @@ def tiles(situation: Situation, actor: Actor) -> tuple[Tile, ...]:
         _waiting(situation),
         _production(situation),
         _health(situation),
+        _exceptions(situation),
         *_of_role(situation, actor),
     )
+
+
+def _exceptions(situation: Situation) -> Tile:
+    late = sum(item.late for item in situation.exceptions)
+    soon = sum(not item.late for item in situation.exceptions)
+    detail = f"{late} late, to be decided or closed" if late else f"{soon} to decide on or ending soon"
+    state = Health.BREACH if late else Health.WATCH if situation.excepted else Health.HEALTHY
+    return Tile(
+        title="Exceptions in force", value=str(situation.excepted), detail=detail, state=state,
+        target="audit?section=exceptions",
+    )  # fmt: skip
 
 
 def _waiting(situation: Situation) -> Tile:

@@ -46,6 +46,8 @@ class Situation:
     """Break-glass releases that wait for their reviewers."""
     exceptions: tuple[ExceptionView, ...]
     """Exceptions that wait for a decision, end soon, or ran out without being closed."""
+    excepted: int
+    """Gates that may stay red at this moment, of all models."""
     served: tuple[ServedModel, ...]
     actions: tuple[OpenAction, ...]
     findings: tuple[TodoItem, ...]

@@ -270,6 +270,23 @@ def test_exceptions_that_end_or_wait_are_work_for_owner_and_compliance(room: Roo
     assert room.home(Role.VALIDATOR).todo == ()
 
 
+def test_exceptions_in_force_are_counted_for_everybody_and_late_ones_are_red(room: Room) -> None:
+    room.exceptions.found = [an_exception(), an_exception(id="ex-2", until=NOON + timedelta(days=55))]
+    tile = next(item for item in room.home(Role.SRE).tiles if item.title == "Exceptions in force")
+    assert (tile.value, tile.state, tile.target) == ("2", Health.WATCH, "audit?section=exceptions")
+
+    room.exceptions.found += [an_exception(id="ex-3", state=ExceptionState.EXPIRED, late=True)]
+    tile = next(item for item in room.home(Role.VALIDATOR).tiles if item.title == "Exceptions in force")
+    assert (tile.value, tile.detail, tile.state) == ("2", "1 late, to be decided or closed", Health.BREACH)
+
+
+def test_a_release_that_holds_up_new_versions_is_a_finding_of_its_model(room: Room) -> None:
+    room.emergencies.found = [a_review(state=ReviewState.OVERDUE, blocks="Two reviewers have not signed."), a_review()]
+    [finding] = room.service.findings("m")
+    assert (finding.state, finding.why) == (Health.BREACH, "Two reviewers have not signed.")
+    assert room.service.findings("another") == ()
+
+
 def test_a_version_nobody_submitted_is_shown_to_the_data_science_lead(room: Room) -> None:
     room.registry.versions = [a_version("m", 3), a_version("m", 6), a_version("uncatalogued", 1)]
     room.inventory.sync()
