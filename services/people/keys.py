@@ -16,7 +16,7 @@ from services.attestation.keys import PublicKey
 from services.attestation.models import Kind, Receipt, Subject
 from services.attestation.ports import SigningDesk
 from services.kernel.clock import Clock, utc_text
-from services.kernel.errors import ConflictError, InputError, RefusalError, UnknownRequestError
+from services.kernel.errors import ConflictError, InputError, RefusalError, RoleMissingError, UnknownRequestError
 from services.kernel.identity import Actor, Permission, Role
 from services.kernel.ids import new_id
 from services.kernel.secret import Secret
@@ -117,8 +117,8 @@ class KeyService:
         earlier = self._earlier(idem)
         if earlier is not None:
             return earlier
-        if Role.AUDITOR in person.roles and len(person.roles) == 1 and person.key_id is None:
-            raise RefusalError("An auditor signs nothing here, so no key is needed.")
+        if actor.role is Role.AUDITOR:
+            raise RoleMissingError("An auditor signs nothing here, so no key is made.", hint="Auditors read.")
         if command.new.reveal() != command.repeated.reveal():
             raise InputError("The two new passphrases differ.", hint="Type the same one twice.")
         if person.key_id is not None and command.old is None:
