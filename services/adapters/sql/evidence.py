@@ -11,7 +11,10 @@ from sqlalchemy import Connection, insert, select
 from services.adapters.sql.database import Database
 from services.adapters.sql.schema import approvals, inventory
 from services.adapters.sql.schema.evidence import evidence_document
+from services.attestation.statement import Statement
+from services.audit.pack.contents import cited_documents
 from services.audit.pack.ports import FreeText, KeptDocument
+from services.ledger.summary import model_and_version
 
 
 class SqlEvidence:
@@ -28,6 +31,24 @@ class SqlEvidence:
             values = {"sha256": sha256, "model": model, "media_type": media_type, "title": title[:300], "kept_at": at}
             self._connection.execute(insert(evidence_document).values(data=data, **values))
         return sha256
+
+
+def freeze_cited(connection: Connection, said: Statement) -> None:
+    """Keeps the evaluation report and file list a request rests on, as they are now: files are read again later."""
+    model, version = model_and_version(said)
+    cited = {sha256 for _, sha256 in cited_documents(said)}
+    facts = approvals.version_evidence
+    query = select(facts).where(facts.c.model == model, facts.c.version == version)
+    row = connection.execute(query).first()
+    if row is None:
+        return
+    keeper, about = SqlEvidence(connection), f"{model} version {version}"
+    for title, sha256, text in (
+        (f"Evaluation report of {about}", row.evaluation_sha256, row.evaluation),
+        (f"List of the files of {about}", row.manifest_sha256, row.manifest),
+    ):
+        if text and sha256 in cited:
+            keeper.keep(text.encode(), model=model, media_type="application/json", title=title, at=said.at)
 
 
 class SqlPackFacts:

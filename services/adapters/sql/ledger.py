@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, insert, select
 
 from services.adapters.sql import protection, wall_clock
 from services.adapters.sql.database import Database, lock_writers
+from services.adapters.sql.evidence import freeze_cited
 from services.adapters.sql.people_projection import project_people
 from services.adapters.sql.schema.ledger import ledger_index, log_checkpoint, log_entry
 from services.adapters.sql.schema.people import deployment_key
@@ -97,6 +98,8 @@ class SqlLedger:
         self._insert(envelope, leaf=leaf, after=after, idem=idem, checkpoint=checkpoint)
         row = summarise(statement, seq=before.size, leaf_hash=leaf.hex())
         self._connection.execute(insert(ledger_index).values(**index_values(row)))
+        if statement.kind is Kind.REQUEST:
+            freeze_cited(self._connection, statement)
         project_people(self._connection, statement, seq=before.size, leaf=leaf.hex())
         return Receipt(
             seq=before.size,
