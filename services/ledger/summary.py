@@ -105,7 +105,8 @@ def _outcome_sentence(predicate: Mapping[str, Any], _actor: str, model: str, ver
 
 
 def _observation_sentence(predicate: Mapping[str, Any], _actor: str, model: str, _version: str) -> str:
-    finding = str(predicate.get("finding") or "Registry and traffic were compared with the ledger.")
+    ended = predicate.get("detail", {}).get("sentence", "")
+    finding = str(predicate.get("finding") or ended or "Registry and traffic were compared with the ledger.")
     return f"{model}: {finding}" if model else finding
 
 

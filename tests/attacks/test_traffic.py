@@ -25,6 +25,7 @@ from services.kernel.errors import (
     StaleRequestError,
     VoidApprovalError,
 )
+from services.ledger.verify import verify_log
 from services.rollout.machine import Measured, OutsidePlanError
 from services.rollout.models import ActionState, Advance, DeploymentView
 from services.rollout.revert import Revert
@@ -92,6 +93,15 @@ def test_alias_moved_outside_later_is_told_with_what_was_signed_and_reverted(liv
     assert live.rollout.actions(MODEL)[0].state is ActionState.APPLIED
     assert live.rollout.deployments()[0].finding_kind == "alias", "the order ends no finding, the comparison does"
     assert seen(live).finding == ""
+
+
+def test_a_log_with_a_finding_its_revert_and_its_end_verifies(live: World) -> None:
+    live.registry.set_alias(MODEL, "champion", "3")
+    seen(live)
+    revert(live)
+    seen(live)
+    report = verify_log(live.book.entries(), checkpoints=live.book.checkpoints(), anchors=())
+    assert [item.sentence for item in report.problems if item.severity in {"integrity", "void", "finding"}] == []
 
 
 def test_traffic_moved_by_hand_goes_back_to_what_was_signed(live: World) -> None:
