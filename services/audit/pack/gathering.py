@@ -13,12 +13,14 @@ from services.attestation.models import Kind
 from services.attestation.statement import Statement
 from services.audit.pack.contents import PAGED, Line, cited_documents
 from services.audit.pack.models import PackScope
+from services.audit.retention import CERTIFICATE, PLACED, RELEASED, RETIRED
 from services.kernel.clock import utc_text
 from services.kernel.errors import ForeignStatementError
 from services.ledger.ports import StoredEntry
 from services.ledger.summary import model_and_version, summarise
 
 _COUNTING = ("approve", "acknowledge")
+_KEEPING = frozenset({PLACED, RELEASED, CERTIFICATE, RETIRED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +135,7 @@ class Gathered:
         if said.kind.value in PAGED:
             self.pages[entry.seq] = Paged(line=line, said=said, read=read, envelope=entry.envelope)
             self._cite(said, entry.seq)
-        if "legal-hold" in summary.event or "disposal" in summary.event:
+        if summary.event.removeprefix("event:") in _KEEPING:
             self.holds.append(f"{line.at}: {summary.sentence} (entry {entry.seq})")
 
     def _cite(self, said: Statement, seq: int) -> None:
