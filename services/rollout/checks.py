@@ -80,6 +80,9 @@ class Checks:
         )
         if signed != asked:
             raise Halt(ActionState.FAILED, "The queued action differs from the signed one; nothing was changed.")
+        # The service's key alone must not break the glass: an entry that names a signer carries his signature too.
+        if action.kind is ActionKind.EMERGENCY and ("emergency" not in predicate or predicate.get("signer") is None):
+            raise Halt(ActionState.FAILED, "Nobody on call signed this release; nothing was changed.")
         forward = action.kind is not ActionKind.ROLLBACK
         if forward and self._clock.now() > from_utc_text(str(predicate["notAfter"])):
             raise Halt(ActionState.FAILED, "The order was signed too long ago to be carried out; nothing was changed.")

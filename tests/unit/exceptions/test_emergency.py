@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,9 +32,10 @@ from services.kernel.errors import (
     UnknownVersionError,
 )
 from services.kernel.secret import Secret
+from services.rollout import intents
 from services.rollout.emergency_models import Conclusion, EmergencyMode, ReviewState
 from services.rollout.emergency_rules import require_reviewable
-from services.rollout.models import ActionKind, ActionState
+from services.rollout.models import ActionKind, ActionState, Basis
 from tests.builders import MODEL, NOON, World, a_world
 from tests.unit.exceptions.commands import (
     BEN,
@@ -277,6 +279,38 @@ def test_a_changed_queue_row_moves_no_traffic(world: World) -> None:
     move(world, minutes=1)
     world.runner.run_pending()
     assert world.rollout.actions(MODEL)[0].state is ActionState.FAILED
+    assert world.platform.observe(MODEL).routes == (("1", 100),)
+
+
+def test_the_service_key_alone_breaks_no_glass(world: World) -> None:
+    """Attack 29: an order that no person signed is queued and never carried out."""
+    world.release("1")
+    with world.units.read() as unit:
+        served = unit.rollouts.action(world.rollout.actions(MODEL)[0].action_id)
+        manifest = unit.rollouts.manifests(MODEL)["2"]
+        head = unit.ledger.head()
+    assert served is not None
+    forged = replace(
+        served,
+        action_id="act-forged",
+        kind=ActionKind.EMERGENCY,
+        state=ActionState.PENDING,
+        from_version="1",
+        to_version="2",
+        routes=(("2", 100),),
+        champion="2",
+        request_id=None,
+        manifest_sha256=manifest,
+        decisions=(),
+        finished_at=None,
+        switched_at=None,
+    )
+    basis = Basis(request_id="req-x", request_sha256="0" * 64, request_seq=1, policy_sha256="0" * 64, decisions=())
+    payload = intents.action_statement(forged, basis=basis, at=world.clock.now(), head=head)
+    with world.units.write() as unit:
+        intents.record(unit, forged, world.desk.sign_as_service(payload))
+    world.runner.run_pending()
+    assert world.rollout.actions(MODEL)[0].detail.startswith("Nobody on call signed this release")
     assert world.platform.observe(MODEL).routes == (("1", 100),)
 
 
