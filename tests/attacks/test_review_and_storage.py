@@ -139,7 +139,7 @@ def test_on_a_full_disk_nothing_is_half_signed(world: World) -> None:
             request_id = world.request_of("3").request_id
             world.sign_off(request_id, CLARA, Decision.REQUEST_CHANGES, reason="DATA", comment="x" * 1900)
 
-    with pytest.raises(StorageUnavailableError, match="database did not answer"):
+    with pytest.raises(StorageUnavailableError, match="disk of the governance database is full"):
         until_full()
     with world.database.writer_engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
