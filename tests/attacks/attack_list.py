@@ -32,6 +32,7 @@ ROWS = {
     15: "signature copied to another version, request, environment",
     16: "page shows one version, form posts another",
     17: "application framed by another site",
+    18: "identity header sent straight to the port",
     19: "session older than the limit",
     20: "fresh-login demand stripped in the browser",
     21: "identity token of another client, expired, wrong issuer",
