@@ -42,6 +42,7 @@ from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
 from services.adapters.warehouse.predictions import DuckDbPredictionLog
 from services.adapters.warehouse.reliability import DuckDbRequestFacts
 from services.adapters.warehouse.value import DuckDbUsageFacts
+from services.approvals.records import DecisionRecord
 from services.approvals.service import ApprovalService
 from services.audit.chronicle import Chronicle
 from services.audit.keeping import RetentionService
@@ -163,7 +164,9 @@ def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving:
         attestations=trusted.attested,
         clock=clock,
         benefit=lambda model: _benefit(reading.value, model),
+        cost=reading.value.stated,
         exceptions=exceptions,
+        is_suspect=lambda decision: _is_suspect(SqlPublicKeys(database), decision),
     )
     standing = _standing(approvals)
     runner = OutboxRunner(
@@ -497,6 +500,12 @@ def _requests_per_minute(reliability: ReliabilityService, model: str) -> float |
         return reliability.requests_per_minute(model)
     except ControlRoomError:
         return None
+
+
+def _is_suspect(keys: SqlPublicKeys, decision: DecisionRecord) -> bool:
+    """Signed with a key that was reported as compromised before this entry."""
+    since = keys.suspect_from(decision.key_id)
+    return since is not None and decision.seq >= since
 
 
 def _benefit(value: ValueService, model: str) -> str:

@@ -191,6 +191,7 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("deployments", 5, room.rollout.reconcile),
         ("traffic", 2, _live_traffic(room)),
         ("expiry", 60, room.approvals.expire_due),
+        ("evidence", 15, room.approvals.revalidate),
         ("exceptions", 60, room.exceptions.expire_due),
         ("monitoring", 30, room.monitoring.refresh),
         ("reliability", 10, room.reliability.refresh),

@@ -1,41 +1,48 @@
-"""What a decision changes in the same transaction: the request's state, and on the last signature the release."""
+"""Inside the transaction of a decision: the state that follows from it, and with the last signature the release."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from services.approvals import rules
-from services.approvals.models import Decision
+from services.approvals import rules, stages
+from services.approvals.models import Decision, Purpose
 from services.approvals.ports import ApprovalUnit
 from services.approvals.records import DecisionRecord, PromotionRequest
 from services.approvals.table import Step, after
+from services.attestation import statement
+from services.attestation.canonical import sha256_hex
+from services.attestation.models import Kind, Subject
 from services.attestation.ports import SigningDesk
-from services.kernel.errors import IllegalTransitionError
+from services.kernel.errors import IllegalTransitionError, ReviewOverdueError
 from services.rollout import intents, plan
 from services.rollout.models import Action, ActionKind, ActionState, Basis, Deployment
-
-_STEPS = {
-    Decision.REQUEST_CHANGES: Step.CHANGES,
-    Decision.REJECT: Step.REJECT,
-    Decision.WITHDRAW: Step.WITHDRAW,
-    Decision.REVOKE: Step.REVOKE,
-}
 
 
 def step_of(decision: Decision) -> Step | None:
     """The state change a decision makes by itself; signing alone changes nothing until the quorum stands."""
-    return _STEPS.get(decision)
+    return rules.STEPS.get(decision)
 
 
-def save(unit: ApprovalUnit, request: PromotionRequest, decisions: tuple[DecisionRecord, ...]) -> None:
+def save(unit: ApprovalUnit, request: PromotionRequest, decisions: tuple[DecisionRecord, ...]) -> PromotionRequest:
+    """Stores the request with who is waited for and when the open stage is due."""
     lines = rules.progress(request.frozen.quorum, decisions)
+    stage = stages.current(stages.stages(request, decisions))
+    if stage is not None and stage.due_at is not None and rules.is_undecided(request):
+        moved = stage.escalate_at != request.escalate_at
+        request = replace(
+            request,
+            due_at=min(stage.due_at, request.expires_at),
+            escalate_at=stage.escalate_at,
+            escalated_at=None if moved else request.escalated_at,
+        )
     unit.requests.save(
         request,
         waiting=rules.waiting(lines),
         signed=sum(line.have for line in lines),
         needed=sum(line.rule.needed for line in lines),
     )
+    return request
 
 
 def complete(
@@ -46,16 +53,20 @@ def complete(
     *,
     at: datetime,
 ) -> None:
-    """Approves the request, records the intended action, signed by the service, and queues it: all or nothing."""
+    """Approves the request and queues what follows from its purpose: all or nothing, in the caller's transaction."""
+    overdue = unit.rollouts.overdue_reviews(request.model, now=at)
+    if overdue:
+        raise ReviewOverdueError(" ".join(overdue), hint="Two uninvolved people have to review it first.")
+    if request.purpose is Purpose.REATTESTATION:
+        _attested_again(unit, desk, request, decisions, at=at)
+        return
     known = unit.rollouts.deployment(request.model)
     deployment = known or Deployment(model=request.model, deployment=request.model, kind=request.frozen.kind)
-    if deployment.candidate is not None:
-        raise IllegalTransitionError(
-            f"Version {deployment.candidate} is still being released.",
-            hint="Finish that release or roll it back, then sign.",
-        )
-    base = deployment.champion or None
-    routes = plan.routes_for(base=base, candidate=request.version, share=request.frozen.terms.shares[0])
+    action = (
+        _adoption(request, deployment, at=at)
+        if request.purpose is Purpose.ADOPTION
+        else _start(request, deployment, at=at)
+    )
     counted = rules.standing(decisions)
     basis = Basis(
         request_id=request.request_id,
@@ -64,40 +75,121 @@ def complete(
         policy_sha256=request.policy_sha256,
         decisions=tuple((item.seq, item.leaf_hash) for item in counted),
     )
-    action = Action(
-        action_id=intents.action_id("start", request.request_id, str(request.revision)),
-        model=request.model,
-        deployment=deployment.deployment,
-        kind=ActionKind.START,
-        state=ActionState.PENDING,
-        from_version=base,
-        to_version=request.version,
-        routes=routes,
-        champion=request.version if len(routes) == 1 else base or request.version,
-        plan=request.frozen.terms.shares,
-        request_id=request.request_id,
-        requested_by=request.requester,
-        subject=request.requester_subject,
-        reason_code="",
-        reason=f"Approved by {', '.join(item.signer for item in counted)}",
-        manifest_sha256=request.manifest_sha256,
-        decisions=basis.decisions,
-        created_at=at,
-        seq_intent=0,
-        leaf_intent="",
-        next_try_at=at,
+    action = replace(
+        action, decisions=basis.decisions, reason=f"Approved by {', '.join(item.signer for item in counted)}"
     )
     if known is None:
         unit.rollouts.save_deployment(deployment, at=at)
     payload = intents.action_statement(action, basis=basis, at=at, head=unit.ledger.head())
     action, receipt = intents.record(unit, action, desk.sign_as_service(payload))
-    approved = replace(
+    save(unit, _approved(request, at, Step.COMPLETE, action_id=action.action_id), decisions)
+    what = "adoption" if request.purpose is Purpose.ADOPTION else "release"
+    sentence = f"Quorum complete; {what} queued: {plan.words(action.routes)}."
+    unit.requests.add_event(request.request_id, sentence, seq=receipt.seq, at=at)
+
+
+def _approved(request: PromotionRequest, at: datetime, step: Step, *, action_id: str | None) -> PromotionRequest:
+    return replace(
         request,
-        state=after(request.state, Step.COMPLETE),
+        state=after(request.state, step),
         approved_at=at,
         valid_until=at + timedelta(days=request.frozen.terms.approval_days),
-        action_id=action.action_id,
+        action_id=action_id,
+    )
+
+
+def _attested_again(
+    unit: ApprovalUnit,
+    desk: SigningDesk,
+    request: PromotionRequest,
+    decisions: tuple[DecisionRecord, ...],
+    *,
+    at: datetime,
+) -> None:
+    """No traffic moves, so the approval is applied with its last signature."""
+    approved = _approved(request, at, Step.COMPLETE, action_id=None)
+    approved = replace(approved, state=after(approved.state, Step.APPLIED))
+    until = approved.valid_until or at
+    detail = {
+        "request": request.request_id,
+        "version": request.version,
+        "validUntil": f"{until:%Y-%m-%dT%H:%M:%SZ}",
+        "sentence": f"{request.model} version {request.version} is approved again until {until:%d %b %Y}.",
+    }
+    predicate = {"event": "reattested", "model": request.model, "detail": detail, "actor": None}
+    payload = statement.build(
+        Kind.EVENT,
+        subjects=(Subject(name="event:reattested", sha256=sha256_hex(request.request_id.encode())),),
+        predicate=predicate,
+        at=at,
+        head=unit.ledger.head(),
+    )
+    receipt = unit.ledger.append(
+        desk.sign_as_service(payload), idem=f"reattested:{request.request_id}:{request.revision}"
     )
     save(unit, approved, decisions)
-    words = plan.words(routes)
-    unit.requests.add_event(request.request_id, f"Quorum complete; release queued: {words}.", seq=receipt.seq, at=at)
+    sentence = f"Quorum complete; approved until {until:%d %b %Y}. Traffic is as before."
+    unit.requests.add_event(request.request_id, sentence, seq=receipt.seq, at=at)
+
+
+def _start(request: PromotionRequest, deployment: Deployment, *, at: datetime) -> Action:
+    if deployment.candidate is not None:
+        raise IllegalTransitionError(
+            f"Version {deployment.candidate} is still being released.",
+            hint="Finish that release or roll it back, then sign.",
+        )
+    base = deployment.champion or None
+    routes = plan.routes_for(base=base, candidate=request.version, share=request.frozen.terms.shares[0])
+    return _action(
+        request,
+        deployment,
+        ActionKind.START,
+        routes=routes,
+        champion=request.version if len(routes) == 1 else base or request.version,
+        shares=request.frozen.terms.shares,
+        at=at,
+    )
+
+
+def _adoption(request: PromotionRequest, deployment: Deployment, *, at: datetime) -> Action:
+    """What is served now becomes what is desired; nothing is switched."""
+    served = deployment.observed.routes if deployment.observed else ()
+    if request.version not in dict(served):
+        served = ((request.version, 100),)
+    champion = deployment.alias_champion or max(served, key=lambda route: route[1])[0]
+    return _action(request, deployment, ActionKind.ADOPT, routes=served, champion=champion, shares=(), at=at)
+
+
+def _action(
+    request: PromotionRequest,
+    deployment: Deployment,
+    kind: ActionKind,
+    *,
+    routes: plan.Routes,
+    champion: str,
+    shares: tuple[int, ...],
+    at: datetime,
+) -> Action:
+    return Action(
+        action_id=intents.action_id(kind.value, request.request_id, str(request.revision)),
+        model=request.model,
+        deployment=deployment.deployment,
+        kind=kind,
+        state=ActionState.PENDING,
+        from_version=deployment.champion or None,
+        to_version=request.version,
+        routes=routes,
+        champion=champion,
+        plan=shares,
+        request_id=request.request_id,
+        requested_by=request.requester,
+        subject=request.requester_subject,
+        reason_code="",
+        reason="",
+        manifest_sha256=request.manifest_sha256,
+        decisions=(),
+        created_at=at,
+        seq_intent=0,
+        leaf_intent="",
+        next_try_at=at,
+    )

@@ -1,12 +1,13 @@
-"""What would be asked, computed fresh: evidence, gates, changes against the live version, obstacles."""
+"""What would be asked, computed fresh: evidence in named parts, gates, changes, rollback plan, obstacles."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from services.approvals.excepted import Exceptions, in_use, judged, sentences
-from services.approvals.models import ColumnFact, Comparison, RequestDraft, RequestState
+from services.approvals import changes, parts
+from services.approvals.excepted import Exceptions, documents, in_use, judged, sentences
+from services.approvals.models import Comparison, Purpose, RequestDraft, RequestState, RollbackTerms, StagePlan
 from services.approvals.records import Frozen, PromotionRequest
 from services.evaluation.comparison import compare
 from services.evaluation.service import EvaluationService
@@ -15,9 +16,11 @@ from services.inventory.models import DeploymentKind, GovernedModel
 from services.inventory.names import suspicion
 from services.inventory.service import InventoryService
 from services.kernel.errors import InvalidPolicyError
+from services.policy.evaluation import without_tag
 from services.policy.evidence import Evidence
-from services.policy.models import GateReport, QuorumRule, ReleaseTerms
-from services.policy.service import PolicyService
+from services.policy.gates import SensitiveGate
+from services.policy.models import QuorumRule, ReleaseTerms
+from services.policy.service import Policy, PolicyService
 from services.rollout.models import Deployment
 
 _NO_TERMS = ReleaseTerms(shares=(), approval_days=0, request_days=0)
@@ -30,13 +33,8 @@ class Drafted:
     frozen: Frozen
     problem: str
     """Why the policy cannot be used, or empty."""
-    resting_on: tuple[ActiveException, ...]
+    resting_on: tuple[ActiveException, ...] = ()
     """Exceptions without which a gate would stand in the way."""
-
-    @property
-    def sha256(self) -> str:
-        """Digest of everything that was judged: the evidence, with the exceptions it rests on."""
-        return self.frozen.report.evidence_sha256
 
 
 class Drafting:
@@ -47,27 +45,42 @@ class Drafting:
         evaluation: EvaluationService,
         policy: PolicyService,
         benefit: Callable[[str], str],
+        cost: Callable[[str], str],
         exceptions: Exceptions,
     ) -> None:
+        """`benefit` is the sentence shown now; `cost` states only agreed figures, so that it changes by decision."""
         self._inventory = inventory
         self._evaluation = evaluation
         self._policy = policy
         self._benefit = benefit
+        self._cost = cost
         self._exceptions = exceptions
 
-    def collect(self, model: str, version: str) -> Drafted:
-        """Raises UnknownModelError, UnknownVersionError."""
+    def collect(
+        self,
+        model: str,
+        version: str,
+        *,
+        purpose: Purpose = Purpose.PROMOTION,
+        base_manifest: str = "",
+        earlier: Frozen | None = None,
+    ) -> Drafted:
+        """`earlier` is what was frozen for the live version. Raises UnknownModelError, UnknownVersionError."""
         governed = self._inventory.model(model)
         evidence = self._evaluation.collect(model, version)
         base = self._evaluation.collect(model, evidence.base) if evidence.base else None
         quorum: tuple[QuorumRule, ...] = ()
         terms, problem = _NO_TERMS, ""
+        policy: Policy | None = None
         try:
             policy = self._policy.for_model(governed)
             quorum, terms = policy.quorum, policy.terms
         except InvalidPolicyError as broken:
             problem = broken.message
-        changes = tuple(
+        active = self._exceptions.active(model)
+        report = judged(self._evaluation.judge(evidence), active)
+        resting = in_use(report, active)
+        lines = tuple(
             Comparison(
                 title=line.title,
                 champion=line.champion,
@@ -77,11 +90,12 @@ class Drafting:
             )
             for line in compare(evidence, base)
         )
-        active = self._exceptions.active(model)
-        report = judged(self._evaluation.judge(evidence), active)
+        rollback = _rollback(terms, evidence.base, base_manifest, purpose)
+        facts = changes.columns(evidence.inputs, governed.sensitive, _untagged(policy, evidence))
+        cost = self._cost(model)
         frozen = Frozen(
             report=report,
-            changes=changes,
+            changes=lines,
             quorum=quorum,
             terms=terms,
             sensitive=_sensitive(evidence),
@@ -89,50 +103,27 @@ class Drafting:
             limits=governed.limits_of_use,
             fallback=governed.fallback,
             kind=governed.kind.value,
+            purpose=purpose,
+            parts=parts.parts_of(evidence, cost=cost, rollback=rollback, exceptions=documents(resting)),
+            diff=changes.groups(
+                lines,
+                evidence=evidence,
+                base=base,
+                facts=facts,
+                policy=(earlier.report.policy if earlier else None, report.policy),
+                cost=(_sentence_of(earlier, "cost"), cost),
+                rollback=(earlier.rollback if earlier else None, rollback),
+            ),
+            columns=facts,
+            rollback=rollback,
             exceptions=sentences(report),
         )
-        return Drafted(
-            governed=governed,
-            evidence=evidence,
-            frozen=frozen,
-            problem=problem,
-            resting_on=in_use(report, active),
-        )
+        return Drafted(governed=governed, evidence=evidence, frozen=frozen, problem=problem, resting_on=resting)
 
-    def columns(self, request: PromotionRequest) -> tuple[ColumnFact, ...]:
-        """The sensitive inputs of the version as tagged now, then those that look sensitive and have no tag."""
-        governed = self._inventory.model(request.model)
-        evidence = self._evaluation.collect(request.model, request.version)
-        used = [item for item in governed.sensitive if item.name in evidence.inputs and item.category != "not personal"]
-        facts = [
-            ColumnFact(
-                name=item.name,
-                category=item.category,
-                tagged=True,
-                masked=item.masked,
-                tagged_by=item.tagged_by,
-                basis=item.basis,
-                problem="",
-            )
-            for item in used
-        ]
-        return (*facts, *(_untagged(name) for name in self._evaluation.without_tag(evidence)))
-
-    def report(self, request: PromotionRequest) -> GateReport:
-        """Judged now, for the version of an existing request."""
-        return judged(self._evaluation.gates(request.model, request.version), self._exceptions.active(request.model))
-
-
-def _untagged(name: str) -> ColumnFact:
-    return ColumnFact(
-        name=name,
-        category="",
-        tagged=False,
-        masked=False,
-        tagged_by="",
-        basis="",
-        problem="The name looks sensitive and nobody has tagged it.",
-    )
+    def again(self, request: PromotionRequest) -> Drafted:
+        """The same request judged now: its rollback target keeps the files it was pinned to."""
+        pinned = request.frozen.rollback.manifest_sha256 if request.frozen.rollback else ""
+        return self.collect(request.model, request.version, purpose=request.purpose, base_manifest=pinned)
 
 
 def as_draft(drafted: Drafted, *, open_request: PromotionRequest | None, deployment: Deployment | None) -> RequestDraft:
@@ -146,39 +137,89 @@ def as_draft(drafted: Drafted, *, open_request: PromotionRequest | None, deploym
         quorum=frozen.quorum,
         terms=frozen.terms,
         blocked_by=blocked_by(drafted, open_request=open_request, deployment=deployment),
-        evidence_sha256=drafted.sha256,
+        evidence_sha256=parts.digest(frozen.parts),
         manifest_sha256=evidence.manifest_sha256,
+        purpose=frozen.purpose,
+        parts=frozen.parts,
+        diff=frozen.diff,
+        rollback=frozen.rollback,
+        stages=tuple(
+            StagePlan(
+                number=stage.number,
+                title=stage.title,
+                due_days=stage.due_days,
+                escalate_to=stage.escalate_to,
+                roles=tuple(rule for rule in frozen.quorum if rule.stage == stage.number),
+            )
+            for stage in frozen.terms.stages
+        ),
         exceptions=frozen.exceptions,
     )
 
 
 def blocked_by(
-    drafted: Drafted, *, open_request: PromotionRequest | None, deployment: Deployment | None
+    drafted: Drafted,
+    *,
+    open_request: PromotionRequest | None,
+    deployment: Deployment | None,
+    overdue: tuple[str, ...] = (),
 ) -> tuple[str, ...]:
-    """Sentences that say why this version cannot be submitted now."""
-    version = drafted.evidence.version
-    found = [suspicion(drafted.evidence.model)] if suspicion(drafted.evidence.model) else []
+    """Sentences that say why this version cannot be submitted now. `overdue` are unreviewed emergency releases."""
+    evidence = drafted.evidence
+    found = [suspicion(evidence.model)] if suspicion(evidence.model) else []
     if drafted.governed.kind is DeploymentKind.VENDOR:
         found.append("A vendor model has no version in our registry to promote.")
-    if deployment is not None and version in {deployment.champion, deployment.candidate}:
-        found.append(f"Version {version} is serving already.")
-    elif deployment is not None and deployment.candidate:
-        found.append(
-            f"Version {deployment.candidate} is being released ({deployment.candidate_share} %). "
-            "Finish that release or roll it back first."
-        )
+    found += _traffic(drafted, deployment)
+    found += overdue
     if open_request is not None and not _may_resubmit(open_request, drafted):
         found.append(f"Request {open_request.request_id} for this version is waiting already.")
     if drafted.problem:
         found.append(drafted.problem)
+    if evidence.missing:
+        found.append(evidence.missing)
     found += [f"{item.title}: {item.sentence}" for item in drafted.frozen.report.blocking]
     return tuple(found)
 
 
+def _traffic(drafted: Drafted, deployment: Deployment | None) -> list[str]:
+    version, purpose = drafted.evidence.version, drafted.frozen.purpose
+    serving = deployment is not None and version in {deployment.champion, deployment.candidate}
+    if purpose is Purpose.REATTESTATION:
+        return [] if serving else [f"Version {version} does not serve; only a serving version is approved again."]
+    if purpose is Purpose.ADOPTION:
+        served = dict(deployment.observed.routes) if deployment and deployment.observed else {}
+        adoptable = deployment is not None and deployment.finding and (version in served or deployment.alias_champion)
+        return [] if adoptable else ["There is no unsigned change with this version to adopt."]
+    if serving:
+        return [f"Version {version} is serving already."]
+    if deployment is not None and deployment.candidate:
+        words = f"Version {deployment.candidate} is being released ({deployment.candidate_share} %)."
+        return [f"{words} Finish that release or roll it back first."]
+    return []
+
+
 def _may_resubmit(request: PromotionRequest, drafted: Drafted) -> bool:
-    if request.state is RequestState.CHANGES_REQUESTED:
+    if request.state is RequestState.CHANGES_REQUESTED or request.void_cause:
         return True
-    return request.state is RequestState.OPEN and request.evidence_sha256 != drafted.sha256
+    return request.state is RequestState.OPEN and request.evidence_sha256 != parts.digest(drafted.frozen.parts)
+
+
+def _rollback(terms: ReleaseTerms, base: str | None, manifest: str, purpose: Purpose) -> RollbackTerms | None:
+    if purpose is not Purpose.PROMOTION or base is None or not manifest or not terms.rollback:
+        return None
+    return RollbackTerms(to=base, manifest_sha256=manifest, rules=terms.rollback)
+
+
+def _untagged(policy: Policy | None, evidence: Evidence) -> tuple[str, ...]:
+    gates = policy.document.gates if policy else ()
+    words = sorted({word for gate in gates if isinstance(gate, SensitiveGate) for word in gate.words})
+    return without_tag(evidence, words)
+
+
+def _sentence_of(earlier: Frozen | None, key: str) -> str:
+    if earlier is None:
+        return ""
+    return next((group.sentence for group in earlier.diff if group.key == key), "")
 
 
 def _sensitive(evidence: Evidence) -> tuple[str, ...]:
@@ -186,4 +227,4 @@ def _sensitive(evidence: Evidence) -> tuple[str, ...]:
     if not used:
         return ("No sensitive input is used.",)
     words = ", ".join(f"{fact.name} ({fact.category})" for fact in used)
-    return (f"{len(used)} sensitive inputs, all tagged: {words}.",)
+    return (f"{len(used)} sensitive inputs with a tag: {words}.",)

@@ -24,10 +24,18 @@ class RequestStore(Protocol):
 
     def decisions(self, request_id: str) -> tuple[DecisionRecord, ...]: ...
 
+    def decisions_of(self, request_ids: tuple[str, ...]) -> dict[str, tuple[DecisionRecord, ...]]:
+        """Of many requests at once, by request; those without any are left out."""
+        ...
+
     def add_decision(self, decision: DecisionRecord) -> None: ...
 
-    def void_decisions(self, request_id: str, *, reason: str) -> int:
+    def void_decisions(self, request_id: str, *, reason: str, at: datetime) -> int:
         """Voids everything that still counts; the number of voided decisions."""
+        ...
+
+    def void_decision(self, seq: int, *, reason: str, at: datetime) -> None:
+        """Voids one decision; the first cause stays."""
         ...
 
     def add_event(self, request_id: str, sentence: str, *, seq: int | None, at: datetime) -> None: ...
@@ -35,9 +43,18 @@ class RequestStore(Protocol):
     def trail(self, request_id: str) -> tuple[TrailLine, ...]: ...
 
     def find(
-        self, query: QueueQuery, *, role: str, subject: str, now: datetime
+        self,
+        query: QueueQuery,
+        *,
+        role: str,
+        subject: str,
+        now: datetime,
+        lent: tuple[tuple[str, int], ...] = (),
     ) -> tuple[tuple[PromotionRequest, ...], int]:
-        """One page, filtered, sorted by due date and tier in the database, with the total."""
+        """One page with the total, filtered and sorted in the database: mine first, then due date, tier and age.
+
+        `lent` are (role, riskiest tier) that the person may fill for others.
+        """
         ...
 
     def latest(self, model: str, version: str) -> PromotionRequest | None: ...
@@ -54,6 +71,14 @@ class RequestStore(Protocol):
 
     def mark_seen(self, request: PromotionRequest, part: str, *, actor: Actor, at: datetime) -> None:
         """Keeps that the person saw this part of this revision; once."""
+        ...
+
+    def seen(self, request_id: str, *, actor: Actor) -> dict[str, str]:
+        """Each part the person has looked at, with its digest at the newest look."""
+        ...
+
+    def resting(self, now: datetime) -> tuple[PromotionRequest, ...]:
+        """Requests whose signatures could turn void: undecided ones, and approvals that have not ended."""
         ...
 
     def expired(self, now: datetime) -> tuple[PromotionRequest, ...]: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from services.approvals.models import Decision, QuorumProgress, RequestState
@@ -11,23 +12,47 @@ from services.approvals.table import STATE_WORDS, Step, after
 from services.kernel.errors import (
     AlreadyDecidedError,
     ControlRoomError,
+    DelegationError,
     DuplicateSignerError,
     GateNotPassedError,
     IllegalTransitionError,
     MissingReasonError,
     RoleMissingError,
     SelfApprovalError,
+    StageError,
 )
 from services.kernel.identity import ROLE_PERMISSIONS, Actor, Permission, Role
+from services.people.models import Delegation
 from services.policy.models import GateReport, QuorumRule
 
-_STEPS = {
+STEPS = {
     Decision.REQUEST_CHANGES: Step.CHANGES,
     Decision.REJECT: Step.REJECT,
     Decision.WITHDRAW: Step.WITHDRAW,
     Decision.REVOKE: Step.REVOKE,
 }
+BINDING = frozenset({Decision.APPROVE, Decision.ACKNOWLEDGE})
 REASON_MIN = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """In which quorum role a person acts: the own one, or a delegated one."""
+
+    actor: Actor
+    role: str
+    delegation: Delegation | None = None
+
+    @property
+    def people(self) -> frozenset[tuple[str, str]]:
+        """The person and, by delegation, the one who gave the role: both count as having acted."""
+        mine = {(self.actor.issuer, self.actor.subject)}
+        given = self.delegation
+        return frozenset(mine | ({(given.from_issuer, given.from_subject)} if given else set()))
+
+
+def own(actor: Actor) -> Capacity:
+    return Capacity(actor=actor, role=actor.role.value)
 
 
 def standing(decisions: Iterable[DecisionRecord]) -> tuple[DecisionRecord, ...]:
@@ -36,17 +61,16 @@ def standing(decisions: Iterable[DecisionRecord]) -> tuple[DecisionRecord, ...]:
 
 
 def progress(quorum: tuple[QuorumRule, ...], decisions: Iterable[DecisionRecord]) -> tuple[QuorumProgress, ...]:
-    """Each rule with the different people who fulfil it. One person is counted once, for one rule."""
+    """Each rule with the different people who fulfil it. One person, or a pair by delegation, counts once."""
     counted = standing(decisions)
     result, used = [], set[tuple[str, str]]()
     for rule in quorum:
-        people: dict[tuple[str, str], str] = {}
+        names: list[str] = []
         for item in counted:
-            who = (item.issuer, item.subject)
-            if item.role == rule.role and item.decision.value == rule.decision and who not in used:
-                people.setdefault(who, item.signer)
-        used |= set(people)
-        result.append(QuorumProgress(rule=rule, have=min(len(people), rule.needed), signers=tuple(people.values())))
+            if item.role == rule.role and item.decision.value == rule.decision and not item.people & used:
+                used |= item.people
+                names.append(item.signer)
+        result.append(QuorumProgress(rule=rule, have=min(len(names), rule.needed), signers=tuple(names)))
     return tuple(result)
 
 
@@ -56,14 +80,25 @@ def is_complete(quorum: tuple[QuorumRule, ...], decisions: Iterable[DecisionReco
     return bool(lines) and all(line.complete for line in lines)
 
 
+def open_stage(lines: tuple[QuorumProgress, ...]) -> int:
+    """The lowest stage somebody still has to sign in; 0 when all are done."""
+    return min((line.rule.stage for line in lines if not line.complete), default=0)
+
+
 def waiting(lines: tuple[QuorumProgress, ...]) -> dict[str, int]:
-    """Roles that still have to act, with how many signatures are missing."""
-    return {line.rule.role: line.rule.needed - line.have for line in lines if not line.complete}
+    """Roles of the open stage that still have to act, with how many signatures are missing."""
+    stage = open_stage(lines)
+    return {
+        line.rule.role: line.rule.needed - line.have for line in lines if not line.complete and line.rule.stage == stage
+    }
+
+
+def is_undecided(request: PromotionRequest) -> bool:
+    return request.state in {RequestState.OPEN, RequestState.CHANGES_REQUESTED}
 
 
 def is_expired(request: PromotionRequest, now: datetime) -> bool:
-    undecided = request.state in {RequestState.OPEN, RequestState.CHANGES_REQUESTED}
-    return undecided and now > request.expires_at
+    return is_undecided(request) and now > request.expires_at
 
 
 def is_requester(request: PromotionRequest, actor: Actor) -> bool:
@@ -85,7 +120,7 @@ def require_allowed(
     decisions: tuple[DecisionRecord, ...],
     decision: Decision,
     *,
-    actor: Actor,
+    acting: Capacity,
     now: datetime,
     report: GateReport | None = None,
 ) -> None:
@@ -93,20 +128,26 @@ def require_allowed(
     if is_expired(request, now):
         raise IllegalTransitionError("The request has expired.", hint="Submit the version again.")
     if decision is Decision.WITHDRAW:
-        _require_own(request, actor)
+        _require_own(request, acting.actor)
     elif decision is Decision.REVOKE:
-        _require_permission(actor, Permission.APPROVE, "take back an approval")
+        _require_permission(acting.actor, Permission.APPROVE, "take back an approval")
     else:
-        _require_signer(request, decisions, decision, actor)
-    if decision in _STEPS:
-        after(request.state, _STEPS[decision])
+        _require_signer(request, decisions, decision, acting)
+    if decision in STEPS:
+        after(request.state, STEPS[decision])
         if decision is Decision.REQUEST_CHANGES and request.state is not RequestState.OPEN:
             raise IllegalTransitionError(f"The request is {STATE_WORDS[request.state]}.", hint="Reload the page.")
     elif request.state is not RequestState.OPEN:
         raise IllegalTransitionError(f"The request is {STATE_WORDS[request.state]}.", hint="Reload the page.")
-    held = report.holding(actor.role.value) if report is not None else ()
-    unjudged = report is not None and not report.outcomes
-    if decision in {Decision.APPROVE, Decision.ACKNOWLEDGE} and (held or unjudged):
+    if decision in BINDING:
+        _require_stage(request, decisions, acting.role)
+        if report is not None:
+            _require_gates(report, acting.role)
+
+
+def _require_gates(report: GateReport, role: str) -> None:
+    held = report.holding(role)
+    if held or not report.outcomes:
         names = ", ".join(outcome.title for outcome in held) or "no check was made"
         raise GateNotPassedError(f"These checks stand in the way: {names}.", hint="Request changes instead.")
 
@@ -124,40 +165,83 @@ def _require_permission(actor: Actor, permission: Permission, what: str) -> None
 
 
 def _require_signer(
-    request: PromotionRequest, decisions: tuple[DecisionRecord, ...], decision: Decision, actor: Actor
+    request: PromotionRequest, decisions: tuple[DecisionRecord, ...], decision: Decision, acting: Capacity
 ) -> None:
-    if is_requester(request, actor):
+    if (request.requester_issuer, request.requester_subject) in acting.people:
         raise SelfApprovalError(
-            "The person who asked for a promotion may not decide on it.", hint="Another person has to decide."
+            "The person who asked for a promotion may not decide on it, nor let somebody else do so in their place.",
+            hint="Another person has to decide.",
         )
-    rule = next((line for line in request.frozen.quorum if line.role == actor.role.value), None)
+    _require_covered(request, acting)
+    rule = next((line for line in request.frozen.quorum if line.role == acting.role), None)
     if rule is None:
         raise RoleMissingError(
-            f"The role {actor.role.label} has no part in this decision.",
-            hint="It needs: " + ", ".join(_title(line.role) for line in request.frozen.quorum) + ".",
+            f"The role {title(acting.role)} has no part in this decision.",
+            hint="It needs: " + ", ".join(title(line.role) for line in request.frozen.quorum) + ".",
         )
-    if decision in {Decision.APPROVE, Decision.ACKNOWLEDGE} and decision.value != rule.decision:
+    if decision in BINDING and decision.value != rule.decision:
         raise RoleMissingError(
-            f"The role {actor.role.label} gives {rule.decision}, not {decision.value}.",
+            f"The role {title(acting.role)} gives {rule.decision}, not {decision.value}.",
             hint=f"Choose {rule.decision}.",
         )
-    for item in standing(decisions):
-        if (item.issuer, item.subject) != (actor.issuer, actor.subject):
-            continue
-        if item.role != actor.role.value:
+    _require_first(decisions, decision, acting)
+
+
+def _require_covered(request: PromotionRequest, acting: Capacity) -> None:
+    given = acting.delegation
+    if given is None:
+        if acting.role != acting.actor.role.value:
             raise DuplicateSignerError(
-                f"You signed as {_title(item.role)} already; one person fills one role.",
+                f"You act as {acting.actor.role.label.lower()}; one person fills one quorum role.",
+                hint="A person who holds the role of this step has to sign it.",
+            )
+        return
+    if given.role != acting.role:
+        raise DelegationError("The delegation is for another role.", hint="Choose the step it is for.")
+    if request.tier < given.tier:
+        raise DelegationError(
+            f"The delegation by {given.from_name} does not reach tier {request.tier}.",
+            hint=f"{given.from_name}, or another {title(given.role)}, has to sign.",
+        )
+
+
+def _require_first(decisions: tuple[DecisionRecord, ...], decision: Decision, acting: Capacity) -> None:
+    """Nobody signs twice: not in two roles, not for oneself and somebody else, not through somebody else's hand."""
+    me = (acting.actor.issuer, acting.actor.subject)
+    for item in standing(decisions):
+        if not item.people & acting.people:
+            continue
+        if item.role == acting.role and (item.issuer, item.subject) == me and acting.delegation is None:
+            if decision in {*BINDING, Decision.ABSTAIN}:
+                raise AlreadyDecidedError("You signed this request already.", hint=f"See entry {item.seq}.")
+            continue
+        if decision in {*BINDING, Decision.ABSTAIN}:
+            raise DuplicateSignerError(
+                f"{_whose(item, me)} signed as {title(item.role)} already; one person fills one role.",
                 hint="Another person has to sign in this role.",
             )
-        if decision in {Decision.APPROVE, Decision.ACKNOWLEDGE, Decision.ABSTAIN}:
-            raise AlreadyDecidedError("You signed this request already.", hint=f"See entry {item.seq}.")
+
+
+def _whose(item: DecisionRecord, me: tuple[str, str]) -> str:
+    return "You" if (item.issuer, item.subject) == me else item.signer
+
+
+def _require_stage(request: PromotionRequest, decisions: tuple[DecisionRecord, ...], role: str) -> None:
+    lines = progress(request.frozen.quorum, decisions)
+    stage = open_stage(lines)
+    rule = next((line.rule for line in lines if line.rule.role == role), None)
+    if rule is not None and stage and rule.stage > stage:
+        first = ", ".join(title(line.rule.role) for line in lines if line.rule.stage == stage and not line.complete)
+        raise StageError(
+            f"It is not the turn of the {title(role)} yet: the {first} signs first.", hint="You are told when it is."
+        )
 
 
 def allowed(
     request: PromotionRequest,
     decisions: tuple[DecisionRecord, ...],
     *,
-    actor: Actor,
+    acting: Capacity,
     now: datetime,
     report: GateReport,
 ) -> tuple[tuple[Decision, ...], str]:
@@ -166,9 +250,9 @@ def allowed(
     reasons: list[str] = []
     for decision in Decision:
         try:
-            require_allowed(request, decisions, decision, actor=actor, now=now, report=report)
+            require_allowed(request, decisions, decision, acting=acting, now=now, report=report)
         except ControlRoomError as refused:
-            if decision in {Decision.APPROVE, Decision.ACKNOWLEDGE} and _fits(request, actor, decision):
+            if decision in BINDING and fits(request, acting.role, decision):
                 reasons.insert(0, str(refused))
             reasons.append(str(refused))
         else:
@@ -176,10 +260,27 @@ def allowed(
     return tuple(possible), "" if possible or not reasons else reasons[0]
 
 
-def _fits(request: PromotionRequest, actor: Actor, decision: Decision) -> bool:
-    rules = [line for line in request.frozen.quorum if line.role == actor.role.value]
+def refusal(
+    request: PromotionRequest,
+    decisions: tuple[DecisionRecord, ...],
+    decision: Decision,
+    *,
+    acting: Capacity,
+    now: datetime,
+    report: GateReport,
+) -> str:
+    """Why this step cannot be signed now in this capacity, in words; empty when it can."""
+    try:
+        require_allowed(request, decisions, decision, acting=acting, now=now, report=report)
+    except ControlRoomError as refused:
+        return str(refused)
+    return ""
+
+
+def fits(request: PromotionRequest, role: str, decision: Decision) -> bool:
+    rules = [line for line in request.frozen.quorum if line.role == role]
     return not rules or any(line.decision == decision.value for line in rules)
 
 
-def _title(role: str) -> str:
-    return Role(role).label.lower()
+def title(role: str) -> str:
+    return Role(role).label.lower() if role in set(Role) else role

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from services.approvals import rules
 from services.approvals.excepted import fallen
@@ -42,6 +44,7 @@ def approval_status(
         valid_until=request.valid_until if request else None,
         manifest_sha256=request.manifest_sha256 if request else "",
         decision_entries=tuple(item.seq for item in counted),
+        void_cause=request.void_cause if request else "",
     )
 
 
@@ -55,6 +58,8 @@ def _reason(  # noqa: PLR0911 - one sentence per way an approval can fall
     """Why it does not stand; empty when it does."""
     if request is None:
         return "Nobody asked for this version to be approved."
+    if request.state is RequestState.VOIDED:
+        return f"The approval turned void. {request.void_cause}"
     if request.state not in _STANDING:
         return f"The request is {STATE_WORDS[request.state]}."
     if not rules.is_complete(request.frozen.quorum, decisions):
@@ -71,24 +76,39 @@ def _reason(  # noqa: PLR0911 - one sentence per way an approval can fall
 def _record_reason(request: PromotionRequest, decisions: tuple[DecisionRecord, ...], attestations: Attestations) -> str:
     try:
         asked = attestations.require_valid(request.seq, request.leaf_hash)
-        if (
-            asked.get("id") != request.request_id
-            or asked.get("to", {}).get("digest") != {"sha256": request.manifest_sha256}
-            or asked.get("evidence", {}).get("policy", {}).get("digest") != {"sha256": request.policy_sha256}
-        ):
+        if not _asks_for(asked, request):
             return "The signed request differs from the stored one."
         for item in rules.standing(decisions):
             said = attestations.require_valid(item.seq, item.leaf_hash)
-            cited = said.get("request", {})
-            signer = said.get("signer", {})
-            if (
-                said.get("decision") != item.decision.value
-                or cited.get("id") != request.request_id
-                or cited.get("digest") != {"sha256": request.statement_sha256}
-                or (signer.get("issuer"), signer.get("sub"), signer.get("role"))
-                != (item.issuer, item.subject, item.role)
-            ):
+            if not _says(said, item, request):
                 return f"Entry {item.seq} does not say what is stored about it."
     except TrustError as wrong:
         return f"A signed entry does not verify. {wrong.message}"
     return ""
+
+
+def _asks_for(asked: Mapping[str, Any], request: PromotionRequest) -> bool:
+    """The row is what was signed: which files, under which policy, on which evidence, and whose signatures it needs."""
+    evidence = asked.get("evidence", {})
+    needed = [(line.get("role"), line.get("needed"), line.get("decision")) for line in asked.get("quorum", ())]
+    return (
+        asked.get("id") == request.request_id
+        and asked.get("to", {}).get("digest") == {"sha256": request.manifest_sha256}
+        and evidence.get("policy", {}).get("digest") == {"sha256": request.policy_sha256}
+        and evidence.get("digest") == {"sha256": request.evidence_sha256}
+        and needed == [(rule.role, rule.needed, rule.decision) for rule in request.frozen.quorum]
+    )
+
+
+def _says(said: Mapping[str, Any], item: DecisionRecord, request: PromotionRequest) -> bool:
+    cited, signer = said.get("request", {}), said.get("signer", {})
+    instead = said.get("onBehalfOf", {})
+    return (
+        said.get("decision") == item.decision.value
+        and cited.get("id") == request.request_id
+        and cited.get("digest") == {"sha256": request.statement_sha256}
+        and (signer.get("issuer"), signer.get("sub"), signer.get("role"))
+        == (item.issuer, item.subject, item.own_role or item.role)
+        and said.get("role", signer.get("role")) == item.role
+        and (instead.get("issuer", ""), instead.get("sub", "")) == (item.delegator_issuer, item.delegator_subject)
+    )

@@ -47,6 +47,20 @@ class ValueService:
         """Raises UnknownModelError."""
         return self._value(self._catalog.model(name), days)
 
+    def stated(self, name: str) -> str:
+        """Agreed figures in one sentence, the same until somebody agrees on others; empty when nobody stated any."""
+        config = self._store.config(name)
+        if config is None:
+            return ""
+        currency = self._rates.currency
+        worth = "; ".join(
+            f"{rule.title}: {rule.unit_value:,.2f} {currency} each ({rule.unit_low:,.2f} to {rule.unit_high:,.2f})"
+            for rule in config.benefits
+        )
+        fixed = f"{config.monthly_cost_fixed:,.2f} {currency} a month"
+        yearly = f"{config.monthly_cost_fixed * 12:,.2f} {currency} a year"
+        return f"Stated cost {fixed} ({yearly}), set-up {config.setup_cost:,.2f} {currency}. {worth}".strip()
+
     def refresh(self) -> int:
         """Reads days that are new or changed; returns how many. Raises TelemetryUnavailableError at the end."""
         read, broken = 0, list[TelemetryUnavailableError]()

@@ -18,6 +18,7 @@ from services.rollout.models import Advance, RollBack
 logger = logging.getLogger(__name__)
 
 DANA, VERA, BEN, CLARA, SAM = "dana.datascience", "vera.validator", "ben.business", "clara.compliance", "sam.sre"
+CARL, VIKTOR = "carl.compliance", "viktor.validator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,16 +29,16 @@ class Cast:
     """Runs the outbox until nothing is pending; raises when an action fails."""
 
     def request(self, model: str, version: str, note: str) -> None:
-        actor = self._actor(DANA)
+        actor = self.actor(DANA)
         draft = self.room.approvals.draft(model, version, actor=actor)
         self.room.approvals.submit(
             SubmitRequest(
-                command_id=self._command(),
+                command_id=self.command(),
                 model=model,
                 version=version,
                 note=note,
                 seen_evidence=draft.evidence_sha256,
-                passphrase=self._passphrase(DANA),
+                passphrase=self.passphrase(DANA),
             ),
             actor=actor,
         )
@@ -64,7 +65,7 @@ class Cast:
     def decide(
         self, subject: str, model: str, version: str, decision: Decision, *, reason: str = "", comment: str = ""
     ) -> None:
-        actor = self._actor(subject)
+        actor = self.actor(subject)
         request_id = self._open(model, version).request_id
         view = self.room.approvals.get(request_id, actor=actor)
         if decision not in view.allowed and decision in {Decision.APPROVE, Decision.ACKNOWLEDGE}:
@@ -72,13 +73,13 @@ class Cast:
         review = self.room.approvals.open_review(request_id, actor=actor)
         self.room.approvals.sign_off(
             SignOff(
-                command_id=self._command(),
+                command_id=self.command(),
                 request_id=request_id,
                 decision=decision,
                 reason_code=reason,
                 comment=comment,
                 challenge=review.challenge,
-                passphrase=self._passphrase(subject),
+                passphrase=self.passphrase(subject),
             ),
             actor=actor,
         )
@@ -88,32 +89,32 @@ class Cast:
         self.decide(DANA, model, version, Decision.WITHDRAW, reason="OTHER", comment=comment)
 
     def advance(self, model: str, share: int) -> None:
-        actor = self._actor(SAM)
+        actor = self.actor(SAM)
         self.room.rollout.advance(
             Advance(
-                command_id=self._command(),
+                command_id=self.command(),
                 model=model,
                 share=share,
                 challenge=self.room.rollout.plan_advance(model, actor=actor),
-                passphrase=self._passphrase(SAM),
+                passphrase=self.passphrase(SAM),
             ),
             actor=actor,
         )
         self.settle()
 
     def roll_back(self, model: str, target: str, reason_code: str, reason: str) -> None:
-        actor = self._actor(SAM)
+        actor = self.actor(SAM)
         plan = self.room.rollout.plan_rollback(model, actor=actor)
         self.room.rollout.roll_back(
             RollBack(
-                command_id=self._command(),
+                command_id=self.command(),
                 model=model,
                 target=target,
                 reason_code=reason_code,
                 reason=reason,
                 model_confirmation=model,
                 challenge=plan.challenge,
-                passphrase=self._passphrase(SAM),
+                passphrase=self.passphrase(SAM),
             ),
             actor=actor,
         )
@@ -129,12 +130,12 @@ class Cast:
             raise ControlRoomError(f"No open request for {model} version {version} in the story.")
         return waiting[0]
 
-    def _actor(self, subject: str) -> Actor:
+    def actor(self, subject: str) -> Actor:
         return self.room.people.sign_in_demo(subject)
 
-    def _passphrase(self, subject: str) -> Secret:
+    def passphrase(self, subject: str) -> Secret:
         accounts = {account.subject: account.passphrase for account in self.room.people.demo_accounts()}
         return Secret(accounts[subject])
 
-    def _command(self) -> str:
+    def command(self) -> str:
         return new_id("cmd", self.clock.now())

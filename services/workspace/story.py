@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from services.adapters.local.replay import FaultWindow
 from services.approvals.models import Decision
+from services.workspace import episodes
 from services.workspace.cast import Cast
 
 
@@ -57,7 +58,7 @@ def beats(made: Callable[[str, str], datetime], *, start: datetime, end: datetim
     _delay(at, promote, after, end)
     _claims(at, promote, after, end)
     _payout(at, promote, after)
-    _plan(at, promote, after)
+    _plan(at, promote, after, end)
     return tuple(sorted(lines, key=lambda beat: beat.at))
 
 
@@ -101,7 +102,14 @@ def _claims(at: At, promote: Promote, after: After, end: datetime) -> None:
     promote(name, "3", asked=after(name, "3", days=2), note="Boosted trees, calibrated.")
     refused = min(after(name, "5", hours=8), end - timedelta(days=3))
     at(refused, "Dana tries the badly calibrated version", lambda cast: cast.try_request(name, "5", "Higher recall."))
-    asked = end - timedelta(days=2, hours=4)
+    held = after(name, "3", days=24)
+    at(
+        held,
+        "Clara places a legal hold",
+        lambda cast: episodes.hold_records(cast, name, "Complaint of a member about a late review; counsel asked."),
+    )
+    # Validated a week ago: the stage of business and compliance is overdue on the day of the demonstration.
+    asked = end - timedelta(days=9)
     at(asked, "Dana asks for v4", lambda cast: cast.request(name, "4", "Retrained on the newest cohort."))
     at(asked + timedelta(hours=20), "Vera signs v4", lambda cast: cast.validate(name, "4"))
 
@@ -117,10 +125,28 @@ def _payout(at: At, promote: Promote, after: After) -> None:
         "Sam rolls payout_forecast back",
         lambda cast: cast.roll_back(name, "3", "DATA", "Weather feed of two days was missing; forecasts jumped."),
     )
-    promote(name, "4", asked=asked + timedelta(days=7), note="Weather feed restored; same version, new request.")
+    at(
+        asked + timedelta(days=7),
+        "Sam breaks the glass for payout_forecast v4",
+        lambda cast: episodes.break_glass(
+            cast, name, "4", "HARM", "Weather feed restored; version 3 misses the autumn schedule and overpays."
+        ),
+    )
+    words = "The feed was complete again and the approved files were the same; the quorum was away for a holiday."
+    at(
+        asked + timedelta(days=8),
+        "Carl reviews the emergency",
+        lambda cast: episodes.review(cast, "carl.compliance", name, words),
+    )
+    # Late on purpose: the record shows it in red for ever.
+    at(
+        asked + timedelta(days=13),
+        "Viktor reviews the emergency, late",
+        lambda cast: episodes.review(cast, "viktor.validator", name, "Figures checked against the runs of that week."),
+    )
 
 
-def _plan(at: At, promote: Promote, after: After) -> None:
+def _plan(at: At, promote: Promote, after: After, end: datetime) -> None:
     name = "plan_utilisation"
     asked = after(name, "2", days=1)
     at(asked, "Dana asks for v2", lambda cast: cast.request(name, "2", "Adds health status."))
@@ -137,3 +163,24 @@ def _plan(at: At, promote: Promote, after: After) -> None:
         ),
     )
     promote(name, "2", asked=asked + timedelta(days=3), note="Limits of use now name the age groups.")
+    excepted = after(name, "3", days=20)
+    at(
+        excepted,
+        "Dana proposes an exception",
+        lambda cast: episodes.propose_exception(
+            cast,
+            name,
+            "error-vs-rule",
+            owner="ben.business",
+            days=80,
+            reason="Version 3 covers the people that version 2 leaves out, at a slightly larger error than the rule.",
+            control="Planners see the figure of the rule beside the forecast and take the larger one.",
+        ),
+    )
+    at(
+        excepted + timedelta(days=1),
+        "Carl grants the exception",
+        lambda cast: episodes.grant_exception(cast, name, "A planning aid; the control keeps the figure prudent."),
+    )
+    asked_again = end - timedelta(days=3)
+    at(asked_again, "Dana asks for v3", lambda cast: cast.request(name, "3", "Covers everybody; see the exception."))

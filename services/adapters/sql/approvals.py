@@ -59,21 +59,39 @@ class SqlRequests:
         rows = self._connection.execute(
             select(_decisions).where(_decisions.c.request_id == request_id).order_by(_decisions.c.seq)
         )
-        return tuple(DecisionRecord(**{**row._mapping, "decision": Decision(row.decision)}) for row in rows)  # noqa: SLF001 - public in SQLAlchemy
+        return tuple(_decision(row) for row in rows)
+
+    def decisions_of(self, request_ids: tuple[str, ...]) -> dict[str, tuple[DecisionRecord, ...]]:
+        if not request_ids:
+            return {}
+        rows = self._connection.execute(
+            select(_decisions).where(_decisions.c.request_id.in_(request_ids)).order_by(_decisions.c.seq)
+        )
+        found: dict[str, list[DecisionRecord]] = {}
+        for row in rows:
+            found.setdefault(row.request_id, []).append(_decision(row))
+        return {request_id: tuple(items) for request_id, items in found.items()}
 
     def add_decision(self, decision: DecisionRecord) -> None:
         names = [column.name for column in _decisions.columns]
         values = {name: getattr(decision, name) for name in names} | {"decision": decision.decision.value}
         self._connection.execute(insert(_decisions).values(**values))
 
-    def void_decisions(self, request_id: str, *, reason: str) -> int:
+    def void_decisions(self, request_id: str, *, reason: str, at: datetime) -> int:
         done = self._connection.execute(
             update(_decisions)
             .where(_decisions.c.request_id == request_id, _decisions.c.void_reason == "")
             .where(_decisions.c.decision.in_(_COUNTING))
-            .values(void_reason=reason)
+            .values(void_reason=reason, void_at=at)
         )
         return int(done.rowcount)
+
+    def void_decision(self, seq: int, *, reason: str, at: datetime) -> None:
+        self._connection.execute(
+            update(_decisions)
+            .where(_decisions.c.seq == seq, _decisions.c.void_reason == "")
+            .values(void_reason=reason, void_at=at)
+        )
 
     def add_event(self, request_id: str, sentence: str, *, seq: int | None, at: datetime) -> None:
         self._connection.execute(
@@ -86,14 +104,27 @@ class SqlRequests:
         return tuple(TrailLine(at=row.at, sentence=row.sentence, seq=row.seq) for row in rows)
 
     def find(
-        self, query: QueueQuery, *, role: str, subject: str, now: datetime
+        self,
+        query: QueueQuery,
+        *,
+        role: str,
+        subject: str,
+        now: datetime,
+        lent: tuple[tuple[str, int], ...] = (),
     ) -> tuple[tuple[PromotionRequest, ...], int]:
-        conditions = _conditions(query, role=role, subject=subject, now=now)
+        mine = _mine(role, subject, now, lent)
+        conditions = _conditions(query, mine=mine)
         total = self._connection.execute(select(func.count()).select_from(_requests).where(*conditions)).scalar_one()
         rows = self._connection.execute(
             select(_requests)
             .where(*conditions)
-            .order_by(_requests.c.due_at, _requests.c.tier, _requests.c.request_id)
+            .order_by(
+                case((mine, 0), else_=1),
+                _requests.c.due_at,
+                _requests.c.tier,
+                _requests.c.created_at,
+                _requests.c.request_id,
+            )
             .offset(query.offset)
             .limit(query.limit)
         )
@@ -135,14 +166,15 @@ class SqlRequests:
 
     def mark_seen(self, request: PromotionRequest, part: str, *, actor: Actor, at: datetime) -> None:
         table = tables.request_seen
-        known = select(table.c.part).where(
+        sha256 = dict(request.frozen.parts).get(part, request.evidence_sha256)
+        mine = (
             table.c.request_id == request.request_id,
             table.c.issuer == actor.issuer,
             table.c.subject == actor.subject,
             table.c.revision == request.revision,
             table.c.part == part,
         )
-        if self._connection.execute(known).first() is None:
+        if self._connection.execute(select(table.c.part).where(*mine)).first() is None:
             self._connection.execute(
                 insert(table).values(
                     request_id=request.request_id,
@@ -150,10 +182,30 @@ class SqlRequests:
                     subject=actor.subject,
                     revision=request.revision,
                     part=part,
-                    sha256=request.evidence_sha256,
+                    sha256=sha256,
                     at=at,
                 )
             )
+
+    def seen(self, request_id: str, *, actor: Actor) -> dict[str, str]:
+        table = tables.request_seen
+        rows = self._connection.execute(
+            select(table.c.part, table.c.sha256)
+            .where(
+                table.c.request_id == request_id,
+                table.c.issuer == actor.issuer,
+                table.c.subject == actor.subject,
+            )
+            .order_by(table.c.revision)
+        )
+        return {row.part: row.sha256 for row in rows}
+
+    def resting(self, now: datetime) -> tuple[PromotionRequest, ...]:
+        approved = and_(_requests.c.state.in_(_APPROVED), _requests.c.valid_until >= now)
+        rows = self._connection.execute(
+            select(_requests).where(or_(_requests.c.state.in_(_UNDECIDED), approved)).order_by(_requests.c.request_id)
+        )
+        return tuple(_request(row) for row in rows)
 
     def expired(self, now: datetime) -> tuple[PromotionRequest, ...]:
         rows = self._connection.execute(
@@ -162,7 +214,7 @@ class SqlRequests:
         return tuple(_request(row) for row in rows)
 
 
-def _conditions(query: QueueQuery, *, role: str, subject: str, now: datetime) -> list[ColumnElement[bool]]:
+def _conditions(query: QueueQuery, *, mine: ColumnElement[bool]) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if query.text.strip():
         text = f"%{_escaped(query.text.strip().lower())}%"
@@ -174,14 +226,18 @@ def _conditions(query: QueueQuery, *, role: str, subject: str, now: datetime) ->
         found.append(_requests.c.state.in_([state.value for state in query.states]))
     if query.model:
         found.append(_requests.c.model == query.model)
+    if query.purposes:
+        found.append(_requests.c.purpose.in_([purpose.value for purpose in query.purposes]))
     if query.mine_only:
-        found.append(_mine(role, subject, now))
+        found.append(mine)
     return found
 
 
-def _mine(role: str, subject: str, now: datetime) -> ColumnElement[bool]:
-    """My role is waited for and I have not signed; or my own request waits for my changes."""
-    awaited = exists().where(_waiting.c.request_id == _requests.c.request_id, _waiting.c.role == role)
+def _mine(role: str, subject: str, now: datetime, lent: tuple[tuple[str, int], ...]) -> ColumnElement[bool]:
+    """A role I fill, my own or a lent one, is waited for and I have not signed; or my request waits for changes."""
+    fills = [_waiting.c.role == role]
+    fills += [and_(_waiting.c.role == word, _requests.c.tier >= tier) for word, tier in lent]
+    awaited = exists().where(_waiting.c.request_id == _requests.c.request_id, or_(*fills))
     signed = exists().where(
         _decisions.c.request_id == _requests.c.request_id,
         _decisions.c.subject == subject,
@@ -189,16 +245,28 @@ def _mine(role: str, subject: str, now: datetime) -> ColumnElement[bool]:
         _decisions.c.revision == _requests.c.revision,
     )
     to_sign = and_(
-        _requests.c.state == RequestState.OPEN.value, awaited, ~signed, _requests.c.requester_subject != subject
+        _requests.c.state == RequestState.OPEN.value,
+        _requests.c.void_cause == "",
+        awaited,
+        ~signed,
+        _requests.c.requester_subject != subject,
     )
     to_change = and_(
-        _requests.c.state == RequestState.CHANGES_REQUESTED.value, _requests.c.requester_subject == subject
+        or_(
+            _requests.c.state == RequestState.CHANGES_REQUESTED.value,
+            and_(_requests.c.state == RequestState.OPEN.value, _requests.c.void_cause != ""),
+        ),
+        _requests.c.requester_subject == subject,
     )
     return and_(or_(to_sign, to_change), _requests.c.expires_at >= now)
 
 
 def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _decision(row: Row[Any]) -> DecisionRecord:
+    return DecisionRecord(**{**row._mapping, "decision": Decision(row.decision)})  # noqa: SLF001 - public in SQLAlchemy
 
 
 def _request(row: Row[Any]) -> PromotionRequest:

@@ -1,0 +1,279 @@
+"""Deciding: the review that binds what is shown, and the signature on exactly that."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from datetime import timedelta
+
+from services.approvals import parts, rules, statements
+from services.approvals.completion import complete, save, step_of
+from services.approvals.context import Context, known, short_digest
+from services.approvals.drafting import Drafted
+from services.approvals.models import MEANINGS, REASON_CODES, Decision, Review, SignOff
+from services.approvals.ports import ApprovalUnit
+from services.approvals.records import DecisionRecord, PromotionRequest
+from services.approvals.rules import BINDING, Capacity
+from services.approvals.table import Step, after
+from services.attestation.free_text import salted
+from services.attestation.models import Receipt
+from services.kernel.errors import (
+    DelegationError,
+    IllegalTransitionError,
+    SelfApprovalError,
+    StaleEvidenceError,
+    StaleRequestError,
+)
+from services.kernel.identity import ROLE_PERMISSIONS, Actor, Permission
+from services.people.models import Person
+from services.rollout import intents
+from services.rollout.models import Challenge
+
+CHALLENGE_LIFETIME = timedelta(minutes=15)
+_SIGNING = (Permission.VALIDATE, Permission.ACKNOWLEDGE, Permission.APPROVE)
+
+
+class Deciding:
+    def __init__(self, context: Context) -> None:
+        self._with = context
+
+    def open_review(self, request_id: str, *, actor: Actor, role: str, delegation: str) -> Review:
+        context = self._with
+        context.people.require(actor, Permission.VIEW)
+        with context.units.read() as unit:
+            request = known(unit, request_id)
+        with context.recording("sign-off-refused", actor, request.model, request_id, request_id=request_id):
+            acting = context.capacity(actor, role, delegation)
+            if acting.delegation is None and acting.role != actor.role.value:
+                self._refuse_foreign_step(request, acting)
+        shown = statements.shown_sha256(request, context.drafting.again(request).frozen)
+        challenge = Challenge(
+            nonce=secrets.token_hex(16),
+            purpose="review",
+            subject=actor.subject,
+            about=request_id,
+            revision=request.revision,
+            shown_sha256=shown,
+            expires_at=context.clock.now() + CHALLENGE_LIFETIME,
+        )
+        with context.units.write() as unit:
+            unit.rollouts.add_challenge(challenge)
+        return Review(
+            request_id=request_id, challenge=challenge.nonce, shown_sha256=shown, expires_at=challenge.expires_at
+        )
+
+    def _refuse_foreign_step(self, request: PromotionRequest, acting: Capacity) -> None:
+        with self._with.units.read() as unit:
+            decisions = unit.requests.decisions(request.request_id)
+        rules.require_allowed(request, decisions, Decision.ABSTAIN, acting=acting, now=self._with.clock.now())
+
+    def sign_off(self, command: SignOff, *, actor: Actor) -> Receipt:
+        context = self._with
+        context.people.require(actor, Permission.VIEW)
+        context.ledger.require_trustworthy()
+        with context.units.read() as unit:
+            request = known(unit, command.request_id)
+        words = {"decision": command.decision.value, "request_id": request.request_id}
+        with context.recording("sign-off-refused", actor, request.model, request.request_id, **words):
+            if command.decision is not Decision.WITHDRAW and rules.is_requester(request, actor):
+                raise SelfApprovalError(
+                    "The person who asked for a promotion may not decide on it.",
+                    hint="Another person has to decide.",
+                )
+            acting = context.capacity(actor, command.role, command.delegation)
+            if acting.delegation is None and acting.role != actor.role.value:
+                self._refuse_foreign_step(request, acting)
+        # People records the refusal of a missing role itself; a delegate acts with the role that was lent.
+        needed = Permission.VIEW if acting.delegation else _permission(command.decision, actor)
+        person = context.people.require(actor, needed)
+        with context.recording("sign-off-refused", actor, request.model, request.request_id, **words):
+            return self._sign(command, acting, person)
+
+    def _sign(self, command: SignOff, acting: Capacity, person: Person) -> Receipt:
+        rules.require_reason(command.decision, command.reason_code, command.comment, REASON_CODES)
+        context, actor, now = self._with, acting.actor, self._with.clock.now()
+        with context.units.read() as unit:
+            request = known(unit, command.request_id)
+            idem = _idem(request, command.decision, acting)
+            earlier = unit.ledger.find(idem)
+            if earlier is not None:
+                return replace(earlier, repeated=True)
+            decisions = unit.requests.decisions(request.request_id)
+            challenge = unit.rollouts.challenge(command.challenge)
+            head = unit.ledger.head()
+        drafted = context.drafting.again(request) if command.decision in BINDING else None
+        rules.require_allowed(request, decisions, command.decision, acting=acting, now=now)
+        shown = self._require_shown(request, drafted, challenge, actor)
+        report = drafted.frozen.report if drafted else None
+        rules.require_allowed(request, decisions, command.decision, acting=acting, now=now, report=report)
+        comment = command.comment.strip()
+        salt, digest = salted(comment) if comment else ("", None)
+        payload = statements.decision_statement(
+            request,
+            command.decision,
+            acting,
+            shown=shown,
+            comment_sha256=digest,
+            reason_code=command.reason_code,
+            zone=command.zone,
+            nonce=command.challenge,
+            at=now,
+            head=head,
+        )
+        envelope = context.desk.sign_as_person(payload, subject=actor.subject, passphrase=command.passphrase)
+        given = acting.delegation
+        record = DecisionRecord(
+            seq=0,
+            request_id=request.request_id,
+            decision=command.decision,
+            meaning=MEANINGS[command.decision],
+            signer=actor.name,
+            subject=actor.subject,
+            issuer=actor.issuer,
+            role=acting.role,
+            at=now,
+            comment=comment,
+            salt=salt,
+            reason_code=command.reason_code,
+            key_id=person.key_id or "",
+            leaf_hash="",
+            revision=request.revision,
+            own_role=actor.role.value if given else "",
+            delegation=given.id if given else "",
+            delegator=given.from_name if given else "",
+            delegator_issuer=given.from_issuer if given else "",
+            delegator_subject=given.from_subject if given else "",
+        )
+        with context.units.write() as unit:
+            earlier = unit.ledger.find(idem)
+            if earlier is not None:
+                return replace(earlier, repeated=True)
+            return self._record(unit, request, record, acting, envelope, idem, command.challenge)
+
+    def _record(  # noqa: PLR0917 - the one caller is just above
+        self,
+        unit: ApprovalUnit,
+        request: PromotionRequest,
+        record: DecisionRecord,
+        acting: Capacity,
+        envelope: bytes,
+        idem: str,
+        nonce: str,
+    ) -> Receipt:
+        """Inside the transaction everything is asked again: somebody may have been faster."""
+        current = known(unit, request.request_id)
+        decisions = self._of_people_in_office(unit, current, record)
+        if current.revision != request.revision or current.void_cause:
+            raise StaleRequestError("The request changed while you signed.", hint="Review it again.")
+        if record.delegation and record.delegation not in {item.id for item in self._with.delegations(acting.actor)}:
+            raise DelegationError("The delegation was taken back while you signed.", hint="Nothing was recorded.")
+        rules.require_allowed(current, decisions, record.decision, acting=acting, now=record.at)
+        if not unit.rollouts.use_challenge(nonce):
+            raise StaleRequestError("This form was used already.", hint="Open the request again.")
+        receipt = unit.ledger.append(envelope, idem=idem)
+        record = replace(record, seq=receipt.seq, leaf_hash=receipt.leaf_hash)
+        unit.requests.add_decision(record)
+        unit.requests.add_event(current.request_id, sentence(record), seq=receipt.seq, at=record.at)
+        decisions = (*decisions, record)
+        step = step_of(record.decision)
+        if step is not None:
+            save(unit, replace(current, state=after(current.state, step)), decisions)
+            if step is Step.REVOKE:
+                self._stop_release(unit, current, record)
+        elif record.counts and rules.is_complete(current.frozen.quorum, decisions):
+            complete(unit, self._with.desk, current, decisions, at=record.at)
+        else:
+            save(unit, current, decisions)
+        return receipt
+
+    def _of_people_in_office(
+        self, unit: ApprovalUnit, request: PromotionRequest, record: DecisionRecord
+    ) -> tuple[DecisionRecord, ...]:
+        """Signatures of people who left, or lost the role, turn void before anything is counted."""
+        for item in rules.standing(unit.requests.decisions(request.request_id)):
+            cause = left_office(self._with, item)
+            if cause:
+                unit.requests.void_decision(item.seq, reason=cause, at=record.at)
+                unit.requests.add_event(request.request_id, cause, seq=item.seq, at=record.at)
+        return unit.requests.decisions(request.request_id)
+
+    def _stop_release(self, unit: ApprovalUnit, request: PromotionRequest, record: DecisionRecord) -> None:
+        for action in unit.rollouts.open_actions(request.model):
+            if action.request_id == request.request_id:
+                why = f"approval revoked in entry {record.seq}"
+                intents.supersede(unit, self._with.desk, action, why=why, at=record.at)
+
+    def _require_shown(
+        self, request: PromotionRequest, drafted: Drafted | None, challenge: Challenge | None, actor: Actor
+    ) -> str:
+        """The digest of what was shown. Raises when it is not what is true now."""
+        bound = (challenge.purpose, challenge.subject, challenge.about) if challenge else None
+        if challenge is None or bound != ("review", actor.subject, request.request_id):
+            raise IllegalTransitionError("This form was not opened by you for this request.", hint="Open it again.")
+        if challenge.used or challenge.expires_at < self._with.clock.now():
+            raise StaleRequestError("This form is older than 15 minutes or was used already.", hint="Open it again.")
+        if challenge.revision != request.revision:
+            raise StaleRequestError("The request was submitted again since you looked.", hint="Review it again.")
+        if drafted is not None:
+            _require_same_evidence(request, drafted)
+            if challenge.shown_sha256 != statements.shown_sha256(request, drafted.frozen):
+                raise StaleEvidenceError("The evidence changed since you looked.", hint="Review it again.")
+        return challenge.shown_sha256
+
+
+def _require_same_evidence(request: PromotionRequest, drafted: Drafted) -> None:
+    missing = parts.unknown(drafted.frozen.parts)
+    if missing:
+        raise StaleEvidenceError(
+            f"Not everything could be found out just now: {', '.join(missing)}. {drafted.evidence.missing}".strip(),
+            hint="Try again in a minute; nothing was signed.",
+        )
+    causes = parts.changed(request.frozen.parts, drafted.frozen.parts, complete=False)
+    if causes or request.void_cause or parts.digest(drafted.frozen.parts) != request.evidence_sha256:
+        words = " ".join(causes) or request.void_cause or "The evidence is not the one that was submitted."
+        raise StaleEvidenceError(
+            f"The evidence changed since it was submitted. {words}",
+            hint=f"{request.requester} has to submit it again.",
+        )
+
+
+def left_office(context: Context, item: DecisionRecord) -> str:
+    """Why a signature no longer counts because of who gave it, as a sentence; empty when it does."""
+    person = context.people.standing(item.issuer, item.subject)
+    roles = {role.value for role in person.roles} if person else set()
+    if person is None:
+        return f"Void: {item.signer} is disabled."
+    if (item.own_role or item.role) not in roles:
+        return f"Void: {item.signer} no longer holds the role {rules.title(item.own_role or item.role)}."
+    return ""
+
+
+def sentence(record: DecisionRecord) -> str:
+    words = {
+        Decision.APPROVE: "approved",
+        Decision.ACKNOWLEDGE: "acknowledged",
+        Decision.REQUEST_CHANGES: "asked for changes",
+        Decision.REJECT: "rejected",
+        Decision.ABSTAIN: "abstained",
+        Decision.WITHDRAW: "withdrew the request",
+        Decision.REVOKE: "revoked the approval",
+    }
+    reason = f" ({REASON_CODES[record.reason_code]})" if record.reason_code else ""
+    place = f" for {record.delegator} by delegation" if record.delegation else ""
+    return f"{record.signer} ({rules.title(record.role).capitalize()}){place} {words[record.decision]}{reason}."
+
+
+def _idem(request: PromotionRequest, decision: Decision, acting: Capacity) -> str:
+    """One entry per person, decision and revision: a double click and a second tab get the same receipt."""
+    who = short_digest(acting.actor.issuer, acting.actor.subject)
+    # In another role it is another decision, and refused as such; it must not be taken for a repeated click.
+    return f"decision:{request.request_id}:{request.revision}:{decision.value}:{acting.role}:{who}"
+
+
+def _permission(decision: Decision, actor: Actor) -> Permission:
+    if decision is Decision.WITHDRAW:
+        return Permission.WITHDRAW
+    if decision is Decision.REVOKE:
+        return Permission.APPROVE
+    held = ROLE_PERMISSIONS[actor.role]
+    return next((permission for permission in _SIGNING if permission in held), Permission.APPROVE)

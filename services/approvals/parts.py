@@ -1,0 +1,98 @@
+"""The evidence of a request as named parts with a digest each, and what it means when one differs later. Pure.
+
+An empty digest says that the part could not be found out. It never counts as a change, and nobody can sign on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from services.approvals.models import RollbackTerms
+from services.attestation.canonical import sha256_hex, to_bytes
+from services.policy.evidence import Evidence
+
+Parts = tuple[tuple[str, str], ...]
+
+PART_TITLES: Mapping[str, str] = {
+    "files": "The model's files",
+    "run": "The training run",
+    "metrics": "The metrics of the run",
+    "evaluation": "The evaluation report",
+    "data": "The training and holdout data",
+    "inputs": "The input columns",
+    "sensitive": "The tags of sensitive columns",
+    "documentation": "The documentation",
+    "live": "The live version",
+    "policy": "The policy",
+    "cost": "Stated benefit and cost",
+    "rollback": "The rollback plan",
+    "exceptions": "The exceptions it rests on",
+}
+LASTING = frozenset({"files", "run", "metrics", "evaluation", "data", "inputs", "sensitive", "documentation"})
+"""Parts of the version itself: a complete approval falls with them. The others belong to the day of the decision."""
+
+
+def parts_of(
+    evidence: Evidence,
+    *,
+    cost: str,
+    rollback: RollbackTerms | None,
+    exceptions: Sequence[Mapping[str, Any]] = (),
+) -> Parts:
+    """Every part in the order of PART_TITLES. Nothing is claimed about a version whose files could not be read."""
+    unread = bool(evidence.missing)
+    documents: dict[str, Any] = {
+        "run": [evidence.run_id, evidence.created_at, evidence.source],
+        "metrics": [evidence.task, [list(pair) for pair in evidence.metrics]],
+        "data": [asdict(item) for item in evidence.datasets],
+        "inputs": [list(evidence.inputs), list(evidence.outputs), evidence.has_input_example],
+        # Only tags of this version's inputs: tagging a column it does not use changes nothing for it.
+        "sensitive": [asdict(item) for item in evidence.sensitive if item.name in evidence.inputs],
+        "documentation": [list(pair) for pair in evidence.documentation],
+        "live": [evidence.base or "", [list(pair) for pair in evidence.base_metrics], evidence.base_on_same_rows],
+        "cost": cost,
+        "rollback": asdict(rollback) if rollback else None,
+        "exceptions": [dict(item) for item in exceptions],
+    }
+    digests = {name: sha256_hex(to_bytes({"part": name, "is": value})) for name, value in documents.items()}
+    digests |= {
+        "files": evidence.manifest_sha256,
+        "evaluation": evidence.evaluation_sha256,
+        "policy": evidence.policy_sha256,
+    }
+    if unread:
+        digests |= dict.fromkeys(("run", "metrics", "data", "inputs"), "")
+    return tuple((name, digests[name]) for name in PART_TITLES)
+
+
+def digest(parts: Parts) -> str:
+    """Digest of the evidence manifest: what a signature is bound to."""
+    return sha256_hex(to_bytes({"parts": dict(parts)}))
+
+
+def unknown(parts: Parts) -> tuple[str, ...]:
+    """Titles of parts that could not be found out just now."""
+    return tuple(PART_TITLES.get(name, name) for name, sha256 in parts if not sha256)
+
+
+def changed(frozen: Parts, now: Parts, *, complete: bool) -> tuple[str, ...]:
+    """A sentence per part that differs, naming it with both digests. `complete`: only what a whole approval rests on.
+
+    Requests of an earlier release carry no parts and are compared by their files elsewhere.
+    """
+    current = dict(now)
+    found = []
+    for name, before in frozen:
+        after = current.get(name, "")
+        if not before or not after or before == after or (complete and name not in LASTING):
+            continue
+        found.append(f"{PART_TITLES.get(name, name)} changed: {before[:12]} → {after[:12]}.")
+    return tuple(found)
+
+
+def names_changed(before: Parts, now: Parts) -> tuple[str, ...]:
+    """Titles of the parts that differ, for the banner of somebody who looked before."""
+    known = dict(before)
+    return tuple(PART_TITLES.get(name, name) for name, sha256 in now if name in known and known[name] != sha256)
