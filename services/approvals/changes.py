@@ -23,7 +23,7 @@ def columns(
             masked=False,
             tagged_by="",
             basis="",
-            problem="It looks sensitive and has no tag.",
+            problem="The name looks sensitive and nobody has tagged it.",
         )
         for name in suspicious
     ]

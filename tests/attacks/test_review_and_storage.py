@@ -13,7 +13,7 @@ from services.adapters.sql import database
 from services.adapters.sql.inventory import SqlInventory
 from services.adapters.sql.oversight import SqlOversight
 from services.adapters.sql.public_keys import SqlPublicKeys
-from services.approvals import statements
+from services.approvals import rules, statements
 from services.approvals.models import Decision
 from services.inventory.models import RegistrySnapshot
 from services.kernel.errors import (
@@ -95,11 +95,12 @@ def test_the_service_key_alone_approves_nothing(world: World) -> None:
     payload = statements.decision_statement(
         request,
         Decision.APPROVE,
+        rules.own(world.actor(CLARA)),
         shown="0" * 64,
         comment_sha256=None,
         reason_code="",
+        zone="UTC",
         nonce="0" * 32,
-        actor=world.actor(CLARA),
         at=world.clock.now(),
         head=world.ledger.head(),
     )
