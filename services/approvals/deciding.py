@@ -94,11 +94,10 @@ class Deciding:
         context, actor, now = self._with, acting.actor, self._with.clock.now()
         with context.units.read() as unit:
             request = known(unit, command.request_id)
-            idem = _idem(request, command.decision, acting)
-            earlier = unit.ledger.find(idem)
+            decisions = unit.requests.decisions(request.request_id)
+            earlier = unit.ledger.find(_idem(request, command.decision, acting, decisions))
             if earlier is not None:
                 return replace(earlier, repeated=True)
-            decisions = unit.requests.decisions(request.request_id)
             challenge = unit.rollouts.challenge(command.challenge)
             head = unit.ledger.head()
         drafted = context.drafting.again(request) if command.decision in BINDING else None
@@ -145,6 +144,7 @@ class Deciding:
             delegator_subject=given.from_subject if given else "",
         )
         with context.units.write() as unit:
+            idem = _idem(request, command.decision, acting, unit.requests.decisions(request.request_id))
             earlier = unit.ledger.find(idem)
             if earlier is not None:
                 return replace(earlier, repeated=True)
@@ -263,11 +263,24 @@ def sentence(record: DecisionRecord) -> str:
     return f"{record.signer} ({rules.title(record.role).capitalize()}){place} {words[record.decision]}{reason}."
 
 
-def _idem(request: PromotionRequest, decision: Decision, acting: Capacity) -> str:
-    """One entry per person, decision and revision: a double click and a second tab get the same receipt."""
-    who = short_digest(acting.actor.issuer, acting.actor.subject)
-    # In another role it is another decision, and refused as such; it must not be taken for a repeated click.
-    return f"decision:{request.request_id}:{request.revision}:{decision.value}:{acting.role}:{who}"
+def _idem(
+    request: PromotionRequest, decision: Decision, acting: Capacity, decisions: tuple[DecisionRecord, ...]
+) -> str:
+    """One entry per person, decision and revision: a double click and a second tab get the same receipt.
+
+    In another role or by delegation it is another decision, judged as such. A signature that turned void is none: who
+    signs after it makes a new one.
+    """
+    me = (acting.actor.issuer, acting.actor.subject)
+    given = acting.delegation.id if acting.delegation else ""
+    void = sum(
+        (item.issuer, item.subject, item.role, item.delegation) == (*me, acting.role, given)
+        for item in decisions
+        if item.void_reason and item.revision == request.revision and item.decision is decision
+    )
+    again = f":{void}" if void else ""
+    who = short_digest(*me, given) if given else short_digest(*me)
+    return f"decision:{request.request_id}:{request.revision}:{decision.value}:{acting.role}:{who}{again}"
 
 
 def _permission(decision: Decision, actor: Actor) -> Permission:
