@@ -132,10 +132,21 @@ class Looking:
             request=request,
             decisions=decisions,
             manifest_now=manifest,
+            parts_now=self._parts_now(request),
             now=self._with.clock.now(),
             attestations=self._with.attestations,
             exceptions=self._exceptions.active(model),
         )
+
+    def _parts_now(self, request: PromotionRequest | None) -> parts.Parts | None:
+        """The evidence of a request that may stand, as it is now; None when it could not be found out."""
+        if request is None or request.approved_at is None or not request.frozen.parts:
+            return ()
+        try:
+            drafted = self._with.drafting.again(request)
+        except ControlRoomError:
+            return None
+        return None if drafted.evidence.missing else drafted.frozen.parts
 
     def _fallen(self, request: PromotionRequest) -> str:
         """Why a complete approval has to be confirmed again, or empty."""

@@ -33,6 +33,9 @@ PART_TITLES: Mapping[str, str] = {
 LASTING = frozenset({"files", "run", "metrics", "evaluation", "data", "inputs", "sensitive", "documentation"})
 """Parts of the version itself: a complete approval falls with them. The others belong to the day of the decision."""
 
+NO_REPORT = sha256_hex(to_bytes({"part": "evaluation", "is": None}))
+"""The run was looked at and has no evaluation report: a fact, and one that changes as soon as there is a report."""
+
 
 def parts_of(
     evidence: Evidence,
@@ -59,11 +62,12 @@ def parts_of(
     digests = {name: sha256_hex(to_bytes({"part": name, "is": value})) for name, value in documents.items()}
     digests |= {
         "files": evidence.manifest_sha256,
-        "evaluation": evidence.evaluation_sha256,
+        "evaluation": evidence.evaluation_sha256 or NO_REPORT,
         "policy": evidence.policy_sha256,
     }
     if unread:
         digests |= dict.fromkeys(("run", "metrics", "data", "inputs"), "")
+        digests["evaluation"] = evidence.evaluation_sha256
     return tuple((name, digests[name]) for name in PART_TITLES)
 
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from services.approvals import rules
+from services.approvals import parts, rules
 from services.approvals.excepted import fallen
 from services.approvals.models import ApprovalStatus, RequestState
+from services.approvals.parts import Parts
 from services.approvals.records import DecisionRecord, PromotionRequest
 from services.approvals.table import STATE_WORDS
 from services.exceptions.models import ActiveException
@@ -25,12 +26,17 @@ def approval_status(
     request: PromotionRequest | None,
     decisions: tuple[DecisionRecord, ...],
     manifest_now: str,
+    parts_now: Parts | None,
     now: datetime,
     attestations: Attestations,
     exceptions: tuple[ActiveException, ...],
 ) -> ApprovalStatus:
-    """`exceptions` are those that count now for the model."""
+    """`exceptions` are those that count now for the model; `parts_now` is None when it could not be found out."""
     reason = _reason(request, decisions, manifest_now, now, attestations)
+    cause = request.void_cause if request else ""
+    if not reason and request is not None:
+        reason, moved = _evidence_reason(request, parts_now)
+        cause = cause or moved
     if not reason and request is not None:
         reason = fallen(attestations.require_valid(request.seq, request.leaf_hash), exceptions)
     counted = rules.standing(decisions)
@@ -44,7 +50,7 @@ def approval_status(
         valid_until=request.valid_until if request else None,
         manifest_sha256=request.manifest_sha256 if request else "",
         decision_entries=tuple(item.seq for item in counted),
-        void_cause=request.void_cause if request else "",
+        void_cause=cause,
     )
 
 
@@ -71,6 +77,14 @@ def _reason(  # noqa: PLR0911 - one sentence per way an approval can fall
     if manifest_now != request.manifest_sha256:
         return "The files of this version are not the ones that were approved."
     return _record_reason(request, decisions, attestations)
+
+
+def _evidence_reason(request: PromotionRequest, now: Parts | None) -> tuple[str, str]:
+    """Why it does not stand and what changed, before the worker has voided it; both empty when it stands."""
+    if now is None:
+        return "The evidence of this version could not be read just now, so it cannot be compared.", ""
+    moved = " ".join(parts.changed(request.frozen.parts, now, complete=True))
+    return (f"The approval is void: {moved}", moved) if moved else ("", "")
 
 
 def _record_reason(request: PromotionRequest, decisions: tuple[DecisionRecord, ...], attestations: Attestations) -> str:

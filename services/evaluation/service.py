@@ -56,7 +56,8 @@ class EvaluationService:
         problems = [
             candidate.missing,
             facts.problem if facts else "Its files were not read yet.",
-            report.problem if facts else "",
+            # A run without a report is known to have none; the gates that need one say so. A broken one is a problem.
+            report.problem if facts and facts.evaluation else "",
         ]
         return Evidence(
             model=model,

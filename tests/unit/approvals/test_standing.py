@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.approvals.models import Decision, Purpose, RequestState, SignOff, SubmitRequest
+from services.approvals.models import Decision, Purpose, RequestState, SubmitRequest
 from services.inventory.models import SensitiveColumn
 from services.kernel.clock import FrozenClock
 from services.kernel.errors import (
@@ -21,8 +21,9 @@ from services.kernel.errors import (
     StaleEvidenceError,
 )
 from services.kernel.identity import Role
-from services.people.delegations import GrantDelegation, WithdrawDelegation
+from services.people.delegations import WithdrawDelegation
 from tests.builders import MODEL, POLICIES, World, a_model, a_version, a_world
+from tests.unit.approvals.acting import lend, sign_for
 
 
 @pytest.fixture
@@ -38,47 +39,6 @@ def later(world: World, **delta: float) -> None:
 def asked(world: World, version: str = "3") -> str:
     world.submit(version)
     return world.request_of(version).request_id
-
-
-def lend(world: World, giver: str, receiver: str, *, tier: int = 1, days: int = 10) -> str:
-    """A delegation of the giver's role, from now on; its id."""
-    actor, to = world.actor(giver), world.actor(receiver)
-    now = world.clock.now()
-    world.delegations.grant(
-        GrantDelegation(
-            command_id=f"{giver}-{receiver}-{tier}",
-            role=actor.role,
-            to_issuer=to.issuer,
-            to_subject=to.subject,
-            tier=tier,
-            since=now,
-            until=now + timedelta(days=days),
-            reason="On leave.",
-            passphrase=world.secret(giver),
-        ),
-        actor=actor,
-    )
-    return world.people.active_delegations(now=now, to=(to.issuer, to.subject))[0].id
-
-
-def sign_for(world: World, request_id: str, subject: str, role: str, delegation: str, decision: Decision) -> None:
-    actor = world.actor(subject)
-    review = world.approvals.open_review(request_id, actor=actor, role=role, delegation=delegation)
-    world.approvals.sign_off(
-        SignOff(
-            command_id="c",
-            request_id=request_id,
-            decision=decision,
-            reason_code="",
-            comment="",
-            challenge=review.challenge,
-            passphrase=world.secret(subject),
-            role=role,
-            zone="Europe/Berlin",
-            delegation=delegation,
-        ),
-        actor=actor,
-    )
 
 
 def test_a_later_stage_waits_and_its_days_count_from_its_opening(world: World) -> None:
@@ -286,3 +246,26 @@ def test_the_request_carries_the_rollback_plan_the_quorum_signs(world: World) ->
     assert view.rollback is not None
     assert view.rollback.to == "2"
     assert {rule.measure for rule in view.rollback.rules} == {"error_rate", "p95_ms"}
+
+
+def test_an_approval_whose_metrics_changed_falls_before_the_worker_looks(world: World) -> None:
+    """Attack 2 on everything but the files: the answer compares each part of the version by itself."""
+    world.approve("3")
+    world.inventory.put_version(replace(a_version("3"), metrics=(*a_version("3").metrics, ("holdout_precision", 0.4))))
+    status = world.approvals.approved(MODEL, "3")
+    assert not status.valid
+    assert "void: The metrics of the run changed" in status.reason
+    assert "metrics of the run changed" in status.void_cause
+    assert world.runner.run_pending() == 1
+    assert world.platform.switches(MODEL) == [], "nothing moves on an approval that fell"
+
+
+def test_an_approval_whose_evidence_cannot_be_read_is_no_yes(world: World) -> None:
+    world.approve("3")
+    world.inventory.put_version(replace(a_version("3"), missing="The run cannot be read."))
+    status = world.approvals.approved(MODEL, "3")
+    assert not status.valid
+    assert "could not be read" in status.reason
+    assert status.void_cause == "", "it has not fallen either"
+    world.inventory.put_version(a_version("3"))
+    assert world.approvals.approved(MODEL, "3").valid
