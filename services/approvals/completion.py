@@ -116,20 +116,43 @@ def _attested_again(
         "validUntil": f"{until:%Y-%m-%dT%H:%M:%SZ}",
         "sentence": f"{request.model} version {request.version} is approved again until {until:%d %b %Y}.",
     }
-    predicate = {"event": "reattested", "model": request.model, "detail": detail, "actor": None}
+    idem = f"reattested:{request.request_id}:{request.revision}"
+    seq = record_event(unit, desk, request, "reattested", detail, idem=idem, at=at)
+    save(unit, approved, decisions)
+    sentence = f"Quorum complete; approved until {until:%d %b %Y}. Traffic is as before."
+    unit.requests.add_event(request.request_id, sentence, seq=seq, at=at)
+
+
+def leave_out(
+    unit: ApprovalUnit, desk: SigningDesk, request: PromotionRequest, item: DecisionRecord, *, cause: str, at: datetime
+) -> None:
+    """A signature that no longer counts: ledger entry, row and trail in the caller's transaction, once."""
+    detail = {"request": request.request_id, "version": request.version, "cause": cause, "sentence": cause}
+    idem = f"void:{request.request_id}:{item.seq}"
+    seq = record_event(unit, desk, request, "signatures-void", detail, idem=idem, at=at)
+    unit.requests.void_decision(item.seq, reason=cause, at=at)
+    unit.requests.add_event(request.request_id, cause, seq=seq, at=at)
+
+
+def record_event(
+    unit: ApprovalUnit,
+    desk: SigningDesk,
+    request: PromotionRequest,
+    event: str,
+    detail: dict[str, str],
+    *,
+    idem: str,
+    at: datetime,
+) -> int:
+    """A fact about a request, signed by the service in the caller's transaction; its entry. Repeating adds nothing."""
     payload = statement.build(
         Kind.EVENT,
-        subjects=(Subject(name="event:reattested", sha256=sha256_hex(request.request_id.encode())),),
-        predicate=predicate,
+        subjects=(Subject(name=f"event:{event}", sha256=sha256_hex(request.request_id.encode())),),
+        predicate={"event": event, "model": request.model, "detail": detail, "actor": None},
         at=at,
         head=unit.ledger.head(),
     )
-    receipt = unit.ledger.append(
-        desk.sign_as_service(payload), idem=f"reattested:{request.request_id}:{request.revision}"
-    )
-    save(unit, approved, decisions)
-    sentence = f"Quorum complete; approved until {until:%d %b %Y}. Traffic is as before."
-    unit.requests.add_event(request.request_id, sentence, seq=receipt.seq, at=at)
+    return unit.ledger.append(desk.sign_as_service(payload), idem=idem).seq
 
 
 def _start(request: PromotionRequest, deployment: Deployment, *, at: datetime) -> Action:

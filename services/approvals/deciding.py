@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from services.approvals import parts, rules, statements
-from services.approvals.completion import complete, save, step_of
+from services.approvals.completion import complete, leave_out, save, step_of
 from services.approvals.context import Context, known, short_digest
 from services.approvals.drafting import Drafted
 from services.approvals.models import MEANINGS, REASON_CODES, Decision, Review, SignOff
@@ -189,12 +189,17 @@ class Deciding:
     def _of_people_in_office(
         self, unit: ApprovalUnit, request: PromotionRequest, record: DecisionRecord
     ) -> tuple[DecisionRecord, ...]:
-        """Signatures of people who left, or lost the role, turn void before anything is counted."""
-        for item in rules.standing(unit.requests.decisions(request.request_id)):
+        """Signatures of people who left, or lost the role, turn void before anything is counted.
+
+        A complete approval stays: it was given by people in office.
+        """
+        decisions = unit.requests.decisions(request.request_id)
+        if not rules.is_undecided(request):
+            return decisions
+        for item in rules.standing(decisions):
             cause = left_office(self._with, item)
             if cause:
-                unit.requests.void_decision(item.seq, reason=cause, at=record.at)
-                unit.requests.add_event(request.request_id, cause, seq=item.seq, at=record.at)
+                leave_out(unit, self._with.desk, request, item, cause=cause, at=record.at)
         return unit.requests.decisions(request.request_id)
 
     def _stop_release(self, unit: ApprovalUnit, request: PromotionRequest, record: DecisionRecord) -> None:
@@ -238,13 +243,20 @@ def _require_same_evidence(request: PromotionRequest, drafted: Drafted) -> None:
 
 
 def left_office(context: Context, item: DecisionRecord) -> str:
-    """Why a signature no longer counts because of who gave it, as a sentence; empty when it does."""
-    person = context.people.standing(item.issuer, item.subject)
-    roles = {role.value for role in person.roles} if person else set()
+    """Why a signature no longer counts because of who gave it, or for whom; empty when it does."""
+    own = item.own_role or item.role
+    cause = _left(context, item.issuer, item.subject, item.signer, own)
+    if not cause and item.delegation:
+        cause = _left(context, item.delegator_issuer, item.delegator_subject, item.delegator, item.role)
+    return f"Void: {cause}" if cause else ""
+
+
+def _left(context: Context, issuer: str, subject: str, name: str, role: str) -> str:
+    person = context.people.standing(issuer, subject)
     if person is None:
-        return f"Void: {item.signer} is disabled."
-    if (item.own_role or item.role) not in roles:
-        return f"Void: {item.signer} no longer holds the role {rules.title(item.own_role or item.role)}."
+        return f"{name} is disabled."
+    if role not in {held.value for held in person.roles}:
+        return f"{name} no longer holds the role {rules.title(role)}."
     return ""
 
 

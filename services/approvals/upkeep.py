@@ -9,10 +9,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from services.approvals import parts, rules
-from services.approvals.completion import save
+from services.approvals.completion import leave_out, save
 from services.approvals.context import Context, known, short_digest
 from services.approvals.deciding import left_office
-from services.approvals.models import RequestState
 from services.approvals.records import DecisionRecord, PromotionRequest
 from services.approvals.table import Step, after
 from services.kernel.errors import ControlRoomError
@@ -111,19 +110,11 @@ class Upkeep:
 
     def _leave_out(self, request: PromotionRequest, gone: list[tuple[DecisionRecord, str]]) -> bool:
         now = self._with.clock.now()
-        for item, cause in gone:
-            receipt = self._with.ledger.record_event(
-                event="signatures-void",
-                actor=None,
-                model=request.model,
-                detail={"request": request.request_id, "version": request.version, "cause": cause, "sentence": cause},
-                idem=f"void:{request.request_id}:{item.seq}",
-            )
-            with self._with.units.write() as unit:
-                current = known(unit, request.request_id)
-                if current.state is not RequestState.OPEN and current.state is not RequestState.CHANGES_REQUESTED:
-                    return False
-                unit.requests.void_decision(item.seq, reason=cause, at=now)
-                save(unit, current, unit.requests.decisions(request.request_id))
-                unit.requests.add_event(request.request_id, cause, seq=receipt.seq, at=now)
+        with self._with.units.write() as unit:
+            current = known(unit, request.request_id)
+            if current.revision != request.revision or not rules.is_undecided(current):
+                return False
+            for item, cause in gone:
+                leave_out(unit, self._with.desk, current, item, cause=cause, at=now)
+            save(unit, current, unit.requests.decisions(request.request_id))
         return True
