@@ -46,12 +46,12 @@ class Deciding:
             acting = context.capacity(actor, role, delegation)
             if acting.delegation is None and acting.role != actor.role.value:
                 self._refuse_foreign_step(request, acting)
-        shown = statements.shown_sha256(request, context.drafting.again(request).frozen)
+        shown = statements.shown_sha256(request, context.drafting.again(request).frozen, acting)
         challenge = Challenge(
             nonce=secrets.token_hex(16),
             purpose="review",
             subject=actor.subject,
-            about=request_id,
+            about=_seat(request, acting),
             revision=request.revision,
             shown_sha256=shown,
             expires_at=context.clock.now() + CHALLENGE_LIFETIME,
@@ -87,7 +87,13 @@ class Deciding:
         needed = Permission.VIEW if acting.delegation else _permission(command.decision, actor)
         person = context.people.require(actor, needed)
         with context.recording("sign-off-refused", actor, request.model, request.request_id, **words):
-            return self._sign(command, acting, person)
+            try:
+                return self._sign(command, acting, person)
+            except StaleEvidenceError:
+                # The page is dead, also should the evidence change back: it was not what is true when it was signed.
+                with context.units.write() as unit:
+                    unit.rollouts.use_challenge(command.challenge)
+                raise
 
     def _sign(self, command: SignOff, acting: Capacity, person: Person) -> Receipt:
         rules.require_reason(command.decision, command.reason_code, command.comment, REASON_CODES)
@@ -102,7 +108,7 @@ class Deciding:
             head = unit.ledger.head()
         drafted = context.drafting.again(request) if command.decision in BINDING else None
         rules.require_allowed(request, decisions, command.decision, acting=acting, now=now)
-        shown = self._require_shown(request, drafted, challenge, actor)
+        shown = self._require_shown(request, drafted, challenge, acting)
         report = drafted.frozen.report if drafted else None
         rules.require_allowed(request, decisions, command.decision, acting=acting, now=now, report=report)
         comment = command.comment.strip()
@@ -209,19 +215,21 @@ class Deciding:
                 intents.supersede(unit, self._with.desk, action, why=why, at=record.at)
 
     def _require_shown(
-        self, request: PromotionRequest, drafted: Drafted | None, challenge: Challenge | None, actor: Actor
+        self, request: PromotionRequest, drafted: Drafted | None, challenge: Challenge | None, acting: Capacity
     ) -> str:
         """The digest of what was shown. Raises when it is not what is true now."""
         bound = (challenge.purpose, challenge.subject, challenge.about) if challenge else None
-        if challenge is None or bound != ("review", actor.subject, request.request_id):
-            raise IllegalTransitionError("This form was not opened by you for this request.", hint="Open it again.")
+        if challenge is None or bound != ("review", acting.actor.subject, _seat(request, acting)):
+            raise IllegalTransitionError(
+                "This form was not opened by you for this step of this request.", hint="Open it again."
+            )
         if challenge.used or challenge.expires_at < self._with.clock.now():
             raise StaleRequestError("This form is older than 15 minutes or was used already.", hint="Open it again.")
         if challenge.revision != request.revision:
             raise StaleRequestError("The request was submitted again since you looked.", hint="Review it again.")
         if drafted is not None:
             _require_same_evidence(request, drafted)
-            if challenge.shown_sha256 != statements.shown_sha256(request, drafted.frozen):
+            if challenge.shown_sha256 != statements.shown_sha256(request, drafted.frozen, acting):
                 raise StaleEvidenceError("The evidence changed since you looked.", hint="Review it again.")
         return challenge.shown_sha256
 
@@ -231,7 +239,7 @@ def _require_same_evidence(request: PromotionRequest, drafted: Drafted) -> None:
     if missing:
         raise StaleEvidenceError(
             f"Not everything could be found out just now: {', '.join(missing)}. {drafted.evidence.missing}".strip(),
-            hint="Try again in a minute; nothing was signed.",
+            hint="Nothing was signed. Open the request again in a minute.",
         )
     causes = parts.changed(request.frozen.parts, drafted.frozen.parts, complete=False)
     if causes or request.void_cause or parts.digest(drafted.frozen.parts) != request.evidence_sha256:
@@ -273,6 +281,12 @@ def sentence(record: DecisionRecord) -> str:
     reason = f" ({REASON_CODES[record.reason_code]})" if record.reason_code else ""
     place = f" for {record.delegator} by delegation" if record.delegation else ""
     return f"{record.signer} ({rules.title(record.role).capitalize()}){place} {words[record.decision]}{reason}."
+
+
+def _seat(request: PromotionRequest, acting: Capacity) -> str:
+    """What a review is opened for: a request and the step of it, in the own role or by one delegation."""
+    given = acting.delegation
+    return f"{request.request_id}/{acting.role}" + (f"/{given.id}" if given else "")
 
 
 def _idem(

@@ -229,7 +229,13 @@ def _whose(item: DecisionRecord, me: tuple[str, str]) -> str:
 def _require_stage(request: PromotionRequest, decisions: tuple[DecisionRecord, ...], role: str) -> None:
     lines = progress(request.frozen.quorum, decisions)
     stage = open_stage(lines)
-    rule = next((line.rule for line in lines if line.rule.role == role), None)
+    own = next((line for line in lines if line.rule.role == role), None)
+    rule = own.rule if own else None
+    if own is not None and own.complete:
+        raise IllegalTransitionError(
+            f"This step is complete: {', '.join(own.signers)} signed as {title(role)}.",
+            hint="Nothing more is needed from this role.",
+        )
     if rule is not None and stage and rule.stage > stage:
         first = ", ".join(title(line.rule.role) for line in lines if line.rule.stage == stage and not line.complete)
         raise StageError(

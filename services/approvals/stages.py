@@ -28,13 +28,17 @@ class Stage:
 
 
 def stages(request: PromotionRequest, decisions: Iterable[DecisionRecord]) -> tuple[Stage, ...]:
-    """In order. A stage opens with the submission, or with the signature that completed the stage before it."""
+    """In order. A stage opens with the submission, or with the signature that completed the stage before it.
+
+    Its days start again when a signature in it fell: whoever has to sign instead gets the whole time.
+    """
     given = tuple(decisions)
     lines = rules.progress(request.frozen.quorum, given)
     opened: datetime | None = request.submitted_at or request.created_at
     found = []
     for terms in _terms(request):
         own = tuple(line for line in lines if line.rule.stage == terms.number)
+        opened = _again(own, given, request, opened)
         found.append(
             Stage(
                 terms=terms,
@@ -74,6 +78,24 @@ def _terms(request: PromotionRequest) -> tuple[StageTerms, ...]:
         StageTerms(number=number, title="Signatures", due_days=days, escalate_to="", escalate_days=0)
         for number in numbers
     )
+
+
+def _again(
+    lines: tuple[QuorumProgress, ...],
+    decisions: tuple[DecisionRecord, ...],
+    request: PromotionRequest,
+    opened: datetime | None,
+) -> datetime | None:
+    """The later of the opening and the last time a signature of this stage fell."""
+    if opened is None:
+        return None
+    roles = {line.rule.role for line in lines}
+    fell = [
+        item.void_at
+        for item in decisions
+        if item.void_at is not None and item.revision == request.revision and item.role in roles
+    ]
+    return max([opened, *fell])
 
 
 def _completed_at(

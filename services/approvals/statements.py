@@ -128,8 +128,8 @@ def _subject(evidence: Evidence) -> Subject:
     return Subject(name=bare.name, sha256=bare.sha256, annotations=facts)
 
 
-def shown_sha256(request: PromotionRequest, frozen: Frozen) -> str:
-    """Digest of the document the page is rendered from: request, revision, every part and every gate outcome.
+def shown_sha256(request: PromotionRequest, frozen: Frozen, acting: Capacity) -> str:
+    """Digest of the document the page is rendered from: request, revision, step, every part and every gate outcome.
 
     Who else has signed is left out: two people may sign the same page at the same time.
     """
@@ -142,6 +142,7 @@ def shown_sha256(request: PromotionRequest, frozen: Frozen) -> str:
             [item.gate, item.value, item.rule, item.verdict.value, item.exception] for item in frozen.report.outcomes
         ],
         "note": request.note,
+        "step": {"role": acting.role, "delegation": acting.delegation.leaf_hash if acting.delegation else ""},
     }
     return hashlib.sha256(to_bytes(document)).hexdigest()
 

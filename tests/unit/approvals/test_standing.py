@@ -8,17 +8,21 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
-from services.approvals.models import Decision, Purpose, RequestState, SubmitRequest
+from services.adapters.sql.schema.people import person
+from services.approvals.models import Decision, Purpose, RequestState, SignOff, SubmitRequest
 from services.inventory.models import SensitiveColumn
 from services.kernel.clock import FrozenClock
 from services.kernel.errors import (
     DelegationError,
     DuplicateSignerError,
     GateNotPassedError,
+    IllegalTransitionError,
     SelfApprovalError,
     StageError,
     StaleEvidenceError,
+    StaleRequestError,
 )
 from services.kernel.identity import Role
 from services.people.delegations import WithdrawDelegation
@@ -269,3 +273,71 @@ def test_an_approval_whose_evidence_cannot_be_read_is_no_yes(world: World) -> No
     assert status.void_cause == "", "it has not fallen either"
     world.inventory.put_version(a_version("3"))
     assert world.approvals.approved(MODEL, "3").valid
+
+
+def test_a_review_opened_for_the_own_role_signs_no_step_of_somebody_else(world: World) -> None:
+    """Attack 9: the page shows in which capacity one signs, and the challenge is bound to it."""
+    request_id = asked(world)
+    world.sign_off(request_id, "vera.validator", Decision.APPROVE)
+    lent = lend(world, "clara.compliance", "viktor.validator")
+    viktor = world.actor("viktor.validator")
+    own = world.approvals.open_review(request_id, actor=viktor)
+    for_clara = world.approvals.open_review(request_id, actor=viktor, role="compliance_officer", delegation=lent)
+    assert own.shown_sha256 != for_clara.shown_sha256
+    command = SignOff(
+        command_id="c",
+        request_id=request_id,
+        decision=Decision.APPROVE,
+        reason_code="",
+        comment="",
+        challenge=own.challenge,
+        passphrase=world.secret("viktor.validator"),
+        role="compliance_officer",
+        delegation=lent,
+    )
+    with pytest.raises(IllegalTransitionError, match="not opened by you for this step"):
+        world.approvals.sign_off(command, actor=viktor)
+    reject = replace(command, decision=Decision.REJECT, reason_code="DATA", comment="The holdout is too small.")
+    with pytest.raises(IllegalTransitionError, match="not opened by you for this step"):
+        world.approvals.sign_off(reject, actor=viktor)
+    world.approvals.sign_off(replace(command, challenge=for_clara.challenge), actor=viktor)
+
+
+def test_a_page_that_was_stale_once_stays_dead_when_the_evidence_changes_back(world: World) -> None:
+    """Attack 1: review again, whatever happened in between."""
+    request_id = asked(world)
+    page = world.approvals.open_review(request_id, actor=world.actor("vera.validator"))
+    world.inventory.put_version(replace(a_version("3"), metrics=(*a_version("3").metrics, ("holdout_recall", 0.5))))
+    with pytest.raises(StaleEvidenceError):
+        world.sign_off(request_id, "vera.validator", Decision.APPROVE, challenge=page.challenge)
+    world.inventory.put_version(a_version("3"))
+    with pytest.raises(StaleRequestError, match="used already"):
+        world.sign_off(request_id, "vera.validator", Decision.APPROVE, challenge=page.challenge)
+    world.sign_off(request_id, "vera.validator", Decision.APPROVE)
+
+
+def test_a_step_that_is_complete_takes_no_further_signature(world: World) -> None:
+    request_id = asked(world)
+    world.sign_off(request_id, "vera.validator", Decision.APPROVE)
+    with pytest.raises(IllegalTransitionError, match="This step is complete: Vera"):
+        world.sign_off(request_id, "viktor.validator", Decision.APPROVE)
+    view = world.approvals.get(request_id, actor=world.actor("viktor.validator"))
+    assert Decision.APPROVE not in view.allowed
+    assert "This step is complete" in view.stages[0].steps[0].refusal
+    assert world.entries("decision:approve") == 1
+
+
+def test_the_days_of_a_stage_start_again_when_a_signature_in_it_fell(world: World) -> None:
+    request_id = asked(world)
+    world.sign_off(request_id, "vera.validator", Decision.APPROVE)
+    later(world, days=4)
+    with world.database.write() as connection:
+        connection.execute(update(person).where(person.c.subject == "vera.validator").values(active=False))
+    assert world.approvals.revalidate() == 1
+    fell = world.clock.now()
+    view = world.approvals.get(request_id, actor=world.actor("viktor.validator"))
+    first, second = view.stages
+    assert (first.state, first.opened_at) == ("open", fell)
+    assert first.due_at == fell + timedelta(days=5)
+    assert (second.state, second.opened_at) == ("later", None)
+    assert view.row.stage_due_at == first.due_at
