@@ -25,6 +25,7 @@ from services.kernel.errors import InputError, StorageUnavailableError
 
 _LOCK_SECONDS = 15.0
 _ADVISORY_KEY = 0x434F554E5445
+_TURN = "countersign turn"
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON")
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, "55P03", "57014"})
 _FULL = ("The disk of the governance database is full.", "Make room, then try again.")
@@ -121,9 +122,20 @@ class Database:
 
 
 def lock_writers(connection: Connection) -> None:
-    """Waits until no other transaction writes. On SQLite the turn was taken when the transaction began."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_KEY})")
+    """Waits until no other transaction writes. On SQLite the turn was taken when the transaction began.
+
+    Once in a transaction: the lock ends with it, so whoever asks again already has it.
+    """
+    if connection.dialect.name != "postgresql" or _holds_turn(connection):
+        return
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_KEY})")
+    if not connection.in_nested_transaction():  # a lock taken after a savepoint can be lost before the end
+        connection.info[_TURN] = connection.get_transaction()
+
+
+def _holds_turn(connection: Connection) -> bool:
+    transaction = connection.get_transaction()
+    return transaction is not None and connection.info.get(_TURN) is transaction
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, bindparam, insert, select
 
 from services.adapters.sql import protection, wall_clock
 from services.adapters.sql.database import Database, lock_writers
@@ -36,9 +36,27 @@ from services.ledger.replay import replayed_people
 from services.ledger.summary import summarise
 
 _BATCH = 500
-_SERVICE_KEY = select(deployment_key.c.key_id).where(
-    deployment_key.c.use == "service", deployment_key.c.retired_seq.is_(None)
+_newest_first = log_entry.c.seq.desc()
+_STANDING = select(
+    select(log_entry.c.seq).where(log_entry.c.idem == bindparam("idem")).scalar_subquery().label("earlier"),
+    select(deployment_key.c.key_id)
+    .where(deployment_key.c.use == "service", deployment_key.c.retired_seq.is_(None))
+    .limit(1)
+    .scalar_subquery()
+    .label("service_key"),
+    select(log_entry.c.seq).order_by(_newest_first).limit(1).scalar_subquery().label("seq"),
+    select(log_entry.c.frontier).order_by(_newest_first).limit(1).scalar_subquery().label("frontier"),
+    wall_clock.NEWEST.label("newest"),
 )
+"""All that an append has to know, in one question: on a server every question is a journey there and back."""
+_ROOT = select(log_entry.c.root).where(log_entry.c.seq == bindparam("seq"))
+_TABLES = (log_entry, log_checkpoint, ledger_index)
+_INSERTS = tuple(insert(table) for table in _TABLES)
+_NAMED = [
+    insert(table).values({column.name: bindparam(f"{table.name}_{column.name}") for column in table.columns})
+    for table in _TABLES
+]
+_TOGETHER = _NAMED[2].add_cte(_NAMED[0].cte("entry"), _NAMED[1].cte("checkpoint"))
 
 
 class SqlLedger:
@@ -50,7 +68,7 @@ class SqlLedger:
         self._clock = clock
 
     def head(self) -> LogHead:
-        frontier = self._frontier()
+        frontier = _frontier(self._connection.execute(_STANDING, {"idem": ""}).one())
         return LogHead(origin=self._keys.origin, size=frontier.size, root=frontier.root.hex())
 
     def find(self, idem: str) -> Receipt | None:
@@ -80,24 +98,33 @@ class SqlLedger:
         A change of keys or roles that the keyring's own rules forbid raises RefusalError: roles are read from here.
         """
         lock_writers(self._connection)
-        earlier = self.find(idem)
+        standing = self._connection.execute(_STANDING, {"idem": idem}).one()
+        earlier = self.find(idem) if standing.earlier is not None else None
         if earlier is not None:
             return earlier
-        read = self._require_own(envelope)
+        read = self._require_own(envelope, named=standing.service_key)
         statement = statements.read(read.payload)
-        before = self._frontier()
+        before = _frontier(standing)
         if statement.head.origin != self._keys.origin or statement.head.size > before.size:
             raise ForeignStatementError("The statement was made for another log, or for a later state of this one.")
         self._require_same_history(statement.head, before)
-        wall_clock.require_current(self._connection, statement, self._clock)
+        wall_clock.require_current(self._connection, statement, self._clock, newest=standing.newest)
         if statement.kind in {Kind.KEYRING, Kind.DELEGATION}:
             self._require_admitted(read, statement, before.size)
         leaf = leaf_hash(envelope)
         after = before.push(leaf)
         checkpoint = self._keys.sign_checkpoint(size=after.size, root=after.root)
-        self._insert(envelope, leaf=leaf, after=after, idem=idem, checkpoint=checkpoint)
-        row = summarise(statement, seq=before.size, leaf_hash=leaf.hex())
-        self._connection.execute(insert(ledger_index).values(**index_values(row)))
+        entry = {
+            "seq": before.size,
+            "envelope": envelope,
+            "leaf_hash": leaf,
+            "frontier": after.to_bytes(),
+            "root": after.root,
+            "idem": idem,
+            "appended_at": self._clock.now(),
+        }
+        line = index_values(summarise(statement, seq=before.size, leaf_hash=leaf.hex()))
+        _add(self._connection, entry, {"size": after.size, "note": checkpoint}, line)
         if statement.kind is Kind.REQUEST:
             freeze_cited(self._connection, statement)
         project_people(self._connection, statement, seq=before.size, leaf=leaf.hex())
@@ -114,20 +141,18 @@ class SqlLedger:
         """What the signer saw must be how this log began: an entry pinned to another one would break it for good."""
         root = now.root if seen.size == now.size else EMPTY_ROOT
         if 0 < seen.size < now.size:
-            root = self._connection.execute(
-                select(log_entry.c.root).where(log_entry.c.seq == seen.size - 1)
-            ).scalar_one()
+            root = self._connection.execute(_ROOT, {"seq": seen.size - 1}).scalar_one()
         if root.hex() != seen.root:
             raise ForeignStatementError("The signer saw another history of this log; nothing was added.")
 
-    def _require_own(self, envelope: bytes) -> envelopes.Envelope:
+    def _require_own(self, envelope: bytes, *, named: str | None) -> envelopes.Envelope:
+        """`named`: the key that the log gives as the service's now; none before the first entry."""
         read = envelopes.read(envelope)
         service = self._keys.service_key
         if service.key_id not in read.verified_by({service.key_id: service}):
             raise SignatureMismatchError(
                 "The record does not carry this deployment's own signature; nothing was added."
             )
-        named = self._connection.execute(_SERVICE_KEY).scalar()
         if named is not None and named != service.key_id:
             raise ConflictError("The service key was just replaced; nothing was added.", hint="Try again.")
         return read
@@ -139,30 +164,6 @@ class SqlLedger:
             replay.judge(read, statement, seq=seq, leaf="")
         except VoidEntryError as void:
             raise RefusalError(f"This change of keys, roles or delegations is not allowed: {void}.") from void
-
-    def _frontier(self) -> Frontier:
-        query = select(log_entry.c.seq, log_entry.c.frontier).order_by(log_entry.c.seq.desc()).limit(1)
-        row = self._connection.execute(query).first()
-        if row is None:
-            return Frontier()
-        try:
-            return Frontier.from_bytes(row.seq + 1, row.frontier)
-        except ValueError as broken:
-            raise BrokenChainError("The newest entry of the log does not fit its place; nothing was added.") from broken
-
-    def _insert(self, envelope: bytes, *, leaf: bytes, after: Frontier, idem: str, checkpoint: str) -> None:
-        self._connection.execute(
-            insert(log_entry).values(
-                seq=after.size - 1,
-                envelope=envelope,
-                leaf_hash=leaf,
-                frontier=after.to_bytes(),
-                root=after.root,
-                idem=idem,
-                appended_at=self._clock.now(),
-            )
-        )
-        self._connection.execute(insert(log_checkpoint).values(size=after.size, note=checkpoint))
 
 
 class SqlLedgerReader:
@@ -258,6 +259,31 @@ class SqlLedgerBook(SqlLedgerReader):
     def writing(self) -> Iterator[SqlLedger]:
         with self._database.write() as connection:
             yield SqlLedger(connection, self._keys, self._clock)
+
+
+def _frontier(standing: Row[Any]) -> Frontier:
+    if standing.seq is None:
+        return Frontier()
+    try:
+        return Frontier.from_bytes(standing.seq + 1, standing.frontier)
+    except ValueError as broken:
+        raise BrokenChainError("The newest entry of the log does not fit its place; nothing was added.") from broken
+
+
+def _add(connection: Connection, *rows: dict[str, Any]) -> None:
+    """Entry, checkpoint and line of the read model; PostgreSQL takes the three in one statement."""
+    if connection.dialect.name != "postgresql":
+        for statement, row in zip(_INSERTS, rows, strict=True):
+            connection.execute(statement, row)
+        return
+    connection.execute(
+        _TOGETHER,
+        {
+            f"{table.name}_{name}": value
+            for table, row in zip(_TABLES, rows, strict=True)
+            for name, value in row.items()
+        },
+    )
 
 
 def people_entries(connection: Connection) -> tuple[StoredEntry, ...]:

@@ -15,12 +15,16 @@ from services.kernel.clock import Clock, SystemClock, utc_text
 from services.kernel.errors import ClockMovedError
 from services.ledger.verify import LATE, in_time_until
 
-_RECENT = 50
+_recent = select(ledger_index.c.at).order_by(ledger_index.c.seq.desc()).limit(50).subquery()
+NEWEST = select(func.max(_recent.c.at)).scalar_subquery()
+"""Of the last entries the latest: each may lag ten minutes behind the one before it, together no further."""
 
 
-def require_current(connection: Connection, statement: Statement, clock: Clock) -> None:
-    """Raises ClockMovedError: more than ten minutes behind the newest entries, or away from the database's clock."""
-    newest = _newest(connection)
+def require_current(connection: Connection, statement: Statement, clock: Clock, *, newest: datetime | None) -> None:
+    """`newest`: what NEWEST answered, none for an empty log.
+
+    Raises ClockMovedError: more than ten minutes behind the newest entries, or away from the database's clock.
+    """
     ends = in_time_until(statement)
     if newest is not None and ends < newest:
         raise ClockMovedError(
@@ -45,9 +49,3 @@ def database_now(connection: Connection) -> datetime:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
     at: datetime = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
     return at.astimezone(UTC)
-
-
-def _newest(connection: Connection) -> datetime | None:
-    # Of the last entries the latest: each may lag ten minutes behind the one before it, together no further.
-    recent = select(ledger_index.c.at).order_by(ledger_index.c.seq.desc()).limit(_RECENT).subquery()
-    return connection.execute(select(func.max(recent.c.at))).scalar()
