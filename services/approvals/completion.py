@@ -127,7 +127,14 @@ def leave_out(
     unit: ApprovalUnit, desk: SigningDesk, request: PromotionRequest, item: DecisionRecord, *, cause: str, at: datetime
 ) -> None:
     """A signature that no longer counts: ledger entry, row and trail in the caller's transaction, once."""
-    detail = {"request": request.request_id, "version": request.version, "cause": cause, "sentence": cause}
+    detail = {
+        "request": request.request_id,
+        "version": request.version,
+        "cause": cause,
+        "entry": str(item.seq),
+        "sha256": item.leaf_hash,
+        "sentence": cause,
+    }
     idem = f"void:{request.request_id}:{item.seq}"
     seq = record_event(unit, desk, request, "signatures-void", detail, idem=idem, at=at)
     unit.requests.void_decision(item.seq, reason=cause, at=at)
@@ -178,8 +185,11 @@ def _adoption(request: PromotionRequest, deployment: Deployment, *, at: datetime
     """What is served now becomes what is desired; nothing is switched."""
     served = deployment.observed.routes if deployment.observed else ()
     if request.version not in dict(served):
-        served = ((request.version, 100),)
-    champion = deployment.alias_champion or max(served, key=lambda route: route[1])[0]
+        raise IllegalTransitionError(
+            f"Version {request.version} does not serve any more, so there is nothing to adopt.",
+            hint="Withdraw this request.",
+        )
+    champion = max(served, key=lambda route: route[1])[0]
     return _action(request, deployment, ActionKind.ADOPT, routes=served, champion=champion, shares=(), at=at)
 
 

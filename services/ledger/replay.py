@@ -27,6 +27,7 @@ from services.ledger.waivers import Waivers
 
 _COUNTING = frozenset({"approve", "acknowledge"})
 _CLOSING = frozenset({"reject", "withdraw", "revoke"})
+_FELL = "signatures-void"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,6 +54,8 @@ class _Decision:
     """The role of the quorum it fills."""
     word: str
     key_id: str
+    people: frozenset[Who] = frozenset()
+    """The signer and, by delegation, the one who gave the role."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,6 +66,7 @@ class Replay:
     _requests: dict[int, _Request] = field(default_factory=dict)
     _decisions: dict[int, _Decision] = field(default_factory=dict)
     _decided: set[tuple[int, Who]] = field(default_factory=set)
+    _fallen: set[int] = field(default_factory=set)
     _open_actions: dict[str, int] = field(default_factory=dict)
     _outcomes: set[str] = field(default_factory=set)
     _nonces: set[str] = field(default_factory=set)
@@ -124,6 +128,7 @@ class Replay:
                 self._findings[seq] = leaf
             case Kind.EVENT:
                 _require_own_event(statement, who)
+                self._leave_out(statement, who)
             case _:
                 pass  # other observations have no effect on what may go live
 
@@ -181,8 +186,26 @@ class Replay:
         if word in _CLOSING:
             request.closed = True
         self._decisions[seq] = _Decision(
-            seq=seq, leaf=leaf, request_seq=request_seq, who=who, role=role, word=word, key_id=key_id
+            seq=seq,
+            leaf=leaf,
+            request_seq=request_seq,
+            who=who,
+            role=role,
+            word=word,
+            key_id=key_id,
+            people=frozenset({who, delegated.by} if delegated else {who}),
         )
+
+    def _leave_out(self, statement: Statement, who: Who | None) -> None:
+        """A signature that fell, for example because its person left, counts no more; that person may sign anew."""
+        detail = statement.predicate["detail"]
+        if who is not None or statement.predicate["event"] != _FELL:
+            return
+        fallen = next((item for item in self._decisions.values() if str(item.seq) == detail.get("entry")), None)
+        if fallen is not None and fallen.leaf == detail.get("sha256"):
+            self._fallen.add(fallen.seq)
+            if fallen.word in _COUNTING:
+                self._decided -= {(fallen.request_seq, somebody) for somebody in fallen.people}
 
     def _apply_action(self, statement: Statement, who: Who | None, seq: int, leaf: str) -> None:
         predicate = statement.predicate
@@ -242,7 +265,10 @@ class Replay:
         given = [
             item
             for item in self._decisions.values()
-            if item.request_seq == obeyed["entry"] and item.word in _COUNTING and not self._is_suspect(item)
+            if item.request_seq == obeyed["entry"]
+            and item.word in _COUNTING
+            and item.seq not in self._fallen
+            and not self._is_suspect(item)
         ]
         _require_complete(request, given)
         require_obedience(statement, request.plan)
@@ -261,6 +287,8 @@ class Replay:
                 raise VoidEntryError(f"the decision it cites at entry {cited['entry']} does not exist or is void")
             if decision.request_seq != predicate["request"]["entry"] or decision.word not in _COUNTING:
                 raise VoidEntryError(f"entry {cited['entry']} does not approve the request it rests on")
+            if full and decision.seq in self._fallen:
+                raise VoidEntryError(f"the signature at entry {cited['entry']} had fallen before")
             if full and self._is_suspect(decision):
                 raise VoidEntryError(f"entry {cited['entry']} was signed with a key that had been compromised")
             decisions.append(decision)

@@ -937,6 +937,8 @@ class Replay:
             "at": said.predicate["at"],
             "level": predicate["authentication"].get("level", ""),
             "behalf": predicate.get("onBehalfOf", {}).get("name", ""),
+            "people": {who, lent["by"]} if lent else {who},
+            "fallen": False,
         }
 
     def _delegation_used(self, said: Statement, who: Who, tier: int) -> dict[str, Any] | None:
@@ -1125,7 +1127,10 @@ class Replay:
             [
                 item
                 for item in self.decisions.values()
-                if item["request"] == obeys["request"]["entry"] and item["word"] in COUNTING and not _suspect(item)
+                if item["request"] == obeys["request"]["entry"]
+                and item["word"] in COUNTING
+                and not item["fallen"]
+                and not _suspect(item)
             ],
         )
         plan = request["rollback"]
@@ -1152,6 +1157,8 @@ class Replay:
                 raise Wrong(f"the decision it cites at entry {cited['entry']} does not exist or is void")
             if decision["request"] != predicate["request"]["entry"] or decision["word"] not in COUNTING:
                 raise Wrong(f"entry {cited['entry']} does not approve the request it rests on")
+            if full and decision["fallen"]:
+                raise Wrong(f"the signature at entry {cited['entry']} had fallen before")
             if full and _suspect(decision):
                 raise Wrong(f"entry {cited['entry']} was signed with a key that had been compromised")
             counted.append(decision)
@@ -1198,6 +1205,15 @@ class Replay:
         actor = said.predicate["actor"]
         if who is not None and (actor is None or who_of(actor) != who):
             raise Wrong("it names another person as acting than the one who signed")
+        detail = said.predicate["detail"]
+        if who is not None or said.predicate["event"] != "signatures-void":
+            return
+        # A signature that fell, for example because its person left, counts no more; that person may sign anew.
+        fell = next((item for item in self.decisions.values() if str(item["seq"]) == detail.get("entry")), None)
+        if fell is not None and fell["leaf"] == detail.get("sha256"):
+            fell["fallen"] = True
+            if fell["word"] in COUNTING:
+                self.decided -= {(fell["request"], one) for one in fell["people"]}
 
     def _review(self, said: Statement, who: Who | None, _signed: list[Holder], _seq: int, _leaf: str) -> None:
         predicate, who = said.predicate, _person(who)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from services.approvals.models import Decision, SignOff
 from services.people.delegations import GrantDelegation
 from tests.builders import World
+from tests.unit.pack.agreeing import require_agreement
 
 
 def lend(world: World, giver: str, receiver: str, *, tier: int = 1, days: int = 10) -> str:
@@ -48,3 +49,8 @@ def sign_for(world: World, request_id: str, subject: str, role: str, delegation:
         ),
         actor=actor,
     )
+
+
+def objections(world: World) -> set[tuple[str, int]]:
+    """What the product's verifier and the pack's have against the log, beyond notes: (severity, entry)."""
+    return {item for item in require_agreement(entry.envelope for entry in world.book.entries()) if item[0] != "note"}

@@ -8,7 +8,7 @@ from services.adapters.sql.schema.people import person, person_role
 from services.approvals.models import Decision, RequestState
 from services.kernel.identity import Role
 from tests.builders import MODEL, World
-from tests.unit.approvals.acting import lend, sign_for
+from tests.unit.approvals.acting import lend, objections, sign_for
 
 
 def active(world: World, subject: str, *, is_active: bool) -> None:
@@ -37,6 +37,7 @@ def test_who_left_and_came_back_signs_anew_and_is_counted(world: World) -> None:
     assert world.request_of("3").state is RequestState.APPROVED
     assert second.seq in world.approvals.approved(MODEL, "3").decision_entries
     assert first.seq not in world.approvals.approved(MODEL, "3").decision_entries
+    assert objections(world) == set(), "no verifier objects to it"
 
 
 def test_a_signature_given_for_somebody_who_left_falls(world: World) -> None:
