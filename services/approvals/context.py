@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from services.approvals import rules
 from services.approvals.drafting import Drafting
+from services.approvals.models import Purpose
 from services.approvals.ports import ApprovalUnit, ApprovalUnits
 from services.approvals.records import PromotionRequest
 from services.approvals.rules import Capacity
@@ -19,6 +20,7 @@ from services.kernel.identity import Actor
 from services.ledger.service import LedgerService
 from services.people.models import Delegation
 from services.people.service import PeopleService
+from services.rollout.models import Deployment
 from services.rollout.ports import Attestations
 
 
@@ -77,6 +79,13 @@ def known(unit: ApprovalUnit, request_id: str) -> PromotionRequest:
     if found is None:
         raise UnknownRequestError(f"There is no request {request_id}.", hint="Choose one from the queue.")
     return found
+
+
+def unsigned_change(request: PromotionRequest, deployment: Deployment | None) -> str:
+    """The change made outside that stands on the model, in words; empty for the request that would adopt it."""
+    if deployment is None or not deployment.finding_digest or request.purpose is Purpose.ADOPTION:
+        return ""
+    return deployment.finding
 
 
 def short_digest(*parts: str) -> str:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from services.approvals import parts, rules, statements
 from services.approvals.completion import complete, leave_out, save, step_of
-from services.approvals.context import Context, known, short_digest
+from services.approvals.context import Context, known, short_digest, unsigned_change
 from services.approvals.drafting import Drafted
 from services.approvals.models import MEANINGS, REASON_CODES, Decision, Review, SignOff
 from services.approvals.ports import ApprovalUnit
@@ -20,7 +20,6 @@ from services.attestation.models import Receipt
 from services.kernel.errors import (
     DelegationError,
     IllegalTransitionError,
-    SelfApprovalError,
     StaleEvidenceError,
     StaleRequestError,
 )
@@ -75,11 +74,8 @@ class Deciding:
             request = known(unit, command.request_id)
         words = {"decision": command.decision.value, "request_id": request.request_id}
         with context.recording("sign-off-refused", actor, request.model, request.request_id, **words):
-            if command.decision is not Decision.WITHDRAW and rules.is_requester(request, actor):
-                raise SelfApprovalError(
-                    "The person who asked for a promotion may not decide on it.",
-                    hint="Another person has to decide.",
-                )
+            if command.decision is not Decision.WITHDRAW:
+                rules.require_other_person(request, rules.own(actor))
             acting = context.capacity(actor, command.role, command.delegation)
             if acting.delegation is None and acting.role != actor.role.value:
                 self._refuse_foreign_step(request, acting)
@@ -106,6 +102,7 @@ class Deciding:
                 return replace(earlier, repeated=True)
             challenge = unit.rollouts.challenge(command.challenge)
             head = unit.ledger.head()
+            _require_as_signed(unit, request, command.decision)
         drafted = context.drafting.again(request) if command.decision in BINDING else None
         rules.require_allowed(request, decisions, command.decision, acting=acting, now=now)
         shown = self._require_shown(request, drafted, challenge, acting)
@@ -174,6 +171,7 @@ class Deciding:
         if record.delegation and record.delegation not in {item.id for item in self._with.delegations(acting.actor)}:
             raise DelegationError("The delegation was taken back while you signed.", hint="Nothing was recorded.")
         rules.require_allowed(current, decisions, record.decision, acting=acting, now=record.at)
+        _require_as_signed(unit, current, record.decision)
         if not unit.rollouts.use_challenge(nonce):
             raise StaleRequestError("This form was used already.", hint="Open the request again.")
         receipt = unit.ledger.append(envelope, idem=idem)
@@ -232,6 +230,15 @@ class Deciding:
             if challenge.shown_sha256 != statements.shown_sha256(request, drafted.frozen, acting):
                 raise StaleEvidenceError("The evidence changed since you looked.", hint="Review it again.")
         return challenge.shown_sha256
+
+
+def _require_as_signed(unit: ApprovalUnit, request: PromotionRequest, decision: Decision) -> None:
+    """What serves now is part of what is signed: while somebody changed it outside, only adopting it can be signed."""
+    finding = unsigned_change(request, unit.rollouts.deployment(request.model))
+    if decision in BINDING and finding:
+        raise StaleEvidenceError(
+            f"What serves is not what was signed last. {finding}", hint="Put it back or adopt it, then review again."
+        )
 
 
 def _require_same_evidence(request: PromotionRequest, drafted: Drafted) -> None:

@@ -21,6 +21,7 @@ from services.policy.evidence import Evidence
 from services.policy.gates import SensitiveGate
 from services.policy.models import QuorumRule, ReleaseTerms
 from services.policy.service import Policy, PolicyService
+from services.rollout.differences import adoptable
 from services.rollout.models import Deployment
 
 _NO_TERMS = ReleaseTerms(shares=(), approval_days=0, request_days=0)
@@ -187,9 +188,9 @@ def _traffic(drafted: Drafted, deployment: Deployment | None) -> list[str]:
     if purpose is Purpose.REATTESTATION:
         return [] if serving else [f"Version {version} does not serve; only a serving version is approved again."]
     if purpose is Purpose.ADOPTION:
-        served = dict(deployment.observed.routes) if deployment and deployment.observed else {}
-        adoptable = deployment is not None and deployment.finding and (version in served or deployment.alias_champion)
-        return [] if adoptable else ["There is no unsigned change with this version to adopt."]
+        served = deployment.observed.routes if deployment and deployment.observed else None
+        found = adoptable(deployment.changes, served=served) if deployment else None
+        return [] if found == version else ["There is no unsigned change with this version to adopt."]
     if serving:
         return [f"Version {version} is serving already."]
     if deployment is not None and deployment.candidate:

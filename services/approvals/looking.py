@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from services.approvals import parts, rules
-from services.approvals.context import Context, known
+from services.approvals.context import Context, known, unsigned_change
 from services.approvals.drafting import Drafted
 from services.approvals.excepted import Exceptions, fallen
 from services.approvals.models import (
@@ -69,13 +69,14 @@ class Looking:
             decisions = unit.requests.decisions(request_id)
             trail = unit.requests.trail(request_id)
             seen = unit.requests.seen(request_id, actor=actor)
+            moved = unsigned_change(request, unit.rollouts.deployment(request.model))
         drafted = context.drafting.again(request) if rules.is_undecided(request) else None
         return request_view(
             request,
             decisions,
             trail,
             now_frozen=drafted.frozen if drafted else request.frozen,
-            stale=_stale(request, drafted) if drafted else self._fallen(request),
+            stale=_stale(request, drafted, moved) if drafted else self._fallen(request),
             seen=seen,
             reader=self._reader(actor),
             now=context.clock.now(),
@@ -176,7 +177,7 @@ class Looking:
             return {}
 
 
-def _stale(request: PromotionRequest, drafted: Drafted) -> str:
+def _stale(request: PromotionRequest, drafted: Drafted, moved: str) -> str:
     if request.state is not RequestState.OPEN:
         return ""
     again = f"{request.requester} has to submit it again."
@@ -185,6 +186,8 @@ def _stale(request: PromotionRequest, drafted: Drafted) -> str:
     causes = parts.changed(request.frozen.parts, drafted.frozen.parts, complete=False)
     if causes:
         return f"The evidence changed since it was submitted. {' '.join(causes)} {again}"
+    if moved:
+        return f"What serves is not what was signed last. {moved} Nobody can sign until it is put back or adopted."
     missing = parts.unknown(drafted.frozen.parts)
     if missing:
         return f"Not everything could be found out just now: {', '.join(missing)}. Nobody can sign meanwhile."

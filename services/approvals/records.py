@@ -14,6 +14,7 @@ from services.approvals.models import (
     RequestState,
     RollbackTerms,
 )
+from services.approvals.persons import Account
 from services.policy.models import GateReport, QuorumRule, ReleaseTerms
 
 
@@ -112,6 +113,14 @@ class DecisionRecord:
         """Everybody this decision speaks for: the signer and, by delegation, the delegator."""
         mine = {(self.issuer, self.subject)}
         return frozenset(mine | ({(self.delegator_issuer, self.delegator_subject)} if self.delegation else set()))
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """The same people with the names they are known by."""
+        me = Account(issuer=self.issuer, subject=self.subject, name=self.signer)
+        if not self.delegation:
+            return (me,)
+        return (me, Account(issuer=self.delegator_issuer, subject=self.delegator_subject, name=self.delegator))
 
     @property
     def counts(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.approvals.models import Decision, QuorumProgress, RequestState
+from services.approvals.persons import Account, overlap, same_person
 from services.approvals.records import DecisionRecord, PromotionRequest
 from services.approvals.table import STATE_WORDS, Step, after
 from services.kernel.errors import (
@@ -44,11 +45,13 @@ class Capacity:
     delegation: Delegation | None = None
 
     @property
-    def people(self) -> frozenset[tuple[str, str]]:
+    def accounts(self) -> tuple[Account, ...]:
         """The person and, by delegation, the one who gave the role: both count as having acted."""
-        mine = {(self.actor.issuer, self.actor.subject)}
+        me = Account(issuer=self.actor.issuer, subject=self.actor.subject, name=self.actor.name)
         given = self.delegation
-        return frozenset(mine | ({(given.from_issuer, given.from_subject)} if given else set()))
+        if given is None:
+            return (me,)
+        return (me, Account(issuer=given.from_issuer, subject=given.from_subject, name=given.from_name))
 
 
 def own(actor: Actor) -> Capacity:
@@ -103,6 +106,23 @@ def is_expired(request: PromotionRequest, now: datetime) -> bool:
 
 def is_requester(request: PromotionRequest, actor: Actor) -> bool:
     return (actor.issuer, actor.subject) == (request.requester_issuer, request.requester_subject)
+
+
+def require_other_person(request: PromotionRequest, acting: Capacity) -> None:
+    """Raises SelfApprovalError for the requester, also with a second account or through somebody else's hand."""
+    asked = Account(issuer=request.requester_issuer, subject=request.requester_subject, name=request.requester)
+    for account in acting.accounts:
+        if (account.issuer, account.subject) == (asked.issuer, asked.subject):
+            raise SelfApprovalError(
+                "The person who asked for a promotion may not decide on it, nor let somebody else do it for them.",
+                hint="Another person has to decide.",
+            )
+        if same_person(account, asked):
+            raise SelfApprovalError(
+                f"The account of {account.name} belongs to the person who asked, {asked.name}, or prints the same "
+                "name; whoever asks for a promotion may not decide on it.",
+                hint="Another person has to decide. Two people of one name have to be enrolled under fuller names.",
+            )
 
 
 def require_reason(decision: Decision, reason_code: str, comment: str, known: Iterable[str]) -> None:
@@ -167,11 +187,7 @@ def _require_permission(actor: Actor, permission: Permission, what: str) -> None
 def _require_signer(
     request: PromotionRequest, decisions: tuple[DecisionRecord, ...], decision: Decision, acting: Capacity
 ) -> None:
-    if (request.requester_issuer, request.requester_subject) in acting.people:
-        raise SelfApprovalError(
-            "The person who asked for a promotion may not decide on it, nor let somebody else do so in their place.",
-            hint="Another person has to decide.",
-        )
+    require_other_person(request, acting)
     _require_covered(request, acting)
     rule = next((line for line in request.frozen.quorum if line.role == acting.role), None)
     if rule is None:
@@ -209,7 +225,7 @@ def _require_first(decisions: tuple[DecisionRecord, ...], decision: Decision, ac
     """Nobody signs twice: not in two roles, not for oneself and somebody else, not through somebody else's hand."""
     me = (acting.actor.issuer, acting.actor.subject)
     for item in standing(decisions):
-        if not item.people & acting.people:
+        if not overlap(item.accounts, acting.accounts):
             continue
         if item.role == acting.role and (item.issuer, item.subject) == me and acting.delegation is None:
             if decision in {*BINDING, Decision.ABSTAIN}:

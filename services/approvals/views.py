@@ -20,6 +20,7 @@ from services.approvals.models import (
     StepView,
     TrailLine,
 )
+from services.approvals.persons import Account, overlap
 from services.approvals.records import DecisionRecord, Frozen, PromotionRequest
 from services.approvals.rules import BINDING, Capacity
 from services.kernel.identity import Actor
@@ -96,9 +97,9 @@ def _own_step(
     )
     if spoke or rules.is_requester(request, reader.actor):
         return ""
-    asked = (request.requester_issuer, request.requester_subject)
+    asked = Account(issuer=request.requester_issuer, subject=request.requester_subject, name=request.requester)
     for role in sorted(waiting, key=lambda word: word != reader.actor.role.value):
-        if any(asked not in acting.people for acting in reader.capacities(request, role)):
+        if any(not overlap((asked,), acting.accounts) for acting in reader.capacities(request, role)):
             return role
     return ""
 
