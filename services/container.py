@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
 
 from services.adapters.files.packs import PackFiles
 from services.adapters.files.policies import PolicyFolder
@@ -33,6 +34,7 @@ from services.adapters.sql.notices import SqlNoticeOutbox, SqlNotices
 from services.adapters.sql.oversight import SqlOversight
 from services.adapters.sql.people import SqlKeyStore, SqlPeople
 from services.adapters.sql.public_keys import SqlPublicKeys
+from services.adapters.sql.registry_anchors import SqlRegistryAnchors
 from services.adapters.sql.reliability import SqlReliability
 from services.adapters.sql.retention import SqlAccessLog, SqlDisposalUnits
 from services.adapters.sql.unit import SqlUnits
@@ -63,6 +65,9 @@ from services.kernel.clock import Clock, OffsetClock, SystemClock
 from services.kernel.errors import ControlRoomError, StorageUnavailableError
 from services.kernel.secret import Secret
 from services.ledger.attempts import RecordingDesk
+from services.ledger.ports import RegistryTags, TagPlace
+from services.ledger.registry_anchoring import RegistryAnchoring
+from services.ledger.registry_anchors import RegistryAnchors
 from services.ledger.service import LedgerService
 from services.monitoring.service import MonitoringService
 from services.notices.others import OtherFacts
@@ -84,6 +89,10 @@ from services.rollout.service import RolloutService
 from services.settings import Profile, Settings
 from services.value.models import Rates
 from services.value.service import ValueService
+
+
+class Registry(ModelRegistry, RegistryTags, Protocol):
+    """Everything that is asked of the registry, by whichever service."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +122,8 @@ class ControlRoom:
     notices: NoticeService
     runner: OutboxRunner
     """Drives queued registry and traffic actions; the worker and one inline call use it."""
+    registry_anchoring: RegistryAnchoring
+    """Asks the registry: for the worker and the command line only."""
     clock: Clock
     settings: Settings
     database: Database
@@ -122,7 +133,7 @@ def open_control_room(
     settings: Settings,
     *,
     clock: Clock | None = None,
-    registry: ModelRegistry | None = None,
+    registry: Registry | None = None,
     serving: ServingPlatform | None = None,
 ) -> ControlRoom:
     """Everything plugged together, on an existing workspace. Nothing is created here.
@@ -135,7 +146,7 @@ def open_control_room(
     return _open(settings, clock=clock, registry=registry, serving=serving)
 
 
-def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving: ServingPlatform) -> ControlRoom:
+def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: ServingPlatform) -> ControlRoom:
     database = _database(settings)
     trusted = _trusted(settings, database, clock)
     reading = _reading(settings, database, clock, registry, trusted.ledger)
@@ -267,6 +278,7 @@ def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving:
             reader=trusted.book,
             index=SqlLedgerIndex(database),
             anchors=trusted.anchors,
+            registry=trusted.registry_anchors,
             clock=clock,
             keys=trusted.desk,
             pinned_genesis=_pinned_genesis(settings),
@@ -281,9 +293,30 @@ def _open(settings: Settings, *, clock: Clock, registry: ModelRegistry, serving:
             OtherFacts(people=trusted.people, exceptions=exceptions, emergency=emergency),
         ),
         runner=runner,
+        registry_anchoring=RegistryAnchoring(
+            registry=registry,
+            store=SqlRegistryAnchors(database),
+            anchors=trusted.registry_anchors,
+            ledger=trusted.ledger,
+            book=trusted.book,
+            keys=trusted.desk,
+            places=lambda: _released(units),
+            clock=clock,
+        ),
         clock=clock,
         settings=settings,
         database=database,
+    )
+
+
+def _released(units: SqlUnits) -> tuple[TagPlace, ...]:
+    """Every model that has a release, and the versions that serve."""
+    with units.read() as unit:
+        rows = [row for row in unit.rollouts.deployments() if row.desired]
+    models = [TagPlace(model=row.model) for row in rows]
+    return (
+        *models,
+        *(TagPlace(model=row.model, version=version) for row in rows for version, share in row.desired if share),
     )
 
 
@@ -380,6 +413,7 @@ class _Trusted:
     """The same desk, leaving a trace of every wrong passphrase; services sign here."""
     book: SqlLedgerBook
     anchors: Anchors
+    registry_anchors: RegistryAnchors
     attested: CheckedEntries
     ledger: LedgerService
     store: SqlPeople
@@ -391,7 +425,8 @@ def _trusted(settings: Settings, database: Database, clock: Clock) -> _Trusted:
     desk = KeyDesk(SqlKeyStore(database), settings.keys_folder, clock, cost=EMBEDDED if embedded else PRODUCTION)
     book = SqlLedgerBook(database, desk, clock)
     anchors = Anchors(settings.anchors_folder)
-    ledger = LedgerService(book=book, desk=desk, keys=desk, clock=clock, anchors=anchors)
+    registry_anchors = RegistryAnchors(store=SqlRegistryAnchors(database), book=book, keys=desk, clock=clock)
+    ledger = LedgerService(book=book, desk=desk, keys=desk, clock=clock, anchors=anchors, elsewhere=registry_anchors)
     store = SqlPeople(database)
     return _Trusted(
         desk=desk,
@@ -399,6 +434,7 @@ def _trusted(settings: Settings, database: Database, clock: Clock) -> _Trusted:
         store=store,
         book=book,
         anchors=anchors,
+        registry_anchors=registry_anchors,
         attested=CheckedEntries(
             reader=book,
             service_key=desk.service_key,

@@ -202,6 +202,8 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("summaries", 10, room.oversight.refresh_summaries),
         ("registrations", 3600, room.inventory.record_registrations),
         ("anchors", 60, lambda: _anchor(room)),
+        ("outcome-anchors", 10, room.registry_anchoring.run_after_outcome),
+        ("registry-anchors", 300, room.registry_anchoring.run),
         ("trust", 3600, lambda: _verify(room)),
     ]
     tasks = tuple(

@@ -152,21 +152,26 @@ def _broken(result: Verification) -> None:
 
 
 def _checked(result: Verification) -> list[tuple[str, str]]:
-    anchors = (
-        plural(result.anchors_checked, "anchor")
-        if result.anchors_checked
-        else "no anchor outside this database, so a shortened ledger would not show"
-    )
     checkpoint = f"of {count(result.checkpoint_size)} entries" if result.checkpoint_size else "none"
     return [
         ("Events", count(result.entries)),
         ("Checkpoint used", checkpoint),
-        ("Anchors", md(anchors)),
+        ("Anchors", md(_anchors(result))),
+        *[("Not compared", md(sentence)) for sentence in result.not_compared],
         ("Time taken", seconds(result.seconds)),
         ("Checked", when(result.checked_at, session.zone())),
         ("Root", code(digest(result.root, 16))),
         ("Log", f"{md(result.origin)} :gray[genesis] {code(digest(result.genesis, 16))}"),
     ]
+
+
+def _anchors(result: Verification) -> str:
+    """How many, and where they are kept."""
+    if not result.anchors_checked:
+        return "no anchor outside this database, so a shortened ledger would not show"
+    kept = f"files {count(result.anchors_in_files)}, registry {count(result.anchors_in_registry)}"
+    read = f"; registry read {when(result.registry_read_at, session.zone())}" if result.registry_read_at else ""
+    return f"{plural(result.anchors_checked, 'anchor')} ({kept}{read})"
 
 
 def _table(asked: LedgerQuery, rows: tuple[LedgerRow, ...], total: int, result: Verification | None) -> None:

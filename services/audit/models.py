@@ -69,3 +69,10 @@ class Verification:
     """First entry that was changed; it and all later ones are untrusted. None where no entry can be named."""
     broken_field: str = ""
     """Which field of that entry differs, as far as it can be told."""
+    anchors_in_files: int = 0
+    anchors_in_registry: int = 0
+    """Registry tags the log key signed; `anchors_checked` counts them too."""
+    registry_read_at: datetime | None = None
+    """When the worker last read those tags; None before the first time."""
+    not_compared: tuple[str, ...] = ()
+    """What could not be compared, why, and since when."""

@@ -17,6 +17,7 @@ from services.kernel.page import Page
 from services.ledger import merkle, note
 from services.ledger.keyring import Keyring, replayed
 from services.ledger.ports import AnchorStore, CheckpointSigner, LedgerReader, StoredEntry
+from services.ledger.registry_anchors import NO_REGISTRY, RegistryAnchors, RegistryStanding
 from services.ledger.summary import summarise
 from services.ledger.verify import FINDING, INTEGRITY, NOTE, Trusted, verify_log
 
@@ -29,6 +30,7 @@ class AuditService:
         index: LedgerIndex,
         anchors: AnchorStore,
         clock: Clock,
+        registry: RegistryAnchors | None = None,
         keys: CheckpointSigner | None = None,
         pinned_genesis: str = "",
     ) -> None:
@@ -37,6 +39,7 @@ class AuditService:
         self._index = index
         self._anchors = anchors
         self._clock = clock
+        self._registry = registry
         self._trusted = Trusted(
             genesis=pinned_genesis,
             origin=keys.origin if keys else "",
@@ -79,12 +82,14 @@ class AuditService:
         """
         started = time.perf_counter()
         anchors = self._anchors.notes()
+        tagged = self._registry.standing() if self._registry else NO_REGISTRY
         newest = self._reader.checkpoint()
         lines = SearchLines(self._index)
         report = verify_log(
             lines.watch(self._reader.entries()),
             checkpoints=self._reader.checkpoints(),
             anchors=anchors,
+            tagged=tagged.notes,
             trusted=self._trusted,
             total=self._reader.head().size,
             progress=progress,
@@ -96,6 +101,7 @@ class AuditService:
             sentence = f"Protections of the ledger are missing from the database: {', '.join(missing)}."
             findings.insert(0, Finding(seq=None, severity="finding", sentence=sentence))
         findings += [_misleading(seq, fields) for seq, fields in lines.differing]
+        findings += _about_registry(tagged)
         broken = min(
             (item.seq for item in report.problems if item.severity == INTEGRITY and item.seq is not None), default=None
         )
@@ -108,6 +114,10 @@ class AuditService:
             findings=tuple(sorted(findings, key=lambda item: item.severity == NOTE)),
             seconds=round(time.perf_counter() - started, 3),
             anchors_checked=report.anchors_checked,
+            anchors_in_files=len(anchors),
+            anchors_in_registry=len(tagged.notes),
+            registry_read_at=tagged.compared_at,
+            not_compared=(tagged.not_compared,) if tagged.not_compared else (),
             checked_at=self._clock.now(),
             checkpoint_size=_size_of(newest) if newest else 0,
             broken_at=broken,
@@ -150,6 +160,16 @@ class AuditService:
             raise BrokenChainError("The newest checkpoint vouches for entries the database no longer holds.")
         path = merkle.inclusion_proof(leaves[: note.read(checkpoint).size], stored.seq)
         return note.proof_text(index=stored.seq, path=path, checkpoint=checkpoint)
+
+
+def _about_registry(tagged: RegistryStanding) -> list[Finding]:
+    """What is wrong with its tags, and what could not be compared."""
+    found = [
+        Finding(seq=None, severity=FINDING if item.grave else NOTE, sentence=item.sentence) for item in tagged.problems
+    ]
+    if tagged.not_compared:
+        found.append(Finding(seq=None, severity=FINDING, sentence=tagged.not_compared))
+    return found
 
 
 def _misleading(seq: int, fields: tuple[str, ...]) -> Finding:

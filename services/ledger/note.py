@@ -14,6 +14,9 @@ from services.kernel.errors import BrokenChainError, SignatureMismatchError
 
 _ED25519 = b"\x01"
 _ORIGIN = re.compile(r"[A-Za-z0-9._/-]{1,200}")
+_COMPACT = re.compile(
+    r"(?P<size>0|[1-9][0-9]{0,14}):(?P<root>[0-9a-f]{64}):(?P<signature>[A-Za-z0-9+/]{1,200}={0,2})", re.ASCII
+)
 _SIGNATURE = "\N{EM DASH} "
 
 
@@ -81,6 +84,25 @@ def verify(note: str, *, origin: str, key: PublicKey) -> Checkpoint:
         if ours and key.verifies((text + "\n").encode(), signature[4:]):
             return checkpoint
     raise SignatureMismatchError(f"The log key of {origin!r} did not sign the checkpoint of size {checkpoint.size}.")
+
+
+def compact(note: str, *, origin: str) -> str:
+    """`size:root hex:signature base64`, about 170 characters, for places that hold one short line."""
+    checkpoint = read(note)
+    start = f"{_SIGNATURE}{origin} "
+    signature = next((line for line in note.partition("\n\n")[2].splitlines() if line.startswith(start)), "")
+    if checkpoint.origin != origin or not signature:
+        raise BrokenChainError(f"A checkpoint of the log {origin!r} is not signed by it.")
+    return f"{checkpoint.size}:{checkpoint.root.hex()}:{signature.removeprefix(start)}"
+
+
+def expanded(line: str, *, origin: str) -> str:
+    """The signed note behind `compact`, unverified. Raises BrokenChainError for any other text."""
+    found = _COMPACT.fullmatch(line)
+    if found is None:
+        raise BrokenChainError("This text is not a checkpoint in its short form.")
+    checkpoint = Checkpoint(origin=origin, size=int(found["size"]), root=bytes.fromhex(found["root"]))
+    return f"{body(checkpoint)}\n{_SIGNATURE}{origin} {found['signature']}\n"
 
 
 def proof_text(*, index: int, path: Sequence[bytes], checkpoint: str) -> str:

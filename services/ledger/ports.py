@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -110,3 +110,91 @@ class AnchorStore(Protocol):
     def notes(self) -> tuple[tuple[int, str], ...]:
         """(size, note), smallest first."""
         ...
+
+
+class AnchorReader(Protocol):
+    """Checkpoints kept somewhere else again, which another service writes. Raises StorageUnavailableError."""
+
+    def notes(self) -> tuple[tuple[int, str], ...]:
+        """(size, note) of those the log key signed, smallest first; all others are left out."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class TagPlace:
+    """Where a registry tag hangs: on a registered model, or on one of its versions."""
+
+    model: str
+    version: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.model} version {self.version}" if self.version else self.model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadTag:
+    """What the registry said about one place; nothing about it is trusted until verified."""
+
+    place: TagPlace
+    text: str | None
+    """None where an anchor was written and no tag is there now."""
+    gone: bool = False
+    """The registry no longer knows the model or version itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagCopy:
+    """The tags as the worker last read them, with their age. `problem` says why the newest attempt failed."""
+
+    tags: tuple[ReadTag, ...] = ()
+    read_at: datetime | None = None
+    tried_at: datetime | None = None
+    problem: str = ""
+
+
+class RegistryTags(Protocol):
+    """The registry, as a place for short lines. Slow, sometimes absent: only the worker and the CLI call it."""
+
+    def tags(self, key: str) -> tuple[tuple[str, str, str], ...]:
+        """(model, version or empty, text) wherever the tag hangs. Raises RegistryUnavailableError."""
+        ...
+
+    def model_tag(self, model: str, key: str) -> str | None:
+        """Raises UnknownVersionError, RegistryUnavailableError."""
+        ...
+
+    def version_tag(self, model: str, version: str, key: str) -> str | None:
+        """Raises UnknownVersionError, RegistryUnavailableError."""
+        ...
+
+    def set_model_tag(self, model: str, key: str, value: str) -> None:
+        """Raises UnknownVersionError, RegistryUnavailableError."""
+        ...
+
+    def set_version_tag(self, model: str, version: str, key: str, value: str) -> None:
+        """Raises UnknownVersionError, RegistryUnavailableError."""
+        ...
+
+
+class RegistryAnchorStore(Protocol):
+    """What was anchored in the registry, for good, and a copy of what was read. Raises StorageUnavailableError."""
+
+    def add(self, *, size: int, places: tuple[TagPlace, ...], note: str, at: datetime) -> None:
+        """Insert-only; a second record of the same size changes nothing."""
+        ...
+
+    def anchored(self) -> Mapping[TagPlace, int]:
+        """The largest size that was written, by place."""
+        ...
+
+    def newest_outcome(self) -> int | None:
+        """The newest entry that says how a change of traffic ended."""
+        ...
+
+    def keep_copy(self, tags: tuple[ReadTag, ...], *, at: datetime) -> None: ...
+
+    def keep_problem(self, problem: str, *, at: datetime) -> None:
+        """The copy stays as it was."""
+        ...
+
+    def copy(self) -> TagCopy: ...

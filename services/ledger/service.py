@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from services.attestation import authentication, canonical, envelope, statement
@@ -17,8 +16,9 @@ from services.kernel.secret import Secret
 from services.ledger import merkle, note
 from services.ledger.attempts import RecordingDesk
 from services.ledger.keyring import Keyring
-from services.ledger.ports import AnchorStore, CheckpointSigner, LedgerBook
+from services.ledger.ports import AnchorReader, AnchorStore, CheckpointSigner, LedgerBook
 from services.ledger.replay import replayed_people
+from services.ledger.vouching import vouched
 
 
 class LedgerService:
@@ -30,13 +30,15 @@ class LedgerService:
         keys: CheckpointSigner,
         clock: Clock,
         anchors: AnchorStore,
+        elsewhere: AnchorReader | None = None,
     ) -> None:
-        """`desk` and `keys` are usually one object: the key desk."""
+        """`desk` and `keys` are usually one object: the key desk. `elsewhere` holds the registry's anchors."""
         self._book = book
         self._desk = desk
         self._keys = keys
         self._clock = clock
         self._anchors = anchors
+        self._elsewhere = elsewhere
 
     def head(self) -> LogHead:
         """Raises StorageUnavailableError."""
@@ -159,33 +161,25 @@ class LedgerService:
                 hint="Verify the ledger, then restore the database from its backup.",
             )
 
-    def _vouched(self, text: str) -> note.Checkpoint:
-        """What an anchor says, signed by the log key in use or one it replaced by a recorded ceremony."""
-        own = self._keys.log_key
-        try:
-            return note.verify(text, origin=self._keys.origin, key=own)
-        except TrustError:
-            known = self.keyring().log_keys
-            for earlier in known if own in known else ():
-                with suppress(TrustError):
-                    return note.verify(text, origin=self._keys.origin, key=earlier)
-            raise
-
     def _require_anchored_history(self) -> None:
-        anchored = self._anchors.notes()
-        if not anchored:
+        self._require_history(self._anchors.notes(), "anchored")
+        if self._elsewhere is not None:
+            self._require_history(self._elsewhere.notes(), "anchored in the registry")
+
+    def _require_history(self, notes: tuple[tuple[int, str], ...], how: str) -> None:
+        if not notes:
             return
-        size, text = anchored[-1]
-        vouched = self._vouched(text)
+        size, text = notes[-1]
+        checkpoint = vouched(text, keys=self._keys, book=self._book)
         entry = self._book.entry(size - 1)
-        if vouched.size != size or entry is None:
+        if checkpoint.size != size or entry is None:
             raise BrokenChainError(
-                f"The ledger holds {self.head().size} entries, but {size} were anchored: newer ones are missing.",
+                f"The ledger holds {self.head().size} entries, but {size} were {how}: newer ones are missing.",
                 hint="The control room is read-only. Restore the newest database; nothing is added to a shorter log.",
             )
-        if entry.root != vouched.root.hex():
+        if entry.root != checkpoint.root.hex():
             raise BrokenChainError(
-                f"The ledger differs from its anchor at {size} entries: this is another history.",
+                f"The ledger differs from what was {how} at {size} entries: this is another history.",
                 hint="The control room is read-only. Compare the database with the receipts people hold.",
             )
 

@@ -139,6 +139,12 @@ class _Run:
         if span is not None:
             self.add(NOTE, 0, f"Entries dated {span['from']} to {span['to']} replay history in its own calendar.")
 
+    def check_notes(self, notes: Iterable[tuple[int, str]], *, what: str) -> int:
+        kept = tuple(notes)
+        for size, text in kept:
+            self.check_note(size, text, what=what)
+        return len(kept)
+
     def check_note(self, size: int, text: str, *, what: str) -> None:
         """Compares a signed checkpoint with the tree; problems of one kind of note are told once."""
         try:
@@ -197,12 +203,15 @@ def verify_log(
     *,
     checkpoints: Iterable[tuple[int, str]],
     anchors: Iterable[tuple[int, str]] = (),
+    tagged: Iterable[tuple[int, str]] = (),
     trusted: Trusted | None = None,
     total: int = 0,
     progress: Progress | None = None,
     growing_from: tuple[int, str] | None = None,
 ) -> LogReport:
-    """Everything `entries` can be held to. `progress(done, total)` is called about a hundred times.
+    """Everything `entries` can be held to; `tagged` are anchors that came back from the registry.
+
+    `progress(done, total)` is called about a hundred times.
 
     `growing_from` is the newest checkpoint read before the entries, for a log others add to meanwhile: it must hold,
     while checkpoints beyond the entries are then left for the next verification.
@@ -226,10 +235,7 @@ def verify_log(
         run.check_note(*growing_from, what="newest checkpoint")
     if newest < size:
         run.add(INTEGRITY, size - 1, f"No checkpoint vouches for the newest entries, from {newest} on.")
-    checked = 0
-    for place, text in anchors:
-        run.check_note(place, text, what="anchor")
-        checked += 1
+    checked = run.check_notes(anchors, what="anchor") + run.check_notes(tagged, what="anchor in the registry")
     run.check_trusted()
     run.check_state()
     if progress is not None:

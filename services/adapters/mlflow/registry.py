@@ -109,6 +109,30 @@ class MlflowRegistry:
     def version_tag(self, model: str, version: str, key: str) -> str | None:
         return mapping(self._entry(model, version).tags).get(key)
 
+    def set_model_tag(self, model: str, key: str, value: str) -> None:
+        client = self._client()
+        with translated(f"the model {model}"):
+            _twice(lambda: client.set_registered_model_tag(model, key, value))
+
+    def model_tag(self, model: str, key: str) -> str | None:
+        client = self._client()
+        with translated(f"the model {model}"):
+            return mapping(client.get_registered_model(model).tags).get(key)
+
+    def tags(self, key: str) -> tuple[tuple[str, str, str], ...]:
+        """(model, version or empty, text) wherever the lists show the tag; some registries leave tags out of them."""
+        client = self._client()
+        with translated(f"the tags {key}"):
+            models = list(
+                _pages(lambda token: client.search_registered_models(max_results=_MODEL_PAGE, page_token=token))
+            )
+            versions = list(
+                _pages(lambda token: client.search_model_versions(max_results=_VERSION_PAGE, page_token=token))
+            )
+        found = {(str(entry.name), ""): mapping(entry.tags).get(key) for entry in models}
+        found |= {(str(entry.name), str(entry.version)): mapping(entry.tags).get(key) for entry in versions}
+        return tuple((model, version, text) for (model, version), text in found.items() if text is not None)
+
     def manifest(self, model: str, version: str) -> bytes:
         from services.attestation.manifest import manifest_of
 

@@ -1,6 +1,7 @@
 """Tables of the ledger. `log_entry`, `log_checkpoint` and `log_anchor` only ever grow; triggers see to it.
 
-`ledger_index` is a read model: it can be built again from `log_entry` alone.
+`ledger_index` is a read model: it can be built again from `log_entry` alone. `registry_anchor_copy` is one line: the
+registry's tags as the worker last read them.
 """
 
 from __future__ import annotations
@@ -36,6 +37,16 @@ log_anchor = Table(
     Column("place", Text, nullable=False),
     Column("note", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
+)
+
+registry_anchor_copy = Table(
+    "registry_anchor_copy",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("tags", Text, nullable=False),
+    Column("read_at", UtcDateTime, nullable=True),
+    Column("tried_at", UtcDateTime, nullable=True),
+    Column("problem", Text, nullable=False),
 )
 
 ledger_index = Table(

@@ -194,6 +194,14 @@ def upgrade() -> None:
     with op.batch_alter_table('policy_exception', schema=None) as batch_op:
         batch_op.create_index('ix_policy_exception_model', ['model', 'until'], unique=False)
 
+    op.create_table('registry_anchor_copy',
+    sa.Column('name', sa.String(length=40), nullable=False),
+    sa.Column('tags', sa.Text(), nullable=False),
+    sa.Column('read_at', base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('tried_at', base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('problem', sa.Text(), nullable=False),
+    sa.PrimaryKeyConstraint('name', name=op.f('pk_registry_anchor_copy'))
+    )
     op.create_table('exception_step',
     sa.Column('exception_id', sa.String(length=60), nullable=False),
     sa.Column('step', sa.String(length=20), nullable=False),
