@@ -112,7 +112,9 @@ def _problem(tag: ReadTag, written: int, wrong: TrustError | None = None) -> Tag
         sentence = f"Forged anchor: {place} is not signed by the key of this log and is not trusted.{before}"
     else:
         sentence = f"Unreadable anchor: {place} is not a checkpoint of this log and is not trusted.{before}"
-    return TagProblem(place=tag.place, text=tag.text or "", sentence=sentence, grave=not tag.gone)
+    return TagProblem(
+        place=tag.place, text=tag.text or "", sentence=sentence, grave=not (tag.gone and tag.place.version)
+    )
 
 
 def _set_back(tag: ReadTag, size: int, written: int) -> TagProblem:

@@ -48,11 +48,14 @@ class Anchored:
     log: Deployment
     store: SqlRegistryAnchors
     registry: MlflowRegistry
-    client: Any
     anchoring: RegistryAnchoring
     ledger: LedgerService
     audit: AuditService
     tracking: Path
+
+    @property
+    def client(self) -> Any:
+        return mlflow.MlflowClient(*[f"sqlite:///{self.tracking}"] * 2)
 
     def entry(self, about: str) -> int:
         return self.ledger.record_event(event="note", actor=None, detail={"sentence": about}).size
@@ -107,7 +110,6 @@ def wired(log: Deployment, database: Database, tracking: Path) -> Anchored:
         log=log,
         store=store,
         registry=registry,
-        client=mlflow.MlflowClient(uri, uri),
         anchoring=RegistryAnchoring(
             registry=registry,
             store=store,
@@ -315,10 +317,11 @@ def test_the_registry_being_away_stops_nothing_and_is_told_with_its_age(world: A
     """Attack 43: whoever makes the registry unreachable does not make the log look compared."""
     size = world.anchoring.run()
     read = world.log.clock.now()
-    world.tracking.rename(world.tracking.with_suffix(".away"))
     world.log.clock.set(world.log.clock.now() + timedelta(minutes=5))
 
-    away = wired(world.log, world.log.database, world.tracking.parent / "nowhere" / "mlflow.db")
+    damaged = world.tracking.with_suffix(".damaged")
+    damaged.write_bytes(b"no store " * 2000)
+    away = wired(world.log, world.log.database, damaged)
     with pytest.raises(RegistryUnavailableError):
         away.anchoring.run()
 
@@ -346,6 +349,14 @@ def test_an_outcome_is_anchored_at_once_and_other_entries_wait_for_the_round(wor
     world.entry("Something else.")
     assert world.anchoring.run_after_outcome() == 0
     assert world.anchoring.run() == size + 1
+
+
+def test_a_model_that_was_deleted_with_its_anchors_is_a_finding(world: Anchored) -> None:
+    """Attack 43: the whole model goes, so that no tag is missing from it."""
+    world.anchoring.run()
+    world.client.delete_registered_model(MODEL)
+    world.anchoring.run()
+    assert f"The registry no longer knows {MODEL}; its anchor went with it." in world.findings()
 
 
 def test_a_version_that_was_deleted_takes_its_tag_along_without_an_accusation(world: Anchored) -> None:

@@ -35,7 +35,11 @@ class SqlRegistryAnchors:
     def anchored(self) -> Mapping[TagPlace, int]:
         # Few groups: the same places are written until another version serves.
         table = log_anchor
-        query = select(table.c.place, func.max(table.c.size).label("size")).where(table.c.kind == _KIND).group_by(table.c.place)
+        query = (
+            select(table.c.place, func.max(table.c.size).label("size"))
+            .where(table.c.kind == _KIND)
+            .group_by(table.c.place)
+        )
         with self._database.read() as connection:
             rows = connection.execute(query).all()
         found: dict[TagPlace, int] = {}
