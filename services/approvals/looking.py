@@ -25,8 +25,6 @@ from services.kernel.errors import ControlRoomError, TrustError
 from services.kernel.identity import Actor, Permission
 from services.kernel.page import Page
 
-_COUNTED = 1000
-
 
 class Looking:
     def __init__(self, context: Context, exceptions: Exceptions) -> None:
@@ -46,13 +44,11 @@ class Looking:
 
     def counts(self, actor: Actor) -> QueueCounts:
         now = self._with.clock.now()
-        query = QueueQuery(mine_only=True, limit=_COUNTED)
+        lent = self._reader(actor).lent
         with self._with.units.read() as unit:
-            own, mine = unit.requests.find(
-                query, role=actor.role.value, subject=actor.subject, now=now, lent=self._reader(actor).lent
-            )
+            mine, overdue = unit.requests.count_mine(role=actor.role.value, subject=actor.subject, now=now, lent=lent)
             by_role = unit.requests.waiting_by_role(now)
-        return QueueCounts(mine=mine, overdue=sum(item.due_at < now for item in own), by_role=by_role)
+        return QueueCounts(mine=mine, overdue=overdue, by_role=by_role)
 
     def requests_of(self, model: str) -> tuple[QueueRow, ...]:
         now = self._with.clock.now()

@@ -1,20 +1,41 @@
-"""`make bench`: prints every promised figure; ratios are measured side by side in this run."""
+"""`make bench`: prints every promised figure; ratios are measured side by side in this run.
+
+`python -m tests.benchmarks queue` runs one part, `python -m tests.benchmarks --help` names them.
+"""
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
-from itertools import chain
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tests.benchmarks import inventory_rerun, ledger_figures
+from tests.benchmarks import inventory_rerun, ledger_figures, long_queue
+from tests.benchmarks.inventory_rerun import Figure
+
+PARTS: dict[str, Callable[[Path], Iterable[Figure]]] = {
+    "append": ledger_figures.appending,
+    "writers": ledger_figures.writing,
+    "unlocking": lambda _folder: ledger_figures.unlocking(),
+    "verification": ledger_figures.verification,
+    "pack": ledger_figures.pack,
+    "queue": long_queue.measure,
+    "inventory": inventory_rerun.measure,
+}
 
 
 def main() -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        for figure in chain(ledger_figures.measure(home), inventory_rerun.measure(home)):
-            print(f"{figure.value:12.2f} {figure.unit:8} {figure.name}  {figure.note}", flush=True)
+    reader = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Every promised figure.")
+    reader.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; all of them when none is named")
+    parts = reader.parse_args().parts
+    unknown = set(parts) - set(PARTS)
+    if unknown:
+        reader.error(f"there is no part {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}")
+    for name in parts or PARTS:
+        with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
+            for figure in PARTS[name](Path(folder)):
+                print(f"{figure.value:12.2f} {figure.unit:8} {figure.name}  {figure.note}", flush=True)
     return 0
 
 

@@ -33,7 +33,7 @@ class Figure:
 def measure(folder: Path, *, models: int = 10_000, versions: int = 10) -> list[Figure]:
     uri = big_registry.build(folder / "mlflow.db", models=models, versions=versions)
     listing = _listing_seconds(uri)
-    room, sync_seconds = _room(folder, uri, models)
+    room, sync_seconds = room_over(folder, uri, models)
     empty, inventory = _reruns(room)
     return [
         Figure(
@@ -61,7 +61,7 @@ def _listing_seconds(uri: str) -> float:
     return time.process_time() - begin
 
 
-def _room(folder: Path, uri: str, models: int) -> tuple[ControlRoom, float]:
+def room_over(folder: Path, uri: str, models: int) -> tuple[ControlRoom, float]:
     from services.container import open_control_room
     from services.workspace.founding import found
 

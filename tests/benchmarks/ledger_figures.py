@@ -34,20 +34,28 @@ WRITERS, EACH = 8, 2_000
 EVENT = {"event": "load", "model": "", "detail": {"by": "bench"}, "actor": None}
 
 
-def measure(folder: Path, *, entries: int = 100_000, each: int = EACH) -> Iterator[Figure]:
+def appending(folder: Path) -> Iterator[Figure]:
+    for dialect, _, log in _logs(folder):
+        yield from _append(log, dialect)
+
+
+def writing(folder: Path, *, each: int = EACH) -> Iterator[Figure]:
+    for dialect, url, log in _logs(folder):
+        yield from _many_writers(log, url, dialect, each)
+
+
+def _logs(folder: Path) -> Iterator[tuple[str, str, Deployment]]:
+    """A founded log in each database: its name, its address, and the deployment."""
     with _server() as server:
-        for dialect, url in (("SQLite", ""), ("PostgreSQL", server)):
-            if dialect == "PostgreSQL" and not url:
+        for dialect, address in (("SQLite", ""), ("PostgreSQL", server)):
+            if dialect == "PostgreSQL" and not address:
                 continue
             home = folder / dialect
             home.mkdir()
-            log = found(url or f"sqlite:///{home / 'governance.db'}", home)
-            yield from _append(log, dialect)
-            yield from _many_writers(log, url or f"sqlite:///{home / 'governance.db'}", dialect, each)
+            url = address or f"sqlite:///{home / 'governance.db'}"
+            log = found(url, home)
+            yield dialect, url, log
             log.database.dispose()
-    yield from _unlocking()
-    yield from _verification(folder, entries)
-    yield from _pack(folder)
 
 
 @contextmanager
@@ -108,7 +116,7 @@ def _many_writers(log: Deployment, url: str, dialect: str, each: int) -> Iterato
     yield Figure(f"{dialect}: many writers at once", added / seconds, "per s", note)
 
 
-def _unlocking() -> Iterator[Figure]:
+def unlocking() -> Iterator[Figure]:
     """The deliberate cost of opening a person's key, apart from signing."""
     for name, cost in (("embedded", EMBEDDED), ("production", PRODUCTION)):
         yield Figure(f"opening a signing key ({name})", _unlock(cost) * 1000, "ms", f"Argon2id {cost.memory_kib} KiB")
@@ -125,7 +133,7 @@ def _unlock(cost: Cost) -> float:
     return statistics.median(times)
 
 
-def _verification(folder: Path, entries: int) -> Iterator[Figure]:
+def verification(folder: Path, *, entries: int = 100_000) -> Iterator[Figure]:
     """Both verifiers over one log; the floor is checking the same signatures and nothing else."""
     envelopes = _long_log(folder, entries)
     begin = time.process_time()
@@ -176,7 +184,7 @@ def _long_log(folder: Path, entries: int) -> list[bytes]:
     return kept.read_bytes().split(b"\n")
 
 
-def _pack(folder: Path) -> Iterator[Figure]:
+def pack(folder: Path) -> Iterator[Figure]:
     """A model with a hundred decisions: fifty promotions of two approvals each."""
     home = folder / "pack"
     home.mkdir()
