@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import mlflow
 import pytest
@@ -26,12 +26,14 @@ from services.adapters.sql.schema.ledger import ledger_index, log_anchor, regist
 from services.attestation.keys import PublicKey
 from services.audit.models import Verification
 from services.audit.service import AuditService
+from services.inventory.service import InventoryService
 from services.kernel.errors import BrokenChainError, RegistryUnavailableError
 from services.ledger import note
 from services.ledger.ports import TagPlace
 from services.ledger.registry_anchoring import EVENT, RegistryAnchoring
 from services.ledger.registry_anchors import CHECKPOINT_TAG, RegistryAnchors
 from services.ledger.service import LedgerService
+from services.rollout.registry_sight import RegistrySight
 from tests.contract.conftest import database_url, postgres
 from tests.contract.deployment import Deployment, found
 
@@ -349,6 +351,14 @@ def test_an_outcome_is_anchored_at_once_and_other_entries_wait_for_the_round(wor
     world.entry("Something else.")
     assert world.anchoring.run_after_outcome() == 0
     assert world.anchoring.run() == size + 1
+
+
+def test_the_sentinel_sees_no_change_in_an_anchor(world: Anchored) -> None:
+    sight = RegistrySight(inventory=cast(InventoryService, None), registry=world.registry)
+    before = sight.asked(MODEL, ["1"])
+    world.anchoring.run()
+    assert before is not None
+    assert sight.asked(MODEL, ["1"]) == before
 
 
 def test_a_model_that_was_deleted_with_its_anchors_is_a_finding(world: Anchored) -> None:
