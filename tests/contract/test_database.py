@@ -6,10 +6,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import event, inspect, text
 
 from services.adapters.sql import migrations, protection
-from services.adapters.sql.database import Database
+from services.adapters.sql.database import Database, lock_writers
 from services.adapters.sql.schema.base import metadata
 from services.adapters.sql.setup import create_schema, is_founded
 from services.kernel.errors import NewerDatabaseError, StorageUnavailableError
@@ -77,6 +77,22 @@ def test_writers_wait_for_each_other(database_url: str) -> None:
 
     with database.read() as connection:
         assert connection.execute(text("SELECT n FROM counter")).scalar_one() == 40
+    database.dispose()
+
+
+def test_the_lock_of_a_server_is_taken_once_in_every_transaction(database_url: str) -> None:
+    database = Database(database_url)
+    taken: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        taken.extend([statement] if "pg_advisory_xact_lock" in statement else [])
+
+    event.listen(database.writer_engine, "before_cursor_execute", note)
+    for _ in range(3):
+        with database.write() as connection:
+            lock_writers(connection)
+
+    assert len(taken) == (3 if database.dialect == "postgresql" else 0)
     database.dispose()
 
 
