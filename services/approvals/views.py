@@ -126,6 +126,10 @@ def request_view(
     undecided = rules.is_undecided(request)
     frozen = request.frozen
     current = now_frozen if undecided else frozen
+    seats = _stages(request, decisions, reader=reader, now=now, frozen=current)
+    if undecided and not stale:
+        lent = {Decision(step.decision) for stage in seats for step in stage.steps if step.delegations}
+        allowed = (*allowed, *(decision for decision in sorted(lent) if decision not in allowed))
     held = report.holding(actor.role.value) if undecided else ()
     return RequestView(
         row=queue_row(request, decisions, reader=reader, now=now),
@@ -150,7 +154,7 @@ def request_view(
         allowed=allowed,
         refused_because=refused,
         purpose=request.purpose,
-        stages=_stages(request, decisions, reader=reader, now=now, frozen=current),
+        stages=seats,
         # What was compared when it was asked for; columns and verdicts as they are now.
         diff=frozen.diff,
         changed_since_seen=_changed_since(seen, current.parts),

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from services.approvals.models import Decision, QueueRow, RequestState, SignOff, SubmitRequest
+from services.approvals.models import Decision, Purpose, QueueRow, RequestState, SignOff, SubmitRequest
 from services.container import ControlRoom
 from services.kernel.clock import FrozenClock
 from services.kernel.errors import ControlRoomError, RefusalError
@@ -28,9 +28,9 @@ class Cast:
     settle: Callable[[], None]
     """Runs the outbox until nothing is pending; raises when an action fails."""
 
-    def request(self, model: str, version: str, note: str) -> None:
+    def request(self, model: str, version: str, note: str, purpose: Purpose = Purpose.PROMOTION) -> None:
         actor = self.actor(DANA)
-        draft = self.room.approvals.draft(model, version, actor=actor)
+        draft = self.room.approvals.draft(model, version, actor=actor, purpose=purpose)
         self.room.approvals.submit(
             SubmitRequest(
                 command_id=self.command(),
@@ -39,6 +39,7 @@ class Cast:
                 note=note,
                 seen_evidence=draft.evidence_sha256,
                 passphrase=self.passphrase(DANA),
+                purpose=purpose,
             ),
             actor=actor,
         )
@@ -66,7 +67,7 @@ class Cast:
         self, subject: str, model: str, version: str, decision: Decision, *, reason: str = "", comment: str = ""
     ) -> None:
         actor = self.actor(subject)
-        request_id = self._open(model, version).request_id
+        request_id = self.waiting_request(model, version).request_id
         view = self.room.approvals.get(request_id, actor=actor)
         if decision not in view.allowed and decision in {Decision.APPROVE, Decision.ACKNOWLEDGE}:
             return  # this tier's quorum does not ask this role
@@ -120,7 +121,7 @@ class Cast:
         )
         self.settle()
 
-    def _open(self, model: str, version: str) -> QueueRow:
+    def waiting_request(self, model: str, version: str) -> QueueRow:
         waiting = [
             row
             for row in self.room.approvals.requests_of(model)

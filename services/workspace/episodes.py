@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from services.approvals.models import Decision, SignOff
 from services.audit.keeping import PlaceHold
 from services.exceptions.models import DecideException, ExceptionState, ProposeException
 from services.kernel.errors import ControlRoomError
+from services.kernel.identity import Role
+from services.people.delegations import GrantDelegation
 from services.rollout.emergency_models import BreakGlass, Conclusion, EmergencyMode, SignReview
-from services.workspace.cast import CARL, CLARA, DANA, SAM, Cast
+from services.workspace.cast import CARL, CLARA, DANA, SAM, VIKTOR, Cast
 
 
 def propose_exception(cast: Cast, model: str, gate: str, *, owner: str, days: int, reason: str, control: str) -> None:
@@ -99,3 +102,46 @@ def hold_records(cast: Cast, model: str, reason: str) -> None:
         ),
         actor=cast.actor(CLARA),
     )
+
+
+def lend_role(cast: Cast, *, tier: int, days: int, reason: str) -> None:
+    """Clara is away: Viktor may sign as compliance officer for models that are not riskier than `tier`."""
+    actor, to, now = cast.actor(CLARA), cast.actor(VIKTOR), cast.clock.now()
+    cast.room.delegations.grant(
+        GrantDelegation(
+            command_id=cast.command(),
+            role=actor.role,
+            to_issuer=to.issuer,
+            to_subject=to.subject,
+            tier=tier,
+            since=now,
+            until=now + timedelta(days=days),
+            reason=reason,
+            passphrase=cast.passphrase(CLARA),
+        ),
+        actor=actor,
+    )
+
+
+def approve_by_delegation(cast: Cast, model: str, version: str, comment: str) -> None:
+    """Viktor signs for Clara; the signature says so."""
+    actor = cast.actor(VIKTOR)
+    request_id = cast.waiting_request(model, version).request_id
+    lent = cast.room.people.active_delegations(now=cast.clock.now(), to=(actor.issuer, actor.subject))[0]
+    role = Role.COMPLIANCE.value
+    review = cast.room.approvals.open_review(request_id, actor=actor, role=role, delegation=lent.id)
+    cast.room.approvals.sign_off(
+        SignOff(
+            command_id=cast.command(),
+            request_id=request_id,
+            decision=Decision.APPROVE,
+            reason_code="",
+            comment=comment,
+            challenge=review.challenge,
+            passphrase=cast.passphrase(VIKTOR),
+            role=role,
+            delegation=lent.id,
+        ),
+        actor=actor,
+    )
+    cast.settle()

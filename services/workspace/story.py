@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.adapters.local.replay import FaultWindow
-from services.approvals.models import Decision
+from services.approvals.models import Decision, Purpose
 from services.workspace import episodes
 from services.workspace.cast import Cast
 
@@ -58,7 +58,7 @@ def beats(made: Callable[[str, str], datetime], *, start: datetime, end: datetim
     _delay(at, promote, after, end)
     _claims(at, promote, after, end)
     _payout(at, promote, after)
-    _plan(at, promote, after, end)
+    _plan(at, after, end)
     return tuple(sorted(lines, key=lambda beat: beat.at))
 
 
@@ -90,6 +90,15 @@ def _delay(at: At, promote: Promote, after: After, end: datetime) -> None:
     )
     promote(name, "2", asked=early + timedelta(days=2), note="Logistic model with weather.", full_after_days=4.5)
     promote(name, "3", asked=after(name, "3", days=1), note="Boosted trees with recent delays.", full_after_days=4)
+    renewed = after(name, "3", days=76)
+    at(
+        renewed,
+        "Dana asks to approve v3 again",
+        lambda cast: cast.request(name, "3", "Nothing changed; the approval ends soon.", Purpose.REATTESTATION),
+    )
+    at(renewed + timedelta(hours=4), "Vera confirms v3", lambda cast: cast.validate(name, "3"))
+    at(renewed + timedelta(hours=9), "Ben confirms v3", lambda cast: cast.acknowledge(name, "3"))
+    at(renewed + timedelta(hours=30), "Clara confirms v3", lambda cast: cast.approve(name, "3"))
     refused = min(after(name, "5", hours=8), end - timedelta(days=1))
     at(refused, "Dana tries the leaking version", lambda cast: cast.try_request(name, "5", "Best AUC so far."))
     asked = min(after(name, "4", days=1), end - timedelta(days=7))
@@ -112,6 +121,13 @@ def _claims(at: At, promote: Promote, after: After, end: datetime) -> None:
     asked = end - timedelta(days=9)
     at(asked, "Dana asks for v4", lambda cast: cast.request(name, "4", "Retrained on the newest cohort."))
     at(asked + timedelta(hours=20), "Vera signs v4", lambda cast: cast.validate(name, "4"))
+    late = end - timedelta(days=4)
+    at(
+        late,
+        "Dana asks to approve v3 again",
+        lambda cast: cast.request(name, "3", "It serves on until version 4 is decided.", Purpose.REATTESTATION),
+    )
+    at(late + timedelta(hours=20), "Vera confirms v3", lambda cast: cast.validate(name, "3"))
 
 
 def _payout(at: At, promote: Promote, after: After) -> None:
@@ -146,7 +162,7 @@ def _payout(at: At, promote: Promote, after: After) -> None:
     )
 
 
-def _plan(at: At, promote: Promote, after: After, end: datetime) -> None:
+def _plan(at: At, after: After, end: datetime) -> None:
     name = "plan_utilisation"
     asked = after(name, "2", days=1)
     at(asked, "Dana asks for v2", lambda cast: cast.request(name, "2", "Adds health status."))
@@ -162,7 +178,20 @@ def _plan(at: At, promote: Promote, after: After, end: datetime) -> None:
             comment="The limits of use do not name the age groups left out. Add them and ask again.",
         ),
     )
-    promote(name, "2", asked=asked + timedelta(days=3), note="Limits of use now name the age groups.")
+    again = asked + timedelta(days=3)
+    away = "On leave; planning aids only."
+    words = "Limits of use name the age groups now; checked for Clara."
+    at(
+        again - timedelta(hours=1),
+        "Clara lends her role to Viktor",
+        lambda cast: episodes.lend_role(cast, tier=3, days=14, reason=away),
+    )
+    at(again, "Dana asks for v2 again", lambda cast: cast.request(name, "2", "Limits of use now name the age groups."))
+    at(
+        again + timedelta(hours=27),
+        "Viktor signs for Clara",
+        lambda cast: episodes.approve_by_delegation(cast, name, "2", words),
+    )
     excepted = after(name, "3", days=20)
     at(
         excepted,

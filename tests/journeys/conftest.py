@@ -147,7 +147,7 @@ def page(context: BrowserContext) -> Page:
     return context.new_page()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def desk(browser: Browser, running: Running) -> Callable[[str], Desk]:
     """A fresh browser profile per person, so that nobody inherits somebody's cookie."""
 

@@ -55,7 +55,7 @@ def decide(person: Desk, request: str, verb: str) -> None:
     person.press(f"decide-{verb}")
     person.passphrase("decision-passphrase")
     person.press("decision-go")
-    person.sees("signed and recorded")
+    person.page.locator(".st-key-receipt").wait_for()
 
 
 def test_canary_gets_everything_by_one_signature(desk: Callable[[str], Desk], running: Running) -> None:
@@ -135,16 +135,21 @@ def test_rollback_moves_real_traffic_without_a_failed_request(desk: Callable[[st
 
 
 def test_killed_worker_completes_the_move_exactly_once(running: Running) -> None:
-    """Ben and Clara complete the open request of claims_triage; the worker is killed while it acts."""
-    request = open_request(running, "4", model="claims_triage")
-    for decision, person in (("acknowledge", "ben.business"), ("approve", "clara.compliance")):
-        signed = running.cli("sign", request, decision, "--as", person, passphrase=PASSPHRASES[person])
+    """A request of payout_forecast gets its last signature; the worker is killed while it acts."""
+    model = "payout_forecast"
+    asked = running.cli(
+        "request", model, "6", "--as", "dana.datascience", passphrase=PASSPHRASES["dana.datascience"]
+    )
+    assert asked.returncode == 0, asked.stderr
+    request = open_request(running, "6", model=model)
+    for person in ("vera.validator", "clara.compliance"):
+        signed = running.cli("sign", request, "approve", "--as", person, passphrase=PASSPHRASES[person])
         assert signed.returncode == 0, signed.stderr
     for _ in range(3):
         worker_process(running).kill()
         time.sleep(0.7)
-    until(lambda: routes(running, "claims_triage") == {"4": 100}, seconds=90, what="claims_triage pinned to version 4")
-    until(lambda: alias(running, "claims_triage") == "4", seconds=60, what="champion of claims_triage")
+    until(lambda: routes(running, model) == {"6": 100}, seconds=90, what="payout_forecast pinned to version 6")
+    until(lambda: alias(running, model) == "6", seconds=60, what="champion of payout_forecast")
     until(lambda: outcomes(running, request) == 1, seconds=60, what="one outcome entry")
     time.sleep(3)
     assert outcomes(running, request) == 1
