@@ -20,7 +20,7 @@ _MEANS = {
 
 
 def section(model: GovernedModel, inputs: tuple[str, ...]) -> None:
-    """Every tag with its author, and the inputs without one. `inputs` are those of the newest version."""
+    """Every tag with its author, and the inputs without one. `inputs` are those of all versions."""
     missing = untagged(model, inputs)
     with parts.card("Sensitive columns", plural(len(model.sensitive), "tag")):
         if model.sensitive:

@@ -105,7 +105,7 @@ def _lineage(model: GovernedModel, versions: tuple[ModelVersion, ...]) -> None:
             )
         else:
             notices.remark("Nobody has recorded where this model's data comes from.", "help")
-    column_forms.section(model, tuple(name for name, _ in versions[0].inputs) if versions else ())
+    column_forms.section(model, tuple(dict.fromkeys(name for item in versions for name, _ in item.inputs)))
 
 
 def _history(model: GovernedModel) -> None:

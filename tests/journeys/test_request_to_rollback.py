@@ -137,9 +137,7 @@ def test_rollback_moves_real_traffic_without_a_failed_request(desk: Callable[[st
 def test_killed_worker_completes_the_move_exactly_once(running: Running) -> None:
     """A request of payout_forecast gets its last signature; the worker is killed while it acts."""
     model = "payout_forecast"
-    asked = running.cli(
-        "request", model, "6", "--as", "dana.datascience", passphrase=PASSPHRASES["dana.datascience"]
-    )
+    asked = running.cli("request", model, "6", "--as", "dana.datascience", passphrase=PASSPHRASES["dana.datascience"])
     assert asked.returncode == 0, asked.stderr
     request = open_request(running, "6", model=model)
     for person in ("vera.validator", "clara.compliance"):
