@@ -49,7 +49,7 @@ def test_refused_attempts_are_listed_with_person_reason_and_entry(room: Room) ->
         ("Vera Lindholm", "passphrase"),
         ("Dana Petrov", "self-approval"),
     ]
-    assert refused[2].reason == "the person who asked may not decide"
+    assert "may not decide" in refused[2].reason
     assert all(line.seq for line in refused)
 
 
