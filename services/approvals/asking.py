@@ -18,9 +18,10 @@ from services.attestation.canonical import sha256_hex
 from services.attestation.free_text import salted
 from services.attestation.models import Receipt
 from services.kernel.clock import utc_text
-from services.kernel.errors import GateNotPassedError, ReviewOverdueError, StaleEvidenceError, StaleRequestError
+from services.kernel.errors import GateNotPassedError, StaleEvidenceError, StaleRequestError
 from services.kernel.identity import Actor, Permission
 from services.kernel.ids import new_id
+from services.rollout.guards import require_reviewed
 
 
 class Asking:
@@ -49,7 +50,7 @@ class Asking:
             if earlier is not None:
                 return replace(earlier, repeated=True)
             known = context.undecided(unit, command.model, command.version)
-            self._require_reviewed(unit, command.model)
+            require_reviewed(unit.rollouts, command.model, now=now)
             reasons = blocked_by(drafted, open_request=known, deployment=unit.rollouts.deployment(command.model))
             head = unit.ledger.head()
         evidence_sha256 = parts.digest(frozen.parts)
@@ -110,11 +111,6 @@ class Asking:
             earlier = _last_frozen(unit, model, champion) if champion else None
         drafted = self._with.drafting.collect(model, version, purpose=purpose, base_manifest=manifest, earlier=earlier)
         return drafted, manifest
-
-    def _require_reviewed(self, unit: ApprovalUnit, model: str) -> None:
-        overdue = unit.rollouts.overdue_reviews(model, now=self._with.clock.now())
-        if overdue:
-            raise ReviewOverdueError(" ".join(overdue), hint="Two uninvolved people have to review it first.")
 
     def _store(self, request: PromotionRequest, known: PromotionRequest | None, envelope: bytes, idem: str) -> Receipt:
         now = self._with.clock.now()

@@ -14,8 +14,9 @@ from services.attestation import statement
 from services.attestation.canonical import sha256_hex
 from services.attestation.models import Kind, Subject
 from services.attestation.ports import SigningDesk
-from services.kernel.errors import IllegalTransitionError, ReviewOverdueError
+from services.kernel.errors import IllegalTransitionError
 from services.rollout import intents, plan
+from services.rollout.guards import require_reviewed
 from services.rollout.models import Action, ActionKind, ActionState, Basis, Deployment
 
 
@@ -54,9 +55,7 @@ def complete(
     at: datetime,
 ) -> None:
     """Approves the request and queues what follows from its purpose: all or nothing, in the caller's transaction."""
-    overdue = unit.rollouts.overdue_reviews(request.model, now=at)
-    if overdue:
-        raise ReviewOverdueError(" ".join(overdue), hint="Two uninvolved people have to review it first.")
+    require_reviewed(unit.rollouts, request.model, now=at)
     if request.purpose is Purpose.REATTESTATION:
         _attested_again(unit, desk, request, decisions, at=at)
         return

@@ -159,19 +159,14 @@ def as_draft(drafted: Drafted, *, open_request: PromotionRequest | None, deploym
 
 
 def blocked_by(
-    drafted: Drafted,
-    *,
-    open_request: PromotionRequest | None,
-    deployment: Deployment | None,
-    overdue: tuple[str, ...] = (),
+    drafted: Drafted, *, open_request: PromotionRequest | None, deployment: Deployment | None
 ) -> tuple[str, ...]:
-    """Sentences that say why this version cannot be submitted now. `overdue` are unreviewed emergency releases."""
+    """Sentences that say why this version cannot be submitted now."""
     evidence = drafted.evidence
     found = [suspicion(evidence.model)] if suspicion(evidence.model) else []
     if drafted.governed.kind is DeploymentKind.VENDOR:
         found.append("A vendor model has no version in our registry to promote.")
     found += _traffic(drafted, deployment)
-    found += overdue
     if open_request is not None and not _may_resubmit(open_request, drafted):
         found.append(f"Request {open_request.request_id} for this version is waiting already.")
     if drafted.problem:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from services.approvals import parts, rules
 from services.approvals.context import Context, known, unsigned_change
@@ -76,7 +78,6 @@ class Looking:
             seen=seen,
             reader=self._reader(actor),
             now=context.clock.now(),
-            is_valid=self._is_valid,
             said=self._said,
         )
 
@@ -151,25 +152,18 @@ class Looking:
             return f"The approval turned void. {request.void_cause}"
         try:
             asked = self._with.attestations.require_valid(request.seq, request.leaf_hash)
-        except TrustError:
-            return ""
+        except TrustError as wrong:
+            return f"The signed request does not verify. {wrong.message}"
         return fallen(asked, self._exceptions.active(request.model))
 
     def _reader(self, actor: Actor) -> Reader:
         return Reader(actor=actor, delegations=self._with.delegations(actor))
 
-    def _is_valid(self, record: DecisionRecord) -> bool:
-        try:
-            self._with.attestations.require_valid(record.seq, record.leaf_hash)
-        except TrustError:
-            return False
-        return True
-
-    def _said(self, record: DecisionRecord) -> dict[str, object]:
+    def _said(self, record: DecisionRecord) -> Mapping[str, Any]:
         """What the signed entry itself says, for the printed block; empty when it does not verify."""
         try:
-            return dict(self._with.attestations.require_valid(record.seq, record.leaf_hash))
-        except ControlRoomError:
+            return self._with.attestations.require_valid(record.seq, record.leaf_hash)
+        except TrustError:
             return {}
 
 

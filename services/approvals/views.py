@@ -114,7 +114,6 @@ def request_view(
     seen: Mapping[str, str],
     reader: Reader,
     now: datetime,
-    is_valid: Callable[[DecisionRecord], bool],
     said: Callable[[DecisionRecord], Mapping[str, Any]],
 ) -> RequestView:
     """`now_frozen` is judged now; `stale` says what changed since submission and forbids to sign."""
@@ -139,7 +138,7 @@ def request_view(
         changes=frozen.changes,
         quorum=rules.progress(frozen.quorum, decisions),
         terms=frozen.terms,
-        signatures=tuple(_signature(item, said(item), valid=is_valid(item)) for item in decisions),
+        signatures=tuple(_signature(item, said(item)) for item in decisions),
         trail=trail,
         manifest_sha256=request.manifest_sha256,
         evidence_sha256=request.evidence_sha256,
@@ -241,7 +240,9 @@ def _step(
     )
 
 
-def _signature(item: DecisionRecord, said: Mapping[str, Any], *, valid: bool) -> SignatureView:
+def _signature(item: DecisionRecord, said: Mapping[str, Any]) -> SignatureView:
+    """`said` is what the entry says; empty when it does not verify."""
+    valid = bool(said)
     second = said.get("authentication", {}).get("component2", {})
     since = second.get("sinceLogin", "")
     return SignatureView(
