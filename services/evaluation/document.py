@@ -1,4 +1,7 @@
-"""Reads `evaluation.json` of a run: groups, leakage scan, availability. Tolerant of more, never of less.
+"""Reads an evaluation report: groups, leakage scan, availability. Tolerant of more, never of less.
+
+Two writers: the training run (`evaluation.json`) and the harness (`countersign/evaluation.json`, format /2), which
+measured by itself and says with what, with intervals, comparisons and the state of every check besides.
 
     {"slices": [{"attribute": "sex", "group": "f", "n": 812, "rate": 0.31, "tpr": 0.7,
                  "rate_low": 0.28, "rate_high": 0.34, "error": null}],
@@ -21,7 +24,20 @@ from typing import Any
 
 from services.attestation.canonical import to_bytes
 from services.kernel.errors import InputError
-from services.policy.evidence import AvailabilityFact, SliceFact, SuspectFact
+from services.policy.evidence import (
+    AvailabilityFact,
+    CheckFact,
+    FairnessFact,
+    IntervalFact,
+    PairedFact,
+    SliceFact,
+    SuspectFact,
+)
+
+FORMAT = "countersign.evaluation/2"
+_FAMILY = "countersign.evaluation/"
+_KNOWN = {"", "countersign.evaluation/1", FORMAT}
+_MODES = {"model", "predictions", "metrics"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +48,13 @@ class EvaluationDocument:
     champion: str = ""
     champion_metrics: tuple[tuple[str, str], ...] = ()
     problem: str = ""
+    measured: str = ""
+    manifest_sha256: str = ""
+    metrics: tuple[tuple[str, str], ...] = ()
+    intervals: tuple[IntervalFact, ...] = ()
+    paired: tuple[PairedFact, ...] = ()
+    fairness: tuple[FairnessFact, ...] = ()
+    checks: tuple[CheckFact, ...] = ()
 
 
 def parse(text: str) -> EvaluationDocument:
@@ -40,21 +63,79 @@ def parse(text: str) -> EvaluationDocument:
         return EvaluationDocument(problem="The run has no evaluation report.")
     try:
         data = json.loads(text, object_pairs_hook=_no_duplicates)
+        kind = _known_format(data)
+        champion = data.get("champion") or {}
         read = EvaluationDocument(
             slices=tuple(_slice(item) for item in data.get("slices") or ()),
             suspects=_optional(data, "suspects", _suspect),
             availability=_optional(data, "availability", _available),
-            champion=str((data.get("champion") or {}).get("version") or ""),
-            champion_metrics=tuple(
-                (str(name), decimal_text(value))
-                for name, value in sorted(((data.get("champion") or {}).get("metrics") or {}).items())
-            ),
+            champion=str(champion.get("version") or ""),
+            champion_metrics=_numbers(champion.get("metrics") or {}),
+            **(_harness(data, champion) if kind == FORMAT else {}),
         )
         to_bytes(asdict(read))
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError, InputError) as broken:
         why = f"{type(broken).__name__}: {broken}"[:300].encode("utf-8", "replace").decode()
         return EvaluationDocument(problem=f"The evaluation report cannot be read ({why}).")
     return read
+
+
+def _known_format(data: dict[str, Any]) -> str:
+    kind = str(data.get("format") or "")
+    if kind.startswith(_FAMILY) and kind not in _KNOWN:
+        raise ValueError(f"its format {kind[:60]} is newer than this release")
+    return kind
+
+
+def _harness(data: dict[str, Any], champion: dict[str, Any]) -> dict[str, Any]:
+    """What only the harness writes. Raises ValueError for a mode nobody knows: nothing may count as measured by it."""
+    if data["mode"] not in _MODES:
+        raise ValueError(f"its mode {str(data['mode'])[:60]} is not known")
+    return {
+        "measured": data["mode"],
+        "manifest_sha256": str(data.get("manifest_sha256") or ""),
+        "metrics": _numbers(data["metrics"]),
+        "intervals": tuple(
+            IntervalFact(
+                metric=str(name),
+                low=decimal_text(found["low"]),
+                high=decimal_text(found["high"]),
+                method=str(found.get("method") or ""),
+            )
+            for name, found in sorted((data.get("intervals") or {}).items())
+        ),
+        "paired": tuple(
+            PairedFact(
+                metric=str(name),
+                delta=decimal_text(found["delta"]),
+                low=decimal_text(found.get("low")),
+                high=decimal_text(found.get("high")),
+            )
+            for name, found in sorted((champion.get("paired") or {}).items())
+        ),
+        "fairness": tuple(_fairness(item) for item in data.get("fairness") or ()),
+        "checks": tuple(
+            CheckFact(id=str(item["id"]), status=str(item["status"]), sentence=str(item.get("sentence") or ""))
+            for item in data["checks"]
+        ),
+    }
+
+
+def _numbers(found: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((str(name), decimal_text(value)) for name, value in sorted(found.items()))
+
+
+def _fairness(item: dict[str, Any]) -> FairnessFact:
+    return FairnessFact(
+        attribute=str(item["attribute"]),
+        measure=str(item["measure"]),
+        group=str(item["group"]),
+        reference=str(item["reference"]),
+        value=decimal_text(item["value"]),
+        low=decimal_text(item.get("low")),
+        high=decimal_text(item.get("high")),
+        n=int(item["n"]),
+    )
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

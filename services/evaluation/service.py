@@ -27,7 +27,10 @@ from services.policy.models import GateReport
 from services.policy.service import PolicyService
 
 READ_AGAIN = timedelta(seconds=60)
-REPORT = "evaluation.json"
+OWN_REPORT = "evaluation.json"
+"""What the training run logged about itself."""
+HARNESS_REPORT = "countersign/evaluation.json"
+"""What the harness measured; read in its place when there is one."""
 
 
 class EvaluationService:
@@ -67,7 +70,7 @@ class EvaluationService:
             run_id=candidate.run_id,
             created_at=utc_text(candidate.created_at),
             source=candidate.source,
-            metrics=_metrics(candidate),
+            metrics=_overlaid(_metrics(candidate), report.metrics),
             base_metrics=_base_metrics(base, report) if base else (),
             base_on_same_rows=base is not None and report.champion == base.version,
             datasets=tuple(
@@ -85,6 +88,12 @@ class EvaluationService:
             suspects=report.suspects,
             availability=report.availability,
             latency_limit_ms=_limit_ms(governed),
+            measured=report.measured,
+            measured_manifest=report.manifest_sha256,
+            intervals=report.intervals,
+            paired=report.paired,
+            fairness=report.fairness,
+            checks=report.checks,
             missing=" ".join(problem for problem in problems if problem),
         )
 
@@ -144,7 +153,11 @@ class EvaluationService:
         except (ArtifactMissingError, SwappedArtifactError) as gone:
             problem = gone.message
         try:
-            evaluation = self._registry.artifact_text(item.model, item.version, REPORT) or ""
+            evaluation = (
+                self._registry.artifact_text(item.model, item.version, HARNESS_REPORT)
+                or self._registry.artifact_text(item.model, item.version, OWN_REPORT)
+                or ""
+            )
         except ArtifactMissingError as gone:
             problem = f"{problem} {gone.message}".strip()
         return VersionFacts(
@@ -177,6 +190,13 @@ class EvaluationService:
 def _metrics(version: ModelVersion) -> tuple[tuple[str, str], ...]:
     pairs = ((name, document.decimal_text(value)) for name, value in version.metrics)
     return tuple(sorted((name, text) for name, text in pairs if text))
+
+
+def _overlaid(
+    logged: tuple[tuple[str, str], ...], measured: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
+    """The run's own metrics with what the harness measured in their place: a run that flatters itself is not heard."""
+    return tuple(sorted((dict(logged) | {name: text for name, text in measured if text}).items()))
 
 
 def _base_metrics(base: ModelVersion, report: document.EvaluationDocument) -> tuple[tuple[str, str], ...]:

@@ -64,6 +64,69 @@ class SensitiveFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IntervalFact:
+    """The 95 % interval of one measured metric. `method` names how it was made, for example DeLong."""
+
+    metric: str
+    low: str
+    high: str
+    method: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedFact:
+    """Candidate minus live version on the same rows, with its 95 % interval."""
+
+    metric: str
+    delta: str
+    low: str = ""
+    high: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FairnessFact:
+    """One group compared with the reference group of its attribute. `n`: rows of the compared group."""
+
+    attribute: str
+    measure: str
+    """`rate_ratio`, `tpr_gap`, `fpr_gap` or `error_gap`."""
+    group: str
+    reference: str
+    value: str
+    low: str = ""
+    high: str = ""
+    n: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckFact:
+    """One check of the evaluation harness. `status`: done, skipped, inconclusive or error."""
+
+    id: str
+    status: str
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellFact:
+    """How many combinations of these columns are shared by fewer than `k` rows."""
+
+    columns: tuple[str, ...]
+    k: int
+    groups_below: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableFact:
+    """A feature table the version reads. `problems` are sentences about its owner, documentation or data quality."""
+
+    name: str
+    owner: str = ""
+    documented: bool = False
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     model: str
     version: str
@@ -94,6 +157,24 @@ class Evidence:
     latency_limit_ms: str = ""
     missing: str = ""
     """Why some facts could not be read, in words, or empty."""
+    measured: str = ""
+    """What the harness had to measure with: `model`, `predictions`, `metrics`; empty when it did not measure."""
+    measured_manifest: str = ""
+    """Digest of the files the harness loaded. Different from `manifest_sha256`, other files were measured."""
+    intervals: tuple[IntervalFact, ...] = ()
+    paired: tuple[PairedFact, ...] = ()
+    fairness: tuple[FairnessFact, ...] = ()
+    checks: tuple[CheckFact, ...] = ()
+    metadata_percent: str = ""
+    metadata_missing: tuple[str, ...] = ()
+    masked: tuple[str, ...] = ()
+    """Sensitive columns that the serving identity sees masked."""
+    readable: tuple[str, ...] = ()
+    """Sensitive columns that the serving identity reads in clear."""
+    small_cells: tuple[CellFact, ...] | None = None
+    """None when small cells were not counted; empty when they were and there are none."""
+    tables: tuple[TableFact, ...] = ()
+    lineage_sha256: str = ""
 
     def metric(self, name: str) -> Decimal | None:
         return _number(self.metrics, name)
