@@ -57,6 +57,7 @@ from services.rollout.models import RollBack
 from services.rollout.outbox import OutboxRunner
 from services.rollout.reconcile import Reconciler
 from services.rollout.service import RolloutService
+from tests.contract import templates
 from tests.fakes.inventory import MemoryInventory
 from tests.fakes.platform import FilePlatform
 from tests.fakes.registry import FileRegistry
@@ -280,32 +281,48 @@ def a_world(
     """A founded workspace in `folder`; opening the same folder again continues it."""
     clock = clock or FrozenClock(NOON)
     database = Database(url or f"sqlite:///{folder / 'governance.db'}")
-    store = SqlKeyStore(database)
     fresh = not (folder / "keys").exists()
     if fresh:
-        create_tables(database)
-        desk = KeyDesk.create(store, folder / "keys", clock, deployment="test", cost=CHEAP)
-    else:
-        desk = KeyDesk(store, folder / "keys", clock, cost=CHEAP)
+        _found(database, folder, clock, profile=profile, url=url)
+    desk = KeyDesk(SqlKeyStore(database), folder / "keys", clock, cost=CHEAP)
     book = SqlLedgerBook(database, desk, clock)
-    if fresh:
-        newcomers = tuple(
-            NewPerson(
-                issuer=DEMO_ISSUER,
-                subject=account.subject,
-                name=account.name,
-                roles=(account.role,),
-                passphrase=Secret(account.passphrase),
-            )
-            for account in DEMO_ACCOUNTS
-        )
-        found_log(desk, book.writing, clock=clock, profile=profile, people=newcomers)
     inventory = MemoryInventory((a_model(),), tuple(a_version(number) for number in versions))
     registry = FileRegistry(folder / "registry.json")
     if fresh:
         for number in versions:
             registry.add_version(MODEL, number, content=f"weights {number}", report=GOOD_REPORT)
     return _wired(folder, clock, database, desk, book, inventory, registry, policies, after_step, sleep)
+
+
+def _found(database: Database, folder: Path, clock: Clock, *, profile: str, url: str) -> None:
+    """A log of its own where the caller named a database or a time; else a copy of one made once per process."""
+    if url or not isinstance(clock, FrozenClock) or clock.now() != NOON:
+        _found_log(database, folder, clock, profile)
+        return
+
+    def make(home: Path) -> None:
+        made = Database(f"sqlite:///{home / 'governance.db'}")
+        _found_log(made, home, FrozenClock(NOON), profile)
+        made.dispose()
+
+    templates.copied(f"world {profile}", folder, make)
+
+
+def _found_log(database: Database, folder: Path, clock: Clock, profile: str) -> None:
+    create_tables(database)
+    desk = KeyDesk.create(SqlKeyStore(database), folder / "keys", clock, deployment="test", cost=CHEAP)
+    newcomers = tuple(
+        NewPerson(
+            issuer=DEMO_ISSUER,
+            subject=account.subject,
+            name=account.name,
+            roles=(account.role,),
+            passphrase=Secret(account.passphrase),
+        )
+        for account in DEMO_ACCOUNTS
+    )
+    book = SqlLedgerBook(database, desk, clock)
+    found_log(desk, book.writing, clock=clock, profile=profile, people=newcomers)
 
 
 def _wired(

@@ -9,6 +9,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from services.attestation import canonical
@@ -68,6 +69,7 @@ def write(payload: bytes, signatures: tuple[Signature, ...]) -> bytes:
     return data
 
 
+@lru_cache(maxsize=64)  # as for statements: whoever signs reads back what the log reads again
 def read(data: bytes) -> Envelope:
     """Raises ForeignStatementError for anything `write` would not have written."""
     if len(data) > LARGEST_ENVELOPE:

@@ -360,10 +360,13 @@ SHAPES: Mapping[Kind, Shape] = {
 }
 
 
+_KNOWN = {kind: {**COMMON, **shape.required, **shape.optional} for kind, shape in SHAPES.items()}
+
+
 def problem_of(kind: Kind, predicate: Mapping[str, Any]) -> str:
     """What is wrong with the fields of a complete predicate, in words; empty when nothing is."""
     shape = SHAPES[kind]
-    known = {**COMMON, **shape.required, **shape.optional}
+    known = _KNOWN[kind]
     for name, value in predicate.items():
         if name not in known:
             return f"a {kind.value} has no field `{name}`"

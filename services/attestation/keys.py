@@ -32,7 +32,7 @@ class PublicKey:
 
     @property
     def key_id(self) -> str:
-        return hashlib.sha256(_key_text(self).encode()).hexdigest()
+        return _key_id(self)
 
     def document(self) -> dict[str, Any]:
         return {"keytype": self.keytype, "scheme": self.scheme, "keyval": {"public": self.public}}
@@ -44,15 +44,7 @@ class PublicKey:
         return bytes.fromhex(self.public)
 
     def verifies(self, message: bytes, signature: bytes) -> bool:
-        key = _load(self)
-        try:
-            if isinstance(key, Ed25519PublicKey):
-                key.verify(signature, message)
-            else:
-                key.verify(signature, message, ECDSA(SHA256()))
-        except InvalidSignature:
-            return False
-        return True
+        return _verifies(self, message, signature)
 
 
 def describe(key: Ed25519PublicKey | EllipticCurvePublicKey) -> PublicKey:
@@ -94,6 +86,24 @@ def _load(key: PublicKey) -> Ed25519PublicKey | EllipticCurvePublicKey:
     except ValueError as broken:
         raise ForeignStatementError("A key description holds no usable public key.") from broken
     raise ForeignStatementError(f"Keys of type {key.keytype!r} with scheme {key.scheme!r} are not accepted.")
+
+
+@lru_cache(maxsize=1024)
+def _key_id(key: PublicKey) -> str:
+    return hashlib.sha256(_key_text(key).encode()).hexdigest()
+
+
+@lru_cache(maxsize=64)  # the answer depends on these bytes alone; signing, appending and showing ask in a row
+def _verifies(key: PublicKey, message: bytes, signature: bytes) -> bool:
+    loaded = _load(key)
+    try:
+        if isinstance(loaded, Ed25519PublicKey):
+            loaded.verify(signature, message)
+        else:
+            loaded.verify(signature, message, ECDSA(SHA256()))
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _key_text(key: PublicKey) -> str:

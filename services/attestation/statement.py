@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from services.attestation import canonical
@@ -70,6 +71,7 @@ def build(
     )
 
 
+@lru_cache(maxsize=64)  # on its way into the log one statement is read by whoever signs, countersigns and appends it
 def read(payload: bytes) -> Statement:
     """The statement in `payload`. Raises ForeignStatementError for anything `build` would not have written."""
     document = canonical.parse(payload)

@@ -39,6 +39,7 @@ class LedgerService:
         self._clock = clock
         self._anchors = anchors
         self._elsewhere = elsewhere
+        self._seen: LogHead | None = None
 
     def head(self) -> LogHead:
         """Raises StorageUnavailableError."""
@@ -70,11 +71,14 @@ class LedgerService:
             subjects=(Subject(name=about, sha256=canonical.sha256_hex(canonical.to_bytes(predicate))),),
             predicate=predicate,
             at=self._clock.now(),
-            head=self.head(),
+            head=self._seen or self.head(),
         )
         data = self._desk.sign_as_service(payload)
         with self._book.writing() as ledger:
-            return ledger.append(data, idem=idem or f"event:{secrets.token_hex(16)}")
+            receipt = ledger.append(data, idem=idem or f"event:{secrets.token_hex(16)}")
+        # The next fact is pinned to the state this one made: no question, and a log put back behind it is refused.
+        self._seen = LogHead(origin=self._keys.origin, size=receipt.size, root=receipt.root)
+        return receipt
 
     def record_signed_event(
         self,

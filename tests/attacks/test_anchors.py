@@ -27,7 +27,7 @@ from services.attestation.keys import PublicKey
 from services.audit.models import Verification
 from services.audit.service import AuditService
 from services.inventory.service import InventoryService
-from services.kernel.errors import BrokenChainError, RegistryUnavailableError
+from services.kernel.errors import BrokenChainError, ForeignStatementError, RegistryUnavailableError
 from services.ledger import note
 from services.ledger.ports import TagPlace
 from services.ledger.registry_anchoring import EVENT, RegistryAnchoring
@@ -35,7 +35,7 @@ from services.ledger.registry_anchors import CHECKPOINT_TAG, RegistryAnchors
 from services.ledger.service import LedgerService
 from services.rollout.registry_sight import RegistrySight
 from tests.contract.conftest import database_url, postgres
-from tests.contract.deployment import Deployment, found
+from tests.contract.deployment import Deployment, founded
 
 __all__ = ["database_url", "postgres"]
 
@@ -93,7 +93,7 @@ def world(database_url: str, empty_registry: Path, tmp_path: Path) -> Iterator[A
     tracking = tmp_path / "mlflow.db"
     with closing(sqlite3.connect(empty_registry)) as source, closing(sqlite3.connect(tracking)) as copy:
         source.backup(copy)  # its newest rows lie beside the file
-    log = found(database_url, tmp_path)
+    log = founded(database_url, tmp_path)
     made = wired(log, log.database, tracking)
     made.entry("The first entry after founding.")
     yield made
@@ -224,7 +224,9 @@ def test_another_history_of_the_same_length_is_found_by_the_registry(world: Anch
     world.entry("Approved.")
     world.anchoring.run()
     restore(world, old)
-    world.entry("Rejected.")
+    with pytest.raises(ForeignStatementError):
+        world.entry("Rejected.")  # whoever saw the longer log does not continue the shorter one
+    wired(world.log, world.log.database, world.tracking).entry("Rejected.")  # as another process does
 
     with pytest.raises(BrokenChainError, match="another history"):
         world.anchoring.run()

@@ -25,7 +25,6 @@ from sqlalchemy import text
 from services.adapters.signing import sealing
 from services.adapters.signing.desk import KeyDesk
 from services.adapters.signing.sealing import seal, unseal
-from services.adapters.sql import database as sql_database
 from services.adapters.sql.database import Database
 from services.adapters.sql.people import SqlKeyStore
 from services.adapters.sql.schema.base import metadata
@@ -534,7 +533,7 @@ def test_hanging_writer_gives_a_clean_message_and_a_safe_retry(
     log: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Row 39: somebody holds the append lock, as a stopped debugger would."""
-    monkeypatch.setattr(sql_database, "_LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(log.database, "_lock_seconds", 0.2)
     inside, leave = threading.Event(), threading.Event()
 
     def hang() -> None:

@@ -35,7 +35,7 @@ from services.kernel.errors import (
 from services.ledger.ports import StoredEntry
 from services.ledger.verify import Trusted, verify_log
 from tests.contract.conftest import database_url, deployment, postgres  # noqa: F401 - fixtures
-from tests.contract.deployment import FOUNDED, Deployment, found
+from tests.contract.deployment import FOUNDED, Deployment, found, founded
 from tests.contract.test_ledger_tampering import drop_triggers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,7 +123,7 @@ def test_protection_that_was_hollowed_out_counts_as_missing(deployment: Deployme
 
 def test_older_backup_takes_no_decision(tmp_path: Path) -> None:
     """Rows 32, 33: yesterday's copy of the database is consistent in itself and shorter than its anchor."""
-    log = found(f"sqlite:///{tmp_path / 'governance.db'}", tmp_path)
+    log = founded(f"sqlite:///{tmp_path / 'governance.db'}", tmp_path)
     log.event("yesterday")
     with sqlite3.connect(tmp_path / "governance.db") as live, sqlite3.connect(tmp_path / "backup.db") as copy:
         live.backup(copy)
@@ -143,7 +143,7 @@ def test_older_backup_takes_no_decision(tmp_path: Path) -> None:
 
 def test_second_copy_of_the_app_on_a_branch_cannot_anchor(tmp_path: Path) -> None:
     """Row 34: two histories of one log; the second to keep a checkpoint of that size is told, and stops."""
-    log = found(f"sqlite:///{tmp_path / 'governance.db'}", tmp_path)
+    log = founded(f"sqlite:///{tmp_path / 'governance.db'}", tmp_path)
     with sqlite3.connect(tmp_path / "governance.db") as live, sqlite3.connect(tmp_path / "branch.db") as copy:
         live.backup(copy)
     branch = Database(f"sqlite:///{tmp_path / 'branch.db'}")
@@ -162,7 +162,7 @@ def test_second_copy_of_the_app_on_a_branch_cannot_anchor(tmp_path: Path) -> Non
 
 def test_entry_of_a_branch_is_not_added_to_the_main_line(tmp_path: Path) -> None:
     """Row 34: a statement whose signer saw another history is refused at append; it would break the log for good."""
-    log = found(f"sqlite:///{tmp_path / 'governance.db'}", tmp_path)
+    log = founded(f"sqlite:///{tmp_path / 'governance.db'}", tmp_path)
     head = log.book.head()
     forged = log.sign(Kind.EVENT, EVENT, head=type(head)(origin=head.origin, size=head.size, root="0" * 64))
 
@@ -202,7 +202,7 @@ def _full(database: Database) -> Iterator[None]:
 
 def test_full_disk_signs_nothing_and_leaves_nothing_half_written(tmp_path: Path) -> None:
     """Row 38: the transaction rolls back, the person is told that nothing was signed, and may sign again later."""
-    log = found(f"sqlite:///{tmp_path / 'governance.db'}", tmp_path)
+    log = founded(f"sqlite:///{tmp_path / 'governance.db'}", tmp_path)
     big = {"event": "checked", "model": "", "detail": {"text": "x" * 30_000}, "actor": None}
     data = log.sign(Kind.EVENT, big)
 
@@ -217,7 +217,7 @@ def test_full_disk_signs_nothing_and_leaves_nothing_half_written(tmp_path: Path)
 
 def test_file_that_may_not_grow_signs_nothing(tmp_path: Path) -> None:
     """Row 38: the operating system's own limit on the size of a file, in a process of its own."""
-    log = found(f"sqlite:///{tmp_path / 'governance.db'}", tmp_path)
+    log = founded(f"sqlite:///{tmp_path / 'governance.db'}", tmp_path)
     log.database.dispose()
     url = f"sqlite:///{tmp_path / 'governance.db'}"
     largest = (tmp_path / "governance.db").stat().st_size + 8192

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from services.adapters.sql import database
 from services.adapters.sql.inventory import SqlInventory
 from services.adapters.sql.oversight import SqlOversight
 from services.adapters.sql.public_keys import SqlPublicKeys
@@ -153,7 +152,7 @@ def test_a_hanging_writer_gives_a_clean_message_and_the_retry_is_safe(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Attack 39."""
-    monkeypatch.setattr(database, "_LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(world.database, "_lock_seconds", 0.2)
     held = FileLock(f"{world.database.url.database}.lock")
     with held, pytest.raises(StorageUnavailableError, match="locked by another writer"):
         world.submit("3")

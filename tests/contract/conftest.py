@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.deployment import Deployment, found
+from tests.contract.deployment import Deployment, founded
 from tests.unit.pack.agreeing import judge_twice
 
 
@@ -55,7 +55,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 @pytest.fixture
 def deployment(database_url: str, tmp_path: Path) -> Iterator[Deployment]:
-    made = found(database_url, tmp_path)
+    made = founded(database_url, tmp_path)
     yield made
     judge_twice(made.book)
     made.database.dispose()

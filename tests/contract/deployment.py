@@ -27,6 +27,7 @@ from services.kernel.secret import Secret
 from services.ledger.service import LedgerService
 from services.people.accounts import DEMO_ACCOUNTS, DEMO_ISSUER, demo_people
 from services.people.service import PeopleService
+from tests.contract import templates
 
 CHEAP = Cost(memory_kib=64, passes=1)
 STARTED = datetime(2030, 1, 31, 9, 0, tzinfo=UTC)
@@ -171,6 +172,27 @@ def found(url: str, home: Path, *, deployment: str = "tests", at: datetime = STA
     desk = KeyDesk.create(SqlKeyStore(database), home / "keys", clock, deployment=deployment, cost=CHEAP)
     genesis = found_deployment(database, desk, clock=clock, profile="embedded", people=demo_people())
     return assemble(database, home, desk=desk, clock=clock, genesis=genesis)
+
+
+def founded(url: str, home: Path) -> Deployment:
+    """As `found`, from a copy made once per process: every log made by this has the same keys and the same genesis."""
+    if url.startswith("sqlite"):
+        templates.copied("deployment", home, _found_files)
+    else:
+        templates.cloned("deployment", url, home, _found_at)
+    database, clock = Database(url), FrozenClock(STARTED)
+    desk = KeyDesk(SqlKeyStore(database), home / "keys", clock, cost=CHEAP)
+    return assemble(database, home, desk=desk, clock=clock, genesis=(home / "genesis").read_text())
+
+
+def _found_files(home: Path) -> None:
+    _found_at(f"sqlite:///{home / 'governance.db'}", home)
+
+
+def _found_at(url: str, home: Path) -> None:
+    made = found(url, home)
+    (home / "genesis").write_text(made.genesis)
+    made.database.dispose()
 
 
 def assemble(database: Database, home: Path, *, desk: KeyDesk, clock: FrozenClock, genesis: str) -> Deployment:

@@ -43,9 +43,11 @@ class Desk:
         self.idle()
 
     def idle(self) -> None:
-        """No script is running; checked twice, because a click needs a moment to start one."""
+        """No script is running and nothing is still being loaded; twice, because a click needs a moment to start."""
         for _ in range(2):
             self.page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=60_000)
+            # A table or chart whose code is still on its way stands there as a grey bar.
+            expect(self.page.locator('[data-testid="stSkeleton"]')).to_have_count(0, timeout=60_000)
             self.page.wait_for_timeout(300)
 
     def button(self, key: str):  # type: ignore[no-untyped-def]

@@ -130,12 +130,17 @@ def put_into_use(folder: Path, use: str, *, replaced: str) -> None:
 
 
 def stamp(folder: Path) -> tuple[int, ...]:
-    """Changes whenever a key file of the deployment was replaced or made."""
-    made = []
-    for name in _IN_USE.values():
-        path = folder / name
-        made.append(path.stat().st_ino if path.is_file() else 0)
-    return (*made, *(hash(use) for use in waiting_uses(folder)))
+    """Changes whenever a key file of the deployment was replaced or made. Asked at every signature, so it is quick."""
+    place = str(folder)
+    names = (*_IN_USE.values(), *(f"{use}.next.pem" for use in _IN_USE))
+    return tuple(_inode(f"{place}/{name}") for name in names)
+
+
+def _inode(path: str) -> int:
+    try:
+        return os.stat(path).st_ino  # noqa: PTH116 - a tenth of the time of a Path
+    except FileNotFoundError:
+        return 0
 
 
 def _waiting(folder: Path, use: str) -> Path:

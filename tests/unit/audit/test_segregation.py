@@ -11,7 +11,7 @@ from services.audit import segregation
 from services.audit.chronicle import Chronicle
 from services.kernel.errors import PassphraseError, RefusalError
 from services.kernel.secret import Secret
-from tests.contract.deployment import found
+from tests.contract.deployment import founded
 from tests.unit.audit.room import Room, a_room
 
 
@@ -55,7 +55,7 @@ def test_refused_attempts_are_listed_with_person_reason_and_entry(room: Room) ->
 
 def test_a_promotion_that_rests_on_the_requesters_own_signature_is_a_breach(tmp_path: Path) -> None:
     """Somebody with the application's keys wrote it: the log takes the bytes, the report names the breach."""
-    log = found(f"sqlite:///{tmp_path / 'governance.db'}", tmp_path)
+    log = founded(f"sqlite:///{tmp_path / 'governance.db'}", tmp_path)
     _, cited = log.request(by="dana")
     decisions = [log.decide(cited, by="dana"), log.decide(cited, by="clara")]
     log.act(cited, decisions)
@@ -71,7 +71,7 @@ def test_a_promotion_that_rests_on_the_requesters_own_signature_is_a_breach(tmp_
 
 
 def test_an_order_without_a_request_is_a_breach(tmp_path: Path) -> None:
-    log = found(f"sqlite:///{tmp_path / 'governance.db'}", tmp_path)
+    log = founded(f"sqlite:///{tmp_path / 'governance.db'}", tmp_path)
     log.act(None, [])
 
     (line,) = segregation.report(Chronicle(log.book).history(), at=log.clock.now()).promotions

@@ -11,12 +11,12 @@ from services.attestation.models import Kind
 from services.audit.models import LedgerQuery
 from services.kernel.errors import InputError
 from services.people.accounts import DEMO_ACCOUNTS
-from tests.contract.deployment import BYTES, Deployment, found
+from tests.contract.deployment import BYTES, Deployment, founded
 
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[Deployment]:
-    made = found(f"sqlite:///{tmp_path / 'governance.db'}", tmp_path)
+    made = founded(f"sqlite:///{tmp_path / 'governance.db'}", tmp_path)
     yield made
     made.database.dispose()
 

@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import text
 
 from services.adapters.sql import protection
-from tests.contract.deployment import Deployment, found
+from tests.contract.deployment import Deployment, founded
 
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[Deployment]:
-    made = found(f"sqlite:///{tmp_path / 'governance.db'}", tmp_path)
+    made = founded(f"sqlite:///{tmp_path / 'governance.db'}", tmp_path)
     made.promote()
     made.event("later")
     made.ledger.anchor()

@@ -16,7 +16,7 @@ from services.audit.models import LedgerQuery
 from services.inventory.models import Owner, Tier
 from services.inventory.service import InventoryService
 from tests.builders import a_model
-from tests.contract.deployment import Deployment, found
+from tests.contract.deployment import Deployment, founded
 from tests.unit.inventory.test_inventory import ARegistry
 
 TODAY = date(2030, 1, 31)
@@ -40,7 +40,7 @@ class Room:
 
 @pytest.fixture
 def room(tmp_path: Path) -> Iterator[Room]:
-    log = found(f"sqlite:///{tmp_path / 'governance.db'}", tmp_path)
+    log = founded(f"sqlite:///{tmp_path / 'governance.db'}", tmp_path)
     inventory = InventoryService(
         registry=ARegistry(), store=SqlInventory(log.database), ledger=log.ledger, clock=log.clock
     )

@@ -16,12 +16,12 @@ from services.attestation.models import Kind, Receipt
 from services.audit.models import Finding
 from services.kernel.errors import RefusalError
 from services.ledger.keyring import VoidEntryError, replayed
-from tests.contract.deployment import ACCOUNTS, BYTES, STARTED, Deployment, found
+from tests.contract.deployment import ACCOUNTS, BYTES, STARTED, Deployment, founded
 
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[Deployment]:
-    made = found(f"sqlite:///{tmp_path / 'governance.db'}", tmp_path)
+    made = founded(f"sqlite:///{tmp_path / 'governance.db'}", tmp_path)
     yield made
     made.database.dispose()
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.deployment import Deployment, found
+from tests.contract.deployment import Deployment, founded
 from tests.unit.pack.packing import packer
 
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[Deployment]:
-    made = found(f"sqlite:///{tmp_path / 'governance.db'}", tmp_path)
+    made = founded(f"sqlite:///{tmp_path / 'governance.db'}", tmp_path)
     yield made
     made.database.dispose()
 
@@ -22,7 +22,7 @@ def log(tmp_path: Path) -> Iterator[Deployment]:
 def promoted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Deployment, Path]]:
     """Read only: a log with a promotion, a planned rollback, a void decision, anchors; and its pack."""
     home = tmp_path_factory.mktemp("promoted")
-    made = found(f"sqlite:///{home / 'governance.db'}", home)
+    made = founded(f"sqlite:///{home / 'governance.db'}", home)
     made.promote()
     made.ledger.anchor()
     made.act(None, [], id_="act-2", by="sam", rollback={"mode": "planned"})

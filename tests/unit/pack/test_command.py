@@ -89,12 +89,12 @@ def test_older_pack_of_the_same_log_is_a_part_of_the_newer_one(
     promoted: tuple[Deployment, Path], tmp_path: Path
 ) -> None:
     """Row 66: an old export against a newer one, and against one of another history."""
-    from tests.contract.deployment import found
+    from tests.contract.deployment import founded
     from tests.unit.pack.packing import packer
 
     folder = tmp_path / "log"
     folder.mkdir()
-    made = found(f"sqlite:///{folder / 'governance.db'}", folder)
+    made = founded(f"sqlite:///{folder / 'governance.db'}", folder)
     packs = packer(made)
     old, new = tmp_path / "old.zip", tmp_path / "new.zip"
     for path in (old, new):
