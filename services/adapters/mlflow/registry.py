@@ -172,6 +172,14 @@ class MlflowRegistry:
                 raise ArtifactRefusedError(f"{clean} is larger than {LARGEST_TEXT:,} bytes and was not read.")
             return str(load_text(f"{place}/{clean}"))
 
+    def run_of(self, model: str, version: str) -> str:
+        """The run a version was registered from; empty when it was registered without one."""
+        return str(self._entry(model, version).run_id or "")
+
+    def client(self) -> Any:
+        """MLflow's client, for the neighbours in this package."""
+        return self._client()
+
     def _client(self) -> Any:
         # Checked before every use: a newer MLflow may have opened the file since.
         require_known_revision(self._uri)

@@ -17,7 +17,7 @@ import pandas as pd
 
 from services.adapters.local.estate import data, fitting, model_code
 from services.adapters.local.estate.calendar import ReplayCalendar
-from services.adapters.local.estate.placed import cases_of
+from services.adapters.local.estate.placed import FEATURES, cases_of, timed
 from services.adapters.local.estate.recipes import Rule, parameters_of
 from services.adapters.local.estate.trained import Trained, created_at, window_words
 from services.inventory.models import Task
@@ -27,6 +27,7 @@ CREATED_TAG = "countersign.created_in_calendar"
 WINDOW_TAG = "countersign.training_window"
 NEW_INPUTS_TAG = "countersign.new_inputs"
 EVALUATION_FILE = "evaluation.json"
+HOLDOUT_FOLDER = "data"
 _REQUIREMENTS = ["mlflow>=3.17.2,<3.18", "scikit-learn>=1.9,<1.10", "skops>=0.16,<0.17", "pandas>=3.1,<4"]
 _PROBES = 30
 _SOURCES = {
@@ -81,6 +82,7 @@ class Registrar:
                 },
             }
             mlflow.log_text(json.dumps(report, indent=1, sort_keys=True), EVALUATION_FILE)
+            self._log_holdout(trained)
         self._create_version(trained, run.info.run_id, model_id)
 
     def _experiment(self, model: str) -> str:
@@ -109,6 +111,16 @@ class Registrar:
                     digest=digest_of(rows),
                 )
             mlflow.log_input(dataset, context=context)
+
+    def _log_holdout(self, trained: Trained) -> None:
+        """The held-out rows themselves, so that anybody may measure this version again."""
+        import mlflow
+
+        rows, described = holdout_of(trained, self._calendar)
+        with tempfile.TemporaryDirectory() as folder:
+            rows.to_parquet(Path(folder) / "holdout.parquet", compression="zstd", index=False)
+            (Path(folder) / "holdout.json").write_text(json.dumps(described, indent=1, sort_keys=True))
+            mlflow.log_artifacts(folder, HOLDOUT_FOLDER)
 
     def _log_model(self, trained: Trained) -> str:
         import mlflow
@@ -145,6 +157,28 @@ class Registrar:
         self._client.create_model_version(
             plan.model, source=f"models:/{model_id}", run_id=run_id, tags=tags, description=plan.title
         )
+
+
+def holdout_of(trained: Trained, calendar: ReplayCalendar) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Rows with every column any version of the model may use, label, time and groups; and what the columns mean."""
+    plan, model_plan, held_out = trained.plan, trained.model_plan, trained.holdout
+    columns = list(dict.fromkeys((*plan.inputs, *FEATURES[plan.model])))
+    rows = held_out[columns].assign(label=held_out["label"], event_at=timed(held_out, calendar)["event_at"])
+    for attribute, group_of in model_plan.slices:
+        # A group may be called like the column it is made of.
+        name = f"{attribute} (group)" if attribute in columns else attribute
+        rows[name] = group_of(held_out).fillna("unknown").astype(str)
+    return rows, {
+        "attributes": [attribute for attribute, _ in model_plan.slices],
+        "time": "event_at",
+        "label": "label",
+        "late": dict(model_plan.unavailable),
+        "task": str(model_plan.task),
+        "unit": model_plan.unit,
+        "threshold": model_plan.threshold,
+        "name": f"{plan.model}-holdout",
+        "window": window_words(held_out, calendar),
+    }
 
 
 def _with_gaps(trained: Trained) -> pd.DataFrame:

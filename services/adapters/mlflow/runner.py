@@ -1,0 +1,208 @@
+"""Models of the registry that score in a process of their own, within a time and a memory that are stated.
+
+The files are copied privately first, so what was measured is what was hashed. The nursery of processes starts with
+the first model and ends with this object or with this process; it never gets our secrets as environment.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+from typing import Any
+
+from services.adapters.mlflow import wire
+from services.adapters.mlflow.files import refused
+from services.adapters.mlflow.registry import MlflowRegistry
+from services.adapters.mlflow.scan import artifact_facts
+from services.evaluation.harness.ports import ArtifactFacts, Latency, LoadedModel, ScoringFailed
+from services.evaluation.harness.rows import Columns, Floats, count
+
+_ROOT = Path(__file__).resolve().parents[3]
+_MODULE = "services.adapters.mlflow.scoring_process"
+_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "OMP_NUM_THREADS", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+_START_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one scoring process may use. Seconds are for one order, memory is beyond the libraries."""
+
+    seconds: float = 120.0
+    load_seconds: float = 90.0
+    memory: int = 4 * 1024**3
+
+
+class ScoringModels:
+    """Implements evaluation.harness.ports.ModelRunner."""
+
+    def __init__(self, registry: MlflowRegistry, *, limits: Limits | None = None) -> None:
+        self._registry = registry
+        self._limits = limits or Limits()
+        self._nursery = _Nursery()
+
+    @contextmanager
+    def fetch(self, model: str, version: str) -> Iterator[_Files]:
+        with TemporaryDirectory(prefix="countersign-") as scratch:
+            folder = self._registry.download(model, version, Path(scratch))
+            with refused():
+                facts = artifact_facts(folder)
+            yield _Files(folder, facts, self._nursery, self._limits)
+
+    def close(self) -> None:
+        self._nursery.close()
+
+
+class _Files:
+    def __init__(self, folder: Path, facts: ArtifactFacts, nursery: _Nursery, limits: Limits) -> None:
+        self._folder = folder
+        self._facts = facts
+        self._nursery = nursery
+        self._limits = limits
+
+    @property
+    def facts(self) -> ArtifactFacts:
+        return self._facts
+
+    @contextmanager
+    def load(self) -> Iterator[LoadedModel]:
+        process = _Process(self._nursery.connect(), self._limits)
+        try:
+            process.order(
+                {"do": "load", "folder": str(self._folder), "memory": self._limits.memory},
+                seconds=self._limits.load_seconds,
+            )
+            yield process
+        finally:
+            process.end()
+
+
+class _Process:
+    """One model. After a fault of the connection the process is ended and every later order fails."""
+
+    def __init__(self, connection: socket.socket, limits: Limits) -> None:
+        self._connection = connection
+        self._limits = limits
+        connection.settimeout(_START_SECONDS)
+        try:
+            self._pid = int(wire.receive(connection)[0]["pid"])
+        except (OSError, EOFError, ValueError, KeyError) as gone:
+            connection.close()
+            raise ScoringFailed("The scoring process did not start.") from gone
+
+    def score(self, rows: Columns) -> Floats:
+        _, body = self.order({"do": "score"}, wire.packed(rows))
+        scores = wire.floats(body)
+        if len(scores) != count(rows):
+            raise ScoringFailed(f"The model answered {len(scores)} scores for {count(rows)} rows.")
+        return scores
+
+    def example(self) -> int:
+        answer, _ = self.order({"do": "example"})
+        return int(answer.get("rows", 0))
+
+    def latency(self, rows: Columns, requests: int) -> Latency:
+        answer, body = self.order({"do": "latency", "requests": requests}, wire.packed(rows))
+        return Latency(
+            milliseconds=wire.floats(body), failed=int(answer.get("failed_requests", 0)), how=str(answer.get("how", ""))
+        )
+
+    def order(self, header: dict[str, Any], body: bytes = b"", *, seconds: float = 0.0) -> tuple[dict[str, Any], bytes]:
+        """Raises ScoringFailed."""
+        allowed = seconds or self._limits.seconds
+        try:
+            self._connection.settimeout(allowed)
+            wire.send(self._connection, header, body)
+            answer, found = wire.receive(self._connection)
+        except TimeoutError as slow:
+            self.end()
+            raise ScoringFailed(f"The model took longer than {allowed:.0f} seconds and was stopped.") from slow
+        except (OSError, EOFError) as gone:
+            self.end()
+            raise ScoringFailed("The scoring process ended by itself; it may have run out of memory.") from gone
+        except ValueError as odd:
+            self.end()
+            raise ScoringFailed("The scoring process answered something that is no answer.") from odd
+        if "failed" in answer:
+            raise ScoringFailed(f"The model did not do it: {str(answer['failed'])[:300]}.")
+        return answer, found
+
+    def end(self) -> None:
+        self._connection.close()
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(self._pid, signal.SIGKILL)
+
+
+class _Nursery:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._place = ""
+
+    def connect(self) -> socket.socket:
+        """Raises ScoringFailed."""
+        with self._lock:
+            if self._process is None or self._process.poll() is not None:
+                self._start()
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                connection.connect(self._place)
+            except OSError as gone:
+                connection.close()
+                raise ScoringFailed("The scoring process did not start.") from gone
+            return connection
+
+    def _start(self) -> None:
+        folder = mkdtemp(prefix="countersign-")
+        self._place = f"{folder}/scoring.sock"
+        self._process = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", _MODULE, self._place],
+            cwd=_ROOT,
+            env=_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + _START_SECONDS
+        line = self._process.stdout.readline() if self._process.stdout else b""
+        if line != b"ready\n" or time.monotonic() > deadline:
+            self.close()
+            raise ScoringFailed("The scoring process did not start.")
+
+    def close(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=5)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        place = Path(self._place)
+        place.unlink(missing_ok=True)
+        with suppress(OSError):
+            place.parent.rmdir()
+
+
+def _environment() -> dict[str, str]:
+    """Model code sees no address and no secret of ours."""
+    return {name: os.environ[name] for name in _KEPT if name in os.environ} | {
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_TRACKING_URI": "file:///nonexistent",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
