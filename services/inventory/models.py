@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import IntEnum, StrEnum
 
+from services.inventory.governance import Owner as Owner  # noqa: PLC0414 - part of what a model says
+from services.inventory.governance import ReviewCall, RiskStanding, VendorTerms
 from services.kernel.health import Health, Signal
 
 
@@ -37,14 +39,8 @@ class ServiceLevel:
     error_rate: float
     on_time_share: float | None = None
     """For batch: share of runs finished inside their window."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
-    role: str
-    """Role word of `kernel.identity.Role`."""
-    subject: str
-    name: str
+    window_hours: float | None = None
+    """For batch: hours from the planned start within which a run has to be finished."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +94,23 @@ class GovernedModel:
     lineage: tuple[tuple[str, str], ...] = ()
     """Edges source -> target, from raw table to endpoint, as far as known."""
     vendor: str = ""
+    use_case_id: str = ""
+    """The use case in the inventory; `use_case` is its title. Empty when nobody assigned one."""
+    label_definition: str = ""
+    """How the label is computed: source, condition, and when it is final."""
+    supplier: VendorTerms | None = None
+    risk: RiskStanding | None = None
+    review_calls: tuple[ReviewCall, ...] = ()
+    """Events since the last review that ask for one before the regular day."""
+
+    @property
+    def regular_review(self) -> date:
+        """By cadence alone."""
+        return date.fromordinal(self.last_review.toordinal() + self.review_every_days)
 
     @property
     def next_review(self) -> date:
-        return date.fromordinal(self.last_review.toordinal() + self.review_every_days)
+        return min((self.regular_review, *(call.due for call in self.review_calls)))
 
     def owner_of(self, role: str) -> Owner | None:
         return next((owner for owner in self.owners if owner.role == role), None)
@@ -172,6 +181,7 @@ class InventorySort(StrEnum):
     OWNER = "owner"
     NEXT_REVIEW = "next_review"
     DRIFT = "drift"
+    COMPLETENESS = "completeness"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +192,8 @@ class InventoryQuery:
     tiers: tuple[int, ...] = ()
     owners: tuple[str, ...] = ()
     teams: tuple[str, ...] = ()
+    use_cases: tuple[str, ...] = ()
+    """Titles of use cases."""
     health: tuple[Health, ...] = ()
     sort: InventorySort = InventorySort.HEALTH
     descending: bool = False
@@ -212,6 +224,8 @@ class InventoryRow:
     findings: int
     next_review: date
     review_overdue: bool
+    completeness: int | None = None
+    """Percent of the metadata its tier requires; None while it was not computed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,3 +237,4 @@ class InventoryCounts:
     reviews_overdue: int = 0
     owners: tuple[str, ...] = ()
     teams: tuple[str, ...] = ()
+    use_cases: tuple[str, ...] = ()

@@ -8,6 +8,14 @@ from dataclasses import asdict, fields
 from datetime import date, datetime
 from typing import Any
 
+from services.inventory.governance import (
+    FactorLevel,
+    ReviewCall,
+    RiskStanding,
+    TierOverride,
+    VendorDocument,
+    VendorTerms,
+)
 from services.inventory.models import (
     DatasetRef,
     DeploymentKind,
@@ -40,7 +48,42 @@ def model_from(text: str) -> GovernedModel:
             "service_level": ServiceLevel(**level) if level else None,
             "sensitive": tuple(_column_from(column) for column in given["sensitive"]),
             "lineage": _pairs(given["lineage"]),
+            "supplier": _supplier_from(given.get("supplier")),
+            "risk": _risk_from(given.get("risk")),
+            "review_calls": tuple(_call_from(call) for call in given.get("review_calls", ())),
         }
+    )
+
+
+def _supplier_from(given: dict[str, Any] | None) -> VendorTerms | None:
+    if given is None:
+        return None
+    papers = (VendorDocument(**{**paper, "day": date.fromisoformat(paper["day"])}) for paper in given["documents"])
+    until = given["until"]
+    return VendorTerms(
+        **{**given, "until": date.fromisoformat(until) if until else None, "documents": tuple(papers)}
+    )
+
+
+def _risk_from(given: dict[str, Any] | None) -> RiskStanding | None:
+    if given is None:
+        return None
+    override, at = given["override"], given["assessed_at"]
+    return RiskStanding(
+        **{
+            **given,
+            "levels": tuple(FactorLevel(**level) for level in given["levels"]),
+            "assessed_at": datetime.fromisoformat(at) if at else None,
+            "override": TierOverride(**{**override, "until": datetime.fromisoformat(override["until"])})
+            if override
+            else None,
+        }
+    )
+
+
+def _call_from(given: dict[str, Any]) -> ReviewCall:
+    return ReviewCall(
+        **{**given, "at": datetime.fromisoformat(given["at"]), "due": date.fromisoformat(given["due"])}
     )
 
 
