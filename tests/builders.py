@@ -27,6 +27,7 @@ from services.attestation.models import Receipt
 from services.evaluation.service import EvaluationService
 from services.exceptions.service import ExceptionService
 from services.exceptions.terms import terms_of
+from services.inventory.governance import FactorLevel, RiskStanding
 from services.inventory.models import (
     DatasetRef,
     DeploymentKind,
@@ -39,6 +40,7 @@ from services.inventory.models import (
     Tier,
 )
 from services.inventory.service import InventoryService
+from services.inventory.tiering import FACTORS, SHEET, assess
 from services.kernel.clock import Clock, FrozenClock
 from services.kernel.identity import Actor
 from services.kernel.secret import Secret
@@ -90,6 +92,19 @@ GOOD_REPORT = {
 }
 
 
+def a_standing(level: int = 3, **changes: Any) -> RiskStanding:
+    """A score sheet with the same level everywhere: 4 and 3 give tier 1, 2 gives tier 2, 1 gives tier 3."""
+    levels = tuple(FactorLevel(factor=factor.id, level=level, evidence="Counted in March.") for factor in FACTORS)
+    values: dict[str, Any] = {
+        "sheet": SHEET,
+        "levels": levels,
+        "computed": assess(levels).tier,
+        "assessed_by": "Dana Petrov",
+        "assessed_at": datetime(2030, 1, 1, tzinfo=UTC),
+    }
+    return RiskStanding(**(values | changes))
+
+
 def a_model(**changes: Any) -> GovernedModel:
     values: dict[str, Any] = {
         "name": MODEL,
@@ -102,7 +117,12 @@ def a_model(**changes: Any) -> GovernedModel:
         "team": "Claims",
         "owners": (
             Owner(role="business_owner", subject="ben.business", name="Ben Okafor"),
+            Owner(role="data_science_lead", subject="dana.datascience", name="Dana Petrov"),
+            Owner(role="data_engineer", subject="dana.datascience", name="Dana Petrov"),
             Owner(role="sre", subject="sam.sre", name="Sam Lindqvist"),
+            Owner(role="platform", subject="sam.sre", name="Sam Lindqvist"),
+            Owner(role="compliance_officer", subject="clara.compliance", name="Clara Whitfield"),
+            Owner(role="cost_owner", subject="ben.business", name="Ben Okafor"),
         ),
         "review_every_days": 90,
         "last_review": date(2030, 1, 1),
@@ -112,6 +132,9 @@ def a_model(**changes: Any) -> GovernedModel:
         "fallback": "Manual claim form",
         "sensitive": (SensitiveColumn(name="member_age", category="PII", basis="contract"),),
         "lineage": (("flights", MODEL), (MODEL, "claims-portal")),
+        "use_case_id": "delay-claims",
+        "label_definition": "Actual minus scheduled arrival in minutes, final when the flight has landed.",
+        "risk": a_standing(),
     }
     return GovernedModel(**(values | changes))
 

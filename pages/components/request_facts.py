@@ -34,6 +34,7 @@ PANEL_OF_PART = {
     "rollback": "rollback",
     "benefit": "purpose",
     "cost": "purpose",
+    "risk": "purpose",
     "documentation": "purpose",
     "purpose": "purpose",
 }

@@ -40,6 +40,8 @@ def at_a_glance(view: RequestView) -> None:
         ("Evaluation", f"{_mark(not bad)} {criteria_words(lines)}{_named(bad)}"),
         ("Sensitive inputs", f"{_mark(not missing)} {f':red[{sensitive}]' if missing else sensitive}"),
         ("Rollback plan", md(rollback_words(view.rollback, view.row.base))),
+        ("Risk", md(view.risk) or f":orange[:material/help: tier {view.row.tier}; no score sheet is filled in]"),
+        ("Limits of use", md(view.limits) or ":orange[:material/help: not stated]"),
         ("Benefit", md(view.benefit) or ":gray[not stated]"),
         ("After the quorum", md(release_words(view, view.terms))),
     ]

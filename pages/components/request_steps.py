@@ -48,6 +48,9 @@ def signature(item: SignatureView, *, where: str = "") -> None:
         st.markdown(f":gray[“{md(item.meaning)}”]")
         if item.comment:
             st.markdown(f"“{md(item.comment)}”")
+        limits = dict(item.bound).get("limitsOfUse", "")
+        if limits and item.decision in {Decision.APPROVE, Decision.ACKNOWLEDGE}:
+            st.markdown(f":gray[Signed with these limits of use: {md(limits)}]")
         st.markdown(f":gray[{when(item.at, session.zone())} · {utc(item.at)}{_how(item)}]")
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(code(digest(item.leaf_hash)), width="content")

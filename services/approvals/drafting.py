@@ -12,6 +12,7 @@ from services.approvals.records import Frozen, PromotionRequest
 from services.evaluation.comparison import compare
 from services.evaluation.service import EvaluationService
 from services.exceptions.models import ActiveException
+from services.inventory import tiering
 from services.inventory.models import DeploymentKind, GovernedModel
 from services.inventory.names import suspicion
 from services.inventory.service import InventoryService
@@ -118,6 +119,7 @@ class Drafting:
             columns=facts,
             rollback=rollback,
             exceptions=sentences(report),
+            risk=tiering.standing_words(governed),
         )
         return Drafted(governed=governed, evidence=evidence, frozen=frozen, problem=problem, resting_on=resting)
 

@@ -43,6 +43,7 @@ def from_text(text: str) -> Frozen:
         columns=tuple(ColumnFact(**item) for item in data.get("columns", ())),
         rollback=_rollback(data.get("rollback")),
         exceptions=tuple(data.get("exceptions", ())),
+        risk=data.get("risk", ""),
     )
 
 

@@ -359,6 +359,8 @@ class RequestView:
     parts: tuple[tuple[str, str], ...] = ()
     held_because: tuple[str, ...] = ()
     """Sentences that withhold the reader's signature."""
+    risk: str = ""
+    """Risk score and tier in words, as frozen with the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

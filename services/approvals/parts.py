@@ -24,6 +24,7 @@ PART_TITLES: Mapping[str, str] = {
     "inputs": "The input columns",
     "sensitive": "The tags of sensitive columns",
     "documentation": "The documentation",
+    "risk": "The risk score and tier",
     "live": "The live version",
     "policy": "The policy",
     "cost": "Stated benefit and cost",
@@ -54,6 +55,7 @@ def parts_of(
         # Only tags of this version's inputs: tagging a column it does not use changes nothing for it.
         "sensitive": [asdict(item) for item in evidence.sensitive if item.name in evidence.inputs],
         "documentation": [list(pair) for pair in evidence.documentation],
+        "risk": asdict(evidence.risk) if evidence.risk else None,
         "live": [evidence.base or "", [list(pair) for pair in evidence.base_metrics], evidence.base_on_same_rows],
         "cost": cost,
         "rollback": asdict(rollback) if rollback else None,

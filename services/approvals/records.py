@@ -39,6 +39,8 @@ class Frozen:
     columns: tuple[ColumnFact, ...] = ()
     rollback: RollbackTerms | None = None
     exceptions: tuple[str, ...] = ()
+    risk: str = ""
+    """Risk score, axes and tier in one or two sentences; empty where nobody filled in a score sheet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

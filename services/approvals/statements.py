@@ -206,5 +206,6 @@ def bound(request: PromotionRequest) -> dict[str, Any]:
         "evaluation": {"sha256": named.get("evaluation") or "0" * 64},
         "policy": {"sha256": request.policy_sha256},
         "evidence": {"sha256": request.evidence_sha256},
+        "limitsOfUse": request.frozen.limits,
         "parts": {name: sha256 for name, sha256 in request.frozen.parts if sha256},
     }

@@ -163,6 +163,7 @@ def request_view(
         exceptions=current.exceptions,
         stale=stale,
         parts=frozen.parts,
+        risk=frozen.risk,
         held_because=tuple(f"{item.title}: {item.sentence}" for item in held) if _signs(frozen.quorum, actor) else (),
     )
 

@@ -7,10 +7,11 @@ Collecting never calls the registry: the same facts give the same digest, and a 
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from services.evaluation import detail, document
 from services.evaluation.ports import FactStore, FileRegistry, VersionFacts
+from services.inventory import metadata, tiering
 from services.inventory.models import GovernedModel, ModelVersion
 from services.inventory.service import InventoryService
 from services.kernel.clock import Clock, utc_text
@@ -21,7 +22,7 @@ from services.kernel.errors import (
     UnknownVersionError,
 )
 from services.policy import evaluation as policy_evaluation
-from services.policy.evidence import DatasetFact, Evidence, SensitiveFact
+from services.policy.evidence import DatasetFact, Evidence, RiskFact, SensitiveFact
 from services.policy.gates import SensitiveGate
 from services.policy.models import GateReport
 from services.policy.service import PolicyService
@@ -62,6 +63,7 @@ class EvaluationService:
             # A run without a report is known to have none; the gates that need one say so. A broken one is a problem.
             report.problem if facts and facts.evaluation else "",
         ]
+        required = metadata.lint(governed)
         return Evidence(
             model=model,
             version=version,
@@ -94,6 +96,9 @@ class EvaluationService:
             paired=report.paired,
             fairness=report.fairness,
             checks=report.checks,
+            metadata_percent=str(required.percent),
+            metadata_missing=tuple(item.title for item in required.missing),
+            risk=_risk(governed, self._clock.now()),
             missing=" ".join(problem for problem in problems if problem),
         )
 
@@ -222,6 +227,23 @@ def _documentation(governed: GovernedModel) -> tuple[tuple[str, str], ...]:
         ("owner_sre", owner("sre")),
         ("service_level", "stated" if governed.service_level else ""),
         ("lineage", "stated" if governed.lineage else ""),
+    )
+
+
+def _risk(governed: GovernedModel, now: datetime) -> RiskFact | None:
+    standing = governed.risk
+    if standing is None:
+        return None
+    found, override = tiering.assess(standing.levels), standing.override
+    stands = override is not None and now < override.until
+    return RiskFact(
+        sheet=standing.sheet,
+        score=tiering.tenths(found.score),
+        exposure=tiering.tenths(found.exposure),
+        purpose=tiering.tenths(found.purpose),
+        computed=standing.computed,
+        tier=standing.tier_at(now),
+        until=utc_text(override.until) if override is not None and stands else "",
     )
 
 

@@ -1,4 +1,4 @@
-"""Values that people decide about a model: its use case, its supplier, its risk tier, and when it is looked at again."""
+"""What people decide about a model: its use case, its supplier, its risk tier, and when it is looked at again."""
 
 from __future__ import annotations
 

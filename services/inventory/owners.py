@@ -29,7 +29,9 @@ DUTIES = (
     Duty(role="sre", title="Site reliability", letter="R", answers_for="Serving, traffic and rollback"),
     Duty(role="platform", title="Platform", letter="C", answers_for="Registry, workspace and access"),
     Duty(role="compliance_officer", title="Compliance", letter="C", answers_for="Policy, approvals and records"),
-    Duty(role="cost_owner", title="Cost", letter="I", answers_for="Run cost, and the damage when a threshold is passed"),
+    Duty(
+        role="cost_owner", title="Cost", letter="I", answers_for="Run cost, and the damage when a threshold is passed"
+    ),
 )
 _BY_ROLE = {duty.role: duty for duty in DUTIES}
 
@@ -69,9 +71,7 @@ def with_owner(model: GovernedModel, owner: Owner) -> tuple[Owner, ...]:
     """The owners with this one in the place of whoever carried the duty before, in the order of the matrix."""
     order = [duty.role for duty in DUTIES]
     kept = [item for item in model.owners if item.role != owner.role]
-    return tuple(
-        sorted((*kept, owner), key=lambda item: order.index(item.role) if item.role in order else len(order))
-    )
+    return tuple(sorted((*kept, owner), key=lambda item: order.index(item.role) if item.role in order else len(order)))
 
 
 def _sentence(model: GovernedModel, owner: Owner) -> str:

@@ -51,7 +51,7 @@ FACTORS = (
         levels=("Fewer than 100", "100 to 1,000", "1,000 to 100,000", "More than 100,000"),
     ),
     Factor(
-        id="money", axis=Axis.EXPOSURE, title="Money", weight=3, question="How much money follows the results in a day?",
+        id="money", axis=Axis.EXPOSURE, title="Money", weight=3, question="How much money follows them in a day?",
         levels=("Less than 1,000", "1,000 to 10,000", "10,000 to 100,000", "More than 100,000"),
     ),
     Factor(
@@ -112,9 +112,8 @@ class Assessment:
         """`Risk score 33.0 of 100: exposure 53, purpose 63. From 25 on a model is tier 2.`"""
         edges = {1: f"From {TIER_ONE_FROM} on a model is tier 1.", 2: f"From {TIER_TWO_FROM} on a model is tier 2."}
         last = edges.get(self.tier, f"Below {TIER_TWO_FROM} a model is tier 3.")
-        return f"Risk score {tenths(self.score)} of 100: exposure {whole(self.exposure)}, " + (
-            f"purpose {whole(self.purpose)}. {last}"
-        )
+        axes = f"exposure {whole(self.exposure)}, purpose {whole(self.purpose)}"
+        return f"Risk score {tenths(self.score)} of 100: {axes}. {last}"
 
 
 def assess(levels: Sequence[FactorLevel]) -> Assessment:
@@ -163,6 +162,20 @@ def in_words(levels: Sequence[FactorLevel]) -> tuple[str, ...]:
     known = [(item, _BY_ID[item.factor]) for item in levels if item.factor in _BY_ID and item.level > 1]
     known.sort(key=lambda pair: (-pair[0].level * pair[1].weight, FACTORS.index(pair[1])))
     return tuple(f"{factor.title}: {factor.levels[item.level - 1].lower()}." for item, factor in known)
+
+
+def standing_words(model: GovernedModel) -> str:
+    """The computed score and tier, and what stands beside it; empty where nobody filled in a score sheet."""
+    standing = model.risk
+    if standing is None:
+        return ""
+    words, override = assess(standing.levels).sentence, standing.override
+    if override is None or int(model.tier) != override.tier:
+        return words
+    return (
+        f"{words} Tier {override.tier} stands instead until {override.until:%d %b %Y}: {override.reason.rstrip('.')}. "
+        f"Proposed by {override.proposed_by}, confirmed by {override.confirmed_by}, entry {override.seq}."
+    )
 
 
 def factor_of(name: str) -> Factor | None:

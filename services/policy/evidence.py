@@ -127,6 +127,20 @@ class TableFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RiskFact:
+    """What the confirmed score sheet says, and the tier in force. Scores are decimal text, 0 to 100."""
+
+    sheet: str
+    score: str
+    exposure: str
+    purpose: str
+    computed: int
+    tier: int
+    until: str = ""
+    """End of the override by which `tier` stands instead of `computed`, or empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     model: str
     version: str
@@ -167,6 +181,9 @@ class Evidence:
     checks: tuple[CheckFact, ...] = ()
     metadata_percent: str = ""
     metadata_missing: tuple[str, ...] = ()
+    """Titles of the fields that the tier requires and nobody filled in."""
+    risk: RiskFact | None = None
+    """None when nobody filled in a score sheet."""
     masked: tuple[str, ...] = ()
     """Sensitive columns that the serving identity sees masked."""
     readable: tuple[str, ...] = ()

@@ -60,9 +60,7 @@ def _supplier_from(given: dict[str, Any] | None) -> VendorTerms | None:
         return None
     papers = (VendorDocument(**{**paper, "day": date.fromisoformat(paper["day"])}) for paper in given["documents"])
     until = given["until"]
-    return VendorTerms(
-        **{**given, "until": date.fromisoformat(until) if until else None, "documents": tuple(papers)}
-    )
+    return VendorTerms(**{**given, "until": date.fromisoformat(until) if until else None, "documents": tuple(papers)})
 
 
 def _risk_from(given: dict[str, Any] | None) -> RiskStanding | None:
@@ -82,9 +80,7 @@ def _risk_from(given: dict[str, Any] | None) -> RiskStanding | None:
 
 
 def _call_from(given: dict[str, Any]) -> ReviewCall:
-    return ReviewCall(
-        **{**given, "at": datetime.fromisoformat(given["at"]), "due": date.fromisoformat(given["due"])}
-    )
+    return ReviewCall(**{**given, "at": datetime.fromisoformat(given["at"]), "due": date.fromisoformat(given["due"])})
 
 
 def _column_from(given: dict[str, Any]) -> SensitiveColumn:

@@ -36,7 +36,7 @@ def test_owners_tiers_and_live_versions_are_those_of_that_day(room: Room) -> Non
     assert (before.tier, before.live, [owner.name for owner in before.owners]) == (
         1,
         (("1", 100),),
-        ["Ben Okafor", "Sam Lindqvist"],
+        [owner.name for owner in a_model().owners],
     )
     assert (after.tier, after.live, [owner.name for owner in after.owners]) == (2, (("2", 100),), ["Xenia Roth"])
     assert (len(then.models), then.in_production, then.vendors) == (2, 1, 1)

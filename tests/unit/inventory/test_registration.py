@@ -20,6 +20,10 @@ from tests.contract.deployment import Deployment, founded
 from tests.unit.inventory.test_inventory import ARegistry
 
 TODAY = date(2030, 1, 31)
+TWO = (
+    Owner(role="business_owner", subject="ben.business", name="Ben Okafor"),
+    Owner(role="sre", subject="sam.sre", name="Sam Lindqvist"),
+)
 
 
 @dataclass(slots=True)
@@ -49,8 +53,8 @@ def room(tmp_path: Path) -> Iterator[Room]:
 
 
 def test_a_registration_is_recorded_once_per_content(room: Room) -> None:
-    room.inventory.register_catalog((a_model(),))
-    room.inventory.register_catalog((a_model(),))
+    room.inventory.register_catalog((a_model(owners=TWO),))
+    room.inventory.register_catalog((a_model(owners=TWO),))
 
     assert room.told() == [
         (
@@ -62,7 +66,7 @@ def test_a_registration_is_recorded_once_per_content(room: Room) -> None:
 
 
 def test_a_change_of_owner_tier_or_cadence_says_what_changed(room: Room) -> None:
-    room.inventory.register_catalog((a_model(),))
+    room.inventory.register_catalog((a_model(owners=TWO),))
     owners = (Owner(role="business_owner", subject="x", name="Xenia Roth"),)
     room.inventory.register_catalog((a_model(tier=Tier.TWO, review_every_days=180, owners=owners),))
 
