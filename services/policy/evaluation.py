@@ -11,7 +11,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import assert_never
 
-from services.policy import gates
+from services.policy import gates, measured, stewardship
 from services.policy.evidence import Evidence
 from services.policy.fairness import judge_fairness
 from services.policy.gates import Gate
@@ -23,9 +23,9 @@ from services.policy.wording import bound_words, outcome, shown
 def evaluate(evidence: Evidence, policy: PolicyDocument, *, ref: PolicyRef) -> GateReport:
     outcomes = tuple(
         replace(result, holds=tuple(role.value for role in gate.holds), exceptable=gate.exceptable)
-        for gate in policy.gates
+        for gate in policy.gates_for(evidence.model)
         if gate.task is None or gate.task == evidence.task
-        for result in judge(gate, evidence)
+        for result in judge(gate, evidence, tier=policy.tier)
     )
     return GateReport(policy=ref, outcomes=outcomes, evidence_sha256=evidence.sha256)
 
@@ -45,7 +45,7 @@ def unreadable(evidence_sha256: str, *, problem: str) -> GateReport:
     return GateReport(policy=ref, outcomes=(broken,), evidence_sha256=evidence_sha256)
 
 
-def judge(gate: Gate, evidence: Evidence) -> Iterator[GateOutcome]:  # noqa: PLR0912, C901 - one line per kind
+def judge(gate: Gate, evidence: Evidence, *, tier: int) -> Iterator[GateOutcome]:  # noqa: PLR0912, C901 - one line per kind
     match gate:
         case gates.MetricGate():
             yield _bounded(gate, evidence, group="performance", absolute=False)
@@ -73,6 +73,22 @@ def judge(gate: Gate, evidence: Evidence) -> Iterator[GateOutcome]:  # noqa: PLR
             yield _manifest(gate, evidence)
         case gates.LatencyGate():
             yield _latency(gate, evidence)
+        case gates.ExpressionGate():
+            yield measured.judge_expression(gate, evidence, tier=tier)
+        case gates.HarnessGate():
+            yield measured.judge_harness(gate, evidence)
+        case gates.IntervalGate():
+            yield measured.judge_interval(gate, evidence)
+        case gates.MonitorsGate():
+            yield stewardship.judge_monitors(gate, evidence)
+        case gates.OwnersGate():
+            yield stewardship.judge_owners(gate, evidence)
+        case gates.CompletenessGate():
+            yield stewardship.judge_completeness(gate, evidence)
+        case gates.TablesGate():
+            yield stewardship.judge_tables(gate, evidence)
+        case gates.JoinGuardGate():
+            yield stewardship.judge_join_guard(gate, evidence)
         case _:
             assert_never(gate)
 
@@ -99,7 +115,10 @@ def _not_measured(gate: Gate, evidence: Evidence, group: str, metric: str, rule:
         value="not measured",
         rule=rule,
         verdict=Verdict.ERROR,
-        sentence=f"The run logged no `{metric}`. Log it on the holdout data and register the version again.",
+        sentence=(
+            f"Neither the run nor the evaluation measured `{metric}`. Evaluate the version, or log it on the holdout "
+            "data and register the version again."
+        ),
         data=_holdout(evidence),
     )
 

@@ -141,6 +141,15 @@ class RiskFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerFact:
+    """Who is named for one role, and whether that is an active person of this deployment."""
+
+    role: str
+    name: str
+    active: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     model: str
     version: str
@@ -192,6 +201,9 @@ class Evidence:
     """None when small cells were not counted; empty when they were and there are none."""
     tables: tuple[TableFact, ...] = ()
     lineage_sha256: str = ""
+    owners: tuple[OwnerFact, ...] = ()
+    monitors: tuple[str, ...] | None = None
+    """Monitors that are set up for the model; None when that was not looked at."""
 
     def metric(self, name: str) -> Decimal | None:
         return _number(self.metrics, name)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from services.kernel.identity import Role
+from services.policy.expressions.checking import RefusedExpressionError
+from services.policy.expressions.language import LONGEST, compiled
 
 
 def _exact(value: Any) -> Any:
@@ -82,7 +84,7 @@ class FairnessGate(_Gate):
     """Groups of one attribute against the largest group of it."""
 
     kind: Literal["fairness"]
-    measure: Literal["rate_ratio", "tpr_gap", "error_gap"]
+    measure: Literal["rate_ratio", "tpr_gap", "fpr_gap", "error_gap"]
     at_least: Limit | None = None
     at_most: Limit | None = None
     min_n: Annotated[int, Field(ge=1, strict=True)]
@@ -136,6 +138,75 @@ class LatencyGate(_Gate):
     metric: Annotated[str, Field(min_length=1)]
 
 
+def _sound(text: str) -> str:
+    try:
+        compiled(text)
+    except RefusedExpressionError as refused:
+        raise ValueError(str(refused)) from refused
+    return text
+
+
+class ExpressionGate(_Gate):
+    """A condition in CEL over the names that `docs/policies.md` lists. False fails; not answerable is an error."""
+
+    kind: Literal["expression"]
+    group: Literal["performance", "calibration", "fairness", "latency", "data", "documentation", "artifact"]
+    expression: Annotated[str, Field(min_length=3, max_length=LONGEST), AfterValidator(_sound)]
+    fix: Annotated[str, Field(min_length=10, max_length=300)]
+    """What to do when it is false, as a sentence."""
+
+
+class HarnessGate(_Gate):
+    """Countersign itself evaluated exactly these files, at least in this mode, and every planned check is done."""
+
+    kind: Literal["harness"]
+    mode: Literal["metrics", "predictions", "model"]
+    checks: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Checks that may not be left out, whatever the planner decides."""
+
+
+class IntervalGate(_Bounded):
+    """The end of a 95 % interval against a limit: of the metric, or of its difference to the live version."""
+
+    kind: Literal["interval"]
+    of: Literal["value", "difference"]
+    end: Literal["low", "high"]
+
+
+class MonitorsGate(_Gate):
+    """These monitors are set up for the model."""
+
+    kind: Literal["monitors"]
+    needed: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class OwnersGate(_Gate):
+    """Each role names somebody, and that person is active."""
+
+    kind: Literal["owners"]
+    roles: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class CompletenessGate(_Gate):
+    """Share of the required metadata that is filled in, in percent."""
+
+    kind: Literal["completeness"]
+    at_least: Annotated[Limit, Field(ge=0, le=100)]
+
+
+class TablesGate(_Gate):
+    """Every feature table has an owner and documentation and keeps its data-quality rules."""
+
+    kind: Literal["tables"]
+
+
+class JoinGuardGate(_Gate):
+    """No combination of identifying columns is shared by fewer than `k` rows."""
+
+    kind: Literal["join-guard"]
+    k: Annotated[int, Field(ge=2, le=1000, strict=True)]
+
+
 Gate = (
     MetricGate
     | BaselineGate
@@ -150,4 +221,12 @@ Gate = (
     | DatasetGate
     | ManifestGate
     | LatencyGate
+    | ExpressionGate
+    | HarnessGate
+    | IntervalGate
+    | MonitorsGate
+    | OwnersGate
+    | CompletenessGate
+    | TablesGate
+    | JoinGuardGate
 )

@@ -5,6 +5,7 @@ A typing slip must not relax a rule, so nothing is optional that would switch a 
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -65,9 +66,50 @@ def _rising_to_everything(shares: tuple[int, ...]) -> tuple[int, ...]:
 Shares = Annotated[tuple[Share, ...], Field(min_length=1), AfterValidator(_rising_to_everything)]
 
 
+class ShadowLine(Closed):
+    """How long a version runs beside the live one, on real requests, before it answers any."""
+
+    min_days: Annotated[int, Field(ge=0, le=90, strict=True)]
+    min_records: Annotated[int, Field(ge=0, strict=True)]
+
+
 class ReleaseShares(Closed):
     realtime: Shares
     batch: Shares
+    shadow: ShadowLine | None = None
+    """None: this tier asks for no shadow run."""
+
+
+class FreezeLine(Closed):
+    """A time in which nothing new is released: year-end closing, an audit. Both days are part of it, in UTC."""
+
+    name: Annotated[str, Field(min_length=3, max_length=80)]
+    since: Annotated[date, Field(alias="from")]
+    until: Annotated[date, Field(alias="to")]
+    models: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Only these; empty together with `tags`: every model of the tier."""
+    tags: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+
+    @model_validator(mode="after")
+    def _forward(self) -> FreezeLine:
+        if self.until < self.since:
+            raise ValueError("`to` lies before `from`")
+        return self
+
+
+class LimitLine(Closed):
+    """Another limit of one gate for some models; the rest of the gate stays."""
+
+    models: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+    gate: str
+    at_least: Limit | None = None
+    at_most: Limit | None = None
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> LimitLine:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError("give exactly one of at_least and at_most")
+        return self
 
 
 class PolicyDocument(Closed):
@@ -84,6 +126,28 @@ class PolicyDocument(Closed):
     """Within which two uninvolved people review an emergency release."""
     longest_exception_days: Annotated[int, Field(ge=1, le=365, strict=True)]
     gates: Annotated[tuple[Annotated[Gate, Field(discriminator="kind")], ...], Field(min_length=1)]
+    use_cases: tuple[LimitLine, ...] = ()
+    freeze: tuple[FreezeLine, ...] = ()
+
+    def gates_for(self, model: str) -> tuple[Gate, ...]:
+        """The gates with the limits that hold for this model."""
+        own = {line.gate: line for line in self.use_cases if model in line.models}
+        return tuple(_limited(gate, own[gate.id]) if gate.id in own else gate for gate in self.gates)
+
+    @model_validator(mode="after")
+    def _limits_fit(self) -> PolicyDocument:
+        """A limit for a gate that is not there, or on its other side, would change nothing."""
+        known = {gate.id: gate for gate in self.gates}
+        seen: set[tuple[str, str]] = set()
+        for line in self.use_cases:
+            gate = known.get(line.gate)
+            side = "at_least" if line.at_least is not None else "at_most"
+            if gate is None or getattr(gate, side, None) is None:
+                raise ValueError(f"use_cases: no gate {line.gate} has a limit {side}")
+            if seen & {(line.gate, model) for model in line.models}:
+                raise ValueError(f"use_cases: gate {line.gate} has two limits for one model")
+            seen |= {(line.gate, model) for model in line.models}
+        return self
 
     @model_validator(mode="after")
     def _nothing_twice(self) -> PolicyDocument:
@@ -113,6 +177,11 @@ class PolicyDocument(Closed):
             if len(set(gate.holds)) != len(gate.holds):
                 raise ValueError(f"gate {gate.id} holds a role twice")
         return self
+
+
+def _limited(gate: Gate, line: LimitLine) -> Gate:
+    side = {"at_least": line.at_least} if line.at_least is not None else {"at_most": line.at_most}
+    return gate.model_copy(update=side)
 
 
 def parse(text: str, *, file: str) -> PolicyDocument:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 
 from services.kernel.errors import InvalidPolicyError
+from services.policy import json_schema
 from services.policy.models import Verdict
 from services.policy.schema import parse
 from services.policy.service import PolicyService
@@ -89,3 +93,17 @@ def test_a_policy_change_changes_the_evidence_that_is_signed(tmp_path: Path, wor
     other.mkdir()
     changed = a_world(other, policies=folder)
     assert changed.evaluation.collect(MODEL, "3").sha256 != world.evaluation.collect(MODEL, "3").sha256
+
+
+def test_the_published_schema_is_what_the_models_say() -> None:
+    assert json_schema.FILE.read_text() == json_schema.schema_text(), "run: python -m services policy schema > the file"
+
+
+def test_every_shipped_document_keeps_the_published_schema() -> None:
+    schema = json.loads(json_schema.FILE.read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for file in sorted(POLICIES.glob("*.yaml")):
+        jsonschema.validate(json.loads(json.dumps(yaml.safe_load(file.read_text()), default=str)), schema)
+    slip = yaml.safe_load(TIER_ONE) | {"aproval_days": 3}
+    with pytest.raises(jsonschema.ValidationError, match="aproval_days"):
+        jsonschema.validate(slip, schema)
