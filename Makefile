@@ -7,7 +7,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export MLFLOW_ALLOW_PICKLE_DESERIALIZATION := false
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev test check lint types imports unit coverage journeys fmt bench reset clean python-version
+.PHONY: help run setup setup-dev test check lint types imports unit coverage journeys fmt bench defences reset clean python-version
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -68,6 +68,9 @@ fmt: setup-dev  ## format and fix what can be fixed
 
 bench: setup-dev  ## promised figures, as ratios measured side by side
 	$(PY) -m tests.benchmarks
+
+defences: setup-dev  ## take each defence out of a copy and see that the test named for its attack fails (minutes)
+	$(PY) -m tests.attacks.removed_defences
 
 reset: setup  ## delete the embedded workspace and start over (asks first)
 	@$(PY) -m services reset
