@@ -5,6 +5,7 @@ Time running out never approves. What could not be found out changes nothing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -17,12 +18,16 @@ from services.approvals.table import Step, after
 from services.kernel.errors import ControlRoomError
 from services.rollout import intents
 
+LONGEST_ROUND = 4.0
+"""Seconds for undecided requests in one round."""
+
 
 class Upkeep:
     def __init__(self, context: Context, *, is_suspect: Callable[[DecisionRecord], bool]) -> None:
         """`is_suspect`: the signer's key was compromised before this signature was made."""
         self._with = context
         self._is_suspect = is_suspect
+        self._last = ""
 
     def expire_due(self) -> int:
         context, now, count = self._with, self._with.clock.now(), 0
@@ -46,10 +51,28 @@ class Upkeep:
         return count
 
     def revalidate(self) -> int:
-        """The number of requests whose signatures turned void in this round."""
+        """The number of requests whose signatures turned void in this round.
+
+        A round looks at everything that is approved, and at undecided requests for a few seconds, from where the last
+        round stopped: thousands of them do not keep the worker from its other tasks. Nothing is signed or released on
+        the strength of this look; signing and releasing collect the evidence themselves.
+        """
         with self._with.units.read() as unit:
             watched = unit.requests.resting(self._with.clock.now())
-        return sum(self._one(request) for request in watched)
+        approved = [request for request in watched if not rules.is_undecided(request)]
+        return sum(map(self._one, approved)) + self._undecided(
+            sorted((request for request in watched if rules.is_undecided(request)), key=lambda item: item.request_id)
+        )
+
+    def _undecided(self, waiting: list[PromotionRequest]) -> int:
+        start = next((place for place, item in enumerate(waiting) if item.request_id > self._last), 0)
+        count, until = 0, time.monotonic() + LONGEST_ROUND
+        for request in (*waiting[start:], *waiting[:start]):
+            count += self._one(request)
+            self._last = request.request_id
+            if time.monotonic() > until:
+                break
+        return count
 
     def _one(self, request: PromotionRequest) -> bool:
         with self._with.units.read() as unit:

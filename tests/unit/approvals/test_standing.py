@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from services.adapters.sql.schema.people import person
+from services.approvals import upkeep
 from services.approvals.models import Decision, Purpose, RequestState, SignOff, SubmitRequest
 from services.inventory.models import SensitiveColumn
 from services.kernel.clock import FrozenClock
@@ -132,6 +133,15 @@ def test_changed_evidence_voids_an_open_signature_once_with_its_cause(world: Wor
         world.sign_off(request_id, "viktor.validator", Decision.APPROVE)
     world.submit("3")
     world.sign_off(request_id, "vera.validator", Decision.APPROVE)
+
+
+def test_a_round_that_is_cut_short_goes_on_where_it_stopped(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "LONGEST_ROUND", 0.0)
+    for version in ("2", "3"):
+        world.sign_off(asked(world, version), "vera.validator", Decision.APPROVE)
+        world.inventory.put_version(replace(a_version(version), metrics=(("holdout_auc", 0.4),)))
+    assert [world.approvals.revalidate() for _ in range(3)] == [1, 1, 0]
+    assert world.entries("event:signatures-void") == 2
 
 
 def test_changed_files_void_a_complete_approval_and_stop_its_release(world: World) -> None:
