@@ -1,0 +1,85 @@
+"""Column lineage and feature tables as the catalog file declares them. Light: the web process reads it, too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from services.inventory.lineage import ColumnEdge, Declared
+from services.inventory.models import GovernedModel
+from services.inventory.tables import FeatureTable, QualityRule, RuleKind
+from services.kernel.errors import TelemetryUnavailableError
+
+CATALOG_FILE = Path(__file__).with_name("catalog.yaml")
+DATA_FOLDER = Path(__file__).parent.parent / "data"
+
+
+class DeclaredCatalog:
+    """Implements inventory.lineage.LineageSource and inventory.tables.FeatureTableSource."""
+
+    def __init__(self, file: Path = CATALOG_FILE, data: Path = DATA_FOLDER) -> None:
+        self._file = file
+        self._data = data
+        self._read: tuple[tuple[int, int], tuple[ColumnEdge, ...], tuple[FeatureTable, ...]] | None = None
+
+    def declared(self, model: GovernedModel) -> Declared:
+        """Only columns of tables that lie on this model's way."""
+        columns, _ = self._content()
+        ways = set(model.lineage)
+        return Declared(columns=tuple(item for item in columns if (item.source, item.target) in ways))
+
+    def tables(self) -> tuple[FeatureTable, ...]:
+        return self._content()[1]
+
+    def _content(self) -> tuple[tuple[ColumnEdge, ...], tuple[FeatureTable, ...]]:
+        try:
+            facts = self._file.stat()
+            version = (facts.st_mtime_ns, facts.st_size)
+            if self._read is None or self._read[0] != version:
+                data = yaml.safe_load(self._file.read_text(encoding="utf-8"))
+                edges = tuple(edge for way in data.get("column_lineage") or () for edge in _edges(way))
+                tables = tuple(_table(entry, self._data) for entry in data.get("feature_tables") or ())
+                self._read = (version, edges, tables)
+            return self._read[1], self._read[2]
+        except (OSError, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as broken:
+            raise TelemetryUnavailableError(
+                f"The catalog file cannot be read ({type(broken).__name__}).", hint=f"Check {self._file.name}."
+            ) from broken
+
+
+def _edges(way: dict[str, Any]) -> Iterator[ColumnEdge]:
+    source, target = str(way["from"]), str(way["to"])
+    for name in way.get("same") or ():
+        yield ColumnEdge(source=source, column=name, target=target, feature=name)
+    for feature, (columns, how) in (way.get("columns") or {}).items():
+        for column in columns:
+            yield ColumnEdge(source=source, column=column, target=target, feature=feature, how=how)
+
+
+def _table(entry: dict[str, Any], data: Path) -> FeatureTable:
+    rows = entry["rows"]
+    return FeatureTable(
+        name=entry["name"],
+        title=entry["title"],
+        owner=entry.get("owner", ""),
+        documentation=entry.get("documentation", "").strip(),
+        models=tuple(entry["models"]),
+        rules=tuple(_rule(rule) for rule in entry.get("rules") or ()),
+        recorded=rows.get("recorded", ""),
+        days=int(rows.get("days", 30)),
+        file=str(data / rows["file"]) if "file" in rows else "",
+    )
+
+
+def _rule(given: dict[str, Any]) -> QualityRule:
+    return QualityRule(
+        id=given["id"],
+        kind=RuleKind(given["kind"]),
+        columns=tuple(given["columns"]) if "columns" in given else (given["column"],),
+        limit=float(given.get("within_hours", given.get("at_most", 0))),
+        low=None if given.get("low") is None else float(given["low"]),
+        high=None if given.get("high") is None else float(given["high"]),
+    )
