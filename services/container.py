@@ -12,8 +12,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
+from services.adapters.files.access import AccessFile
 from services.adapters.files.packs import PackFiles
 from services.adapters.files.policies import PolicyFolder
+from services.adapters.local.estate.declared import ACCESS_FILE, DeclaredCatalog
 from services.adapters.local.serving import LocalServing
 from services.adapters.mlflow.registry import MlflowRegistry
 from services.adapters.notify.channels import ConfiguredChannels
@@ -27,6 +29,7 @@ from services.adapters.sql.feedback import SqlFeedback
 from services.adapters.sql.inventory import SqlInventory
 from services.adapters.sql.ledger import SqlLedger, SqlLedgerBook
 from services.adapters.sql.ledger_index import SqlLedgerIndex
+from services.adapters.sql.lineage import SqlLineage
 from services.adapters.sql.migrations import require_known_revision
 from services.adapters.sql.monitoring import SqlMonitoring
 from services.adapters.sql.notice_facts import SqlNoticeFacts
@@ -40,9 +43,12 @@ from services.adapters.sql.retention import SqlAccessLog, SqlDisposalUnits
 from services.adapters.sql.unit import SqlUnits
 from services.adapters.sql.value import SqlValue
 from services.adapters.warehouse.feedback import DuckDbReviewFacts
+from services.adapters.warehouse.inputs import DuckDbInputLog
 from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
 from services.adapters.warehouse.predictions import DuckDbPredictionLog
 from services.adapters.warehouse.reliability import DuckDbRequestFacts
+from services.adapters.warehouse.small_cells import DuckDbCells
+from services.adapters.warehouse.table_checks import DuckDbTableFacts
 from services.adapters.warehouse.value import DuckDbUsageFacts
 from services.approvals.records import DecisionRecord
 from services.approvals.service import ApprovalService
@@ -59,7 +65,9 @@ from services.exceptions.service import ExceptionService
 from services.exceptions.terms import terms_of
 from services.feedback.service import FeedbackService
 from services.inventory.columns import ColumnService
+from services.inventory.handling import DataHandling
 from services.inventory.ports import ModelRegistry
+from services.inventory.rows import RowService
 from services.inventory.service import InventoryService
 from services.kernel.clock import Clock, OffsetClock, SystemClock
 from services.kernel.errors import ControlRoomError, StorageUnavailableError
@@ -106,6 +114,8 @@ class ControlRoom:
     policy: PolicyService
     inventory: InventoryService
     columns: ColumnService
+    handling: DataHandling
+    rows: RowService
     evaluation: EvaluationService
     monitoring: MonitoringService
     reliability: ReliabilityService
@@ -152,8 +162,15 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
     reading = _reading(settings, database, clock, registry, trusted.ledger)
     units = SqlUnits(database, lambda connection: SqlLedger(connection, trusted.desk, clock))
     policy = PolicyService(settings.policy_folder)
+    access = AccessFile(settings.access_file or ACCESS_FILE)
+    handling = _handling(settings, database, reading.inventory, access, clock)
     evaluation = EvaluationService(
-        inventory=reading.inventory, policy=policy, facts=SqlFacts(database), registry=registry, clock=clock
+        inventory=reading.inventory,
+        policy=policy,
+        facts=SqlFacts(database),
+        registry=registry,
+        clock=clock,
+        handling=handling,
     )
     exceptions = ExceptionService(
         units=units,
@@ -250,6 +267,14 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
             people=trusted.people,
             ledger=trusted.ledger,
             clock=clock,
+            access=access,
+        ),
+        handling=handling,
+        rows=RowService(
+            log=DuckDbInputLog(settings.inference_folder),
+            access=access,
+            inventory=reading.inventory,
+            people=trusted.people,
         ),
         evaluation=evaluation,
         monitoring=reading.monitoring,
@@ -481,6 +506,22 @@ def _reading(
             facts=DuckDbUsageFacts(facts), store=SqlValue(database), catalog=inventory, rates=rates, clock=clock
         ),
         feedback=FeedbackService(facts=DuckDbReviewFacts(facts), store=SqlFeedback(database), clock=clock),
+    )
+
+
+def _handling(
+    settings: Settings, database: Database, inventory: InventoryService, access: AccessFile, clock: Clock
+) -> DataHandling:
+    declared = DeclaredCatalog(settings.catalog_file) if settings.catalog_file else DeclaredCatalog()
+    return DataHandling(
+        inventory=inventory,
+        store=SqlLineage(database),
+        access=access,
+        lineage=declared,
+        tables=declared,
+        facts=DuckDbTableFacts(settings.inference_folder),
+        counter=DuckDbCells(settings.inference_folder),
+        clock=clock,
     )
 
 

@@ -43,6 +43,10 @@ class Settings(BaseSettings):
     app_port: _Port = 8501
     serving_port: _Port = 8502
     policy_folder: Path = Path(__file__).parent / "policy" / "documents"
+    access_file: Path | None = None
+    """Who reads which input column; the rules of the embedded workspace when not set."""
+    catalog_file: Path | None = None
+    """Column lineage and feature tables; the embedded workspace's when not set."""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
     rate_cpu_hour: _Rate = Decimal("0.048")
     rate_gb_month: _Rate = Decimal("0.023")

@@ -188,6 +188,7 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
     seconds = [
         ("outbox", 1, lambda: (room.runner.run_pending(), room.runner.settle_aliases())),
         ("registry", 5, lambda: _copy_registry(room)),
+        ("lineage", 15, room.handling.refresh_lineage),
         ("deployments", 5, room.rollout.reconcile),
         ("traffic", 2, _live_traffic(room)),
         ("expiry", 60, room.approvals.expire_due),
@@ -197,6 +198,8 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("reliability", 10, room.reliability.refresh),
         ("value", 60, room.value.refresh),
         ("feedback", 30, room.feedback.refresh),
+        ("tables", 300, room.handling.refresh_tables),
+        ("small-cells", 30, room.handling.refresh_cells),
         ("notices", 10, room.notices.refresh),
         ("delivery", 15, room.notices.deliver),
         ("summaries", 10, room.oversight.refresh_summaries),

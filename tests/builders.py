@@ -60,6 +60,7 @@ from services.rollout.outbox import OutboxRunner
 from services.rollout.reconcile import Reconciler
 from services.rollout.service import RolloutService
 from tests.contract import templates
+from tests.fakes.handling import QuietHandling
 from tests.fakes.inventory import MemoryInventory
 from tests.fakes.platform import FilePlatform
 from tests.fakes.registry import FileRegistry
@@ -375,7 +376,12 @@ def _wired(
     policy = PolicyService(policies)
     typed = cast(InventoryService, inventory)
     evaluation = EvaluationService(
-        inventory=typed, policy=policy, facts=SqlFacts(database), registry=registry, clock=clock
+        inventory=typed,
+        policy=policy,
+        facts=SqlFacts(database),
+        registry=registry,
+        clock=clock,
+        handling=QuietHandling(),
     )
     evaluation.refresh()
     exceptional = ExceptionService(

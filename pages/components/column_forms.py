@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 import streamlit as st
 
-from pages.components import badges, forms, notices, parts, session
+from pages.components import badges, forms, notices, parts, reads, session
 from pages.components.format import md, plural, when
+from services.inventory.access import ColumnHandling
 from services.inventory.columns import BASIS_MIN, untagged
 from services.inventory.models import COLUMN_CATEGORIES, GovernedModel, TagColumn
 from services.kernel.identity import Permission
@@ -22,9 +25,13 @@ _MEANS = {
 def section(model: GovernedModel, inputs: tuple[str, ...]) -> None:
     """Every tag with its author, and the inputs without one. `inputs` are those of all versions."""
     missing = untagged(model, inputs)
+    names = tuple(item.name for item in model.sensitive)
+    handled = reads.attempt(
+        "the access rules", lambda: session.control_room().handling.columns(model, names), key=f"access-{model.name}"
+    )
     with parts.card("Sensitive columns", plural(len(model.sensitive), "tag")):
         if model.sensitive:
-            parts.table(_frame(model), alt="Sensitive columns")
+            parts.table(_frame(model, {item.name: item for item in handled or ()}), alt="Sensitive columns")
         else:
             notices.remark("No column is tagged.")
         me = session.signed_in()
@@ -43,12 +50,12 @@ def section(model: GovernedModel, inputs: tuple[str, ...]) -> None:
             notices.remark("A data science lead can tag them from here.")
 
 
-def _frame(model: GovernedModel) -> pd.DataFrame:
+def _frame(model: GovernedModel, handled: Mapping[str, ColumnHandling]) -> pd.DataFrame:
     rows = [
         (
             md(item.name),
             badges.plain(item.category, "violet", "shield_person"),
-            "masked" if item.masked else "no masking recorded",
+            _for_people(handled.get(item.name)),
             md(item.basis),
             f"{md(item.tagged_by)}, {when(item.tagged_at, session.zone())}"
             if item.tagged_at
@@ -57,6 +64,14 @@ def _frame(model: GovernedModel) -> pd.DataFrame:
         for item in model.sensitive
     ]
     return pd.DataFrame(rows, columns=["Column", "Category", "For people", "Basis", "Tagged by"])
+
+
+def _for_people(item: ColumnHandling | None) -> str:
+    if item is None:
+        return ":gray[:material/help: not known]"
+    if not item.mask.masks:
+        return "as it is" if not item.is_personal else ":orange[:material/visibility: as it is]"
+    return f":material/visibility_off: {md(item.mask.words)}"
 
 
 def open_tag(model: str, columns: tuple[str, ...]) -> None:
@@ -90,15 +105,15 @@ def tag_dialog() -> None:
             "Basis", key="tag-basis", max_chars=300, placeholder="On what ground is this column used?"
         )
         faults.place("reason")
-        masked = st.checkbox("People read it only masked or coarsened", key="tag-masked")
+        notices.remark("The access rules of the tag decide how people read the column; the table then says how.")
         with st.container(horizontal=True, horizontal_alignment="right"):
             go = st.form_submit_button("Record the tag", type="primary", icon=":material/label:", key="tag-go")
     faults.place("form")
     if go:
-        _tag(faults, column or "", category or "", basis.strip(), masked=masked)
+        _tag(faults, column or "", category or "", basis.strip())
 
 
-def _tag(faults: forms.FieldErrors, column: str, category: str, basis: str, *, masked: bool) -> None:
+def _tag(faults: forms.FieldErrors, column: str, category: str, basis: str) -> None:
     state = forms.opened()
     if state is None:
         return
@@ -111,7 +126,6 @@ def _tag(faults: forms.FieldErrors, column: str, category: str, basis: str, *, m
         column=column,
         category=category,
         basis=basis,
-        masked=masked,
     )
     room, me = session.control_room(), session.signed_in()
     if forms.submit(lambda: room.columns.tag(command, actor=me), faults, done=f"The tag of {column} is recorded."):

@@ -59,13 +59,14 @@ def since_words(view: RequestView) -> str:
 
 
 def column_words(columns: Sequence[ColumnFact]) -> str:
-    """`6 sensitive inputs, 5 masked, 1 without tag`; readable ones are those the serving identity sees unmasked."""
+    """`6 sensitive inputs, 5 masked, 6 readable by the serving identity, 1 without tag`. Masks are for people."""
     if not columns:
         return "No sensitive input is used"
     masked = sum(item.masked for item in columns)
     missing = sum(not item.tagged for item in columns)
-    readable = len(columns) - masked
-    words = [plural(len(columns), "sensitive input"), f"{masked} masked", f"{readable} readable when serving"]
+    stated = [item.readable for item in columns if item.readable is not None]
+    serving = f"{sum(stated)} readable by the serving identity" if stated else "serving identity not stated"
+    words = [plural(len(columns), "sensitive input"), f"{masked} masked", serving]
     return ", ".join(words + ([f"{missing} without tag"] if missing else []))
 
 

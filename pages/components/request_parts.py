@@ -104,12 +104,13 @@ def _data(view: RequestView) -> None:
                 _red(md(item.name), item),
                 badges.plain(item.category or "not stated", "violet" if item.tagged else "gray", "shield_person"),
                 _tag(item),
-                "masked" if item.masked else ":orange[:material/visibility: readable]",
+                _for_people(item),
+                _for_serving(item),
                 md(item.problem or item.basis) or ":gray[no basis stated]",
             )
             for item in view.columns
         ]
-        columns = ["Column", "Category", "Tag", "When serving", "Basis"]
+        columns = ["Column", "Category", "Tag", "For people", "When serving", "Basis"]
         parts.table(pd.DataFrame(rows, columns=columns), alt="Sensitive inputs")
         if untagged(view.columns):
             _way_to_tag(view)
@@ -130,6 +131,20 @@ def _way_to_tag(view: RequestView) -> None:
 
 def _red(text: str, item: ColumnFact) -> str:
     return text if item.tagged and not item.problem else f":red[{text}]"
+
+
+def _for_people(item: ColumnFact) -> str:
+    if item.masked:
+        return f":material/visibility_off: {md(item.mask) or 'masked'}"
+    if item.mask and not item.tagged:
+        return f":gray[{md(item.mask)} until it is tagged]"
+    return ":orange[:material/visibility: as it is]"
+
+
+def _for_serving(item: ColumnFact) -> str:
+    if item.readable is None:
+        return ":gray[:material/help: not stated]"
+    return ":material/visibility: readable" if item.readable else ":material/visibility_off: not readable"
 
 
 def _tag(item: ColumnFact) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.approvals.models import ColumnFact, Comparison, DiffGroup, RollbackTerms
+from services.inventory.access import ColumnHandling
 from services.inventory.models import SensitiveColumn
 from services.policy.evidence import Evidence
 from services.policy.models import PolicyRef
@@ -11,9 +12,16 @@ _DATA, _COLUMNS, _SENSITIVE = "Data:", "Input columns", "Sensitive inputs"
 
 
 def columns(
-    inputs: tuple[str, ...], tags: tuple[SensitiveColumn, ...], suspicious: tuple[str, ...]
+    inputs: tuple[str, ...],
+    tags: tuple[SensitiveColumn, ...],
+    suspicious: tuple[str, ...],
+    handling: tuple[ColumnHandling, ...] = (),
 ) -> tuple[ColumnFact, ...]:
-    """Inputs with a tag that is about people, and those that look so and have none, the problems first."""
+    """Inputs with a tag that is about people, and those that look so and have none, the problems first.
+
+    An input without a tag never counts as masked, even while it is hidden: nobody decided that.
+    """
+    handled = {item.name: item for item in handling}
     by_name = {item.name: item for item in tags}
     missing = [
         ColumnFact(
@@ -24,6 +32,8 @@ def columns(
             tagged_by="",
             basis="",
             problem="The name looks sensitive and nobody has tagged it.",
+            mask=_mask(handled.get(name)),
+            readable=_readable(handled.get(name)),
         )
         for name in suspicious
     ]
@@ -32,15 +42,25 @@ def columns(
             name=name,
             category=tag.category,
             tagged=True,
-            masked=tag.masked,
+            masked=name in handled and handled[name].mask.masks,
             tagged_by=tag.tagged_by or "with the catalog",
             basis=tag.basis,
             problem="",
+            mask=_mask(handled.get(name)),
+            readable=_readable(handled.get(name)),
         )
         for name in inputs
         if (tag := by_name.get(name)) is not None and tag.category != "not personal"
     ]
     return (*missing, *tagged)
+
+
+def _mask(item: ColumnHandling | None) -> str:
+    return item.mask.words if item else ""
+
+
+def _readable(item: ColumnHandling | None) -> bool | None:
+    return item.readable if item else None
 
 
 def groups(

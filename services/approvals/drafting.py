@@ -93,7 +93,8 @@ class Drafting:
             for line in compare(evidence, base)
         )
         rollback = _rollback(terms, evidence.base, base_manifest, purpose)
-        facts = changes.columns(evidence.inputs, governed.sensitive, _untagged(policy, evidence))
+        handling = self._evaluation.handling(evidence)
+        facts = changes.columns(evidence.inputs, governed.sensitive, _untagged(policy, evidence), handling)
         cost = self._cost(model)
         frozen = Frozen(
             report=report,

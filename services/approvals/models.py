@@ -163,6 +163,10 @@ class ColumnFact:
     tagged_by: str
     basis: str
     problem: str
+    mask: str = ""
+    """How people read it, in words; empty in requests of an earlier release."""
+    readable: bool | None = None
+    """Whether the serving identity reads it as it is; None when nobody stated its rights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

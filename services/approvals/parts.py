@@ -23,6 +23,8 @@ PART_TITLES: Mapping[str, str] = {
     "data": "The training and holdout data",
     "inputs": "The input columns",
     "sensitive": "The tags of sensitive columns",
+    "access": "Who reads the sensitive columns",
+    "lineage": "The lineage of the inputs",
     "documentation": "The documentation",
     "risk": "The risk score and tier",
     "live": "The live version",
@@ -36,6 +38,9 @@ LASTING = frozenset({"files", "run", "metrics", "evaluation", "data", "inputs", 
 
 NO_REPORT = sha256_hex(to_bytes({"part": "evaluation", "is": None}))
 """The run was looked at and has no evaluation report: a fact, and one that changes as soon as there is a report."""
+
+NO_LINEAGE = sha256_hex(to_bytes({"part": "lineage", "is": None}))
+"""Nobody keeps lineage here. Where it is kept and not known yet, the evidence itself says that something is missing."""
 
 
 def parts_of(
@@ -54,6 +59,7 @@ def parts_of(
         "inputs": [list(evidence.inputs), list(evidence.outputs), evidence.has_input_example],
         # Only tags of this version's inputs: tagging a column it does not use changes nothing for it.
         "sensitive": [asdict(item) for item in evidence.sensitive if item.name in evidence.inputs],
+        "access": [list(evidence.masked), list(evidence.readable)],
         "documentation": [list(pair) for pair in evidence.documentation],
         "risk": asdict(evidence.risk) if evidence.risk else None,
         "live": [evidence.base or "", [list(pair) for pair in evidence.base_metrics], evidence.base_on_same_rows],
@@ -65,6 +71,7 @@ def parts_of(
     digests |= {
         "files": evidence.manifest_sha256,
         "evaluation": evidence.evaluation_sha256 or NO_REPORT,
+        "lineage": evidence.lineage_sha256 or NO_LINEAGE,
         "policy": evidence.policy_sha256,
     }
     if unread:

@@ -105,7 +105,9 @@ def _rollback(frozen: Frozen, machine_key: str) -> dict[str, Any] | None:
 
 def _evidence(evidence: Evidence, frozen: Frozen) -> dict[str, object]:
     report = frozen.report
+    lineage = {"lineage": {"digest": {"sha256": evidence.lineage_sha256}}} if evidence.lineage_sha256 else {}
     return {
+        **lineage,
         "digest": {"sha256": parts.digest(frozen.parts)},
         "run": {"id": evidence.run_id},
         "evaluation": {"digest": {"sha256": evidence.evaluation_sha256 or "0" * 64}, "mediaType": "application/json"},

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from services.inventory.access import ColumnHandling
+from services.inventory.handling import DataEvidence
+from services.inventory.models import GovernedModel, ModelVersion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,3 +54,11 @@ class FileRegistry(Protocol):
     def artifact_text(self, model: str, version: str, path: str) -> str | None:
         """Raises RegistryUnavailableError."""
         ...
+
+
+class DataFacts(Protocol):
+    """Lineage, access rules, small cells and feature tables of a version, as the worker last found them."""
+
+    def evidence(self, model: GovernedModel, version: ModelVersion) -> DataEvidence: ...
+
+    def columns(self, model: GovernedModel, inputs: Sequence[str]) -> tuple[ColumnHandling, ...]: ...

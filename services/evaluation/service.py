@@ -10,8 +10,10 @@ import hashlib
 from datetime import datetime, timedelta
 
 from services.evaluation import detail, document
-from services.evaluation.ports import FactStore, FileRegistry, VersionFacts
+from services.evaluation.ports import DataFacts, FactStore, FileRegistry, VersionFacts
 from services.inventory import metadata, tiering
+from services.inventory.access import ColumnHandling
+from services.inventory.handling import DataEvidence
 from services.inventory.models import GovernedModel, ModelVersion
 from services.inventory.service import InventoryService
 from services.kernel.clock import Clock, utc_text
@@ -43,12 +45,14 @@ class EvaluationService:
         facts: FactStore,
         registry: FileRegistry,
         clock: Clock,
+        handling: DataFacts | None = None,
     ) -> None:
         self._inventory = inventory
         self._policy = policy
         self._facts = facts
         self._registry = registry
         self._clock = clock
+        self._handling = handling
 
     def collect(self, model: str, version: str) -> Evidence:
         """Raises UnknownModelError, UnknownVersionError."""
@@ -64,6 +68,7 @@ class EvaluationService:
             report.problem if facts and facts.evaluation else "",
         ]
         required = metadata.lint(governed)
+        handled = self._handling.evidence(governed, candidate) if self._handling else DataEvidence()
         return Evidence(
             model=model,
             version=version,
@@ -99,8 +104,19 @@ class EvaluationService:
             metadata_percent=str(required.percent),
             metadata_missing=tuple(item.title for item in required.missing),
             risk=_risk(governed, self._clock.now()),
-            missing=" ".join(problem for problem in problems if problem),
+            masked=handled.masked,
+            readable=handled.readable,
+            small_cells=handled.small_cells,
+            tables=handled.tables,
+            lineage_sha256=handled.lineage_sha256,
+            missing=" ".join(problem for problem in (*problems, handled.problem) if problem),
         )
+
+    def handling(self, evidence: Evidence) -> tuple[ColumnHandling, ...]:
+        """Every input of the version as people and the serving identity read it; empty where no rules are kept."""
+        if self._handling is None:
+            return ()
+        return self._handling.columns(self._inventory.model(evidence.model), evidence.inputs)
 
     def gates(self, model: str, version: str) -> GateReport:
         """The report under the policy of the model's tier. A broken policy gives one outcome: error."""

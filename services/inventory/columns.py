@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from services.attestation.models import Receipt
+from services.inventory.access import AccessRuleSource
 from services.inventory.models import COLUMN_CATEGORIES, GovernedModel, SensitiveColumn, TagColumn
 from services.inventory.ports import InventoryStore
 from services.inventory.service import InventoryService
@@ -40,12 +41,14 @@ class ColumnService:
         people: Deputies,
         ledger: EventRecorder,
         clock: Clock,
+        access: AccessRuleSource,
     ) -> None:
         self._inventory = inventory
         self._store = store
         self._people = people
         self._ledger = ledger
         self._clock = clock
+        self._access = access
 
     def tag(self, command: TagColumn, *, actor: Actor) -> Receipt:
         """Raises RoleMissingError, UnknownModelError, InputError for an unknown column, category or a missing basis."""
@@ -54,6 +57,10 @@ class ColumnService:
         column, basis = command.column.strip(), command.basis.strip()
         _require_sense(command, column, basis, self._columns(model))
         now = self._clock.now()
+        tag = SensitiveColumn(name=column, category=command.category, basis=basis, tagged_by=actor.name, tagged_at=now)
+        others = tuple(item for item in model.sensitive if item.name != column)
+        tagged = replace(model, sensitive=(*others, tag))
+        mask = self._access.rules().mask(tagged, column)
         receipt = self._ledger.record_event(
             event="column-tagged",
             actor=actor,
@@ -62,21 +69,13 @@ class ColumnService:
                 "column": column,
                 "category": command.category,
                 "basis": basis,
-                "masked": "yes" if command.masked else "no",
+                "masked": "yes" if mask.masks else "no",
+                "shown": mask.words,
                 "sentence": f"{actor.name} tagged the column {column} of {model.name} as {command.category}.",
             },
             idem=f"tag:{actor.subject}:{command.command_id}",
         )
-        tag = SensitiveColumn(
-            name=column,
-            category=command.category,
-            basis=basis,
-            masked=command.masked,
-            tagged_by=actor.name,
-            tagged_at=now,
-        )
-        others = tuple(item for item in model.sensitive if item.name != column)
-        self._store.put_catalog((replace(model, sensitive=(*others, tag)),))
+        self._store.put_catalog((tagged,))
         return receipt
 
     def _columns(self, model: GovernedModel) -> set[str]:

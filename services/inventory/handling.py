@@ -17,7 +17,7 @@ from services.inventory.access import AccessRules, AccessRuleSource, ColumnHandl
 from services.inventory.guard import CellCount, CellCounter
 from services.inventory.lineage import LineageChange, LineageGraph, LineageSource, build, diff, read
 from services.inventory.models import GovernedModel, ModelVersion
-from services.inventory.service import InventoryService
+from services.inventory.ports import Catalog
 from services.inventory.tables import (
     CheckedTable,
     FeatureTable,
@@ -71,7 +71,7 @@ class DataHandling:
     def __init__(
         self,
         *,
-        inventory: InventoryService,
+        inventory: Catalog,
         store: HandlingStore,
         access: AccessRuleSource,
         lineage: LineageSource,

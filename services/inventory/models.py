@@ -49,8 +49,6 @@ class SensitiveColumn:
     category: str
     """`PII`, `PHI`, `quasi-identifier`, or `not personal` for a column that only looks sensitive by its name."""
     basis: str
-    masked: bool = False
-    """True when people read it only masked or coarsened; False also when no rule is recorded."""
     tagged_by: str = ""
     tagged_at: datetime | None = None
 
@@ -67,7 +65,6 @@ class TagColumn:
     column: str
     category: str
     basis: str
-    masked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,6 +72,20 @@ class ModelRegistry(Protocol):
         ...
 
 
+class Catalog(Protocol):
+    """The part of the inventory that says which models and versions there are."""
+
+    def model(self, name: str) -> GovernedModel:
+        """Raises UnknownModelError."""
+        ...
+
+    def models(self) -> tuple[GovernedModel, ...]: ...
+
+    def versions(self, name: str) -> tuple[ModelVersion, ...]:
+        """Newest first. Raises UnknownModelError."""
+        ...
+
+
 class InventoryStore(Protocol):
     """The copy that screens read: catalog facts, projected versions and aliases, one summary line per model.
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from services.inventory.access import AccessRuleSource, Mask
-from services.inventory.service import InventoryService
+from services.inventory.ports import Catalog
 from services.kernel.identity import Actor, Permission
 from services.people.models import Person
 
@@ -60,9 +60,7 @@ class Readers(Protocol):
 
 
 class RowService:
-    def __init__(
-        self, *, log: InputLog, access: AccessRuleSource, inventory: InventoryService, people: Readers
-    ) -> None:
+    def __init__(self, *, log: InputLog, access: AccessRuleSource, inventory: Catalog, people: Readers) -> None:
         self._log = log
         self._access = access
         self._inventory = inventory

@@ -51,6 +51,9 @@ def act(
         clock.set(max(beat.at, clock.now() + timedelta(seconds=1)))
         progress(f"{beat.at:%d %b}: {beat.words}", (beat.at - start) / (end - start))
         logger.info("%s %s", beat.at.isoformat(), beat.words)
+        # Evidence that people ask for and sign must be of the day, as the worker would have it.
+        room.handling.refresh_tables()
+        room.handling.refresh_cells(again=False)
         beat.act(cast)
     replay.replay(reached, end, mature=False)
     # Labels carry the time they arrived; writing them once is the same and spares forty passes over the data.

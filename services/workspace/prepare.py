@@ -104,6 +104,7 @@ def _quiet_mlflow() -> None:
 
 def _live_through(settings: Settings, start: datetime, end: datetime, progress: Progress) -> None:
     """Half a year: the endpoint serves, the data flows, people decide. Then everything screens need is computed."""
+    from services.adapters.local.estate.feature_history import write_feature_history
     from services.adapters.local.processes import start_endpoint
     from services.adapters.local.replay import HistoryReplay
     from services.adapters.local.serving import LocalServing
@@ -125,6 +126,8 @@ def _live_through(settings: Settings, start: datetime, end: datetime, progress: 
                     serving.register(model.name, model.kind.value)
             room.inventory.sync()
             room.evaluation.refresh(limit=1000)
+            write_feature_history(settings.inference_folder, end)
+            room.handling.refresh_lineage()
             replay = HistoryReplay(
                 url=endpoint.url,
                 token_file=endpoint.token_file,
@@ -174,6 +177,8 @@ def _summarise(settings: Settings, start: datetime, end: datetime) -> None:
         room.reliability.refresh,
         room.feedback.refresh,
         room.value.refresh,
+        room.handling.refresh_tables,
+        room.handling.refresh_cells,
         room.oversight.refresh_summaries,
     ):
         refresh()

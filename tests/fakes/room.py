@@ -49,6 +49,7 @@ from services.rollout.models import (
 )
 from tests.fakes import room_sample as sample
 from tests.fakes.reports import fake_reports
+from tests.fakes.room_data import FakeHandling, FakeRows
 from tests.fakes.room_exceptional import FakeEmergency, FakeExceptions
 from tests.fakes.room_requests import FakeApprovals
 from tests.fakes.room_sample import HOSTILE, NOW, at
@@ -94,6 +95,8 @@ class FakeRoom:
         self.value = FakeValue(self)
         self.evaluation = SimpleNamespace(gates=self.measured(self._gates), detail=self.measured(self._detail))
         self.columns = SimpleNamespace()
+        self.handling = FakeHandling(self)
+        self.rows = FakeRows(self)
         self.policy = FakePolicy(self)
         self.feedback = SimpleNamespace()
         self.ledger = SimpleNamespace()

@@ -505,6 +505,7 @@ def _columns(typed: str, *, untagged: bool) -> tuple[ColumnFact, ...]:
         ColumnFact(
             name=typed or name, category="PHI" if number == 0 else "quasi-identifier", tagged=True, masked=True,
             tagged_by=typed or "Dana Petrov", basis=typed or "consent in the claim form", problem="",
+            mask="hidden", readable=True,
         )
         for number, name in enumerate(names)
     ]  # fmt: skip
@@ -512,5 +513,6 @@ def _columns(typed: str, *, untagged: bool) -> tuple[ColumnFact, ...]:
         name=typed or "birth_year", category="" if untagged else "PII", tagged=not untagged, masked=not untagged,
         tagged_by="" if untagged else "Dana Petrov", basis="claims contract",
         problem="The name looks sensitive and nobody has tagged it." if untagged else "",
+        mask="hidden", readable=True,
     )  # fmt: skip
     return (*tagged, last)

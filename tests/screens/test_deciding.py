@@ -83,7 +83,7 @@ def test_a_column_without_tag_disables_the_button_with_the_reason_beside_it(visi
 
     assert app.button(key="decide-approve").disabled
     assert "1 input has no tag: birth\\_year" in words(app)
-    assert "6 sensitive inputs, 5 masked, 1 readable when serving, 1 without tag" in words(app)
+    assert "6 sensitive inputs, 5 masked, 6 readable by the serving identity, 1 without tag" in words(app)
     assert not app.button(key="decide-request-changes").disabled
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, insert, select
 
 from services.adapters.sql.database import Database
+from services.adapters.sql.lineage import lineage_text
 from services.adapters.sql.schema import approvals, inventory
 from services.adapters.sql.schema.evidence import evidence_document
 from services.attestation.statement import Statement
@@ -34,7 +35,7 @@ class SqlEvidence:
 
 
 def freeze_cited(connection: Connection, said: Statement) -> None:
-    """Keeps the evaluation report and file list a request rests on, as they are now: files are read again later."""
+    """Keeps evaluation report, file list and lineage a request rests on, as they are now: they are read again later."""
     model, version = model_and_version(said)
     cited = {sha256 for _, sha256 in cited_documents(said)}
     facts = approvals.version_evidence
@@ -43,9 +44,11 @@ def freeze_cited(connection: Connection, said: Statement) -> None:
     if row is None:
         return
     keeper, about = SqlEvidence(connection), f"{model} version {version}"
+    lineage_sha256, lineage = lineage_text(connection, model, version)
     for title, sha256, text in (
         (f"Evaluation report of {about}", row.evaluation_sha256, row.evaluation),
         (f"List of the files of {about}", row.manifest_sha256, row.manifest),
+        (f"Lineage of {about}", lineage_sha256, lineage),
     ):
         if text and sha256 in cited:
             keeper.keep(text.encode(), model=model, media_type="application/json", title=title, at=said.at)

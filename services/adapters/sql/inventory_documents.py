@@ -85,7 +85,9 @@ def _call_from(given: dict[str, Any]) -> ReviewCall:
 
 def _column_from(given: dict[str, Any]) -> SensitiveColumn:
     tagged = given.get("tagged_at")
-    return SensitiveColumn(**{**given, "tagged_at": datetime.fromisoformat(tagged) if tagged else None})
+    # Whether people read it masked was once noted with the tag; the access rules say that now.
+    kept = {name: value for name, value in given.items() if name != "masked"}
+    return SensitiveColumn(**{**kept, "tagged_at": datetime.fromisoformat(tagged) if tagged else None})
 
 
 _VERSION_FIELDS = tuple(field.name for field in fields(ModelVersion))

@@ -15,7 +15,7 @@ from services.kernel.identity import ROLE_TITLES, Role
 PAGED = frozenset({"request", "decision", "action", "outcome", "observation", "delegation", "exception", "review"})
 """Kinds that get a page of their own: everything that decides, orders, reports or excuses a change."""
 
-_CITED = ("evaluation", "policy", "evidence", "run", "dataset", "manifest")
+_CITED = ("evaluation", "policy", "evidence", "run", "dataset", "manifest", "lineage")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ CLARA = FakeRoom().people.sign_in_demo("clara.compliance")
 
 def _column(name: str, *, tagged: bool = True, masked: bool = True) -> ColumnFact:
     return ColumnFact(
-        name=name, category="PHI", tagged=tagged, masked=masked, tagged_by="", basis="", problem=""
+        name=name, category="PHI", tagged=tagged, masked=masked, tagged_by="", basis="", problem="", readable=True
     )  # fmt: skip
 
 
@@ -26,7 +26,7 @@ def test_sensitive_inputs_are_counted_and_the_one_without_tag_is_named_apart() -
 
     words = request_facts.column_words(columns)
 
-    assert words == "6 sensitive inputs, 5 masked, 1 readable when serving, 1 without tag"
+    assert words == "6 sensitive inputs, 5 masked, 6 readable by the serving identity, 1 without tag"
     assert [item.name for item in request_facts.untagged(columns)] == ["birth_year"]
 
 

@@ -14,6 +14,7 @@ from services.inventory.service import InventoryService
 from services.kernel.clock import FrozenClock
 from services.kernel.errors import InputError, RoleMissingError
 from tests.builders import MODEL, NOON, World, a_model, a_world
+from tests.fakes.handling import AccessMemory
 from tests.fakes.registry import FileRegistry
 
 
@@ -29,7 +30,12 @@ def service(world: World, tmp_path: Path) -> tuple[ColumnService, InventoryServi
     catalog = InventoryService(registry=registry, store=store, ledger=world.ledger, clock=FrozenClock(NOON))
     catalog.register_catalog((a_model(),))
     columns = ColumnService(
-        inventory=catalog, store=store, people=world.people, ledger=world.ledger, clock=FrozenClock(NOON)
+        inventory=catalog,
+        store=store,
+        people=world.people,
+        ledger=world.ledger,
+        clock=FrozenClock(NOON),
+        access=AccessMemory(),
     )
     return columns, catalog
 

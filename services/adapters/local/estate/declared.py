@@ -14,6 +14,7 @@ from services.inventory.tables import FeatureTable, QualityRule, RuleKind
 from services.kernel.errors import TelemetryUnavailableError
 
 CATALOG_FILE = Path(__file__).with_name("catalog.yaml")
+ACCESS_FILE = Path(__file__).with_name("access.yaml")
 DATA_FOLDER = Path(__file__).parent.parent / "data"
 
 
