@@ -1,0 +1,203 @@
+"""What a report says, line by line, for every place that shows it: the page that opens alone and the screen. Pure.
+
+Rows are only arranged here; nothing is judged. A group with few rows is marked as such and must never look good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SHARE, PLAIN, AMOUNT, COUNT, MILLISECONDS = "share", "plain", "amount", "count", "ms"
+# Without a policy's own minimum: under this many rows a comparison of groups says little.
+FEWEST_ROWS = 100
+_PREFIX = "holdout_"
+_MINUS = "\u2212"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """`better` is `higher`, `lower`, or empty where neither direction is."""
+
+    title: str
+    kind: str = PLAIN
+    better: str = ""
+
+
+MEASURES: dict[str, Measure] = {
+    "holdout_auc": Measure(title="Discrimination (AUC)", better="higher"),
+    "holdout_pr_auc": Measure(title="Average precision", better="higher"),
+    "holdout_brier": Measure(title="Brier score", better="lower"),
+    "holdout_logloss": Measure(title="Log loss", better="lower"),
+    "holdout_ece": Measure(title="Calibration error", better="lower"),
+    "holdout_calibration_gap": Measure(title="Mean score minus observed rate"),
+    "holdout_precision": Measure(title="Precision", kind=SHARE, better="higher"),
+    "holdout_recall": Measure(title="Positives found (recall)", kind=SHARE, better="higher"),
+    "holdout_f1": Measure(title="F1", better="higher"),
+    "holdout_positive_rate": Measure(title="Positive rows", kind=SHARE),
+    "holdout_selected_rate": Measure(title="Selected rows", kind=SHARE),
+    "holdout_mae": Measure(title="Mean absolute error", kind=AMOUNT, better="lower"),
+    "holdout_rmse": Measure(title="Root mean squared error", kind=AMOUNT, better="lower"),
+    "holdout_r2": Measure(title="Explained variation", better="higher"),
+    "holdout_bias": Measure(title="Mean error", kind=AMOUNT),
+    "holdout_n": Measure(title="Rows", kind=COUNT),
+    "served_p50_ms": Measure(title="Response time, median", kind=MILLISECONDS, better="lower"),
+    "served_p95_ms": Measure(title="Response time, 95th percentile", kind=MILLISECONDS, better="lower"),
+    "served_p99_ms": Measure(title="Response time, 99th percentile", kind=MILLISECONDS, better="lower"),
+    "served_error_rate": Measure(title="Failed requests", kind=SHARE, better="lower"),
+    "stability_spread": Measure(title="Worst minus best week"),
+    "robust_missing_drop": Measure(title="Largest loss when a value is missing"),
+    "robust_noise_drop": Measure(title="Largest loss from small noise"),
+    "suspects_top_auc": Measure(title="Best single input (AUC)"),
+}
+FAIRNESS: dict[str, str] = {
+    "rate_ratio": "Selected, relative to the largest group",
+    "tpr_gap": "Positives found, distance to the largest group",
+    "fpr_gap": "False alarms, distance to the largest group",
+    "error_gap": "Mean error, distance to the largest group",
+}
+STATUSES: dict[str, str] = {
+    "done": "Measured",
+    "skipped": "Left out",
+    "inconclusive": "Inconclusive",
+    "error": "Could not check",
+}
+MODES: dict[str, str] = {
+    "model": "The version was loaded and scored the held-out rows.",
+    "predictions": "The version could not be scored; the predictions logged with the run were measured.",
+    "metrics": "Neither the version nor its predictions could be measured; only metrics of the run are known.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricLine:
+    """One measure of both versions; each interval, and the difference, stands where it was measured, None elsewhere."""
+
+    name: str
+    title: str
+    kind: str
+    champion: float | None
+    value: float
+    low: float | None
+    high: float | None
+    method: str
+    delta: float | None
+    delta_low: float | None
+    delta_high: float | None
+    better: bool | None
+    """None when the difference could be chance, was not measured, or neither direction is better."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FairnessLine:
+    attribute: str
+    measure: str
+    title: str
+    group: str
+    reference: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    few: bool
+
+    @property
+    def neutral(self) -> float:
+        """The value of two groups that are treated alike."""
+        return 1.0 if self.measure == "rate_ratio" else 0.0
+
+
+def metric_lines(report: Mapping[str, Any]) -> tuple[MetricLine, ...]:
+    """Known measures in their usual order, then those this list does not know, by name."""
+    found: Mapping[str, float] = report.get("metrics") or {}
+    known = [name for name in MEASURES if name in found]
+    others = sorted(name for name in found if name not in MEASURES)
+    return tuple(_metric_line(report, name) for name in (*known, *others))
+
+
+def fairness_lines(
+    report: Mapping[str, Any], *, few: Iterable[tuple[str, str]] = (), fewest: int = FEWEST_ROWS
+) -> tuple[FairnessLine, ...]:
+    """Every comparison of groups; `few` names groups that the policy found too small, whatever their size."""
+    too_small = set(few)
+    return tuple(
+        FairnessLine(
+            attribute=item["attribute"],
+            measure=item["measure"],
+            title=FAIRNESS.get(item["measure"], item["measure"]),
+            group=item["group"],
+            reference=item["reference"],
+            value=item["value"],
+            low=item["low"],
+            high=item["high"],
+            n=item["n"],
+            few=item["n"] < fewest or (item["attribute"], item["group"]) in too_small,
+        )
+        for item in report.get("fairness") or ()
+    )
+
+
+def shown(value: float | None, kind: str, unit: str = "") -> str:
+    """The number with its unit, for text: `71.2 %`, `0.718`, `12.4 min`, `100,000`."""
+    if value is None:
+        return "not measured"
+    match kind:
+        case "share":
+            return f"{value * 100:.1f} %"
+        case "count":
+            return f"{value:,.0f}"
+        case "ms":
+            return f"{value:,.1f} ms"
+        case "amount":
+            return f"{value:,.2f} {unit}".strip()
+        case _:
+            return f"{value:,.3f}" if abs(value) < 100 else f"{value:,.1f}"
+
+
+def between(low: float | None, high: float | None, kind: str) -> str:
+    """`0.712 to 0.724`, or nothing when there is no interval."""
+    if low is None or high is None:
+        return ""
+    return f"{shown(low, kind)} to {shown(high, kind)}"
+
+
+def signed(value: float | None, kind: str, unit: str = "") -> str:
+    if value is None:
+        return ""
+    text = shown(abs(value), kind, unit)
+    if kind == SHARE:
+        text = text.replace(" %", " points")
+    return f"{'+' if value > 0 else _MINUS if value < 0 else '±'}{text}"
+
+
+def _metric_line(report: Mapping[str, Any], name: str) -> MetricLine:
+    measure = MEASURES.get(name, Measure(title=name.removeprefix(_PREFIX).replace("_", " ").capitalize()))
+    champion = report.get("champion") or {}
+    single = (report.get("intervals") or {}).get(name) or {}
+    pair = (champion.get("paired") or {}).get(name) or {}
+    value, base = report["metrics"][name], (champion.get("metrics") or {}).get(name)
+    delta = pair.get("delta")
+    if delta is None and base is not None:
+        delta = value - base
+    return MetricLine(
+        name=name,
+        title=measure.title,
+        kind=measure.kind,
+        champion=base,
+        value=value,
+        low=single.get("low"),
+        high=single.get("high"),
+        method=single.get("method") or "",
+        delta=delta,
+        delta_low=pair.get("low"),
+        delta_high=pair.get("high"),
+        better=_better(measure, pair.get("low"), pair.get("high")),
+    )
+
+
+def _better(measure: Measure, low: float | None, high: float | None) -> bool | None:
+    """Only a difference whose whole interval is on one side of zero has a direction."""
+    if not measure.better or low is None or high is None or low <= 0 <= high:
+        return None
+    return (low > 0) == (measure.better == "higher")
