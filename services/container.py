@@ -64,11 +64,13 @@ from services.exceptions.models import ExceptionTerms
 from services.exceptions.service import ExceptionService
 from services.exceptions.terms import terms_of
 from services.feedback.service import FeedbackService
+from services.inventory.classification import ClassificationService
 from services.inventory.columns import ColumnService
 from services.inventory.handling import DataHandling
 from services.inventory.ports import ModelRegistry
 from services.inventory.rows import RowService
 from services.inventory.service import InventoryService
+from services.inventory.stewardship import StewardshipService
 from services.kernel.clock import Clock, OffsetClock, SystemClock
 from services.kernel.errors import ControlRoomError, StorageUnavailableError
 from services.kernel.secret import Secret
@@ -116,6 +118,8 @@ class ControlRoom:
     columns: ColumnService
     handling: DataHandling
     rows: RowService
+    stewardship: StewardshipService
+    classification: ClassificationService
     evaluation: EvaluationService
     monitoring: MonitoringService
     reliability: ReliabilityService
@@ -196,6 +200,9 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
         exceptions=exceptions,
         is_suspect=lambda decision: _is_suspect(SqlPublicKeys(database), decision),
     )
+    stewardship = StewardshipService(
+        inventory=reading.inventory, units=units, people=trusted.people, desk=trusted.signing, clock=clock
+    )
     standing = _standing(approvals)
     runner = OutboxRunner(
         units=units,
@@ -275,6 +282,16 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
             access=access,
             inventory=reading.inventory,
             people=trusted.people,
+        ),
+        stewardship=stewardship,
+        classification=ClassificationService(
+            inventory=reading.inventory,
+            units=units,
+            people=trusted.people,
+            ledger=trusted.ledger,
+            desk=trusted.signing,
+            attestations=trusted.attested,
+            clock=clock,
         ),
         evaluation=evaluation,
         monitoring=reading.monitoring,

@@ -194,6 +194,7 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("expiry", 60, room.approvals.expire_due),
         ("evidence", 15, room.approvals.revalidate),
         ("exceptions", 60, room.exceptions.expire_due),
+        ("tiers", 60, room.classification.expire_due),
         ("monitoring", 30, room.monitoring.refresh),
         ("reliability", 10, room.reliability.refresh),
         ("value", 60, room.value.refresh),

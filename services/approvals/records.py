@@ -14,7 +14,7 @@ from services.approvals.models import (
     RequestState,
     RollbackTerms,
 )
-from services.approvals.persons import Account
+from services.people.persons import Account
 from services.policy.models import GateReport, QuorumRule, ReleaseTerms
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.approvals.models import Decision, QuorumProgress, RequestState
-from services.approvals.persons import Account, overlap, same_person
 from services.approvals.records import DecisionRecord, PromotionRequest
 from services.approvals.table import STATE_WORDS, Step, after
 from services.kernel.errors import (
@@ -24,6 +23,7 @@ from services.kernel.errors import (
 )
 from services.kernel.identity import ROLE_PERMISSIONS, Actor, Permission, Role
 from services.people.models import Delegation
+from services.people.persons import Account, overlap, same_person
 from services.policy.models import GateReport, QuorumRule
 
 STEPS = {

@@ -20,11 +20,11 @@ from services.approvals.models import (
     StepView,
     TrailLine,
 )
-from services.approvals.persons import Account, overlap
 from services.approvals.records import DecisionRecord, Frozen, PromotionRequest
 from services.approvals.rules import BINDING, Capacity
 from services.kernel.identity import Actor
 from services.people.models import Delegation
+from services.people.persons import Account, overlap
 from services.policy.models import QuorumRule
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
 from services.attestation.models import Receipt
+from services.attestation.ports import LedgerWriter
+from services.inventory.governance import UseCase
 from services.inventory.models import (
     GovernedModel,
     InventoryCounts,
@@ -17,6 +20,7 @@ from services.inventory.models import (
     RegistrySnapshot,
     SyncState,
 )
+from services.inventory.proposals import Proposal, Step
 from services.kernel.identity import Actor
 from services.kernel.page import Page
 
@@ -104,6 +108,14 @@ class InventoryStore(Protocol):
 
     def governed(self, name: str) -> GovernedModel | None: ...
 
+    def use_cases(self) -> tuple[UseCase, ...]:
+        """By title."""
+        ...
+
+    def put_use_cases(self, use_cases: tuple[UseCase, ...]) -> None:
+        """Adds or replaces these."""
+        ...
+
     def first_version_at(self, name: str) -> datetime | None:
         """When the registry first knew this name, or None when it never did."""
         ...
@@ -133,3 +145,48 @@ class InventoryStore(Protocol):
     def record_sync(self, source: str, *, at: datetime, error: str) -> SyncState:
         """Remembers an attempt; an empty error makes it a success."""
         ...
+
+
+class StewardshipStore(Protocol):
+    """What people decide about models, inside a unit of work."""
+
+    def governed(self, name: str) -> GovernedModel | None: ...
+
+    def save(self, model: GovernedModel) -> None: ...
+
+    def recorded(self, model: str) -> Registration | None:
+        """What the ledger last recorded about the model."""
+        ...
+
+    def use_cases(self) -> tuple[UseCase, ...]: ...
+
+    def save_use_case(self, item: UseCase) -> None: ...
+
+    def models_of(self, use_case_id: str) -> tuple[GovernedModel, ...]: ...
+
+    def proposal(self, proposal_id: str) -> Proposal | None: ...
+
+    def proposals(self, model: str = "", *, open_only: bool = False) -> tuple[Proposal, ...]:
+        """Newest first; of every model when `model` is empty."""
+        ...
+
+    def add_proposal(self, item: Proposal) -> None: ...
+
+    def decide_proposal(self, proposal_id: str, step: Step, *, confirmed: bool) -> bool:
+        """False when somebody decided meanwhile."""
+        ...
+
+
+class StewardshipUnit(Protocol):
+    @property
+    def ledger(self) -> LedgerWriter: ...
+    @property
+    def stewardship(self) -> StewardshipStore: ...
+
+
+class StewardshipUnits(Protocol):
+    """Opens units of work: `write` commits at the end of the block, `read` never does."""
+
+    def write(self) -> AbstractContextManager[StewardshipUnit]: ...
+
+    def read(self) -> AbstractContextManager[StewardshipUnit]: ...

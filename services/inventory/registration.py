@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from services.inventory.governance import RiskStanding, VendorTerms
 from services.inventory.models import GovernedModel
+from services.kernel.clock import utc_text
 from services.kernel.identity import Role
 
 REGISTERED = "model-registered"
@@ -31,6 +33,13 @@ _WATCHED = {
     "lineage": "lineage",
     "serviceLevel": "service level",
     "vendor": "supplier",
+    "useCaseId": "use case",
+    "label": "label",
+    "labelDefinition": "label definition",
+    "windowHours": "hours for a run",
+    "supplier": "terms of the supplier",
+    "risk": "risk score sheet",
+    "reviewCalls": "calls for a review",
 }
 
 
@@ -60,7 +69,63 @@ def document(model: GovernedModel, *, today: date) -> str:
         "lineage": [list(edge) for edge in model.lineage],
         "vendor": model.vendor,
     }
+    facts |= {name: value for name, value in _decided(model).items() if value}
     return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _decided(model: GovernedModel) -> dict[str, Any]:
+    """Left out where nothing was decided, so that a registration of an earlier release reads the same."""
+    level = model.service_level
+    return {
+        "useCaseId": model.use_case_id,
+        "labelDefinition": model.label_definition,
+        "windowHours": str(level.window_hours) if level is not None and level.window_hours is not None else "",
+        "supplier": _supplier(model.supplier),
+        "risk": _risk(model.risk),
+        "reviewCalls": [
+            {"kind": call.kind, "at": utc_text(call.at), "due": call.due.isoformat()} for call in model.review_calls
+        ],
+    }
+
+
+def _supplier(terms: VendorTerms | None) -> dict[str, Any] | None:
+    if terms is None:
+        return None
+    return {
+        "contract": terms.contract,
+        "until": terms.until.isoformat() if terms.until else None,
+        "auditRight": terms.audit_right,
+        "exitPlan": terms.exit_plan,
+        "promise": terms.promise,
+        "documents": [
+            {"title": paper.title, "reference": paper.reference, "day": paper.day.isoformat(), "sha256": paper.sha256}
+            for paper in terms.documents
+        ],
+    }
+
+
+def _risk(standing: RiskStanding | None) -> dict[str, Any] | None:
+    """Without the reason of an override: that is text of a person and stays erasable."""
+    if standing is None:
+        return None
+    override = standing.override
+    return {
+        "sheet": standing.sheet,
+        "levels": {item.factor: item.level for item in standing.levels},
+        "evidence": {item.factor: item.evidence for item in standing.levels},
+        "computed": standing.computed,
+        "isModel": standing.is_model,
+        "modelReason": standing.model_reason,
+        "override": None
+        if override is None
+        else {
+            "tier": override.tier,
+            "until": utc_text(override.until),
+            "proposedBy": override.proposed_by,
+            "confirmedBy": override.confirmed_by,
+            "entry": override.seq,
+        },
+    }
 
 
 def sha256(text: str) -> str:

@@ -6,9 +6,11 @@ Screens read only the copy; the worker calls `sync`. Wiring:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
-from services.inventory import registration
+from services.inventory import registration, tiering
+from services.inventory.governance import UseCase
 from services.inventory.models import (
     DeploymentKind,
     GovernedModel,
@@ -47,7 +49,7 @@ class InventoryService:
         """Raises UnknownModelError when neither catalog nor registry knows the name."""
         governed = self._store.governed(name)
         if governed is not None:
-            return governed
+            return tiering.in_force(governed, self._clock.now())
         first = self._store.first_version_at(name)
         if first is None:
             raise UnknownModelError(
@@ -57,7 +59,8 @@ class InventoryService:
 
     def models(self) -> tuple[GovernedModel, ...]:
         """Catalog and registry together, by name."""
-        governed = {model.name: model for model in self._store.catalog()}
+        now = self._clock.now()
+        governed = {model.name: tiering.in_force(model, now) for model in self._store.catalog()}
         found = {name: unclassified(name, first) for name, first in self._store.registry_names()}
         return tuple(model for _, model in sorted((found | governed).items()))
 
@@ -98,9 +101,18 @@ class InventoryService:
     def sync_state(self) -> SyncState:
         return self._store.sync_state(REGISTRY)
 
-    def register_catalog(self, models: tuple[GovernedModel, ...]) -> None:
-        """Takes over the governance facts of these models; each registration or change becomes a ledger entry."""
-        self._store.put_catalog(models)
+    def use_cases(self) -> tuple[UseCase, ...]:
+        """By title."""
+        return self._store.use_cases()
+
+    def register_catalog(self, models: tuple[GovernedModel, ...], use_cases: tuple[UseCase, ...] = ()) -> None:
+        """Takes over the governance facts of these models; each registration or change becomes a ledger entry.
+
+        The risk tier of a model that is known already stays: only two people change it (`ClassificationService`).
+        """
+        known = {model.name: model for model in self._store.catalog()}
+        self._store.put_use_cases(use_cases)
+        self._store.put_catalog(tuple(_with_known_tier(model, known.get(model.name)) for model in models))
         self.record_registrations()
 
     def record_registrations(self) -> int:
@@ -108,10 +120,10 @@ class InventoryService:
 
         Also for a catalog that was taken over before registrations were recorded. Raises StorageUnavailableError.
         """
-        known, added = self._store.registrations(), 0
-        for model in self._store.catalog():
+        known, added, now = self._store.registrations(), 0, self._clock.now()
+        for model in (tiering.in_force(item, now) for item in self._store.catalog()):
             earlier = known.get(model.name)
-            text = registration.document(model, today=self._clock.now().date())
+            text = registration.document(model, today=now.date())
             if earlier is not None and earlier.document == text:
                 continue
             # The earlier entry is part of the key: a change back to older facts is a change of its own.
@@ -125,6 +137,10 @@ class InventoryService:
             )
             added += 1
         return added
+
+
+def _with_known_tier(model: GovernedModel, known: GovernedModel | None) -> GovernedModel:
+    return model if known is None else replace(model, tier=known.tier, risk=known.risk)
 
 
 def unclassified(name: str, first_version_at: datetime) -> GovernedModel:

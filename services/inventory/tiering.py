@@ -12,12 +12,13 @@ Materiality as the product of exposure and purpose follows the inter-agency guid
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from fractions import Fraction
 
 from services.inventory.governance import FactorLevel
-from services.inventory.models import GovernedModel
+from services.inventory.models import GovernedModel, Tier
 from services.kernel.errors import InputError, MissingReasonError
 
 SHEET = "1"
@@ -162,6 +163,14 @@ def in_words(levels: Sequence[FactorLevel]) -> tuple[str, ...]:
     known = [(item, _BY_ID[item.factor]) for item in levels if item.factor in _BY_ID and item.level > 1]
     known.sort(key=lambda pair: (-pair[0].level * pair[1].weight, FACTORS.index(pair[1])))
     return tuple(f"{factor.title}: {factor.levels[item.level - 1].lower()}." for item, factor in known)
+
+
+def in_force(model: GovernedModel, now: datetime) -> GovernedModel:
+    """The model with the tier that counts at this moment: an override ends by the clock, not by a task."""
+    tier = model.risk.tier_at(now) if model.risk is not None else int(model.tier)
+    if tier == int(model.tier):
+        return model
+    return replace(model, tier=Tier(tier), review_every_days=CADENCE_DAYS[tier])
 
 
 def standing_words(model: GovernedModel) -> str:

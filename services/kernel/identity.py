@@ -64,6 +64,11 @@ class Permission(StrEnum):
     ROLL_BACK = "roll_back"
     RECORD_CORRECTION = "record_correction"
     TAG_COLUMN = "tag_column"
+    EDIT_METADATA = "edit_metadata"
+    ASSIGN_OWNER = "assign_owner"
+    PROPOSE_TIER = "propose_tier"
+    CONFIRM_TIER = "confirm_tier"
+    REVIEW_MODEL = "review_model"
     MANAGE_PEOPLE = "manage_people"
     DELEGATE = "delegate"
     PROPOSE_EXCEPTION = "propose_exception"
@@ -91,9 +96,15 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.DRAW_SAMPLE,
         Permission.BUILD_PACK,
         Permission.VIEW_ACCESS_LOG,
+        Permission.ASSIGN_OWNER,
+        Permission.PROPOSE_TIER,
+        Permission.CONFIRM_TIER,
+        Permission.REVIEW_MODEL,
     },
     Role.BUSINESS_OWNER: _READ
     | {
+        Permission.ASSIGN_OWNER,
+        Permission.PROPOSE_TIER,
         Permission.ACKNOWLEDGE,
         Permission.RECORD_CORRECTION,
         Permission.DELEGATE,
@@ -114,11 +125,21 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.WITHDRAW,
         Permission.RECORD_CORRECTION,
         Permission.TAG_COLUMN,
+        Permission.EDIT_METADATA,
+        Permission.ASSIGN_OWNER,
+        Permission.PROPOSE_TIER,
         Permission.DELEGATE,
         Permission.PROPOSE_EXCEPTION,
         Permission.ADOPT,
     },
-    Role.VALIDATOR: _READ | {Permission.VALIDATE, Permission.DELEGATE, Permission.REVIEW_EMERGENCY},
+    Role.VALIDATOR: _READ
+    | {
+        Permission.VALIDATE,
+        Permission.DELEGATE,
+        Permission.REVIEW_EMERGENCY,
+        Permission.CONFIRM_TIER,
+        Permission.REVIEW_MODEL,
+    },
     # Reading and what reading needs: nothing here may ever change a model, a person or a decision.
     Role.AUDITOR: _READ | {Permission.DRAW_SAMPLE, Permission.BUILD_PACK, Permission.VIEW_ACCESS_LOG},
     Role.ADMIN: _READ | {Permission.MANAGE_PEOPLE, Permission.BUILD_PACK, Permission.VIEW_ACCESS_LOG},

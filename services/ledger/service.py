@@ -6,14 +6,14 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from services.attestation import authentication, canonical, envelope, statement
-from services.attestation.models import Kind, LogHead, Receipt, Subject
+from services.attestation import envelope, statement
+from services.attestation.models import LogHead, Receipt
 from services.attestation.ports import SigningDesk
 from services.kernel.clock import Clock
 from services.kernel.errors import BrokenChainError, SignatureMismatchError, TrustError
 from services.kernel.identity import Actor
 from services.kernel.secret import Secret
-from services.ledger import merkle, note
+from services.ledger import events, merkle, note
 from services.ledger.attempts import RecordingDesk
 from services.ledger.keyring import Keyring
 from services.ledger.ports import AnchorReader, AnchorStore, CheckpointSigner, LedgerBook
@@ -59,19 +59,8 @@ class LedgerService:
         Do not call it inside an open unit of work. `detail["sentence"]`, where given, is what people read.
         Repeating `idem` returns the first receipt. Raises StorageUnavailableError.
         """
-        predicate = {
-            "event": event,
-            "model": model,
-            "detail": dict(detail),
-            "actor": None if actor is None else _actor_document(actor),
-        }
-        about = f"event:{event}"
-        payload = statement.build(
-            Kind.EVENT,
-            subjects=(Subject(name=about, sha256=canonical.sha256_hex(canonical.to_bytes(predicate))),),
-            predicate=predicate,
-            at=self._clock.now(),
-            head=self._seen or self.head(),
+        payload = events.payload(
+            event, actor=actor, model=model, detail=detail, at=self._clock.now(), head=self.head()
         )
         data = self._desk.sign_as_service(payload)
         with self._book.writing() as ledger:
@@ -97,18 +86,8 @@ class LedgerService:
         earlier = self._earlier(idem)
         if earlier is not None:
             return earlier
-        predicate = {"event": event, "model": model, "detail": dict(detail), "actor": _actor_document(actor)}
-        now = self._clock.now()
-        payload = statement.build(
-            Kind.EVENT,
-            subjects=(Subject(name=f"event:{event}", sha256=canonical.sha256_hex(canonical.to_bytes(predicate))),),
-            predicate={
-                **predicate,
-                "signer": _actor_document(actor),
-                "authentication": authentication.document(actor, at=now),
-            },
-            at=now,
-            head=self.head(),
+        payload = events.payload(
+            event, actor=actor, model=model, detail=detail, at=self._clock.now(), head=self.head(), signed=True
         )
         desk = RecordingDesk(self._desk, self)
         data = desk.sign_as_person(payload, subject=actor.subject, passphrase=passphrase)
@@ -186,7 +165,3 @@ class LedgerService:
                 f"The ledger differs from what was {how} at {size} entries: this is another history.",
                 hint="The control room is read-only. Compare the database with the receipts people hold.",
             )
-
-
-def _actor_document(actor: Actor) -> dict[str, str]:
-    return {"issuer": actor.issuer, "sub": actor.subject, "name": actor.name, "role": actor.role.value}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from services.inventory import metadata
 from services.inventory.models import DeploymentKind, GovernedModel, InventoryRow
 from services.kernel.health import Health, Signal
 from services.kernel.identity import Role
@@ -62,7 +63,7 @@ def summary(
         live=served.observed if served else (), live_as_of=served.observed_at if served else None,
         versions=versions[0], newest_version=versions[1], drift=watched.drift, drift_trend=watched.trend,
         sla=watched.sla, open_requests=open_requests, findings=findings, next_review=model.next_review,
-        review_overdue=model.next_review < today,
+        review_overdue=model.next_review < today, completeness=metadata.lint(model).percent,
     )  # fmt: skip
     words = [model.name, model.title, model.use_case, model.team, model.vendor, *(item.name for item in model.owners)]
     return ModelSummary(row=row, search_text=" ".join(word.casefold() for word in words if word))

@@ -23,8 +23,8 @@ from services.adapters.sql.inventory_documents import (
 from services.adapters.sql.schema.inventory import governed_model, model_summary, registry_version
 from services.adapters.sql.schema.ledger import ledger_index, log_entry
 from services.adapters.sql.schema.ops import sync_state
-from services.attestation import envelope, statement
-from services.inventory import registration
+from services.adapters.sql.stewardship import REGISTRATIONS, SqlStewardship, registration_in
+from services.inventory.governance import UseCase
 from services.inventory.models import (
     DeploymentKind,
     GovernedModel,
@@ -71,23 +71,26 @@ class SqlInventory:
         return tuple(model_from(text) for (text,) in found)
 
     def registrations(self) -> Mapping[str, Registration]:
-        events = (f"event:{registration.REGISTERED}", f"event:{registration.CHANGED}")
-        newest = select(func.max(ledger_index.c.seq)).where(ledger_index.c.event.in_(events))
+        newest = select(func.max(ledger_index.c.seq)).where(ledger_index.c.event.in_(REGISTRATIONS))
         query = select(log_entry.c.seq, log_entry.c.envelope).where(
             log_entry.c.seq.in_(newest.group_by(ledger_index.c.model))
         )
         with self._database.read() as connection:
             found = fetched(connection, query)
-        said = {seq: statement.read(envelope.read(data).payload).predicate for seq, data in found}
-        return {
-            predicate["model"]: Registration(seq=seq, document=predicate["detail"].get("document", ""))
-            for seq, predicate in said.items()
-        }
+        return dict(registration_in(seq, data) for seq, data in found)
 
     def governed(self, name: str) -> GovernedModel | None:
         with self._database.read() as connection:
-            text = connection.scalar(select(governed_model.c.document).where(governed_model.c.name == name))
-        return None if text is None else model_from(text)
+            return SqlStewardship(connection).governed(name)
+
+    def use_cases(self) -> tuple[UseCase, ...]:
+        with self._database.read() as connection:
+            return SqlStewardship(connection).use_cases()
+
+    def put_use_cases(self, use_cases: tuple[UseCase, ...]) -> None:
+        with self._database.write() as connection:
+            for item in use_cases:
+                SqlStewardship(connection).save_use_case(item)
 
     def first_version_at(self, name: str) -> datetime | None:
         with self._database.read() as connection:
@@ -187,6 +190,7 @@ class SqlInventory:
                 select(table.severity, table.tier, func.count(), live, overdue).group_by(table.severity, table.tier),
             )
             owners, teams = _distinct(connection, table.owner), _distinct(connection, table.team)
+            use_cases = _distinct(connection, table.use_case)
         by_health: dict[Health, int] = defaultdict(int)
         by_tier: dict[int, int] = defaultdict(int)
         for severity, tier, n, _, _ in groups:
@@ -200,6 +204,7 @@ class SqlInventory:
             reviews_overdue=sum(int(group[4]) for group in groups),
             owners=owners,
             teams=teams,
+            use_cases=use_cases,
         )
 
     def sync_state(self, source: str) -> SyncState:
@@ -247,6 +252,8 @@ def _filters(query: InventoryQuery) -> list[ColumnElement[bool]]:
         filters.append(table.owner.in_(query.owners))
     if query.teams:
         filters.append(table.team.in_(query.teams))
+    if query.use_cases:
+        filters.append(table.use_case.in_(query.use_cases))
     if query.health:
         filters.append(table.severity.in_([SEVERITY[Health(health)] for health in query.health]))
     return filters
@@ -262,9 +269,10 @@ def _order(query: InventoryQuery) -> list[ColumnElement[Any]]:
         InventorySort.OWNER: (table.owner, False),
         InventorySort.NEXT_REVIEW: (table.next_review, False),
         InventorySort.DRIFT: (table.drift_value, True),
+        InventorySort.COMPLETENESS: (table.completeness, False),
     }[query.sort]
     direction = column.desc() if worst_first is not query.descending else column.asc()
-    unknown_last = [table.drift_value.is_(None)] if query.sort is InventorySort.DRIFT else []
+    unknown_last = [column.is_(None)] if query.sort in {InventorySort.DRIFT, InventorySort.COMPLETENESS} else []
     return [*unknown_last, direction, table.name.asc()]
 
 
@@ -277,7 +285,7 @@ def _row(row: Any, today: date) -> InventoryRow:
         versions=row.versions, newest_version=row.newest_version, drift=signal_from(document["drift"]),
         drift_trend=tuple(document["drift_trend"]), sla=signal_from(document["sla"]),
         open_requests=row.open_requests, findings=row.findings, next_review=row.next_review,
-        review_overdue=row.next_review < today,
+        review_overdue=row.next_review < today, completeness=row.completeness,
     )  # fmt: skip
 
 

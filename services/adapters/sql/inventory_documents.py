@@ -13,6 +13,7 @@ from services.inventory.governance import (
     ReviewCall,
     RiskStanding,
     TierOverride,
+    UseCase,
     VendorDocument,
     VendorTerms,
 )
@@ -53,6 +54,15 @@ def model_from(text: str) -> GovernedModel:
             "review_calls": tuple(_call_from(call) for call in given.get("review_calls", ())),
         }
     )
+
+
+def use_case_text(item: UseCase) -> str:
+    return _text(asdict(item))
+
+
+def use_case_from(text: str) -> UseCase:
+    given = json.loads(text)
+    return UseCase(**{**given, "owner": Owner(**given["owner"]) if given["owner"] else None})
 
 
 def _supplier_from(given: dict[str, Any] | None) -> VendorTerms | None:

@@ -241,6 +241,7 @@ def _summary_row(summary: ModelSummary) -> dict[str, Any]:
         "severity": SEVERITY[row.health], "in_production": bool(row.live), "live_as_of": row.live_as_of,
         "versions": row.versions, "newest_version": row.newest_version, "drift_value": row.drift.value,
         "open_requests": row.open_requests, "findings": row.findings, "next_review": row.next_review,
+        "completeness": row.completeness,
         "document": json.dumps(document, separators=(",", ":")),
     }  # fmt: skip
     digest = hashlib.sha256(json.dumps(values, sort_keys=True, default=_moment).encode()).hexdigest()

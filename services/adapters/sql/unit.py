@@ -16,6 +16,7 @@ from services.adapters.sql.emergency import SqlEmergencies
 from services.adapters.sql.exceptions import SqlExceptions
 from services.adapters.sql.people_records import SqlPeopleRecords
 from services.adapters.sql.rollout import SqlRollouts
+from services.adapters.sql.stewardship import SqlStewardship
 from services.attestation.ports import LedgerWriter
 
 
@@ -28,6 +29,7 @@ class SqlUnit:
         self.rollouts = SqlRollouts(connection)
         self.emergencies = SqlEmergencies(connection)
         self.exceptions = SqlExceptions(connection)
+        self.stewardship = SqlStewardship(connection)
 
 
 class SqlUnits:

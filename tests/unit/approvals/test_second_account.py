@@ -9,9 +9,9 @@ from sqlalchemy import insert
 
 from services.adapters.sql.schema.people import person, person_role
 from services.approvals.models import Decision, SignOff
-from services.approvals.persons import Account, same_person
 from services.kernel.errors import DuplicateSignerError, SelfApprovalError
 from services.kernel.identity import Actor, Role
+from services.people.persons import Account, same_person
 from tests.builders import World
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from services.inventory.models import Owner, Tier
+from services.inventory.governance import TierOverride
+from services.inventory.models import Owner
 from services.kernel.errors import InputError
-from tests.builders import a_model
-from tests.unit.audit.room import MODEL, Room, a_room
+from tests.builders import a_model, a_standing
+from tests.unit.audit.room import MODEL, Room, a_room, a_vendor
 
 FIRST = date(2030, 1, 31)
 
@@ -23,11 +24,13 @@ def room(tmp_path: Path) -> Room:
 
 
 def test_owners_tiers_and_live_versions_are_those_of_that_day(room: Room) -> None:
-    room.register()
+    ends = room.clock.now() + timedelta(days=2)
+    override = TierOverride(tier=1, reason="Audit", until=ends, proposed_by="Dana", confirmed_by="Vera", seq=7)
+    room.register(a_model(risk=a_standing(2, override=override)), a_vendor())
     room.world.release("1")
     room.later(days=5)
     owners = (Owner(role="business_owner", subject="x", name="Xenia Roth"),)
-    room.register(a_model(tier=Tier.TWO, owners=owners))
+    room.register(a_model(owners=owners))
     room.world.release("2")
 
     then, now = room.reports.as_of(FIRST), room.reports.as_of(FIRST + timedelta(days=5))

@@ -13,7 +13,7 @@ import pytest
 
 from services.adapters.sql.inventory import SqlInventory
 from services.audit.models import LedgerQuery
-from services.inventory.models import Owner, Tier
+from services.inventory.models import Owner
 from services.inventory.service import InventoryService
 from tests.builders import a_model
 from tests.contract.deployment import Deployment, founded
@@ -65,20 +65,20 @@ def test_a_registration_is_recorded_once_per_content(room: Room) -> None:
     assert room.document(0)["lineage"] == [["flights", "delay_claim_score"], ["delay_claim_score", "claims-portal"]]
 
 
-def test_a_change_of_owner_tier_or_cadence_says_what_changed(room: Room) -> None:
+def test_a_change_of_owner_team_or_cadence_says_what_changed(room: Room) -> None:
     room.inventory.register_catalog((a_model(owners=TWO),))
     owners = (Owner(role="business_owner", subject="x", name="Xenia Roth"),)
-    room.inventory.register_catalog((a_model(tier=Tier.TWO, review_every_days=180, owners=owners),))
+    room.inventory.register_catalog((a_model(team="Payments", review_every_days=180, owners=owners),))
 
     assert room.told()[1] == (
-        "The registration of delay_claim_score changed: risk tier 1 to 2; owners Ben Okafor, Sam Lindqvist to "
-        "Xenia Roth; review cadence 90 to 180."
+        "The registration of delay_claim_score changed: owners Ben Okafor, Sam Lindqvist to Xenia Roth; "
+        "review cadence 90 to 180; team."
     )
 
 
 def test_a_change_back_is_a_change_of_its_own(room: Room) -> None:
-    for tier in (Tier.ONE, Tier.TWO, Tier.ONE, Tier.TWO, Tier.TWO):
-        room.inventory.register_catalog((a_model(tier=tier),))
+    for team in ("Claims", "Payments", "Claims", "Payments", "Payments"):
+        room.inventory.register_catalog((a_model(team=team),))
 
     assert len(room.told()) == 4
 

@@ -50,6 +50,7 @@ model_summary = Table(
     Column("open_requests", Integer, nullable=False),
     Column("findings", Integer, nullable=False),
     Column("next_review", Date, nullable=False),
+    Column("completeness", Integer, nullable=True),  # percent of required metadata
     Column("document", Text, nullable=False),  # JSON: live shares, drift, trend, service level
     Column("digest", String(64), nullable=False),
     Index("ix_model_summary_severity_name", "severity", "name"),
