@@ -43,7 +43,7 @@ def plot(
     y_title: str,
     x_range: Point = (0.0, 1.0),
     y_range: Point = (0.0, 1.0),
-    shown: Callable[[float], str] = lambda value: f"{value:.1f}",
+    shown: Callable[[float], str] = lambda value: f"{value:g}",
     x_labels: Sequence[str] = (),
     width: int = 380,
     height: int = 260,
