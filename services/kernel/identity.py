@@ -81,6 +81,7 @@ class Permission(StrEnum):
     DRAW_SAMPLE = "draw_sample"
     BUILD_PACK = "build_pack"
     VIEW_ACCESS_LOG = "view_access_log"
+    RUN_EVALUATION = "run_evaluation"
 
 
 _READ = frozenset({Permission.VIEW, Permission.VIEW_VALUE, Permission.VIEW_LEDGER, Permission.EXPORT})
@@ -131,6 +132,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.DELEGATE,
         Permission.PROPOSE_EXCEPTION,
         Permission.ADOPT,
+        Permission.RUN_EVALUATION,
     },
     Role.VALIDATOR: _READ
     | {
@@ -139,6 +141,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.REVIEW_EMERGENCY,
         Permission.CONFIRM_TIER,
         Permission.REVIEW_MODEL,
+        Permission.RUN_EVALUATION,
     },
     # Reading and what reading needs: nothing here may ever change a model, a person or a decision.
     Role.AUDITOR: _READ | {Permission.DRAW_SAMPLE, Permission.BUILD_PACK, Permission.VIEW_ACCESS_LOG},
