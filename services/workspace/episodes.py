@@ -7,11 +7,12 @@ from datetime import timedelta
 from services.approvals.models import Decision, SignOff
 from services.audit.keeping import PlaceHold
 from services.exceptions.models import DecideException, ExceptionState, ProposeException
+from services.inventory.proposals import DecideTier, ProposalKind, ProposeTier
 from services.kernel.errors import ControlRoomError
 from services.kernel.identity import Role
 from services.people.delegations import GrantDelegation
 from services.rollout.emergency_models import BreakGlass, Conclusion, EmergencyMode, SignReview
-from services.workspace.cast import CARL, CLARA, DANA, SAM, VIKTOR, Cast
+from services.workspace.cast import CARL, CLARA, DANA, SAM, VERA, VIKTOR, Cast
 
 
 def propose_exception(cast: Cast, model: str, gate: str, *, owner: str, days: int, reason: str, control: str) -> None:
@@ -145,3 +146,36 @@ def approve_by_delegation(cast: Cast, model: str, version: str, comment: str) ->
         actor=actor,
     )
     cast.settle()
+
+
+def override_tier(cast: Cast, model: str, tier: int, *, days: int, reason: str) -> None:
+    """Dana proposes another tier for some days; nothing changes by that."""
+    cast.room.classification.propose(
+        ProposeTier(
+            command_id=cast.command(),
+            model=model,
+            kind=ProposalKind.OVERRIDE,
+            reason=reason,
+            tier=tier,
+            until=cast.clock.now() + timedelta(days=days),
+            passphrase=cast.passphrase(DANA),
+        ),
+        actor=cast.actor(DANA),
+    )
+
+
+def confirm_tier(cast: Cast, model: str, reason: str) -> None:
+    """Vera, in another role, puts the proposed tier into force."""
+    waiting = [item for item in cast.room.classification.undecided() if item.model == model]
+    if not waiting:
+        raise ControlRoomError(f"No tier is proposed for {model} in the story.")
+    cast.room.classification.decide(
+        DecideTier(
+            command_id=cast.command(),
+            proposal_id=waiting[0].proposal_id,
+            confirm=True,
+            reason=reason,
+            passphrase=cast.passphrase(VERA),
+        ),
+        actor=cast.actor(VERA),
+    )

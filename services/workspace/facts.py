@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.adapters.local.estate.catalog import load_catalog, load_monitoring, load_value
+from services.adapters.local.estate.catalog import load_catalog, load_monitoring, load_use_cases, load_value
 from services.container import ControlRoom
 
 
 def register(room: ControlRoom, *, today: datetime) -> None:
     """May be repeated: the newest facts replace the earlier ones."""
-    room.inventory.register_catalog(load_catalog(today.date()))
+    room.inventory.register_catalog(load_catalog(today.date()), load_use_cases())
     room.monitoring.register_config(load_monitoring())
     room.value.register_value_config(load_value())

@@ -59,6 +59,7 @@ def beats(made: Callable[[str, str], datetime], *, start: datetime, end: datetim
     _claims(at, promote, after, end)
     _payout(at, promote, after)
     _plan(at, after, end)
+    _vendor(at, end)
     return tuple(sorted(lines, key=lambda beat: beat.at))
 
 
@@ -213,3 +214,19 @@ def _plan(at: At, after: After, end: datetime) -> None:
     )
     asked_again = end - timedelta(days=3)
     at(asked_again, "Dana asks for v3", lambda cast: cast.request(name, "3", "Covers everybody; see the exception."))
+
+
+def _vendor(at: At, end: datetime) -> None:
+    """A supplier's model is treated more strictly than its score sheet says, by two people and until a day."""
+    name = "damage_photo_vendor"
+    why = "The supplier grants no validation of the model; treated as tier 1 until the audit is done."
+    at(
+        end - timedelta(days=40),
+        "Dana proposes tier 1 for the vendor model",
+        lambda cast: episodes.override_tier(cast, name, 1, days=100, reason=why),
+    )
+    at(
+        end - timedelta(days=39),
+        "Vera confirms tier 1 for the vendor model",
+        lambda cast: episodes.confirm_tier(cast, name, "Agreed; the audit is planned for the spring."),
+    )

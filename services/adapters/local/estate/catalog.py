@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from services.adapters.local.estate.recipes import MODEL_PLANS
+from services.inventory.governance import FactorLevel, RiskStanding, UseCase, VendorDocument, VendorTerms
 from services.inventory.models import (
     DeploymentKind,
     GovernedModel,
@@ -23,6 +24,7 @@ from services.inventory.models import (
     Task,
     Tier,
 )
+from services.inventory.tiering import SHEET, assess
 from services.kernel.clock import SystemClock
 from services.monitoring.models import MonitoringConfig
 from services.value.models import Baseline, BenefitRule, ValueConfig
@@ -49,7 +51,14 @@ class VendorContract:
 def load_catalog(today: date | None = None, file: Path = CATALOG_FILE) -> tuple[GovernedModel, ...]:
     """Every governed model, vendor models included."""
     day = today or _today()
-    return tuple(_model(entry, day) for entry in _entries(file))
+    titles = {item.id: item.title for item in load_use_cases(file)}
+    return tuple(_model(entry, day, titles) for entry in _entries(file))
+
+
+def load_use_cases(file: Path = CATALOG_FILE) -> tuple[UseCase, ...]:
+    """What the models are for, kept apart from them."""
+    entries = yaml.safe_load(file.read_text())["use_cases"]
+    return tuple(UseCase(**{**entry, "owner": Owner(**entry["owner"])}) for entry in entries)
 
 
 def load_monitoring(file: Path = CATALOG_FILE) -> tuple[MonitoringConfig, ...]:
@@ -99,12 +108,13 @@ def decision_threshold(model: str) -> float | None:
     return plan.threshold if plan else None
 
 
-def _model(entry: dict[str, Any], today: date) -> GovernedModel:
+def _model(entry: dict[str, Any], today: date, use_cases: dict[str, str]) -> GovernedModel:
     level = entry.get("service_level")
     return GovernedModel(
         name=entry["name"],
         title=entry["title"],
-        use_case=entry["use_case"],
+        use_case=use_cases[entry["use_case"]],
+        use_case_id=entry["use_case"],
         purpose=entry["purpose"],
         tier=Tier(entry["tier"]),
         kind=DeploymentKind(entry["kind"]),
@@ -115,11 +125,40 @@ def _model(entry: dict[str, Any], today: date) -> GovernedModel:
         last_review=today - timedelta(days=entry["last_review_days_ago"]),
         service_level=ServiceLevel(**level) if level else None,
         label=entry["label"],
+        label_definition=entry.get("label_definition", ""),
         limits_of_use=entry["limits_of_use"],
         fallback=entry["fallback"],
         sensitive=tuple(SensitiveColumn(**column) for column in entry["sensitive"]),
         lineage=tuple((source, target) for source, target in entry["lineage"]),
         vendor=entry.get("vendor", {}).get("supplier", ""),
+        supplier=_terms(entry["vendor"], today) if "vendor" in entry else None,
+        risk=_risk(entry["risk"]),
+    )
+
+
+def _terms(facts: dict[str, Any], today: date) -> VendorTerms:
+    return VendorTerms(
+        contract=facts["contract"],
+        until=today + timedelta(days=facts["until_days_ahead"]),
+        audit_right=facts["audit_right"],
+        exit_plan=facts["exit_plan"],
+        promise=facts["service_level"],
+        documents=tuple(
+            VendorDocument(
+                title=paper["title"], reference=paper["reference"], day=today - timedelta(days=paper["days_ago"])
+            )
+            for paper in facts["documents"]
+        ),
+    )
+
+
+def _risk(sheet: dict[str, Any]) -> RiskStanding:
+    """The score sheet as it came with the catalog: the tier is what it gives, nobody has overridden it."""
+    levels = tuple(
+        FactorLevel(factor=factor, level=line["level"], evidence=line["evidence"]) for factor, line in sheet.items()
+    )
+    return RiskStanding(
+        sheet=SHEET, levels=levels, computed=assess(levels).tier, assessed_by="the catalog", assessed_at=None
     )
 
 
