@@ -315,6 +315,7 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
             environment=settings.profile.value,
             registry=settings.registry_uri.partition(":")[0],
             stale_seconds=settings.worker_stale_seconds,
+            tables=handling,
         ),
         audit=AuditService(
             reader=trusted.book,

@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import pandas as pd
 import streamlit as st
 
-from pages.components import address, audit_ledger, notices, parts, session
+from pages.components import address, audit_ledger, notices, parts, reads, session
 from pages.components.format import NOTHING, code, count, day, digest, md, number, role, routes, utc, version, when
 from services.audit.lookup import Approval, LookUp
+from services.inventory.access import MaskKind
 from services.kernel.errors import InputError
 
 if TYPE_CHECKING:
@@ -91,6 +92,37 @@ def _by_prediction(room: ControlRoom) -> None:
         )
     for position, found in enumerate(answers):
         _answer(found, position)
+    for model in dict.fromkeys(found.model for found in answers):
+        _inputs(room, model, wanted)
+
+
+def _inputs(room: ControlRoom, model: str, prediction_id: str) -> None:
+    """What the model was given, as the access rules let this person read it."""
+    me = session.signed_in()
+    shown = reads.attempt(
+        "the recorded inputs",
+        lambda: room.rows.inputs(model, prediction_id, actor=me),
+        key=f"inputs-{model}-{prediction_id}",
+    )
+    if not shown:
+        return
+    with parts.card("What the model was given", "as the access rules let you read it"):
+        for number_of, row in enumerate(shown):
+            frame = pd.DataFrame(
+                [
+                    {
+                        "Input": md(item.name),
+                        "Value": f":gray[:material/visibility_off: {md(item.value)}]"
+                        if item.mask.kind is MaskKind.HIDE
+                        else md(item.value),
+                        "For you": md(item.mask.words),
+                        "Tag": md(item.category) or ":gray[none]",
+                    }
+                    for item in row.inputs
+                ]
+            )
+            st.markdown(f"{version(md(row.version))} as {md(row.role)}, {when(row.event_at, session.zone())}")
+            parts.table(frame, alt=f"Inputs {model} {number_of + 1}")
 
 
 def _answer(found: LookUp, position: int = 0) -> None:

@@ -6,7 +6,7 @@ colour and the live version in dashed grey.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -438,8 +438,17 @@ def _ease(share: float) -> float:
     return share * share * (3 - 2 * share)
 
 
-def lineage(edges: Sequence[tuple[str, str]], ink: Ink, *, marked: Sequence[str] = ()) -> go.Figure:
-    """The way from raw table to endpoint, left to right; `marked` nodes are drawn in the accent colour."""
+def lineage(
+    edges: Sequence[tuple[str, str]],
+    ink: Ink,
+    *,
+    marked: Sequence[str] = (),
+    sensitive: Collection[tuple[str, str]] = (),
+) -> go.Figure:
+    """The way from raw table to endpoint, left to right; `marked` nodes are drawn in the accent colour.
+
+    `sensitive` edges carry personal columns: thicker and in another colour, and named in the table beside the figure.
+    """
     depth = layers(edges)
     columns: dict[int, list[str]] = {}
     for node, column in depth.items():
@@ -450,6 +459,7 @@ def lineage(edges: Sequence[tuple[str, str]], ink: Ink, *, marked: Sequence[str]
         for column, nodes in columns.items()
         for row, node in enumerate(nodes)
     }
+    usual, personal = {"color": ink.muted, "width": 1.2}, {"color": ink.red, "width": 2.6}
     figure = go.Figure()
     for source, target in edges:
         (x0, y0), (x1, y1) = place[source], place[target]
@@ -458,7 +468,7 @@ def lineage(edges: Sequence[tuple[str, str]], ink: Ink, *, marked: Sequence[str]
                 x=[x0 + (x1 - x0) * step / 20 for step in range(21)],
                 y=[y0 + (y1 - y0) * _ease(step / 20) for step in range(21)],
                 mode="lines",
-                line={"color": ink.muted, "width": 1.2},
+                line=personal if (source, target) in sensitive else usual,
                 hoverinfo="skip",
             )
         )

@@ -39,6 +39,7 @@ PLACES: dict[str, Place] = {
             permission=Permission.VIEW,
             listed=False,
         ),
+        _place("tables", "Feature tables", "table_view", "Oversee"),
         _place("notices", "Notices", "notifications", "Oversee"),
         _place("approvals", "Approvals", "signature", "Decide"),
         _place("rollouts", "Rollouts", "alt_route", "Operate"),

@@ -31,6 +31,7 @@ PANEL_OF_PART = {
     "sensitive": "data",
     "columns": "data",
     "lineage": "data",
+    "access": "data",
     "rollback": "rollback",
     "benefit": "purpose",
     "cost": "purpose",

@@ -10,7 +10,18 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 import streamlit as st
 
-from pages.components import address, badges, evidence, notices, parts, places, request_evaluation, session
+from pages.components import (
+    address,
+    badges,
+    evidence,
+    model_lineage,
+    notices,
+    parts,
+    places,
+    reads,
+    request_evaluation,
+    session,
+)
 from pages.components.format import NOTHING, code, digest, md, plural, role, version, when
 from pages.components.request_facts import (
     PANELS,
@@ -114,6 +125,37 @@ def _data(view: RequestView) -> None:
         parts.table(pd.DataFrame(rows, columns=columns), alt="Sensitive inputs")
         if untagged(view.columns):
             _way_to_tag(view)
+    _lineage(view)
+
+
+def _lineage(view: RequestView) -> None:
+    """The graph as it is now, and whether it is the one that is signed."""
+    room, model, number = session.control_room(), view.row.model, view.row.version
+    graph = reads.attempt("the lineage", lambda: room.handling.graph(model, number), key=f"graph-{model}-{number}")
+    signed = dict(view.parts).get("lineage")
+    if graph is None:
+        if signed is not None:
+            notices.remark("The lineage of this version is not known just now.", "help")
+        return
+    inputs = graph.inputs
+    handling = reads.attempt(
+        "the access rules",
+        lambda: room.handling.columns(room.inventory.model(model), inputs),
+        key=f"handling-{model}-{number}",
+    )
+    model_lineage.show_graph(graph, handling or ())
+    if signed and signed != graph.sha256:
+        st.markdown(":orange[:material/difference: What is signed is an earlier graph; this one is of now.]")
+    base = view.row.base
+    if not base:
+        return
+    lines = reads.attempt(
+        "the live version's lineage",
+        lambda: room.handling.changes(model, base, number),
+        key=f"lineage-changes-{model}-{number}",
+    )
+    if lines is not None:
+        model_lineage.show_changes(lines, base)
 
 
 def _way_to_tag(view: RequestView) -> None:

@@ -6,7 +6,6 @@ import streamlit as st
 
 from pages.components import (
     address,
-    charts,
     column_forms,
     emergency_forms,
     evidence,
@@ -14,6 +13,7 @@ from pages.components import (
     forms,
     model_facts,
     model_gates,
+    model_lineage,
     model_standing,
     model_versions,
     notices,
@@ -50,7 +50,7 @@ def _body(model: GovernedModel) -> None:
         if model.kind is not DeploymentKind.VENDOR:
             model_standing.approvals(model, live, me=me)
     if model.kind is DeploymentKind.VENDOR:
-        _lineage(model, ())
+        _lineage(model, (), None)
         _history(model)
         return
     chosen = _section()
@@ -59,7 +59,7 @@ def _body(model: GovernedModel) -> None:
         return
     versions = reads.attempt("versions", lambda: room.inventory.versions(model.name), key=f"versions-{model.name}")
     if chosen == "Lineage and data":
-        _lineage(model, versions or ())
+        _lineage(model, versions or (), live)
     elif versions is not None:
         _versions_or_gates(model, versions, live, chosen)
 
@@ -93,18 +93,8 @@ def _versions_or_gates(
         model_gates.section(model, versions, live, me=me)
 
 
-def _lineage(model: GovernedModel, versions: tuple[ModelVersion, ...]) -> None:
-    with parts.card("Lineage", "as far as it is known"):
-        if model.lineage:
-            edges = model.lineage[:60]
-            figure = charts.lineage(
-                edges, parts.ink(), marked=[node for edge in edges for node in edge if model.name in node]
-            )
-            parts.chart(
-                figure, key="lineage", alt="From raw table to endpoint: " + "; ".join(f"{a} to {b}" for a, b in edges)
-            )
-        else:
-            notices.remark("Nobody has recorded where this model's data comes from.", "help")
+def _lineage(model: GovernedModel, versions: tuple[ModelVersion, ...], live: DeploymentView | None) -> None:
+    model_lineage.section(model, versions, live.champion if live else None)
     column_forms.section(model, tuple(dict.fromkeys(name for item in versions for name, _ in item.inputs)))
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
+from services.inventory.tables import CheckedTable
 from services.kernel.health import Health
 from services.oversight.models import OpenAction, ServedModel, TodoItem
 from services.rollout.emergency_models import EmergencyReview
@@ -73,6 +74,22 @@ def unreviewed(reviews: Sequence[EmergencyReview]) -> tuple[TodoItem, ...]:
         )
         for item in reviews
         if item.blocks
+    )
+
+
+def broken_tables(tables: Sequence[CheckedTable]) -> tuple[TodoItem, ...]:
+    """One per model that rests on a feature table whose rows break a rule."""
+    return tuple(
+        TodoItem(
+            title=f"{model}: feature table {item.table.name} breaks {len(item.failing)} of {len(item.results)} rules",
+            why=f"{item.failing[0].words}: {item.failing[0].sentence}",
+            state=Health.BREACH,
+            due=None,
+            target=f"tables?table={quote(item.table.name)}&model={quote(model)}",
+        )
+        for item in tables
+        if item.failing
+        for model in item.table.models
     )
 
 

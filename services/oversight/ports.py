@@ -9,6 +9,7 @@ from typing import Protocol
 from services.approvals.models import EndingApproval, QueueCounts, QueueQuery, QueueRow
 from services.exceptions.models import ExceptionState, ExceptionView
 from services.inventory.models import SyncState
+from services.inventory.tables import CheckedTable
 from services.kernel.identity import Actor
 from services.kernel.page import Page
 from services.oversight.models import ModelSummary, OpenAction, ServedModel, TimelineEvent
@@ -37,6 +38,12 @@ class Exceptions(Protocol):
     """Gates that may stay red for a while."""
 
     def all(self, model: str = "", states: tuple[ExceptionState, ...] = ()) -> tuple[ExceptionView, ...]: ...
+
+
+class FeatureTables(Protocol):
+    def tables(self) -> tuple[CheckedTable, ...]:
+        """As last checked."""
+        ...
 
 
 class OversightStore(Protocol):

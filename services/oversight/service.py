@@ -21,9 +21,9 @@ from services.kernel.health import Health
 from services.kernel.identity import Actor, Role
 from services.monitoring.service import MonitoringService
 from services.oversight import todo
-from services.oversight.findings import findings, model_of, unreviewed
+from services.oversight.findings import broken_tables, findings, model_of, unreviewed
 from services.oversight.models import Home, Operations, TimelineEvent, TodoItem
-from services.oversight.ports import Decisions, Emergencies, Exceptions, OversightStore
+from services.oversight.ports import Decisions, Emergencies, Exceptions, FeatureTables, OversightStore
 from services.oversight.summaries import Watched, summary, trend, unwatched
 from services.oversight.tiles import tiles
 from services.reliability.service import ReliabilityService
@@ -49,6 +49,7 @@ class OversightService:
         environment: str,
         registry: str,
         stale_seconds: int = 60,
+        tables: FeatureTables | None = None,
     ) -> None:
         self._inventory = inventory
         self._monitoring = monitoring
@@ -62,6 +63,7 @@ class OversightService:
         self._environment = environment
         self._registry = registry
         self._stale = timedelta(seconds=stale_seconds)
+        self._tables = tables
 
     def home(self, actor: Actor) -> Home:
         situation = self._situation(actor)
@@ -96,6 +98,7 @@ class OversightService:
         since = self._clock.now() - _FAILED_ACTIONS_FOR
         found = findings(self._store.served(), self._store.deleted_but_served(), self._store.open_actions(since))
         found += unreviewed(self._emergencies.reviews(model))
+        found += broken_tables(self._tables.tables()) if self._tables else ()
         return todo.urgent_first([item for item in found if not model or model_of(item) == model])
 
     def refresh_summaries(self) -> int:
