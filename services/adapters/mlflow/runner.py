@@ -29,7 +29,7 @@ from services.evaluation.harness.rows import Columns, Floats, count
 
 _ROOT = Path(__file__).resolve().parents[3]
 _MODULE = "services.adapters.mlflow.scoring_process"
-_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "OMP_NUM_THREADS", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 _START_SECONDS = 60.0
 
 
@@ -113,7 +113,10 @@ class _Process:
     def latency(self, rows: Columns, requests: int) -> Latency:
         answer, body = self.order({"do": "latency", "requests": requests}, wire.packed(rows))
         return Latency(
-            milliseconds=wire.floats(body), failed=int(answer.get("failed_requests", 0)), how=str(answer.get("how", ""))
+            milliseconds=wire.floats(body),
+            asked=int(answer.get("asked", 0)),
+            failed=int(answer.get("failed_requests", 0)),
+            how=str(answer.get("how", "")),
         )
 
     def order(self, header: dict[str, Any], body: bytes = b"", *, seconds: float = 0.0) -> tuple[dict[str, Any], bytes]:
@@ -203,6 +206,8 @@ def _environment() -> dict[str, str]:
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_TRACKING_URI": "file:///nonexistent",
+        # One thread, as one scoring worker of an endpoint has: more would only compete with what else runs here.
+        "OMP_NUM_THREADS": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
     }

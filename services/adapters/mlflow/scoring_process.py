@@ -25,6 +25,7 @@ from services.adapters.mlflow import wire
 
 _REASON_LIMIT = 300
 _WARM_REQUESTS = 5
+_ROUNDS = 3
 _PRELOADED = (
     "mlflow.pyfunc",
     "mlflow.pyfunc.scoring_server",
@@ -34,7 +35,7 @@ _PRELOADED = (
     "sklearn.linear_model",
     "skops.io",
 )
-HOW = "MLflow's scoring code in a process of its own, one row as JSON at a time, without network"
+HOW = "MLflow's scoring code in a process of its own, one row as JSON at a time, no network; quietest of three rounds"
 
 
 def main() -> None:
@@ -123,17 +124,26 @@ def _latency(model: Any, rows: Any, requests: int) -> tuple[dict[str, Any], byte
     ask: Any = scoring_server.invocations  # untyped in MLflow
     schema = model.metadata.get_input_schema()
     bodies = [_body(rows.iloc[[number % len(rows)]]) for number in range(requests)]
-    took, failed = [], 0
-    for number, body in enumerate([*bodies[:_WARM_REQUESTS], *bodies]):
-        begun = time.perf_counter()
-        try:
-            good = ask(body, "application/json", model, schema).status == 200
-        except Exception:  # noqa: BLE001 - what a caller would get as an error
-            good = False
-        if number >= _WARM_REQUESTS:
-            took.append((time.perf_counter() - begun) * 1000)
-            failed += not good
-    return {"failed_requests": failed, "how": HOW}, np.asarray(took, dtype="<f8").tobytes()
+    for body in bodies[:_WARM_REQUESTS]:
+        _asked(ask, body, model, schema)
+    rounds, failed = [], 0
+    for _ in range(_ROUNDS):
+        answers = [_asked(ask, body, model, schema) for body in bodies]
+        rounds.append([took for took, _ in answers])
+        failed += sum(not good for _, good in answers)
+    # Other work on this machine makes a round slower, never faster.
+    quietest = min(rounds, key=lambda took: float(np.quantile(took, 0.95)))
+    answer = {"failed_requests": failed, "asked": requests * _ROUNDS, "how": HOW}
+    return answer, np.asarray(quietest, dtype="<f8").tobytes()
+
+
+def _asked(ask: Any, body: str, model: Any, schema: Any) -> tuple[float, bool]:
+    begun = time.perf_counter()
+    try:
+        good = ask(body, "application/json", model, schema).status == 200
+    except Exception:  # noqa: BLE001 - what a caller would get as an error
+        good = False
+    return (time.perf_counter() - begun) * 1000, good
 
 
 def _body(row: Any) -> str:

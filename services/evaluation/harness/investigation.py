@@ -116,9 +116,7 @@ def _version(material: Material, measure: Callable[[Material, Floats], float | N
     if mine is None or not values:
         return _walk_words(material), "No earlier version can score these rows."
     scale = 1.0 if material.classifies else max(mine, 1e-12)
-    better = [
-        version for version, value in values if ((mine - value) if lower else (value - mine)) / scale > _CLEAR
-    ]
+    better = [version for version, value in values if ((mine - value) if lower else (value - mine)) / scale > _CLEAR]
     return _walk_words(material), _walk_found(material, name, mine, values, better)
 
 
@@ -150,9 +148,7 @@ def _stress_version(material: Material) -> Found:
     if feature not in columns or feature not in material.inputs_of(other):
         return f"Asked version {other}.", f"Version {other} does not use {feature}: it came with a later version."
     base = main_value(material, label, material.ask_other(other, columns))
-    value = main_value(
-        material, label, material.ask_other(other, columns | {feature: tables.blank(columns[feature])})
-    )
+    value = main_value(material, label, material.ask_other(other, columns | {feature: tables.blank(columns[feature])}))
     if base is None or value is None:
         return f"Asked version {other}.", "It cannot be measured."
     lost = drop(material, base, value)
@@ -185,9 +181,7 @@ def _walk_words(material: Material) -> str:
     return f"Scored the same rows with version {asked}." if asked else "Looked for earlier versions."
 
 
-def _walk_found(
-    material: Material, name: str, mine: float, values: list[tuple[str, float]], better: list[str]
-) -> str:
+def _walk_found(material: Material, name: str, mine: float, values: list[tuple[str, float]], better: list[str]) -> str:
     listed = ", ".join(f"version {version} {said(value)}" for version, value in values)
     verdict = (
         f"Version {better[0]} does not have it: it came after that version."
@@ -201,7 +195,7 @@ def _walk_found(
 
 
 def _worst(material: Material, kind: str | None) -> Found:
-    columns = {**material.inputs, **{name: values for name, values in material.groups.items()}}
+    columns = {**material.inputs, **material.groups}
     task = "classification" if material.classifies else "regression"
     metric: Any = None if kind is None else ("calibration_gap" if material.classifies else "bias")
     found = search.worst_slices(
@@ -278,7 +272,7 @@ def _since(material: Material, interval: Callable[[Array], tuple[float, float] |
         found = interval(mine)
         if found is None:
             continue
-        first = str((np.datetime64(int(week) * 7 - 3, "D")))
+        first = str(np.datetime64(int(week) * 7 - 3, "D"))
         names.append(f"the week of {first}")
         if found[0] > 0 or found[1] < 0:
             bad.append(names[-1])
@@ -319,8 +313,7 @@ def _which_leak(material: Material) -> Found:
     alone = next(row["auc"] for row in suspects if row["feature"] == name)
     return (
         f"Shuffled {', '.join(names)}, one at a time, on {len(label):,} rows.",
-        f"Without {name} the model loses {said(worst)} of {said(base)}; {name} alone tells the label with AUC "
-        f"{said(alone)}.",
+        f"Without {name} it loses {said(worst)} of {said(base)}; alone it tells the label with AUC {said(alone)}.",
     )
 
 
@@ -400,13 +393,11 @@ def _group_row(
     return next((row for row in compared if row["group"] == item.group and row["measure"] == wanted), None)
 
 
-def _group_distance(
-    material: Material, item: Inquiry, groups: Array, label: Floats, scores: Floats
-) -> float | None:
+def _group_distance(material: Material, item: Inquiry, groups: Array, label: Floats, scores: Floats) -> float | None:
     row = _group_row(material, item, groups, label, scores)
     if row is None or row["value"] is None:
         return None
-    return abs(row["value"] - (1.0 if row["measure"] == "rate_ratio" else 0.0))
+    return abs(float(row["value"]) - (1.0 if row["measure"] == "rate_ratio" else 0.0))
 
 
 # the rest
@@ -433,7 +424,10 @@ def _slow_part(material: Material) -> Found:
 def _other_rows(material: Material) -> Found:
     logged, measured = material.logged.get("holdout_n"), float(material.rows.n)
     if logged is not None and logged != measured:
-        return "Compared the number of rows.", f"The run speaks of {logged:,.0f} rows, the logged file has {measured:,.0f}."
+        return (
+            "Compared the number of rows.",
+            f"The run speaks of {logged:,.0f} rows, the logged file has {measured:,.0f}.",
+        )
     return (
         "Compared the number of rows.",
         f"The run speaks of the same {measured:,.0f} rows: its figures are not those of these files.",

@@ -33,8 +33,8 @@ TITLES = {
 _STRESS_METRIC = {"missing": "robust_missing_drop", "noise": "robust_noise_drop"}
 _BUDGETS = {1: Budget(steps=12, seconds=60.0), 2: Budget(steps=8, seconds=40.0), 3: Budget(steps=5, seconds=20.0)}
 _ASK_MODEL = frozenset({"missing", "noise", "latency", "reproducibility"})
-_REQUESTS = {"realtime": 200}
-_REQUESTS_BATCH = 60
+_REQUESTS = {"realtime": 100}
+_REQUESTS_BATCH = 40
 _ROWS_PERTURBED = {1: 2_000, 2: 1_500, 3: 1_000}
 
 

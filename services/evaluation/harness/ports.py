@@ -91,9 +91,10 @@ class ArtifactFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Milliseconds of each answered request, one row each, and how many were not answered."""
+    """Milliseconds of the requests of the quietest round, one row each; asked and failed count all rounds."""
 
     milliseconds: Floats
+    asked: int
     failed: int
     how: str
 

@@ -131,10 +131,9 @@ def _signature_problems(material: Material) -> list[str]:
 
 def _column_problems(item: SignatureColumn, values: Array) -> list[str]:
     found = []
-    if item.required and material_missing(values):
-        found.append(
-            f"The input {item.name} is missing in {material_missing(values)} rows and is declared as required."
-        )
+    gone = int(tables.missing(values).sum())
+    if item.required and gone:
+        found.append(f"The input {item.name} is declared as required and is missing in {gone} rows.")
     fits = {
         **dict.fromkeys(_NUMBERS | _WHOLE | {"boolean"}, tables.is_number(values)),
         **dict.fromkeys(_TEXT, values.dtype.kind in "OU"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from services.evaluation.harness.material import Material
 from services.evaluation.harness.measuring import said
 from services.evaluation.harness.models import CheckResult, Status
@@ -23,18 +25,10 @@ def fairness(material: Material) -> CheckResult:
         return CheckResult(
             status=Status.INCONCLUSIVE, sentence="No group can be compared with another one.", sections=sections
         )
-    measure = "rate_ratio" if material.classifies else "error_gap"
-    judged = [row for row in known if row["measure"] == measure]
     sentence = f"{len(slices)} groups of {len(material.groups)} attributes were compared with the largest of each."
-    if judged:
-        far = max(judged, key=lambda row: (abs(row["value"] - (1.0 if material.classifies else 0.0)), row["group"]))
-        what = "selected as often" if material.classifies else "off by"
-        shown = f"{said(far['value'], 2)} times" if material.classifies else f"{said(far['value'], 2)} {material.unit}"
-        sentence += (
-            f" Furthest apart: {far['attribute']} {far['group']} ({far['n']:,} rows) is "
-            f"{f'{what} by {shown}' if material.classifies else f'{what} {shown} more'} than {far['reference']}."
-        )
-    return CheckResult(status=Status.DONE, sentence=sentence, sections=sections)
+    return CheckResult(
+        status=Status.DONE, sentence=f"{sentence} {_furthest(material, known)}".strip(), sections=sections
+    )
 
 
 def stability(material: Material) -> CheckResult:
@@ -92,3 +86,16 @@ def leakage(material: Material) -> CheckResult:
         sections=sections,
         metrics=metrics,
     )
+
+
+def _furthest(material: Material, known: list[dict[str, Any]]) -> str:
+    measure, equal = ("rate_ratio", 1.0) if material.classifies else ("error_gap", 0.0)
+    judged = [row for row in known if row["measure"] == measure]
+    if not judged:
+        return ""
+    far = max(judged, key=lambda row: (abs(row["value"] - equal), row["attribute"], row["group"]))
+    who = f"Furthest apart: {far['attribute']} {far['group']} ({far['n']:,} rows)"
+    if material.classifies:
+        return f"{who} is selected {said(far['value'], 2)} times as often as {far['reference']}."
+    more = "more" if far["value"] > 0 else "less"
+    return f"{who} is forecast {said(abs(far['value']), 2)} {material.unit} {more} than {far['reference']}, by mean error."

@@ -18,11 +18,13 @@ def performance(material: Material) -> CheckResult:
     found = measured(material, label, scores)
     name = f"{PREFIX}{main_metric(material)}"
     value = found.metrics.get(name)
-    sections = {"curves": {"roc": curves.roc(label, scores), "pr": curves.pr(label, scores)}}
+    sections = {}
+    if material.classifies:
+        sections["curves"] = {"roc": curves.roc(label, scores), "pr": curves.pr(label, scores)}
     return CheckResult(
         status=Status.DONE if value is not None else Status.INCONCLUSIVE,
         sentence=_performance_sentence(material, value, found.intervals.get(name)),
-        sections=sections if material.classifies else {},
+        sections=sections,
         metrics=found.metrics,
         intervals=found.intervals,
     )
