@@ -227,6 +227,28 @@ def approved(model: Model, version: Version, *, as_json: AsJson = False) -> None
 
 
 @app.command()
+def evaluate(model: Model, version: Version, *, as_json: AsJson = False) -> None:
+    """Measure a version with the evaluation harness, now. Exit 0 when a report was written."""
+    from services.evaluation.harness.models import RunState
+
+    def tell(words: str, share: float) -> None:
+        if not as_json:
+            print(f"{share:4.0%} {words}", flush=True)
+
+    with _spoken():
+        room = _room()
+        run = room.harness.run_now(model, version, progress=tell)
+        if as_json:
+            _print_json(run)
+        elif run.state is RunState.DONE:
+            print(f"Evaluated {model} version {version}: report {run.report_sha256[:12]} is logged to its run.")
+        else:
+            print(f"The evaluation ended as {run.state.value}. {run.error}".strip(), file=sys.stderr)
+        if run.state is not RunState.DONE:
+            raise typer.Exit(1)
+
+
+@app.command()
 def rollback(
     model: Model,
     *,

@@ -17,7 +17,11 @@ from services.adapters.files.packs import PackFiles
 from services.adapters.files.policies import PolicyFolder
 from services.adapters.local.estate.declared import ACCESS_FILE, DeclaredCatalog
 from services.adapters.local.serving import LocalServing
+from services.adapters.mlflow.artifacts import RunFiles
+from services.adapters.mlflow.holdouts import RunHoldouts
+from services.adapters.mlflow.narrator import ChatNarrator
 from services.adapters.mlflow.registry import MlflowRegistry
+from services.adapters.mlflow.runner import ScoringModels
 from services.adapters.notify.channels import ConfiguredChannels
 from services.adapters.notify.courier import AppriseCourier
 from services.adapters.signing.anchors import Anchors
@@ -26,6 +30,7 @@ from services.adapters.sql.database import Database
 from services.adapters.sql.evaluation_facts import SqlFacts
 from services.adapters.sql.evidence import SqlPackFacts
 from services.adapters.sql.feedback import SqlFeedback
+from services.adapters.sql.harness import SqlHarness
 from services.adapters.sql.inventory import SqlInventory
 from services.adapters.sql.ledger import SqlLedger, SqlLedgerBook
 from services.adapters.sql.ledger_index import SqlLedgerIndex
@@ -59,6 +64,8 @@ from services.audit.reports import ReportService
 from services.audit.samples import SampleService
 from services.audit.service import AuditService
 from services.audit.shelves import Shelves
+from services.evaluation.harness.models import Incident
+from services.evaluation.harness.service import HarnessService
 from services.evaluation.service import EvaluationService
 from services.exceptions.models import ExceptionTerms
 from services.exceptions.service import ExceptionService
@@ -92,6 +99,7 @@ from services.reliability.service import ReliabilityService
 from services.rollout.attested import CheckedEntries
 from services.rollout.emergency import EmergencyService
 from services.rollout.emergency_review import delegate_pairs
+from services.rollout.models import ActionKind
 from services.rollout.outbox import OutboxRunner
 from services.rollout.ports import ApprovalStanding, ServingPlatform
 from services.rollout.reconcile import Reconciler
@@ -99,6 +107,9 @@ from services.rollout.service import RolloutService
 from services.settings import Profile, Settings
 from services.value.models import Rates
 from services.value.service import ValueService
+
+_INCIDENTS = 200
+"""Actions of a model that are looked through for what went wrong before."""
 
 
 class Registry(ModelRegistry, RegistryTags, Protocol):
@@ -121,6 +132,7 @@ class ControlRoom:
     stewardship: StewardshipService
     classification: ClassificationService
     evaluation: EvaluationService
+    harness: HarnessService
     monitoring: MonitoringService
     reliability: ReliabilityService
     value: ValueService
@@ -175,6 +187,7 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
         registry=registry,
         clock=clock,
         handling=handling,
+        vouches=lambda model, version, sha256: sha256 in SqlHarness(database).reports(model, version),
     )
     exceptions = ExceptionService(
         units=units,
@@ -294,6 +307,7 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
             clock=clock,
         ),
         evaluation=evaluation,
+        harness=_harness(settings, database, clock, registry, trusted, reading.inventory, evaluation, policy, units),
         monitoring=reading.monitoring,
         reliability=reading.reliability,
         value=reading.value,
@@ -349,6 +363,55 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
         clock=clock,
         settings=settings,
         database=database,
+    )
+
+
+def _harness(  # noqa: PLR0917 - one caller, some lines above
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    registry: Registry,
+    trusted: _Trusted,
+    inventory: InventoryService,
+    evaluation: EvaluationService,
+    policy: PolicyService,
+    units: SqlUnits,
+) -> HarnessService:
+    # Models and rows are read through MLflow itself, whichever part of the registry a test replaced.
+    mlflow = registry if isinstance(registry, MlflowRegistry) else None
+    mlflow = mlflow or MlflowRegistry(settings.registry_uri, settings.artifacts_folder)
+    files = RunFiles(mlflow, settings.artifacts_folder)
+    return HarnessService(
+        inventory=inventory,
+        evaluation=evaluation,
+        policy=policy,
+        people=trusted.people,
+        ledger=trusted.ledger,
+        store=SqlHarness(database),
+        runner=ScoringModels(mlflow),
+        holdouts=RunHoldouts(files),
+        reports=files,
+        clock=clock,
+        incidents=lambda model: _incidents(units, model),
+        narrator=ChatNarrator(settings.narrator) if settings.narrator else None,
+    )
+
+
+def _incidents(units: SqlUnits, model: str) -> tuple[Incident, ...]:
+    """Rollbacks and emergency releases, newest first. Only codes: what people wrote about them stays where it is."""
+    with units.read() as unit:
+        actions = unit.rollouts.actions(model, _INCIDENTS)
+    words = {ActionKind.ROLLBACK: "brought back", ActionKind.EMERGENCY: "replaced in an emergency"}
+    return tuple(
+        Incident(
+            kind=item.kind.value,
+            code=item.reason_code,
+            version=item.from_version or item.to_version,
+            words=f"version {item.from_version or item.to_version} was {words[item.kind]} on "
+            f"{item.created_at:%Y-%m-%d} ({item.reason_code}).",
+        )
+        for item in actions
+        if item.kind in words
     )
 
 

@@ -64,6 +64,10 @@ class Settings(BaseSettings):
     """JSON: role or person to address, for deployments without that file."""
     notify_base_url: str = ""
     """Public address of this deployment, for links in messages."""
+    narrator: Annotated[str, Field(pattern=r"^$|^[^#\s]+#[^#\s]+$")] = ""
+    """A chat model that puts evaluation findings into words: `TARGET#ENDPOINT`, for example `databricks#chat`.
+
+    Off when empty. It gets aggregated figures only, its text is marked, and nothing depends on it."""
     test_panel: bool = False
     """Switches for testers: only in the embedded profile, and only when asked for."""
 

@@ -193,6 +193,7 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("traffic", 2, _live_traffic(room)),
         ("expiry", 60, room.approvals.expire_due),
         ("evidence", 15, room.approvals.revalidate),
+        ("evaluations", 2, room.harness.work),
         ("exceptions", 60, room.exceptions.expire_due),
         ("tiers", 60, room.classification.expire_due),
         ("monitoring", 30, room.monitoring.refresh),

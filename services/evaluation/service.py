@@ -7,6 +7,7 @@ Collecting never calls the registry: the same facts give the same digest, and a 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from services.evaluation import detail, document
@@ -46,7 +47,10 @@ class EvaluationService:
         registry: FileRegistry,
         clock: Clock,
         handling: DataFacts | None = None,
+        vouches: Callable[[str, str, str], bool],
     ) -> None:
+        """`vouches(model, version, sha256)`: this deployment's own harness wrote that report."""
+        self._vouches = vouches
         self._inventory = inventory
         self._policy = policy
         self._facts = facts
@@ -56,10 +60,26 @@ class EvaluationService:
 
     def collect(self, model: str, version: str) -> Evidence:
         """Raises UnknownModelError, UnknownVersionError."""
+        return self._collect(model, version, self._facts.facts(model, version))
+
+    def foresee(self, model: str, version: str, *, report: str, manifest_sha256: str) -> GateReport:
+        """What the gates would say if this were the report of the version. Raises as `collect` does."""
+        known = self._facts.facts(model, version)
+        facts = VersionFacts(
+            model=model,
+            version=version,
+            manifest=known.manifest if known else "",
+            manifest_sha256=manifest_sha256 or (known.manifest_sha256 if known else ""),
+            evaluation=report,
+            evaluation_sha256=hashlib.sha256(report.encode()).hexdigest(),
+            read_at=self._clock.now(),
+        )
+        return self.judge(self._collect(model, version, facts))
+
+    def _collect(self, model: str, version: str, facts: VersionFacts | None) -> Evidence:
         governed = self._inventory.model(model)
         candidate = self._inventory.version(model, version)
         base = self._base(model, version)
-        facts = self._facts.facts(model, version)
         report = document.parse(facts.evaluation if facts else "")
         problems = [
             candidate.missing,
@@ -174,11 +194,8 @@ class EvaluationService:
         except (ArtifactMissingError, SwappedArtifactError) as gone:
             problem = gone.message
         try:
-            evaluation = (
-                self._registry.artifact_text(item.model, item.version, HARNESS_REPORT)
-                or self._registry.artifact_text(item.model, item.version, OWN_REPORT)
-                or ""
-            )
+            evaluation, foreign = self._report_of(item)
+            problem = f"{problem} {foreign}".strip()
         except ArtifactMissingError as gone:
             problem = f"{problem} {gone.message}".strip()
         return VersionFacts(
@@ -191,6 +208,21 @@ class EvaluationService:
             read_at=self._clock.now(),
             problem=problem,
         )
+
+    def read_again(self, model: str, version: str) -> None:
+        """Reads the files of one version now. Raises UnknownVersionError, RegistryUnavailableError."""
+        self._facts.save(self._read(self._inventory.version(model, version)))
+
+    def _report_of(self, item: ModelVersion) -> tuple[str, str]:
+        """The report that counts, and a sentence when another one was set aside.
+
+        Whoever may write to the run may put a file there, so a harness report counts only when ours wrote it.
+        """
+        measured = self._registry.artifact_text(item.model, item.version, HARNESS_REPORT) or ""
+        own = self._registry.artifact_text(item.model, item.version, OWN_REPORT) or ""
+        if not measured or self._vouches(item.model, item.version, hashlib.sha256(measured.encode()).hexdigest()):
+            return measured or own, ""
+        return own, "Its run carries an evaluation report that this deployment did not write; it does not count."
 
     def _base(self, model: str, version: str) -> ModelVersion | None:
         champion = self._facts.champion(model)

@@ -108,12 +108,13 @@ class SqlHarness:
         with self._database.write() as connection:
             connection.execute(update(harness_run).where(_run.id == run_id).values(basis=basis))
 
-    def finish(
-        self, run_id: str, *, state: RunState, at: datetime, error: str = "", report_sha256: str = "", entry: int = -1
-    ) -> bool:
+    def vouch(self, run_id: str, report_sha256: str) -> None:
+        with self._database.write() as connection:
+            connection.execute(update(harness_run).where(_run.id == run_id).values(report_sha256=report_sha256))
+
+    def finish(self, run_id: str, *, state: RunState, at: datetime, error: str = "", entry: int | None = None) -> bool:
         mine = (_run.id == run_id) & _run.state.in_(_OPEN)
-        values: dict[str, Any] = {"state": state.value, "finished_at": at, "error": error}
-        values |= {"report_sha256": report_sha256, "entry": entry if entry >= 0 else None}
+        values: dict[str, Any] = {"state": state.value, "finished_at": at, "error": error, "entry": entry}
         with self._database.write() as connection:
             return bool(connection.execute(update(harness_run).where(mine).values(**values)).rowcount)
 

@@ -197,9 +197,11 @@ class HarnessStore(Protocol):
 
     def set_basis(self, run_id: str, basis: str) -> None: ...
 
-    def finish(
-        self, run_id: str, *, state: RunState, at: datetime, error: str = "", report_sha256: str = "", entry: int = -1
-    ) -> bool:
+    def vouch(self, run_id: str, report_sha256: str) -> None:
+        """Notes the digest of the report before it is logged: from now on it counts as ours."""
+        ...
+
+    def finish(self, run_id: str, *, state: RunState, at: datetime, error: str = "", entry: int | None = None) -> bool:
         """Ends an open run; False when it had ended already."""
         ...
 

@@ -98,4 +98,6 @@ def _furthest(material: Material, known: list[dict[str, Any]]) -> str:
     if material.classifies:
         return f"{who} is selected {said(far['value'], 2)} times as often as {far['reference']}."
     more = "more" if far["value"] > 0 else "less"
-    return f"{who} is forecast {said(abs(far['value']), 2)} {material.unit} {more} than {far['reference']}, by mean error."
+    return (
+        f"{who} is forecast {said(abs(far['value']), 2)} {material.unit} {more} than {far['reference']}, by mean error."
+    )
