@@ -382,6 +382,8 @@ def _wired(
         registry=registry,
         clock=clock,
         handling=QuietHandling(),
+        # The registry of these tests holds what their author wrote, so its reports count as ours.
+        vouches=lambda _model, _version, _sha256: True,
     )
     evaluation.refresh()
     exceptional = ExceptionService(

@@ -53,6 +53,8 @@ WRITES = {
     "emergency.release",
     "emergency.review",
     "notices.send_test",
+    "harness.start",
+    "harness.cancel",
 }
 
 

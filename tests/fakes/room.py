@@ -48,6 +48,7 @@ from services.rollout.models import (
     TrafficChange,
 )
 from tests.fakes import room_sample as sample
+from tests.fakes.harness import FakeHarness
 from tests.fakes.reports import fake_reports
 from tests.fakes.room_data import FakeHandling, FakeRows
 from tests.fakes.room_exceptional import FakeEmergency, FakeExceptions
@@ -94,6 +95,7 @@ class FakeRoom:
         self.reliability = SimpleNamespace(sla=self.measured(lambda model, *, days=7: sample.sla_view(model, days)))
         self.value = FakeValue(self)
         self.evaluation = SimpleNamespace(gates=self.measured(self._gates), detail=self.measured(self._detail))
+        self.harness = FakeHarness(self)
         self.columns = SimpleNamespace()
         self.handling = FakeHandling(self)
         self.rows = FakeRows(self)

@@ -34,8 +34,9 @@ class ChatNarrator:
             {"role": "system", "content": _TASK},
             {"role": "user", "content": json.dumps(findings, sort_keys=True)},
         ]
+        client: Any = get_deploy_client  # untyped in MLflow
         try:
-            answer = get_deploy_client(self._target).predict(
+            answer = client(self._target).predict(
                 endpoint=self._endpoint, inputs={"messages": messages, "max_tokens": _TOKENS, "temperature": 0.0}
             )
             return str(answer["choices"][0]["message"]["content"])

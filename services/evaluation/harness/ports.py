@@ -219,7 +219,7 @@ class Narrator(Protocol):
 
 
 class People(Protocol):
-    def require(self, actor: Actor, permission: Permission) -> None: ...
+    def require(self, actor: Actor | None, permission: Permission) -> object: ...
 
 
 class EventRecorder(Protocol):
