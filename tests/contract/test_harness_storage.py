@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -11,13 +12,16 @@ from services.adapters.sql.harness import SqlHarness
 from services.evaluation.harness.models import HarnessRun, RunState
 from services.evaluation.harness.ports import KeptStep
 from tests.builders import NOON
+from tests.unit.monitoring.facts_on_disk import with_tables
 
 SILENT = NOON - timedelta(seconds=60)
 
 
 @pytest.fixture
-def store(database: Database) -> SqlHarness:
-    return SqlHarness(database)
+def store(database_url: str) -> Iterator[SqlHarness]:
+    database = with_tables(Database(database_url))
+    yield SqlHarness(database)
+    database.dispose()
 
 
 def a_run(number: int = 1, *, version: str = "3") -> HarnessRun:
