@@ -216,6 +216,15 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
     stewardship = StewardshipService(
         inventory=reading.inventory, units=units, people=trusted.people, desk=trusted.signing, clock=clock
     )
+    classification = ClassificationService(
+        inventory=reading.inventory,
+        units=units,
+        people=trusted.people,
+        ledger=trusted.ledger,
+        desk=trusted.signing,
+        attestations=trusted.attested,
+        clock=clock,
+    )
     standing = _standing(approvals)
     runner = OutboxRunner(
         units=units,
@@ -297,15 +306,7 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
             people=trusted.people,
         ),
         stewardship=stewardship,
-        classification=ClassificationService(
-            inventory=reading.inventory,
-            units=units,
-            people=trusted.people,
-            ledger=trusted.ledger,
-            desk=trusted.signing,
-            attestations=trusted.attested,
-            clock=clock,
-        ),
+        classification=classification,
         evaluation=evaluation,
         harness=_harness(settings, database, clock, registry, trusted, reading.inventory, evaluation, policy, units),
         monitoring=reading.monitoring,
@@ -324,6 +325,8 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
             decisions=approvals,
             emergencies=emergency,
             exceptions=exceptions,
+            stewards=stewardship,
+            tiers=classification,
             store=SqlOversight(database),
             clock=clock,
             environment=settings.profile.value,

@@ -205,6 +205,7 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("notices", 10, room.notices.refresh),
         ("delivery", 15, room.notices.deliver),
         ("summaries", 10, room.oversight.refresh_summaries),
+        ("reviews", 60, room.oversight.call_reviews),
         ("registrations", 3600, room.inventory.record_registrations),
         ("anchors", 60, lambda: _anchor(room)),
         ("outcome-anchors", 10, room.registry_anchoring.run_after_outcome),

@@ -118,7 +118,8 @@ REQUIREMENTS = (
         is_given=lambda model: bool(model.limits_of_use),
     ),
     Requirement(
-        field="owner_business", title="Owner: business", tier=3, what="Who is accountable for purpose and benefit.",
+        field="owner_business_owner", title="Owner: business", tier=3,
+        what="Who is accountable for purpose and benefit.",
         is_given=_owned("business_owner"), fix="owners",
     ),
     Requirement(
@@ -136,7 +137,8 @@ REQUIREMENTS = (
         is_given=lambda model: bool(model.fallback),
     ),
     Requirement(
-        field="owner_ds", title="Owner: data science lead", tier=2, what="Who answers for label, features and metrics.",
+        field="owner_data_science_lead", title="Owner: data science lead", tier=2,
+        what="Who answers for label, features and metrics.",
         is_given=_owned("data_science_lead"), fix="owners",
     ),
     Requirement(
@@ -166,7 +168,8 @@ REQUIREMENTS = (
         is_given=lambda model: bool(model.lineage), fix="lineage",
     ),
     Requirement(
-        field="owner_de", title="Owner: data engineer", tier=1, what="Who answers for source data and feature tables.",
+        field="owner_data_engineer", title="Owner: data engineer", tier=1,
+        what="Who answers for source data and feature tables.",
         is_given=_owned("data_engineer"), fix="owners",
     ),
     Requirement(
@@ -174,11 +177,11 @@ REQUIREMENTS = (
         is_given=_owned("platform"), fix="owners",
     ),
     Requirement(
-        field="owner_compliance", title="Owner: compliance", tier=1, what="Who answers for policy and records.",
+        field="owner_compliance_officer", title="Owner: compliance", tier=1, what="Who answers for policy and records.",
         is_given=_owned("compliance_officer"), fix="owners",
     ),
     Requirement(
-        field="owner_cost", title="Owner: cost", tier=1, what="Who pays for running it, and for its damage.",
+        field="owner_cost_owner", title="Owner: cost", tier=1, what="Who pays for running it, and for its damage.",
         is_given=_owned("cost_owner"), fix="owners",
     ),
     Requirement(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import parse_qsl, quote
 
+from services.inventory.owners import Orphan
 from services.inventory.tables import CheckedTable
 from services.kernel.health import Health
 from services.oversight.models import OpenAction, ServedModel, TodoItem
@@ -93,6 +94,20 @@ def broken_tables(tables: Sequence[CheckedTable]) -> tuple[TodoItem, ...]:
     )
 
 
+def orphaned(orphans: Sequence[Orphan]) -> tuple[TodoItem, ...]:
+    return tuple(
+        TodoItem(
+            title=f"{item.model}: nobody carries {item.duty.title.lower()} any more",
+            why=item.sentence,
+            state=Health.BREACH if item.is_urgent else Health.WATCH,
+            due=None,
+            target=f"model?name={item.model}&show=metadata&fix=owner_{item.duty.role}",
+        )
+        for item in orphans
+    )
+
+
 def model_of(item: TodoItem) -> str:
     """The model a finding is about, from its address."""
-    return dict(parse_qsl(item.target.partition("?")[2])).get("model", "")
+    named = dict(parse_qsl(item.target.partition("?")[2]))
+    return named.get("model") or named.get("name", "")

@@ -39,6 +39,8 @@ class Home:
     todo: tuple[TodoItem, ...]
     others: tuple[TodoItem, ...]
     """Waiting on somebody else."""
+    reviews: tuple[TodoItem, ...] = ()
+    """Periodic reviews that are overdue or due within thirty days, for everybody to see."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

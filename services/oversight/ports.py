@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from services.approvals.models import EndingApproval, QueueCounts, QueueQuery, QueueRow
 from services.exceptions.models import ExceptionState, ExceptionView
 from services.inventory.models import SyncState
+from services.inventory.owners import Orphan
+from services.inventory.proposals import Proposal
+from services.inventory.reviews import ReviewFact
 from services.inventory.tables import CheckedTable
 from services.kernel.identity import Actor
 from services.kernel.page import Page
@@ -44,6 +47,22 @@ class FeatureTables(Protocol):
     def tables(self) -> tuple[CheckedTable, ...]:
         """As last checked."""
         ...
+
+
+class Stewards(Protocol):
+    """Owners and periodic reviews."""
+
+    def orphans(self, model: str = "") -> tuple[Orphan, ...]: ...
+
+    def call_reviews(self, facts: Sequence[ReviewFact]) -> int: ...
+
+
+class TierProposals(Protocol):
+    """Risk tiers that wait for a second person."""
+
+    def undecided(self) -> tuple[Proposal, ...]: ...
+
+    def refusal_to_decide(self, item: Proposal, *, actor: Actor) -> str: ...
 
 
 class OversightStore(Protocol):

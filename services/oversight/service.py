@@ -14,16 +14,26 @@ from datetime import UTC, datetime, timedelta
 from services.approvals.models import QueueQuery
 from services.exceptions.models import ExceptionState
 from services.inventory.models import DeploymentKind, GovernedModel, InventoryQuery, InventoryRow, InventorySort
+from services.inventory.reviews import ReviewFact
 from services.inventory.service import InventoryService
 from services.kernel.clock import Clock
-from services.kernel.errors import UnknownModelError
+from services.kernel.errors import InputError, UnknownModelError
 from services.kernel.health import Health
 from services.kernel.identity import Actor, Role
 from services.monitoring.service import MonitoringService
 from services.oversight import todo
-from services.oversight.findings import broken_tables, findings, model_of, unreviewed
-from services.oversight.models import Home, Operations, TimelineEvent, TodoItem
-from services.oversight.ports import Decisions, Emergencies, Exceptions, FeatureTables, OversightStore
+from services.oversight.findings import broken_tables, findings, model_of, orphaned, unreviewed
+from services.oversight.impact import Impact, impact
+from services.oversight.models import Home, Operations, ServedModel, TimelineEvent, TodoItem
+from services.oversight.ports import (
+    Decisions,
+    Emergencies,
+    Exceptions,
+    FeatureTables,
+    OversightStore,
+    Stewards,
+    TierProposals,
+)
 from services.oversight.summaries import Watched, summary, trend, unwatched
 from services.oversight.tiles import tiles
 from services.reliability.service import ReliabilityService
@@ -44,6 +54,8 @@ class OversightService:
         decisions: Decisions,
         emergencies: Emergencies,
         exceptions: Exceptions,
+        stewards: Stewards,
+        tiers: TierProposals,
         store: OversightStore,
         clock: Clock,
         environment: str,
@@ -58,6 +70,8 @@ class OversightService:
         self._decisions = decisions
         self._emergencies = emergencies
         self._exceptions = exceptions
+        self._stewards = stewards
+        self._tiers = tiers
         self._store = store
         self._clock = clock
         self._environment = environment
@@ -73,6 +87,7 @@ class OversightService:
             tiles=tiles(situation, actor),
             todo=own,
             others=other,
+            reviews=todo.reviews(situation),
         )
 
     def operations(self) -> Operations:
@@ -99,7 +114,38 @@ class OversightService:
         found = findings(self._store.served(), self._store.deleted_but_served(), self._store.open_actions(since))
         found += unreviewed(self._emergencies.reviews(model))
         found += broken_tables(self._tables.tables()) if self._tables else ()
+        found += orphaned(self._stewards.orphans(model))
         return todo.urgent_first([item for item in found if not model or model_of(item) == model])
+
+    def impact(self, model: str) -> Impact:
+        """Money per day at risk behind each watch threshold. Raises UnknownModelError."""
+        return impact(self._inventory.model(model), self._value.model(model))
+
+    def call_reviews(self) -> int:
+        """Worker: what is red now, or went live since the last review, calls for a review; models newly called."""
+        now = self._clock.now()
+        facts = [
+            ReviewFact(model=row.name, kind=kind, at=now, sentence=f"{words} since {now:%d %b %Y}: {signal.sentence}")
+            for row, _ in self._rows(InventoryQuery(health=(Health.BREACH,), limit=_LOOK_AT_MOST))
+            for kind, words, signal in (("drift", "Red drift", row.drift), ("breach", "Broken promise", row.sla))
+            if signal.state is Health.BREACH
+        ]
+        facts += [fact for served in self._store.served() if (fact := self._gone_live(served)) is not None]
+        return self._stewards.call_reviews(facts)
+
+    def _gone_live(self, served: ServedModel) -> ReviewFact | None:
+        """The live version, when it was made after the last review of its model."""
+        if not served.champion:
+            return None
+        try:
+            model = self._inventory.model(served.model)
+            version = self._inventory.version(served.model, served.champion)
+        except InputError:
+            return None
+        if version.created_at.date() <= model.last_review:
+            return None
+        words = f"Version {version.version} went live after the last review."
+        return ReviewFact(model=served.model, kind="change", at=version.created_at, sentence=words)
 
     def refresh_summaries(self) -> int:
         """Prepares the line of every model; returns how many changed."""
@@ -159,6 +205,10 @@ class OversightService:
             unsubmitted=self._store.unsubmitted() if actor.role is Role.DATA_SCIENCE_LEAD else (),
             alarming=self._rows(InventoryQuery(health=(Health.BREACH, Health.WATCH), limit=_LOOK_AT_MOST)),
             overdue=self._overdue(),
+            due_soon=self._due_soon(now),
+            tiers=tuple(
+                item for item in self._tiers.undecided() if not self._tiers.refusal_to_decide(item, actor=actor)
+            ),
             values=self._value.portfolio() if actor.role is Role.BUSINESS_OWNER else (),
             syncs=self._store.syncs(),
             worker_alive=self._alive(seen),
@@ -167,6 +217,11 @@ class OversightService:
     def _overdue(self) -> tuple[tuple[InventoryRow, GovernedModel], ...]:
         rows = self._rows(InventoryQuery(sort=InventorySort.NEXT_REVIEW, limit=_LOOK_AT_MOST))
         return tuple((row, model) for row, model in rows if row.review_overdue)
+
+    def _due_soon(self, now: datetime) -> tuple[tuple[InventoryRow, GovernedModel], ...]:
+        rows = self._rows(InventoryQuery(sort=InventorySort.NEXT_REVIEW, limit=_LOOK_AT_MOST))
+        last = now.date() + todo.ENDING_WITHIN
+        return tuple((row, model) for row, model in rows if not row.review_overdue and row.next_review <= last)
 
     def _rows(self, query: InventoryQuery) -> tuple[tuple[InventoryRow, GovernedModel], ...]:
         found = []

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, time, timedelta
 from services.approvals.models import EndingApproval, Purpose, QueueCounts, QueueRow, RequestState
 from services.exceptions.models import ExceptionState, ExceptionView
 from services.inventory.models import GovernedModel, InventoryCounts, InventoryRow, SyncState
+from services.inventory.proposals import Proposal
+from services.inventory.reviews import because
 from services.kernel.health import Health
 from services.kernel.identity import ROLE_TITLES, Actor, Role
 from services.oversight.models import OpenAction, ServedModel, TodoItem
@@ -55,6 +57,10 @@ class Situation:
     alarming: tuple[tuple[InventoryRow, GovernedModel], ...]
     """Models whose drift or promise is in watch or breach."""
     overdue: tuple[tuple[InventoryRow, GovernedModel], ...]
+    due_soon: tuple[tuple[InventoryRow, GovernedModel], ...]
+    """Periodic reviews of the next thirty days."""
+    tiers: tuple[Proposal, ...]
+    """Proposed risk tiers that this person may decide on."""
     values: tuple[ModelValue, ...]
     syncs: tuple[SyncState, ...]
     worker_alive: bool
@@ -81,7 +87,8 @@ def mine(situation: Situation, actor: Actor) -> tuple[TodoItem, ...]:
     if actor.role is Role.BUSINESS_OWNER:
         items += [_value(value) for value in situation.values if value.state in {Health.BREACH, Health.WATCH}]
     if actor.role in {Role.COMPLIANCE, Role.VALIDATOR}:
-        items += [_overdue(row) for row, _ in situation.overdue]
+        items += [_overdue(row, model) for row, model in situation.overdue]
+    items += [_tier(item) for item in situation.tiers]
     if actor.role in {Role.ADMIN, Role.SRE}:
         items += machinery(situation)
     # What waits for a signature comes first: only this person can do it.
@@ -308,11 +315,36 @@ def _value(value: ModelValue) -> TodoItem:
     )
 
 
-def _overdue(row: InventoryRow) -> TodoItem:
+def reviews(situation: Situation) -> tuple[TodoItem, ...]:
+    """Overdue ones first, then those of the next weeks."""
+    coming = [
+        TodoItem(
+            title=f"{row.title}: periodic review",
+            why=because(model),
+            state=Health.UNKNOWN,
+            due=datetime.combine(row.next_review, time(), UTC),
+            target=f"model?name={row.name}&show=risk",
+        )
+        for row, model in situation.due_soon
+    ]
+    return urgent_first([*(_overdue(row, model) for row, model in situation.overdue), *coming])
+
+
+def _overdue(row: InventoryRow, model: GovernedModel) -> TodoItem:
     return TodoItem(
         title=f"{row.title}: periodic review overdue",
-        why=f"It was due on {row.next_review:%d %b %Y}.",
+        why=f"It was due on {row.next_review:%d %b %Y}. {because(model)}",
         state=Health.WATCH,
         due=datetime.combine(row.next_review, time(), UTC),
-        target=f"model?name={row.name}",
+        target=f"model?name={row.name}&show=risk",
+    )
+
+
+def _tier(item: Proposal) -> TodoItem:
+    return TodoItem(
+        title=f"Decide on the risk tier of {item.model}",
+        why=f"Proposed by {item.proposed.by.name}. {item.sentence}",
+        state=Health.WATCH,
+        due=None,
+        target=f"model?name={item.model}&show=risk",
     )

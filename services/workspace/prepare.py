@@ -180,6 +180,8 @@ def _summarise(settings: Settings, start: datetime, end: datetime) -> None:
         room.handling.refresh_tables,
         room.handling.refresh_cells,
         room.oversight.refresh_summaries,
+        room.oversight.call_reviews,
+        room.oversight.refresh_summaries,
     ):
         refresh()
     room.ledger.anchor()

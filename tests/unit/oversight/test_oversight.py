@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -26,17 +27,22 @@ from services.adapters.warehouse.value import DuckDbUsageFacts
 from services.approvals.models import EndingApproval, QueueCounts, QueueQuery, QueueRow, RequestState
 from services.exceptions.models import ExceptionState, ExceptionView
 from services.inventory.models import InventoryQuery
+from services.inventory.owners import Orphan, duty_of
+from services.inventory.proposals import Proposal, ProposalKind, Step
+from services.inventory.reviews import ReviewFact
 from services.inventory.service import InventoryService
 from services.kernel.clock import FrozenClock
 from services.kernel.errors import UnknownModelError
-from services.kernel.health import Health
+from services.kernel.health import Explanation, Health
 from services.kernel.identity import Actor, Role
 from services.kernel.page import Page
 from services.monitoring.service import MonitoringService
+from services.oversight.impact import impact
 from services.oversight.service import OversightService
+from services.people.persons import Account
 from services.reliability.service import ReliabilityService
 from services.rollout.emergency_models import EmergencyMode, EmergencyReview, ReviewState
-from services.value.models import Rates
+from services.value.models import BenefitLine, CostDay, ModelValue, Rates
 from services.value.service import ValueService
 from tests.fakes.inventory import Recorded
 from tests.unit.inventory.test_inventory import ARegistry, a_version
@@ -84,11 +90,40 @@ class Exceptions:
         return tuple(item for item in self.found if not states or item.state in states)
 
 
+class Stewards:
+    """Implements oversight.ports.Stewards."""
+
+    def __init__(self) -> None:
+        self.gone: list[Orphan] = []
+        self.called: list[ReviewFact] = []
+
+    def orphans(self, model: str = "") -> tuple[Orphan, ...]:
+        return tuple(item for item in self.gone if not model or item.model == model)
+
+    def call_reviews(self, facts: Sequence[ReviewFact]) -> int:
+        self.called += facts
+        return len(facts)
+
+
+class TierProposals:
+    """Implements oversight.ports.TierProposals; Dana may not decide."""
+
+    def __init__(self) -> None:
+        self.found: list[Proposal] = []
+
+    def undecided(self) -> tuple[Proposal, ...]:
+        return tuple(self.found)
+
+    def refusal_to_decide(self, item: Proposal, *, actor: Actor) -> str:
+        return "Another person decides." if actor.subject.startswith("dana") else ""
+
+
 class Room:
     def __init__(self, folder: Path) -> None:
         self.facts, self.database = folder / "inference", a_database(folder)
         self.clock, self.registry, self.decisions = FrozenClock(NOON), ARegistry(), Decisions()
         self.emergencies, self.exceptions = Emergencies(), Exceptions()
+        self.stewards, self.tiers = Stewards(), TierProposals()
         self.inventory = InventoryService(
             registry=self.registry, store=SqlInventory(self.database), ledger=Recorded(), clock=self.clock
         )
@@ -107,6 +142,7 @@ class Room:
         self.service = OversightService(
             inventory=self.inventory, monitoring=self.monitoring, reliability=reliability, value=value,
             decisions=self.decisions, emergencies=self.emergencies, exceptions=self.exceptions,
+            stewards=self.stewards, tiers=self.tiers,
             store=SqlOversight(self.database), clock=self.clock, environment="embedded", registry="MLflow",
         )  # fmt: skip
         self.inventory.register_catalog((a_model("m"),))
@@ -412,3 +448,79 @@ def test_no_finding_is_not_green_while_nobody_compares(room: Room) -> None:
     assert (tile().state, tile().value) == (Health.UNKNOWN, "not known")
     room.put(ops.worker_heartbeat, worker_id="w", at=NOON, started_at=NOON)
     assert (tile().state, tile().value) == (Health.HEALTHY, "0")
+
+
+def test_a_duty_nobody_carries_is_a_finding_that_leads_to_the_form(room: Room) -> None:
+    room.stewards.gone = [
+        Orphan(model="m", duty=duty_of("sre"), name="Gil Oben", sentence="Gil Oben is no longer here."),
+        Orphan(model="m", duty=duty_of("cost_owner"), name="Gil Oben", sentence="Gil Oben is no longer here."),
+    ]
+    urgent, other = room.service.findings("m")
+
+    assert (urgent.state, other.state) == (Health.BREACH, Health.WATCH)
+    assert urgent.target == "model?name=m&show=metadata&fix=owner_sre"
+    room.service.refresh_summaries()
+    assert room.inventory.search(InventoryQuery()).items[0].findings == 1
+
+
+def test_a_proposed_tier_is_work_for_whoever_may_decide_on_it(room: Room) -> None:
+    by = Account(issuer="i", subject="dana", name="Dana Petrov")
+    step = Step(by=by, role="data_science_lead", at=NOON, reason="why", salt="", seq=1, leaf_hash="")
+    room.tiers.found = [
+        Proposal(
+            proposal_id="p", model="m", kind=ProposalKind.OVERRIDE, tier=1, was=2, computed=2, score="33.0",
+            proposed=step,
+        )
+    ]  # fmt: skip
+
+    (seen,) = room.home(Role.COMPLIANCE).todo
+    assert (seen.title, seen.target) == ("Decide on the risk tier of m", "model?name=m&show=risk")
+    assert room.home(Role.DATA_SCIENCE_LEAD, subject="dana").todo == ()
+
+
+def test_reviews_overdue_and_coming_are_shown_to_everybody_with_their_reason(room: Room) -> None:
+    late, soon, far = TODAY - timedelta(days=200), TODAY - timedelta(days=170), TODAY - timedelta(days=10)
+    room.inventory.register_catalog(
+        (a_model("late", last_review=late), a_model("soon", last_review=soon), a_model("far", last_review=far))
+    )
+    room.service.refresh_summaries()
+
+    found = room.home(Role.AUDITOR).reviews
+    assert [item.title for item in found] == ["Late: periodic review overdue", "Soon: periodic review"]
+    assert "Regular review, every 180 days at tier 2." in found[0].why
+
+
+def test_a_version_that_went_live_after_the_last_review_calls_for_one(room: Room) -> None:
+    made = replace(a_version("m", 3), created_at=NOON - timedelta(days=3))
+    room.registry.versions = [made]
+    room.inventory.sync()
+    room.deploy(champion="3")
+
+    room.service.call_reviews()
+
+    assert [(fact.model, fact.kind, fact.at) for fact in room.stewards.called] == [("m", "change", made.created_at)]
+
+
+def test_money_at_risk_is_a_range_with_its_formula_and_its_payer() -> None:
+    model = a_model("m")
+    line = BenefitLine(
+        title="t", quantity="q", unit_value="v", amount=Decimal(300), low=Decimal(200), high=Decimal(400), n=10,
+        assumed="", explanation=Explanation(formula="f", source="the log", window="w", as_of=None, n=10),
+    )  # fmt: skip
+    day = CostDay(day=TODAY, compute=Decimal(0), storage=Decimal(0), serving=Decimal(0), predictions=5)
+    idle = replace(day, predictions=0)
+    value = ModelValue(
+        model="m", title="M", currency="USD", window="w", days=(day, day, idle), cost=Decimal(0), predictions=10,
+        cost_per_thousand=None, benefits=(line,), benefit=Decimal(300), net=None, measures=(), state=Health.HEALTHY,
+        sentence="", cost_explanation=line.explanation,
+    )  # fmt: skip
+
+    found = impact(model, value)
+    by_title = {item.title: (item.low, item.high) for item in found.lines}
+
+    assert by_title["Errors"] == (Decimal("1.00"), Decimal("2.00"))  # 1 % of 100 to 200 a day
+    assert by_title["Response time p95"] == (Decimal("5.00"), Decimal("10.00"))
+    assert by_title["Drift (PSI)"] == (Decimal("0.00"), Decimal("200.00"))
+    assert found.payer == "Ben Okafor"
+    assert impact(model, replace(value, benefits=())).lines == ()
+    assert "nobody can say" in impact(model, replace(value, benefits=())).problem
