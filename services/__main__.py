@@ -353,10 +353,11 @@ def _settings() -> Settings:
 
 def _bring_up_to_date() -> None:
     """The worker owns the database's shape: it applies the revisions of this release before anything else writes."""
+    from services.adapters.files.policies import PolicyFolder
     from services.adapters.signing.desk import KeyDesk
     from services.adapters.sql.database import Database
     from services.adapters.sql.people import SqlKeyStore
-    from services.adapters.sql.setup import bring_people_up_to_date, create_schema, is_founded
+    from services.adapters.sql.setup import bring_people_up_to_date, create_schema, is_founded, publish_policies
     from services.kernel.clock import SystemClock
 
     settings = _settings()
@@ -368,6 +369,7 @@ def _bring_up_to_date() -> None:
             clock = SystemClock()
             desk = KeyDesk(SqlKeyStore(database), settings.keys_folder, clock)
             bring_people_up_to_date(database, desk, clock=clock)
+            publish_policies(database, desk, PolicyFolder(settings.policy_folder).texts().values(), clock=clock)
         database.dispose()
 
 

@@ -41,6 +41,7 @@ from services.adapters.sql.notice_facts import SqlNoticeFacts
 from services.adapters.sql.notices import SqlNoticeOutbox, SqlNotices
 from services.adapters.sql.oversight import SqlOversight
 from services.adapters.sql.people import SqlKeyStore, SqlPeople
+from services.adapters.sql.policy import SqlPastDecisions, SqlPublishedPolicies
 from services.adapters.sql.public_keys import SqlPublicKeys
 from services.adapters.sql.registry_anchors import SqlRegistryAnchors
 from services.adapters.sql.reliability import SqlReliability
@@ -94,6 +95,7 @@ from services.people.accounts import DEMO_ACCOUNTS
 from services.people.delegations import DelegationService
 from services.people.keys import KeyService
 from services.people.service import PeopleService
+from services.policy.publishing import PublishingService
 from services.policy.service import PolicyService
 from services.reliability.service import ReliabilityService
 from services.rollout.attested import CheckedEntries
@@ -125,6 +127,7 @@ class ControlRoom:
     keys: KeyService
     ledger: LedgerService
     policy: PolicyService
+    publishing: PublishingService
     inventory: InventoryService
     columns: ColumnService
     handling: DataHandling
@@ -177,7 +180,10 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
     trusted = _trusted(settings, database, clock)
     reading = _reading(settings, database, clock, registry, trusted.ledger)
     units = SqlUnits(database, lambda connection: SqlLedger(connection, trusted.desk, clock))
-    policy = PolicyService(settings.policy_folder)
+    published = SqlPublishedPolicies(database)
+    policy = PolicyService(
+        published=published, entries=trusted.attested, documents=PolicyFolder(settings.policy_folder)
+    )
     access = AccessFile(settings.access_file or ACCESS_FILE)
     handling = _handling(settings, database, reading.inventory, access, clock)
     evaluation = EvaluationService(
@@ -289,6 +295,14 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
         ),
         ledger=trusted.ledger,
         policy=policy,
+        publishing=PublishingService(
+            units=units,
+            people=trusted.people,
+            ledger=trusted.ledger,
+            desk=trusted.signing,
+            past=SqlPastDecisions(database),
+            clock=clock,
+        ),
         inventory=reading.inventory,
         columns=ColumnService(
             inventory=reading.inventory,
@@ -616,7 +630,7 @@ def _packs(settings: Settings, database: Database, trusted: _Trusted, clock: Clo
         anchors=trusted.anchors,
         facts=SqlPackFacts(database),
         folder=PackFiles(settings.packs_folder),
-        policies=PolicyFolder(settings.policy_folder),
+        policies=SqlPublishedPolicies(database),
         people=trusted.people,
         ledger=trusted.ledger,
         desk=trusted.signing,

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, cast
 
+from services.adapters.files.policies import PolicyFolder
 from services.adapters.signing.anchors import Anchors
 from services.adapters.signing.desk import KeyDesk
 from services.adapters.signing.sealing import Cost
@@ -17,9 +18,11 @@ from services.adapters.sql.database import Database
 from services.adapters.sql.evaluation_facts import SqlFacts
 from services.adapters.sql.ledger import SqlLedger, SqlLedgerBook
 from services.adapters.sql.people import SqlKeyStore, SqlPeople
+from services.adapters.sql.policy import SqlPastDecisions, SqlPublishedPolicies
 from services.adapters.sql.public_keys import SqlPublicKeys
 from services.adapters.sql.schema import approvals, exceptions, ledger, ops, people, rollout  # noqa: F401 - tables
 from services.adapters.sql.schema.base import metadata
+from services.adapters.sql.setup import publish_policies
 from services.adapters.sql.unit import SqlUnits
 from services.approvals.models import Decision, QueueRow, SignOff, SubmitRequest
 from services.approvals.service import ApprovalService
@@ -51,6 +54,7 @@ from services.people.accounts import DEMO_ACCOUNTS, DEMO_ISSUER
 from services.people.delegations import DelegationService
 from services.people.keys import KeyService
 from services.people.service import PeopleService
+from services.policy.publishing import PublishingService
 from services.policy.service import PolicyService
 from services.rollout.attested import CheckedEntries
 from services.rollout.emergency import EmergencyService
@@ -181,6 +185,7 @@ class World:
     ledger: LedgerService
     book: SqlLedgerBook
     policy: PolicyService
+    publishing: PublishingService
     inventory: MemoryInventory
     registry: FileRegistry
     platform: FilePlatform
@@ -307,7 +312,7 @@ def a_world(
     database = Database(url or f"sqlite:///{folder / 'governance.db'}")
     fresh = not (folder / "keys").exists()
     if fresh:
-        _found(database, folder, clock, profile=profile, url=url)
+        _found(database, folder, clock, profile=profile, url=url, policies=policies)
     desk = KeyDesk(SqlKeyStore(database), folder / "keys", clock, cost=CHEAP)
     book = SqlLedgerBook(database, desk, clock)
     inventory = MemoryInventory((a_model(),), tuple(a_version(number) for number in versions))
@@ -318,21 +323,21 @@ def a_world(
     return _wired(folder, clock, database, desk, book, inventory, registry, policies, after_step, sleep)
 
 
-def _found(database: Database, folder: Path, clock: Clock, *, profile: str, url: str) -> None:
-    """A log of its own where the caller named a database or a time; else a copy of one made once per process."""
-    if url or not isinstance(clock, FrozenClock) or clock.now() != NOON:
-        _found_log(database, folder, clock, profile)
+def _found(database: Database, folder: Path, clock: Clock, *, profile: str, url: str, policies: Path) -> None:
+    """A log of its own where the caller named a database, a time or policies; else a copy of one made once."""
+    if url or not isinstance(clock, FrozenClock) or clock.now() != NOON or policies != POLICIES:
+        _found_log(database, folder, clock, profile, policies)
         return
 
     def make(home: Path) -> None:
         made = Database(f"sqlite:///{home / 'governance.db'}")
-        _found_log(made, home, FrozenClock(NOON), profile)
+        _found_log(made, home, FrozenClock(NOON), profile, POLICIES)
         made.dispose()
 
     templates.copied(f"world {profile}", folder, make)
 
 
-def _found_log(database: Database, folder: Path, clock: Clock, profile: str) -> None:
+def _found_log(database: Database, folder: Path, clock: Clock, profile: str, policies: Path) -> None:
     create_tables(database)
     desk = KeyDesk.create(SqlKeyStore(database), folder / "keys", clock, deployment="test", cost=CHEAP)
     newcomers = tuple(
@@ -347,6 +352,7 @@ def _found_log(database: Database, folder: Path, clock: Clock, profile: str) -> 
     )
     book = SqlLedgerBook(database, desk, clock)
     found_log(desk, book.writing, clock=clock, profile=profile, people=newcomers)
+    publish_policies(database, desk, PolicyFolder(policies).texts().values(), clock=clock, people=newcomers)
 
 
 def _wired(
@@ -373,7 +379,7 @@ def _wired(
         person_keys=SqlPublicKeys(database),
         machine_key=desk.machine_key,
     )
-    policy = PolicyService(policies)
+    policy = PolicyService(published=SqlPublishedPolicies(database), entries=attested, documents=PolicyFolder(policies))
     typed = cast(InventoryService, inventory)
     evaluation = EvaluationService(
         inventory=typed,
@@ -437,6 +443,14 @@ def _wired(
         ledger=ledger_service,
         book=book,
         policy=policy,
+        publishing=PublishingService(
+            units=units,
+            people=people_service,
+            ledger=ledger_service,
+            desk=signing,
+            past=SqlPastDecisions(database),
+            clock=clock,
+        ),
         inventory=inventory,
         registry=registry,
         platform=platform,

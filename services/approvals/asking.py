@@ -21,6 +21,7 @@ from services.kernel.clock import utc_text
 from services.kernel.errors import GateNotPassedError, StaleEvidenceError, StaleRequestError
 from services.kernel.identity import Actor, Permission
 from services.kernel.ids import new_id
+from services.policy.evidence import Evidence
 from services.rollout.guards import require_reviewed
 
 
@@ -100,7 +101,7 @@ class Asking:
             purpose=command.purpose,
             submitted_at=now,
         )
-        return self._store(request, known, envelope, idem)
+        return self._store(request, known, envelope, idem, evidence=evidence)
 
     def _collect(self, model: str, version: str, purpose: Purpose) -> tuple[Drafted, str]:
         """With the digest of the live version's files and what was frozen when it was approved."""
@@ -112,7 +113,15 @@ class Asking:
         drafted = self._with.drafting.collect(model, version, purpose=purpose, base_manifest=manifest, earlier=earlier)
         return drafted, manifest
 
-    def _store(self, request: PromotionRequest, known: PromotionRequest | None, envelope: bytes, idem: str) -> Receipt:
+    def _store(
+        self,
+        request: PromotionRequest,
+        known: PromotionRequest | None,
+        envelope: bytes,
+        idem: str,
+        *,
+        evidence: Evidence,
+    ) -> Receipt:
         now = self._with.clock.now()
         with self._with.units.write() as unit:
             earlier = unit.ledger.find(idem)
@@ -132,6 +141,14 @@ class Asking:
                 voided = unit.requests.void_decisions(request.request_id, reason=cause, at=now)
                 sentence = f"{request.requester} submitted again; {voided} earlier signatures are void."
             save(unit, request, ())
+            # What the gates were judged on, so that another policy can be tried on it later.
+            unit.evidence.keep(
+                evidence.document(),
+                model=request.model,
+                media_type="application/json",
+                title=f"Facts judged for request {request.request_id}, revision {request.revision}",
+                at=now,
+            )
             unit.requests.add_event(request.request_id, sentence, seq=receipt.seq, at=now)
         return receipt
 

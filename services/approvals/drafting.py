@@ -66,16 +66,20 @@ class Drafting:
         purpose: Purpose = Purpose.PROMOTION,
         base_manifest: str = "",
         earlier: Frozen | None = None,
+        policy_sha256: str = "",
     ) -> Drafted:
-        """`earlier` is what was frozen for the live version. Raises UnknownModelError, UnknownVersionError."""
+        """`earlier` is what was frozen for the live version; `policy_sha256` pins a policy other than the newest.
+
+        Raises UnknownModelError, UnknownVersionError.
+        """
         governed = self._inventory.model(model)
-        evidence = self._evaluation.collect(model, version)
+        evidence = self._evaluation.collect(model, version, policy_sha256=policy_sha256)
         base = self._evaluation.collect(model, evidence.base) if evidence.base else None
         quorum: tuple[QuorumRule, ...] = ()
         terms, problem = _NO_TERMS, ""
         policy: Policy | None = None
         try:
-            policy = self._policy.for_model(governed)
+            policy = self._policy.for_model(governed, pinned=policy_sha256)
             quorum, terms = policy.quorum, policy.terms
         except InvalidPolicyError as broken:
             problem = broken.message
@@ -125,9 +129,15 @@ class Drafting:
         return Drafted(governed=governed, evidence=evidence, frozen=frozen, problem=problem, resting_on=resting)
 
     def again(self, request: PromotionRequest) -> Drafted:
-        """The same request judged now: its rollback target keeps the files it was pinned to."""
+        """The same request judged now: it stays under its policy, and its rollback target keeps its files."""
         pinned = request.frozen.rollback.manifest_sha256 if request.frozen.rollback else ""
-        return self.collect(request.model, request.version, purpose=request.purpose, base_manifest=pinned)
+        return self.collect(
+            request.model,
+            request.version,
+            purpose=request.purpose,
+            base_manifest=pinned,
+            policy_sha256=request.policy_sha256,
+        )
 
 
 def as_draft(drafted: Drafted, *, open_request: PromotionRequest | None, deployment: Deployment | None) -> RequestDraft:

@@ -90,6 +90,12 @@ class RequestStore(Protocol):
     def expired(self, now: datetime) -> tuple[PromotionRequest, ...]: ...
 
 
+class EvidenceKeeper(Protocol):
+    def keep(self, data: bytes, *, model: str, media_type: str, title: str, at: datetime) -> str:
+        """Keeps a document under its SHA-256, which is returned."""
+        ...
+
+
 class ApprovalUnit(Protocol):
     @property
     def ledger(self) -> LedgerWriter: ...
@@ -97,6 +103,8 @@ class ApprovalUnit(Protocol):
     def requests(self) -> RequestStore: ...
     @property
     def rollouts(self) -> RolloutStore: ...
+    @property
+    def evidence(self) -> EvidenceKeeper: ...
 
 
 class ApprovalUnits(Protocol):

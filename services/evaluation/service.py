@@ -58,9 +58,9 @@ class EvaluationService:
         self._clock = clock
         self._handling = handling
 
-    def collect(self, model: str, version: str) -> Evidence:
-        """Raises UnknownModelError, UnknownVersionError."""
-        return self._collect(model, version, self._facts.facts(model, version))
+    def collect(self, model: str, version: str, *, policy_sha256: str = "") -> Evidence:
+        """`policy_sha256` pins a policy other than the newest. Raises UnknownModelError, UnknownVersionError."""
+        return self._collect(model, version, self._facts.facts(model, version), policy_sha256=policy_sha256)
 
     def foresee(self, model: str, version: str, *, report: str, manifest_sha256: str) -> GateReport:
         """What the gates would say if this were the report of the version. Raises as `collect` does."""
@@ -76,7 +76,9 @@ class EvaluationService:
         )
         return self.judge(self._collect(model, version, facts))
 
-    def _collect(self, model: str, version: str, facts: VersionFacts | None) -> Evidence:
+    def _collect(
+        self, model: str, version: str, facts: VersionFacts | None, *, policy_sha256: str = ""
+    ) -> Evidence:
         governed = self._inventory.model(model)
         candidate = self._inventory.version(model, version)
         base = self._base(model, version)
@@ -110,7 +112,7 @@ class EvaluationService:
             sensitive=tuple(SensitiveFact(name=item.name, category=item.category) for item in governed.sensitive),
             manifest_sha256=facts.manifest_sha256 if facts else "",
             evaluation_sha256=facts.evaluation_sha256 if facts else "",
-            policy_sha256=self._policy_sha256(governed),
+            policy_sha256=self._policy_sha256(governed, pinned=policy_sha256),
             slices=report.slices,
             suspects=report.suspects,
             availability=report.availability,
@@ -145,7 +147,7 @@ class EvaluationService:
     def judge(self, evidence: Evidence) -> GateReport:
         """The report for evidence already in hand, so that what is shown and what is digested are the same."""
         try:
-            policy = self._policy.for_model(self._inventory.model(evidence.model))
+            policy = self._policy.for_model(self._inventory.model(evidence.model), pinned=evidence.policy_sha256)
         except InvalidPolicyError as broken:
             return policy_evaluation.unreadable(evidence.sha256, problem=broken.message)
         return policy_evaluation.evaluate(evidence, policy.document, ref=policy.ref)
@@ -233,9 +235,9 @@ class EvaluationService:
         except UnknownVersionError:
             return None
 
-    def _policy_sha256(self, governed: GovernedModel) -> str:
+    def _policy_sha256(self, governed: GovernedModel, *, pinned: str) -> str:
         try:
-            return self._policy.for_model(governed).ref.sha256
+            return self._policy.for_model(governed, pinned=pinned).ref.sha256
         except InvalidPolicyError:
             return ""
 

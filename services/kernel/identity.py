@@ -33,7 +33,7 @@ ROLE_TITLES = {
 
 
 ROLE_DOES = {
-    Role.COMPLIANCE: "Approves versions for production, grants exceptions, keeps records and holds.",
+    Role.COMPLIANCE: "Approves versions for production, grants exceptions, publishes policies, keeps records.",
     Role.BUSINESS_OWNER: "Acknowledges benefit, cost and limits; reviews emergencies.",
     Role.SRE: "Moves traffic and brings it back, also by break-glass.",
     Role.DATA_SCIENCE_LEAD: "Asks for promotions and exceptions, and answers for the evidence.",
@@ -77,6 +77,7 @@ class Permission(StrEnum):
     REVIEW_EMERGENCY = "review_emergency"
     REVERT = "revert"
     ADOPT = "adopt"
+    PUBLISH_POLICY = "publish_policy"
     MANAGE_RETENTION = "manage_retention"
     DRAW_SAMPLE = "draw_sample"
     BUILD_PACK = "build_pack"
@@ -93,6 +94,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.DELEGATE,
         Permission.GRANT_EXCEPTION,
         Permission.REVIEW_EMERGENCY,
+        Permission.PUBLISH_POLICY,
         Permission.MANAGE_RETENTION,
         Permission.DRAW_SAMPLE,
         Permission.BUILD_PACK,

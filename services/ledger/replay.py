@@ -73,6 +73,8 @@ class Replay:
     _signatures: dict[str, list[int]] = field(default_factory=dict)
     _findings: dict[int, str] = field(default_factory=dict)
     _ordered: set[str] = field(default_factory=set)
+    _tiers: set[str] = field(default_factory=set)
+    """Tiers whose policy was published."""
     delegations: Delegations = field(default_factory=Delegations)
     waivers: Waivers = field(default_factory=Waivers)
     emergencies: Emergencies = field(default_factory=Emergencies)
@@ -91,12 +93,24 @@ class Replay:
         if statement.kind is Kind.KEYRING:
             self.keyring.apply_keyring(statement, keys, seq=seq)
         elif statement.kind is Kind.POLICY:
+            self._require_publisher(statement, who)
             self.keyring.apply_policy(statement)
         else:
             self._apply(read, statement, who, keys, seq=seq, leaf=leaf)
         for signature in read.signatures:
             if who is not None and self.keyring.keys[signature.key_id].owner == who:
                 self._signatures.setdefault(signature.key_id, []).append(seq)
+
+    def _require_publisher(self, statement: Statement, who: Who | None) -> None:
+        """The policy of a tier needs somebody who may publish it; the first one of each may be the service's own."""
+        tier = statement.predicate.get("document", {}).get("tier")
+        if tier is None:
+            return
+        if who is not None:
+            require_permission(statement.predicate, Permission.PUBLISH_POLICY)
+        elif str(tier) in self._tiers:
+            raise VoidEntryError("a policy that replaces another needs a person's signature")
+        self._tiers.add(str(tier))
 
     def _apply(
         self,

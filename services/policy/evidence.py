@@ -211,9 +211,13 @@ class Evidence:
     def base_metric(self, name: str) -> Decimal | None:
         return _number(self.base_metrics, name)
 
+    def document(self) -> bytes:
+        """Canonical JSON of everything here: the bytes behind `sha256`."""
+        return to_bytes(asdict(self))
+
     @property
     def sha256(self) -> str:
-        return sha256_hex(to_bytes(asdict(self)))
+        return sha256_hex(self.document())
 
 
 def _number(pairs: tuple[tuple[str, str], ...], name: str) -> Decimal | None:

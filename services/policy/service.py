@@ -1,16 +1,20 @@
-"""Policies of the three risk tiers, read from files: a broken file disables its own tier, never relaxes it."""
+"""The policies in force: for each tier the newest one published, checked against the signed entry that published it.
+
+A document that cannot be used disables its own tier, never relaxes it. Files on disk have no effect by themselves.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
-from services.kernel.errors import InvalidPolicyError
+from services.kernel.errors import InvalidPolicyError, StorageUnavailableError, TrustError
+from services.kernel.identity import ROLE_PERMISSIONS, Permission, Role
+from services.policy import statements
 from services.policy.gates import Gate
 from services.policy.models import PolicyRef, PolicyView, QuorumRule, ReleaseTerms, RollbackRule, StageTerms
+from services.policy.published import PolicyDocuments, PublishedPolicies, PublishedPolicy, SignedEntries, digest
 from services.policy.schema import PolicyDocument, parse
 from services.policy.wording import bound_words, shown
 
@@ -37,43 +41,93 @@ class Policy:
 
 
 class PolicyService:
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, *, published: PublishedPolicies, entries: SignedEntries, documents: PolicyDocuments) -> None:
+        """`documents` are the files on disk, only looked at to say that they differ."""
+        self._published = published
+        self._entries = entries
+        self._documents = documents
         self._lock = threading.Lock()
-        self._cache: dict[str, tuple[bytes, PolicyDocument | InvalidPolicyError]] = {}
+        self._read: dict[str, PolicyDocument | InvalidPolicyError] = {}
+        self._vouched: set[tuple[int, str, str]] = set()
 
-    def for_model(self, model: Governed) -> Policy:
-        """Raises InvalidPolicyError when the document of this tier cannot be used."""
-        document, data = self._load(int(model.tier))
-        return _policy(document, data, kind=str(model.kind))
+    def for_model(self, model: Governed, *, pinned: str = "") -> Policy:
+        """`pinned` is the digest a request was asked under: that version applies to it, whatever came later.
+
+        Raises InvalidPolicyError when the document of this tier cannot be used, StorageUnavailableError.
+        """
+        tier = int(model.tier)
+        item = self._published.by_digest(pinned) if pinned else None
+        # A pin of another tier, or of a release that kept no texts, says nothing: the newest one applies.
+        document = self._load(item if item is not None and item.tier == tier else self._newest(tier))
+        return _policy(document[0], document[1], kind=str(model.kind))
 
     def policies(self) -> tuple[PolicyView, ...]:
         return tuple(self._view(tier) for tier in TIERS)
 
+    def history(self, tier: int) -> tuple[PublishedPolicy, ...]:
+        """Every version published for the tier, newest first."""
+        return self._published.history(tier)
+
     def problems(self) -> tuple[str, ...]:
-        """A sentence per policy file that cannot be used."""
+        """A sentence per tier whose policy cannot be used."""
         return tuple(view.problem for view in self.policies() if view.problem)
 
-    def _load(self, tier: int) -> tuple[PolicyDocument, bytes]:
-        name = f"tier-{tier}.yaml"
+    def unpublished(self) -> tuple[str, ...]:
+        """A sentence per file on disk that is not what was published. Such a file changes nothing."""
         try:
-            data = (self._folder / name).read_bytes()
-        except OSError as missing:
+            texts = self._documents.texts()
+        except StorageUnavailableError as unreadable:
+            return (unreadable.message,)
+        found = []
+        for tier in TIERS:
+            newest, file = self._published.newest(tier), f"tier-{tier}.yaml"
+            if newest is None or file not in texts:
+                continue
+            if digest(texts[file].decode("utf-8", "replace")) != newest.sha256:
+                found.append(
+                    f"{file} on disk is not version {newest.version} of {newest.name}, which is in force. "
+                    "It has no effect until somebody publishes it."
+                )
+        return tuple(found)
+
+    def _newest(self, tier: int) -> PublishedPolicy:
+        item = self._published.newest(tier)
+        if item is None:
             raise InvalidPolicyError(
-                f"{name} cannot be read ({missing.strerror or missing}).", hint="Restore it from version control."
-            ) from missing
+                f"No policy of tier {tier} was published.", hint="A compliance officer publishes one."
+            )
+        return item
+
+    def _load(self, item: PublishedPolicy) -> tuple[PolicyDocument, PublishedPolicy]:
+        self._require_signed(item)
         with self._lock:
-            known = self._cache.get(name)
-            if known is None or known[0] != data:
-                known = (data, _parsed(name, data, tier))
-                self._cache[name] = known
-        if isinstance(known[1], InvalidPolicyError):
-            raise InvalidPolicyError(known[1].message, hint=known[1].hint)
-        return known[1], data
+            known = self._read.get(item.sha256)
+            if known is None:
+                known = self._read[item.sha256] = _parsed(item)
+        if isinstance(known, InvalidPolicyError):
+            raise InvalidPolicyError(known.message, hint=known.hint)
+        return known, item
+
+    def _require_signed(self, item: PublishedPolicy) -> None:
+        """The row alone publishes nothing: the entry it names says the same, and somebody who may publish signed it."""
+        key = (item.seq, item.leaf_hash, item.sha256)
+        if digest(item.text) != item.sha256:
+            raise _not_as_signed(item)
+        if key in self._vouched:
+            return
+        try:
+            said = self._entries.require_valid(item.seq, item.leaf_hash)
+        except TrustError as wrong:
+            raise _not_as_signed(item) from wrong
+        signer = said.get("signer")
+        first = min((other.seq for other in self._published.history(item.tier)), default=item.seq) == item.seq
+        if not statements.says(said, item) or not (_may_publish(signer["role"]) if signer else first):
+            raise _not_as_signed(item)
+        self._vouched.add(key)
 
     def _view(self, tier: int) -> PolicyView:
         try:
-            document, data = self._load(tier)
+            document, item = self._load(self._newest(tier))
         except InvalidPolicyError as broken:
             return PolicyView(
                 tier=tier,
@@ -87,12 +141,12 @@ class PolicyService:
                 request_days=0,
                 problem=broken.message,
             )
-        policy = _policy(document, data, kind="realtime")
+        policy = _policy(document, item, kind="realtime")
         return PolicyView(
             tier=tier,
             ref=policy.ref,
             file=f"tier-{tier}.yaml",
-            gates=tuple(_gate_words(gate) for gate in document.gates),
+            gates=tuple(gate_words(gate) for gate in document.gates),
             quorum=policy.quorum,
             realtime_shares=document.release.realtime,
             batch_shares=document.release.batch,
@@ -105,22 +159,31 @@ class PolicyService:
         )
 
 
-def _parsed(name: str, data: bytes, tier: int) -> PolicyDocument | InvalidPolicyError:
+def _parsed(item: PublishedPolicy) -> PolicyDocument | InvalidPolicyError:
     try:
-        document = parse(data.decode("utf-8"), file=name)
-    except UnicodeDecodeError:
-        return InvalidPolicyError(f"{name} line 1: the file is not UTF-8 text.", hint="Restore it.")
+        document = parse(item.text, file=item.file)
     except InvalidPolicyError as broken:
         return broken
-    if document.tier != tier:
-        return InvalidPolicyError(f"{name} line 1: the file says tier {document.tier}.", hint="Correct the tier.")
+    if document.tier != item.tier:
+        return InvalidPolicyError(f"{item.file} line 1: the text says tier {document.tier}.", hint="Publish it again.")
     return document
 
 
-def _policy(document: PolicyDocument, data: bytes, *, kind: str) -> Policy:
+def _not_as_signed(item: PublishedPolicy) -> InvalidPolicyError:
+    return InvalidPolicyError(
+        f"The stored text of {item.name} version {item.version} is not what was signed at entry {item.seq}.",
+        hint="Verify the ledger on the audit screen and restore the database.",
+    )
+
+
+def _may_publish(role: str) -> bool:
+    return role in set(Role) and Permission.PUBLISH_POLICY in ROLE_PERMISSIONS.get(Role(role), frozenset())
+
+
+def _policy(document: PolicyDocument, item: PublishedPolicy, *, kind: str) -> Policy:
     return Policy(
         document=document,
-        ref=PolicyRef(name=document.name, version=document.version, sha256=hashlib.sha256(data).hexdigest()),
+        ref=PolicyRef(name=document.name, version=document.version, sha256=item.sha256),
         quorum=tuple(
             QuorumRule(role=line.role.value, needed=line.needed, decision=line.decision, stage=line.stage)
             for line in document.quorum
@@ -164,7 +227,7 @@ def _rollback(document: PolicyDocument) -> tuple[RollbackRule, ...]:
     )
 
 
-def _gate_words(gate: Gate) -> str:
+def gate_words(gate: Gate) -> str:
     at_least, at_most = getattr(gate, "at_least", None), getattr(gate, "at_most", None)
     tolerance = getattr(gate, "tolerance", None)
     words = gate.title

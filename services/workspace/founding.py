@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime
 
+from services.adapters.files.policies import PolicyFolder
 from services.adapters.signing.desk import EMBEDDED, KeyDesk
 from services.adapters.sql.database import Database
 from services.adapters.sql.people import SqlKeyStore
@@ -35,6 +36,14 @@ def found(settings: Settings, *, at: datetime, replay_from: datetime | None, rep
         )
         people = demo_people(prepared_at=replay_to or at)
         span = Replay(start=replay_from, end=replay_to) if replay_from and replay_to else None
-        return found_deployment(database, desk, clock=clock, profile=settings.profile.value, people=people, replay=span)
+        return found_deployment(
+            database,
+            desk,
+            clock=clock,
+            profile=settings.profile.value,
+            people=people,
+            replay=span,
+            policies=PolicyFolder(settings.policy_folder).texts().values(),
+        )
     finally:
         database.dispose()

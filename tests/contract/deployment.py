@@ -11,6 +11,7 @@ from typing import Any
 from services.adapters.signing.anchors import Anchors
 from services.adapters.signing.desk import KeyDesk
 from services.adapters.signing.sealing import Cost
+from services.adapters.sql import protection
 from services.adapters.sql.database import Database
 from services.adapters.sql.ledger import SqlLedgerBook, SqlLedgerReader
 from services.adapters.sql.ledger_index import SqlLedgerIndex
@@ -168,6 +169,8 @@ def found(url: str, home: Path, *, deployment: str = "tests", at: datetime = STA
     database = Database(url)
     create_schema(database)
     metadata.create_all(database.writer_engine)
+    with database.writer_engine.begin() as connection:
+        protection.install(connection)
     clock = FrozenClock(at)
     desk = KeyDesk.create(SqlKeyStore(database), home / "keys", clock, deployment=deployment, cost=CHEAP)
     genesis = found_deployment(database, desk, clock=clock, profile="embedded", people=demo_people())

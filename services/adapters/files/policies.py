@@ -1,7 +1,8 @@
-"""The policy files in force, as they lie in their folder."""
+"""Policy files as they lie in their folder: what a new deployment begins with, and nothing else."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from services.audit.pack.models import PackFile
@@ -9,19 +10,21 @@ from services.kernel.errors import StorageUnavailableError
 
 
 class PolicyFolder:
-    """Implements audit.pack.ports.PolicyFiles."""
+    """Implements policy.published.PolicyDocuments and audit.pack.ports.PolicyFiles."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def files(self) -> tuple[PackFile, ...]:
+    def texts(self) -> Mapping[str, bytes]:
         try:
-            return tuple(
-                PackFile(path=path.name, data=path.read_bytes(), title=f"Policy in force: {path.name}")
-                for path in sorted(self._folder.glob("*.yaml"))
-            )
+            return {path.name: path.read_bytes() for path in sorted(self._folder.glob("*.yaml"))}
         except OSError as broken:
             raise StorageUnavailableError(
                 f"The policy files cannot be read ({broken.strerror or broken}).",
-                hint="Restore the policy folder, then build the pack again.",
+                hint="Restore the policy folder.",
             ) from broken
+
+    def files(self) -> tuple[PackFile, ...]:
+        return tuple(
+            PackFile(path=name, data=data, title=f"Policy file: {name}") for name, data in self.texts().items()
+        )

@@ -1,6 +1,7 @@
-"""Triggers that keep log and access log insert-only, the log without gaps, its checkpoints growing, on both databases.
+"""Triggers that keep log, access log and policies insert-only, the log without gaps, its checkpoints growing.
 
-They stop accidents and the application's own mistakes. An owner of the database can drop them; anchors show that.
+They work alike on both databases, and stop accidents and the application's own mistakes. An owner of the database
+can drop them; anchors show that.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from sqlalchemy import Connection, inspect
 
 _NEXT = "COALESCE((SELECT MAX(seq) FROM log_entry), -1) + 1"
 _LARGEST = "COALESCE((SELECT MAX(size) FROM log_checkpoint), 0)"
-_INSERT_ONLY = ("log_entry", "log_checkpoint", "log_anchor", "access_view")
+_INSERT_ONLY = ("log_entry", "log_checkpoint", "log_anchor", "access_view", "published_policy")
 _GAP = "the next entry of the log must follow the newest one"
 _SHRINK = "checkpoints must grow"
 
@@ -66,7 +67,7 @@ def _sound(connection: Connection) -> tuple[set[str], dict[str, str]]:
         "t.tgqual IS NULL AND t.tgattr = ''::int2vector AS whole "
         "FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid "
         "WHERE NOT t.tgisinternal AND t.tgrelid IN (to_regclass('log_entry'), to_regclass('log_checkpoint'), "
-        "to_regclass('log_anchor'), to_regclass('access_view'))"
+        "to_regclass('log_anchor'), to_regclass('access_view'), to_regclass('published_policy'))"
     ).all()
     sound = {
         row.tgname

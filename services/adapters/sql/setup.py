@@ -5,21 +5,25 @@ Start-up order: `create_schema`; then, for an empty log, `KeyDesk.create` and `f
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 
 from sqlalchemy import func, select
 
 from services.adapters.sql import migrations, protection
 from services.adapters.sql.database import Database, lock_writers
-from services.adapters.sql.ledger import SqlLedgerBook
+from services.adapters.sql.ledger import SqlLedger, SqlLedgerBook
 from services.adapters.sql.people_projection import deployment_keys_known, project_deployment_keys
 from services.adapters.sql.schema.ledger import log_entry
+from services.adapters.sql.unit import SqlUnits
 from services.attestation import envelope, statement
 from services.attestation.ports import LedgerWriter
 from services.kernel.clock import Clock
+from services.kernel.identity import Role
 from services.ledger.founding import NewPerson, Replay, enrol_machine, found_log
 from services.ledger.ports import FoundingDesk
 from services.ledger.replay import replayed_people
+from services.policy.first import FirstSigner, publish_first
 
 
 def create_schema(database: Database) -> None:
@@ -70,14 +74,37 @@ def found_deployment(
     profile: str,
     people: tuple[NewPerson, ...],
     replay: Replay | None = None,
+    policies: Iterable[bytes] = (),
 ) -> str:
     """Genesis and the first people, with their keys and roles; the genesis fingerprint (leaf hash) to pin.
 
-    Raises ConflictError when the log already has entries, InputError without an administrator.
+    `policies` are the documents it begins with, signed by the first compliance officer among the people.
+    Raises ConflictError when the log already has entries, InputError without an administrator, InvalidPolicyError.
     """
     book = SqlLedgerBook(database, desk, clock)
 
     def writing() -> AbstractContextManager[LedgerWriter]:
         return book.writing()
 
-    return found_log(desk, writing, clock=clock, profile=profile, people=people, replay=replay)
+    genesis = found_log(desk, writing, clock=clock, profile=profile, people=people, replay=replay)
+    publish_policies(database, desk, policies, clock=clock, people=people)
+    return genesis
+
+
+def publish_policies(
+    database: Database,
+    desk: FoundingDesk,
+    policies: Iterable[bytes],
+    *,
+    clock: Clock,
+    people: tuple[NewPerson, ...] = (),
+) -> int:
+    """Publishes the documents of tiers that have none; how many. Without a compliance officer the service signs."""
+    officer = next((somebody for somebody in people if Role.COMPLIANCE in somebody.roles), None)
+    signer = None
+    if officer is not None:
+        signer = FirstSigner(
+            issuer=officer.issuer, subject=officer.subject, name=officer.name, passphrase=officer.passphrase
+        )
+    units = SqlUnits(database, lambda connection: SqlLedger(connection, desk, clock))
+    return publish_first(desk, units, (data.decode() for data in policies), clock=clock, signer=signer)

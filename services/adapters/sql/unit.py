@@ -13,8 +13,10 @@ from sqlalchemy import Connection
 from services.adapters.sql.approvals import SqlRequests
 from services.adapters.sql.database import Database, lock_writers
 from services.adapters.sql.emergency import SqlEmergencies
+from services.adapters.sql.evidence import SqlEvidence
 from services.adapters.sql.exceptions import SqlExceptions
 from services.adapters.sql.people_records import SqlPeopleRecords
+from services.adapters.sql.policy import SqlPolicies
 from services.adapters.sql.rollout import SqlRollouts
 from services.adapters.sql.stewardship import SqlStewardship
 from services.attestation.ports import LedgerWriter
@@ -30,10 +32,12 @@ class SqlUnit:
         self.emergencies = SqlEmergencies(connection)
         self.exceptions = SqlExceptions(connection)
         self.stewardship = SqlStewardship(connection)
+        self.policies = SqlPolicies(connection)
+        self.evidence = SqlEvidence(connection)
 
 
 class SqlUnits:
-    """Satisfies the narrower ports of approvals, rollout and exceptions."""
+    """Satisfies the narrower ports of approvals, rollout, exceptions and policy."""
 
     def __init__(self, database: Database, ledger_on: Callable[[Connection], LedgerWriter]) -> None:
         self._database = database

@@ -641,7 +641,7 @@ class Statement:
 
 Who = tuple[str, str]
 ROLE_RIGHTS = {
-    "compliance_officer": {"approve", "grant-exception", "review", "delegate"},
+    "compliance_officer": {"approve", "grant-exception", "publish-policy", "review", "delegate"},
     "business_owner": {"acknowledge", "review", "delegate"},
     "sre": {"roll-back", "advance", "break-glass", "revert", "adopt", "delegate"},
     "data_science_lead": {"request", "withdraw", "propose-exception", "adopt", "delegate"},
@@ -677,6 +677,7 @@ class Replay:
         self.keyring_signers = 1
         self.least_level = "L2"
         self.nonces: set[bytes] = set()
+        self.tiers: set[str] = set()
         self.requests: dict[int, dict[str, Any]] = {}
         self.decisions: dict[int, dict[str, Any]] = {}
         self.decided: set[tuple[int, Who]] = set()
@@ -785,6 +786,13 @@ class Replay:
         self.least_level = level if level in _LEVELS else self.least_level
 
     def _policy(self, said: Statement, who: Who | None, *_: Any) -> None:
+        tier = said.predicate.get("document", {}).get("tier")
+        if tier is not None:
+            if who is not None:
+                self._right(said.predicate["signer"]["role"], "publish-policy")
+            elif str(tier) in self.tiers:
+                raise Wrong("a policy that replaces another needs a person's signature")
+            self.tiers.add(str(tier))
         if who is not None and said.predicate["signer"]["role"] == "admin":
             self._set_policy(said.predicate)
 
