@@ -19,6 +19,8 @@ from typing import Any
 
 from services.kernel.identity import Actor
 from services.kernel.secret import Secret
+from services.policy.service import Governed
+from tests.builders import a_model
 
 NOT_CALLED = {
     "EvaluationService.judge": "takes evidence that the service itself collected, never text of a person",
@@ -113,4 +115,6 @@ def _value(hint: Any, text: str, actor: Actor, passphrase: Secret) -> Any:
         fields = typing.get_type_hints(hint)
         names = [item.name for item in dataclasses.fields(hint) if item.init]
         return hint(**{name: _value(fields[name], text, actor, passphrase) for name in names})
+    if hint is Governed:
+        return a_model()
     return None

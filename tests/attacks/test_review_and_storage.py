@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from sqlalchemy import update
+from sqlalchemy.exc import DatabaseError
 
 from services.adapters.sql.inventory import SqlInventory
 from services.adapters.sql.oversight import SqlOversight
 from services.adapters.sql.public_keys import SqlPublicKeys
+from services.adapters.sql.schema.policy import published_policy
 from services.approvals import rules, statements
 from services.approvals.models import Decision
 from services.inventory.models import RegistrySnapshot
@@ -28,7 +32,7 @@ from services.ledger.verify import verify_log
 from services.oversight.findings import findings
 from services.rollout.attested import CheckedEntries
 from services.rollout.models import ActionState
-from tests.builders import MODEL, POLICIES, World, a_version, a_world
+from tests.builders import MODEL, POLICIES, World, a_model, a_version, a_world
 
 CLARA, VERA, DANA = "clara.compliance", "vera.validator", "dana.datascience"
 
@@ -60,20 +64,37 @@ def test_an_alias_moved_between_request_and_signature_stops_the_release(world: W
     assert world.platform.observe(MODEL).routes == (("1", 100),)
 
 
-def test_a_policy_edited_after_the_request_refuses_the_signature(tmp_path: Path) -> None:
-    """Attack 7: the digest of the policy is part of the evidence."""
+def test_a_policy_edited_on_disk_changes_nothing_and_is_told(tmp_path: Path) -> None:
+    """Attack 7: only a signed publication puts a policy into force; the digest is part of the evidence."""
     policies = tmp_path / "policies"
     shutil.copytree(POLICIES, policies)
     (tmp_path / "world").mkdir()
     world = a_world(tmp_path / "world", policies=policies)
+    before = world.policy.for_model(a_model()).ref
+    file = policies / "tier-1.yaml"
+    file.write_text(file.read_text().replace("at_most: 0.05", "at_most: 0.90"))
+    assert world.policy.for_model(a_model()).ref == before
+    assert "tier-1.yaml on disk is not version" in world.policy.unpublished()[0]
+    world.database.dispose()
+
+
+def test_a_policy_edited_in_the_database_refuses_the_signature(world: World) -> None:
+    """Attack 7, with the protections of the table taken away: the text no longer is what was signed."""
     world.submit("3")
     request_id = world.request_of("3").request_id
     challenge = world.approvals.open_review(request_id, actor=world.actor(VERA)).challenge
-    file = policies / "tier-1.yaml"
-    file.write_text(file.read_text().replace("at_least: 0.55", "at_least: 0.10"))
-    with pytest.raises(StaleEvidenceError):
+    looser = world.policy.history(1)[0].text.replace("at_most: 0.05", "at_most: 0.90")
+    change = update(published_policy).where(published_policy.c.tier == 1)
+    with pytest.raises(DatabaseError, match="insert-only"), world.database.writer_engine.begin() as connection:
+        connection.execute(change.values(text=looser))
+    with world.database.writer_engine.begin() as connection:
+        connection.exec_driver_sql("DROP TRIGGER published_policy_no_update")
+        sha256 = hashlib.sha256(looser.encode()).hexdigest()
+        connection.execute(change.values(text=looser, sha256=sha256))
+    assert world.evaluation.gates(MODEL, "3").blocking
+    assert "is not what was signed" in world.policy.problems()[0]
+    with pytest.raises(TrustError, match="published_policy_no_update"):
         world.sign_off(request_id, VERA, Decision.APPROVE, challenge=challenge)
-    world.database.dispose()
 
 
 def test_a_request_is_not_withdrawn_after_the_machine_acted(world: World) -> None:
