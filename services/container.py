@@ -194,6 +194,7 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
         clock=clock,
         handling=handling,
         vouches=lambda model, version, sha256: sha256 in SqlHarness(database).reports(model, version),
+        active_people=lambda: frozenset(who.subject for who in trusted.people.people() if who.active and who.roles),
     )
     exceptions = ExceptionService(
         units=units,

@@ -390,6 +390,7 @@ def _wired(
         handling=QuietHandling(),
         # The registry of these tests holds what their author wrote, so its reports count as ours.
         vouches=lambda _model, _version, _sha256: True,
+        active_people=lambda: frozenset(who.subject for who in people_service.people() if who.active and who.roles),
     )
     evaluation.refresh()
     exceptional = ExceptionService(

@@ -25,7 +25,7 @@ from services.kernel.errors import (
     UnknownVersionError,
 )
 from services.policy import evaluation as policy_evaluation
-from services.policy.evidence import DatasetFact, Evidence, RiskFact, SensitiveFact
+from services.policy.evidence import DatasetFact, Evidence, OwnerFact, RiskFact, SensitiveFact
 from services.policy.gates import SensitiveGate
 from services.policy.models import GateReport
 from services.policy.service import PolicyService
@@ -48,8 +48,13 @@ class EvaluationService:
         clock: Clock,
         handling: DataFacts | None = None,
         vouches: Callable[[str, str, str], bool],
+        active_people: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
-        """`vouches(model, version, sha256)`: this deployment's own harness wrote that report."""
+        """`vouches(model, version, sha256)`: this deployment's own harness wrote that report.
+
+        `active_people()`: subjects of the people who are active and hold a role; any other owner counts as gone.
+        """
+        self._active_people = active_people
         self._vouches = vouches
         self._inventory = inventory
         self._policy = policy
@@ -76,9 +81,7 @@ class EvaluationService:
         )
         return self.judge(self._collect(model, version, facts))
 
-    def _collect(
-        self, model: str, version: str, facts: VersionFacts | None, *, policy_sha256: str = ""
-    ) -> Evidence:
+    def _collect(self, model: str, version: str, facts: VersionFacts | None, *, policy_sha256: str = "") -> Evidence:
         governed = self._inventory.model(model)
         candidate = self._inventory.version(model, version)
         base = self._base(model, version)
@@ -90,6 +93,7 @@ class EvaluationService:
             report.problem if facts and facts.evaluation else "",
         ]
         required = metadata.lint(governed)
+        active = self._active_people()
         handled = self._handling.evidence(governed, candidate) if self._handling else DataEvidence()
         return Evidence(
             model=model,
@@ -125,6 +129,9 @@ class EvaluationService:
             checks=report.checks,
             metadata_percent=str(required.percent),
             metadata_missing=tuple(item.title for item in required.missing),
+            owners=tuple(
+                OwnerFact(role=owner.role, name=owner.name, active=owner.subject in active) for owner in governed.owners
+            ),
             risk=_risk(governed, self._clock.now()),
             masked=handled.masked,
             readable=handled.readable,

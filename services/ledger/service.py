@@ -59,9 +59,7 @@ class LedgerService:
         Do not call it inside an open unit of work. `detail["sentence"]`, where given, is what people read.
         Repeating `idem` returns the first receipt. Raises StorageUnavailableError.
         """
-        payload = events.payload(
-            event, actor=actor, model=model, detail=detail, at=self._clock.now(), head=self.head()
-        )
+        payload = events.payload(event, actor=actor, model=model, detail=detail, at=self._clock.now(), head=self.head())
         data = self._desk.sign_as_service(payload)
         with self._book.writing() as ledger:
             receipt = ledger.append(data, idem=idem or f"event:{secrets.token_hex(16)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from services.policy.evidence import AvailabilityFact, DatasetFact, Evidence, SliceFact, SuspectFact
+from services.policy.evidence import AvailabilityFact, DatasetFact, Evidence, OwnerFact, SliceFact, SuspectFact
 
 
 def evidence(**changes: Any) -> Evidence:
@@ -56,5 +56,10 @@ def evidence(**changes: Any) -> Evidence:
         suspects=(SuspectFact(feature="distance", auc="0.6"),),
         availability=(AvailabilityFact(feature="distance", available=True),),
         latency_limit_ms="150",
+        owners=(
+            OwnerFact(role="business_owner", name="Ben Okafor", active=True),
+            OwnerFact(role="sre", name="Sam Lindqvist", active=True),
+        ),
+        metadata_percent="100",
     )
     return replace(good, **changes)

@@ -40,13 +40,13 @@ def test_tier_one_asks_three_roles_and_starts_with_ten_percent(world: World) -> 
     ("good", "bad", "words"),
     [
         ("approval_days: 90", "aproval_days: 90", "unknown key `aproval_days`"),
-        ("at_least: 0.55", "at_leest: 0.55", "unknown key `at_leest`"),
+        ("at_least: 0.65", "at_leest: 0.65", "unknown key `at_leest`"),
         ("needed: 1, decision: acknowledge", "needed: 0, decision: acknowledge", "greater than or equal to 1"),
         ("realtime: [10, 100]", "realtime: [10, 90]", "end with 100"),
         ("request_days: 14", "request_days: true", "request_days"),
         ("request_days: 14", "approval_days: 14", "given twice"),
         ("role: validator", "role: validater", "quorum"),
-        ("at_least: 0.55", "at_least: .nan", "finite"),
+        ("at_least: 0.65", "at_least: .nan", "finite"),
     ],
 )
 def test_a_slip_is_named_with_its_line(good: str, bad: str, words: str) -> None:
