@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import badges, evidence, notices, parts, places, reads, session
+from pages.components import badges, evidence, model_metadata, notices, parts, places, reads, session
 from pages.components.format import day, md, routes
+from services.inventory.metadata import lint
 from services.inventory.models import DeploymentKind, GovernedModel
 from services.rollout.models import DeploymentView
 
@@ -16,7 +17,8 @@ def header(model: GovernedModel) -> None:
     health = f"{badges.badge(found.health)} " if found else ""
     live = f"{badges.badge(badges.PRODUCTION, routes(found.live))} " if found and found.live else ""
     words = f":gray[{md(model.title)}, {md(model.team)}]"
-    fact = f"{health}{badges.badge(model.tier)} {badges.badge(model.kind)} {live}{words}"
+    percent = model_metadata.badge(lint(model).percent)
+    fact = f"{health}{badges.badge(model.tier)} {badges.badge(model.kind)} {percent} {live}{words}"
     with parts.header(model.name, fact, back=("inventory", "All models")):
         for stem, label, icon in (
             ("drift", "Drift", "monitoring"),
@@ -37,6 +39,7 @@ def about(model: GovernedModel) -> None:
                 ("Use case", md(model.use_case)),
                 ("Owners", owners or ":red[nobody]"),
                 ("Label", md(model.label) if model.label else missing),
+                ("Label definition", md(model.label_definition) or missing),
                 ("Limits of use", md(model.limits_of_use) or missing),
                 ("Fallback", md(model.fallback) or missing),
                 ("Promise", _promise(model)),

@@ -33,6 +33,7 @@ SORTS = {
     "owner": ("Owner", InventorySort.OWNER, False),
     "next_review": ("Next review", InventorySort.NEXT_REVIEW, False),
     "drift": ("Most drift first", InventorySort.DRIFT, True),
+    "completeness": ("Least documented first", InventorySort.COMPLETENESS, False),
 }
 HEALTHS = {state.value: state for state in (Health.BREACH, Health.WATCH, Health.HEALTHY, Health.UNKNOWN)}
 TIERS = {str(int(tier)): tier for tier in Tier}
@@ -49,6 +50,7 @@ def _query() -> InventoryQuery:
         tiers=tuple(int(tier) for tier in address.many("tier", TIERS)),
         owners=address.many("owner", {name: name for name in totals.owners}),
         teams=address.many("team", {name: name for name in totals.teams}),
+        use_cases=address.many("usecase", {name: name for name in totals.use_cases}),
         health=address.many("health", HEALTHS),
         sort=sort[1],
         descending=sort[2],
@@ -105,6 +107,15 @@ def _filters(query: InventoryQuery) -> None:
             label_visibility="collapsed",
             width=130,
         )
+        st.multiselect(
+            "Use case",
+            list(totals.use_cases),
+            placeholder="Any use case",
+            key=address.follow("usecase", list(query.use_cases)),
+            on_change=address.writes("usecase", ",".join),
+            label_visibility="collapsed",
+            width=150,
+        )
         current = next(name for name, (_, sort, _) in SORTS.items() if sort is query.sort)
         st.selectbox(
             "Order",
@@ -122,6 +133,7 @@ def _note(query: InventoryQuery) -> str:
     words += [f"tier {', '.join(map(str, query.tiers))}"] if query.tiers else []
     words += [f"owner {', '.join(query.owners)}"] if query.owners else []
     words += [f"team {', '.join(query.teams)}"] if query.teams else []
+    words += [f"use case {', '.join(query.use_cases)}"] if query.use_cases else []
     words += [f"health {', '.join(query.health)}"] if query.health else []
     return "filter: " + ("; ".join(words) or "none")
 
@@ -135,6 +147,7 @@ def _all_rows(query: InventoryQuery) -> list[dict[str, object]]:
                 tiers=query.tiers,
                 owners=query.owners,
                 teams=query.teams,
+                use_cases=query.use_cases,
                 health=query.health,
                 sort=query.sort,
                 descending=query.descending,
@@ -205,6 +218,8 @@ def _detail(row: InventoryRow) -> None:
                         "Versions",
                         f"{row.versions}, newest v{md(row.newest_version)}" if row.versions else "none in our registry",
                     ),
+                    ("Use case", md(row.use_case) or "none assigned"),
+                    ("Metadata", f"{row.completeness} % written down" if row.completeness is not None else "unknown"),
                     ("Open requests", count(row.open_requests)),
                     ("Next review", day(row.next_review)),
                 ],
@@ -256,7 +271,7 @@ def _list(query: InventoryQuery, fact_rows: tuple[InventoryRow, ...], total: int
 
 
 def _nothing() -> None:
-    if not address.get("q") and not any(address.get(name) for name in ("health", "tier", "owner", "team")):
+    if not address.get("q") and not any(address.get(name) for name in ("health", "tier", "owner", "team", "usecase")):
         notices.empty(
             "No model yet",
             "The registry has not been read, or it holds no model.",

@@ -14,6 +14,8 @@ from pages.components import (
     model_facts,
     model_gates,
     model_lineage,
+    model_metadata,
+    model_risk,
     model_standing,
     model_versions,
     notices,
@@ -30,7 +32,8 @@ from services.rollout.models import DeploymentView
 
 me = session.enter("model")
 room = session.control_room()
-SECTIONS = ("Versions", "Gates", "Lineage and data", "History")
+SECTIONS = ("Versions", "Gates", "Metadata", "Risk", "Lineage and data", "History")
+VENDOR_SECTIONS = ("Metadata", "Risk", "Lineage and data", "History")
 
 
 def _body(model: GovernedModel) -> None:
@@ -49,13 +52,10 @@ def _body(model: GovernedModel) -> None:
         live = model_facts.traffic(model)
         if model.kind is not DeploymentKind.VENDOR:
             model_standing.approvals(model, live, me=me)
-    if model.kind is DeploymentKind.VENDOR:
-        _lineage(model, (), None)
-        _history(model)
-        return
-    chosen = _section()
-    if chosen == "History":
-        _history(model)
+    chosen = _section(VENDOR_SECTIONS if model.kind is DeploymentKind.VENDOR else SECTIONS)
+    draw = {"History": _history, "Metadata": model_metadata.section, "Risk": model_risk.section}.get(chosen)
+    if draw is not None:
+        draw(model)
         return
     versions = reads.attempt("versions", lambda: room.inventory.versions(model.name), key=f"versions-{model.name}")
     if chosen == "Lineage and data":
@@ -64,9 +64,9 @@ def _body(model: GovernedModel) -> None:
         _versions_or_gates(model, versions, live, chosen)
 
 
-def _section() -> str:
-    names = {name.lower().split()[0]: name for name in SECTIONS}
-    chosen = address.one("show", names, SECTIONS[0])
+def _section(sections: tuple[str, ...]) -> str:
+    names = {name.lower().split()[0]: name for name in sections}
+    chosen = address.one("show", names, sections[0])
     short = {name: key for key, name in names.items()}
     st.segmented_control(
         "Show",

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
+from services.attestation.canonical import is_sha256
 from services.inventory import metadata
 from services.inventory.commands import AssignOwner, FillIn, MarkReviewed
 from services.inventory.governance import UseCase
@@ -110,4 +111,7 @@ def _supplied(model: GovernedModel, command: FillIn) -> GovernedModel:
         for text in (terms.contract, terms.audit_right, terms.exit_plan, terms.promise):
             if len(text) > TEXT_MAX:
                 raise InputError("One of the texts is too long.", hint=f"At most {TEXT_MAX:,} characters each.")
+        for paper in terms.documents:
+            if paper.sha256 and not is_sha256(paper.sha256):
+                raise InputError(f"The digest of {paper.title} is not a SHA-256.", hint="64 hexadecimal digits.")
     return replace(model, supplier=terms)

@@ -52,6 +52,7 @@ from tests.fakes.harness import FakeHarness
 from tests.fakes.reports import fake_reports
 from tests.fakes.room_data import FakeHandling, FakeRows
 from tests.fakes.room_exceptional import FakeEmergency, FakeExceptions
+from tests.fakes.room_governance import USE_CASES, FakeClassification, FakeStewardship, an_impact
 from tests.fakes.room_requests import FakeApprovals
 from tests.fakes.room_sample import HOSTILE, NOW, at
 
@@ -103,6 +104,8 @@ class FakeRoom:
         self.feedback = SimpleNamespace()
         self.ledger = SimpleNamespace()
         self.exceptions = FakeExceptions(self)
+        self.stewardship = FakeStewardship(self)
+        self.classification = FakeClassification(self)
         self.emergency = FakeEmergency(self)
         self.notices = FakeNotices(self)
 
@@ -337,6 +340,7 @@ class FakeInventory:
             and (not query.tiers or row.tier in query.tiers)
             and (not query.owners or row.owner in query.owners)
             and (not query.teams or row.team in query.teams)
+            and (not query.use_cases or row.use_case in query.use_cases)
             and (not query.health or row.health in query.health)
         ]
         keys: dict[InventorySort, Callable[[Any], Any]] = {
@@ -348,6 +352,7 @@ class FakeInventory:
             InventorySort.OWNER: lambda row: row.owner,
             InventorySort.NEXT_REVIEW: lambda row: row.next_review,
             InventorySort.DRIFT: lambda row: -(row.drift.value or -1),
+            InventorySort.COMPLETENESS: lambda row: row.completeness,
         }
         found.sort(key=keys[query.sort], reverse=query.descending)
         part = tuple(found[query.offset : query.offset + query.limit])
@@ -365,7 +370,11 @@ class FakeInventory:
             reviews_overdue=sum(row.review_overdue for row in rows),
             owners=tuple(sorted({row.owner for row in rows})),
             teams=tuple(sorted({row.team for row in rows})),
+            use_cases=tuple(sorted({row.use_case for row in rows})),
         )
+
+    def use_cases(self) -> tuple[Any, ...]:
+        return USE_CASES
 
     def model(self, name: str) -> Any:
         found = next((model for model in self.models() if model.name == name), None)
@@ -579,7 +588,21 @@ class FakeOversight:
                     target="approvals?request=req-0003",
                 ),
             ),
+            reviews=(
+                TodoItem(
+                    title="Claims triage: periodic review overdue",
+                    why=HOSTILE if self._room.hostile else "Regular review, every 180 days at tier 1.",
+                    state=Health.WATCH,
+                    due=NOW - timedelta(days=4),
+                    target="model?name=claims_triage&show=risk",
+                ),
+            ),
         )
+
+    def impact(self, model: str) -> Any:
+        if self._room.mode == "unavailable":
+            raise TelemetryUnavailableError("The inference log cannot be read.")
+        return an_impact(model)
 
     def operations(self) -> Operations:
         away = self._room.mode == "unavailable"

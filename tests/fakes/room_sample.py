@@ -8,6 +8,8 @@ from decimal import Decimal
 
 from services.approvals.models import Comparison
 from services.evaluation.detail import CalibrationBin, EvaluationDetail, GroupMeasure, GroupRow
+from services.inventory.governance import FactorLevel, RiskStanding
+from services.inventory.metadata import lint
 from services.inventory.models import (
     DatasetRef,
     DeploymentKind,
@@ -20,6 +22,7 @@ from services.inventory.models import (
     Task,
     Tier,
 )
+from services.inventory.tiering import FACTORS
 from services.kernel.clock import from_utc_text
 from services.kernel.health import Explanation, Health, Signal
 from services.kernel.identity import Role
@@ -104,13 +107,21 @@ def a_signal(state: Health, value: float | None, sentence: str, n: int | None = 
     return Signal(state=state, value=value, unit="PSI", sentence=sentence, n=n, as_of=NOW - timedelta(minutes=4))
 
 
+_LEVELS = tuple(
+    FactorLevel(factor=item.id, level=4 if item.id == "data" else 3, evidence="Counted in June.") for item in FACTORS
+)
+SHEET = RiskStanding(sheet="1", levels=_LEVELS, computed=1, assessed_by="Dana Petrov", assessed_at=NOW)
+
+
 def a_model(
     name: str, title: str, tier: Tier, kind: DeploymentKind, *, task: Task = Task.CLASSIFICATION, team: str = "Claims"
 ) -> GovernedModel:
     return GovernedModel(
         name=name,
         title=title,
-        use_case=f"{title} for travel and health claims",
+        use_case="Flight delay cover" if kind is DeploymentKind.REALTIME else f"{title} for travel and health claims",
+        use_case_id="delay-cover" if kind is DeploymentKind.REALTIME else "",
+        risk=SHEET if tier is Tier.ONE else None,
         purpose=f"{title}: scores each case so that people look at the right ones first.",
         tier=tier,
         kind=kind,
@@ -235,6 +246,7 @@ def inventory_rows() -> tuple[InventoryRow, ...]:
                 findings=1 if name == "claims_triage" else 0,
                 next_review=model.next_review,
                 review_overdue=name == "claims_triage",
+                completeness=lint(model).percent,
             )
         )
     return tuple(rows)
