@@ -7,6 +7,8 @@ from enum import Enum
 
 from pages.components.format import md
 from services.approvals.models import Decision, Purpose, RequestState
+from services.evaluation.harness.models import RunState
+from services.evaluation.harness.models import Status as CheckStatus
 from services.exceptions.models import ExceptionState
 from services.inventory.models import DeploymentKind, Tier
 from services.kernel.health import Health
@@ -37,6 +39,15 @@ _ROWS: tuple[tuple[Enum, Status], ...] = (
     (Verdict.INCONCLUSIVE, _status("Too few", "help", "gray")),
     (Verdict.ERROR, _status("Could not check", "error", "orange")),
     (Verdict.SKIPPED, _status("Not applicable", "remove_circle", "gray")),
+    (CheckStatus.DONE, _status("Measured", "check", "blue")),
+    (CheckStatus.SKIPPED, _status("Left out", "remove_circle", "gray")),
+    (CheckStatus.INCONCLUSIVE, _status("Inconclusive", "help", "violet")),
+    (CheckStatus.ERROR, _status("Could not check", "error", "orange")),
+    (RunState.QUEUED, _status("Queued", "schedule", "gray")),
+    (RunState.RUNNING, _status("Running", "sync", "blue")),
+    (RunState.DONE, _status("Finished", "task_alt", "blue")),
+    (RunState.CANCELLED, _status("Cancelled", "undo", "gray")),
+    (RunState.FAILED, _status("Failed", "error", "red")),
     (RequestState.OPEN, _status("Open", "schedule", "blue")),
     (RequestState.CHANGES_REQUESTED, _status("Changes requested", "edit_note", "orange")),
     (RequestState.APPROVED, _status("Approved, waiting for the machine", "hourglass_top", "violet")),

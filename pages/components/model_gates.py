@@ -38,6 +38,7 @@ def section(
         key=address.follow("v", chosen.version),
         on_change=address.writes("v", resets=("page", "purpose")),
     )
+    request_evaluation.link(model.name, chosen.version)
     purpose = _purpose(chosen, live)
     if session.control_room().people.may(me, _needed(purpose)):
         _draft(model, chosen, purpose, me)

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from pages.components import badges, evaluation_charts, notices, parts, reads, session
-from pages.components.format import NOTHING, count, md, number, percent, plural
+from pages.components import badges, evaluation_charts, notices, parts, places, reads, session
+from pages.components.format import NOTHING, count, md, number, percent, plural, version
 from pages.components.request_facts import criteria_words, is_too_few
 from services.approvals.models import RequestView
 from services.evaluation.detail import Criterion, EvaluationDetail, GroupMeasure, GroupRow, criteria, judged
@@ -21,6 +21,7 @@ from services.policy.models import GateReport, Verdict
 def show(view: RequestView) -> None:
     criteria_card(view.report, "Evaluation")
     room, row = session.control_room(), view.row
+    link(row.model, row.version)
     detail = reads.attempt(
         "the evaluation report", lambda: room.evaluation.detail(row.model, row.version), key=f"report-{row.request_id}"
     )
@@ -37,6 +38,17 @@ def show(view: RequestView) -> None:
         notices.remark(md(detail.problem), "help")
     _calibration(detail)
     _groups(judged(detail, view.report))
+
+
+def link(model: str, number: str) -> None:
+    """The way to everything the harness measured about a version."""
+    st.page_link(
+        places.path("evaluation"),
+        label=f"Evaluation of {version(number)}, beside the live version",
+        icon=":material/fact_check:",
+        query_params={"model": model, "version": number},
+        width="content",
+    )
 
 
 def criteria_card(report: GateReport, title: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from copy import deepcopy
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -12,6 +14,9 @@ from services.evaluation.measures import calibration, curves, fairness, leakage,
 from services.evaluation.measures.classification import intervals_classification, paired_classification
 from services.evaluation.measures.models import Estimate
 from services.evaluation.measures.regression import intervals_regression, paired_regression
+from services.evaluation.ports import VersionFacts
+from services.evaluation.report import document
+from tests.fakes.room_sample import NOW
 
 ROWS = 4_000
 
@@ -175,3 +180,39 @@ def _paired(found: dict[str, Estimate]) -> dict[str, Any]:
         f"holdout_{name}": {"delta": item.value, "low": item.low, "high": item.high, "method": item.method}
         for name, item in found.items()
     }
+
+
+def hostile_sections(text: str) -> dict[str, Any]:
+    """Sections in which every name and sentence is what an attacker would type."""
+    group = {"attribute": text, "group": text}
+    other = {"measure": "rate_ratio", "reference": text, "value": 1.2, "low": 0.9, "high": 1.4, "n": 500}
+    return {
+        "narrative": text,
+        "unit": text,
+        "policy": {"name": text, "version": text, "sha256": "cd" * 32},
+        "holdout": {"name": text, "digest": "9d41c7", "n": 40, "window": text, "until": ""},
+        "slices": [group | {"n": 500, "rate": 0.2}],
+        "fairness": [group | other],
+        "suspects": [{"feature": text, "auc": 0.6}],
+        "availability": [{"feature": text, "available": False, "note": text}],
+        "checks": [_check(text, text, "done", text, text)],
+        "investigation": [{"step": text, "because": text, "did": text, "found": text, "seconds": 0.1}],
+    }
+
+
+def facts(model: str, version: str, report: dict[str, Any] | None) -> VersionFacts:
+    """What the worker read from the run of a version; without a report the run has none."""
+    text = document.build(report).decode() if report else ""
+    return VersionFacts(
+        model=model,
+        version=version,
+        manifest="{}",
+        manifest_sha256="41ab" * 16,
+        evaluation=text,
+        evaluation_sha256=hashlib.sha256(text.encode()).hexdigest() if text else "",
+        read_at=NOW,
+    )
+
+
+def replaced(known: VersionFacts, text: str) -> VersionFacts:
+    return replace(known, evaluation=text)

@@ -47,6 +47,7 @@ from services.rollout.models import (
     RollbackTarget,
     TrafficChange,
 )
+from tests.fakes import evaluation
 from tests.fakes import room_sample as sample
 from tests.fakes.harness import FakeHarness
 from tests.fakes.reports import fake_reports
@@ -81,6 +82,8 @@ class FakeRoom:
     views: list[tuple[str, str, str]] = field(default_factory=list)
     watch_fails: bool = False
     idle: set[str] = field(default_factory=set)
+    unevaluated: set[str] = field(default_factory=lambda: {"2"})
+    """Versions the harness never measured."""
 
     def __post_init__(self) -> None:
         self.people = FakePeople(self)
@@ -95,7 +98,9 @@ class FakeRoom:
         self.monitoring = FakeMonitoring(self)
         self.reliability = SimpleNamespace(sla=self.measured(lambda model, *, days=7: sample.sla_view(model, days)))
         self.value = FakeValue(self)
-        self.evaluation = SimpleNamespace(gates=self.measured(self._gates), detail=self.measured(self._detail))
+        self.evaluation = SimpleNamespace(
+            gates=self.measured(self._gates), detail=self.measured(self._detail), facts=self.measured(self._facts)
+        )
         self.harness = FakeHarness(self)
         self.columns = SimpleNamespace()
         self.handling = FakeHandling(self)
@@ -118,6 +123,12 @@ class FakeRoom:
             return detail
         rows = tuple(replace(row, attribute=HOSTILE, group=HOSTILE) for row in detail.groups)
         return replace(detail, groups=rows, problem=HOSTILE)
+
+    def _facts(self, model: str, version: str) -> Any:
+        if self.mode == "empty" or version in self.unevaluated:
+            return evaluation.facts(model, version, None)
+        changed = evaluation.hostile_sections(HOSTILE) if self.hostile else {}
+        return evaluation.facts(model, version, evaluation.a_report(model, version, champion="3", **changed))
 
     def measured(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def ask(*args: Any, **given: Any) -> Any:

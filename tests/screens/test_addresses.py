@@ -36,6 +36,8 @@ def test_changing_a_filter_changes_the_address(visit: Visit) -> None:
         ("approvals", {"mine": "theirs"}),
         ("rollouts", {"model": "nobody"}),
         ("drift", {"model": "nobody"}),
+        ("evaluation", {"model": "nobody"}),
+        ("evaluation", {"model": "claims_triage", "version": "99"}),
         ("value", {"model": "nobody"}),
         ("settings", {"show": "secrets"}),
         ("audit", {"entry": "first"}),

@@ -25,6 +25,8 @@ OBJECTS = (
     ("model", {"name": "damage_photo_vendor", "show": "metadata"}),
     ("model", {"name": "damage_photo_vendor"}),
     ("approvals", {"request": "req-0001"}),
+    ("evaluation", {"model": "claims_triage", "version": "5", "show": "charts"}),
+    ("evaluation", {"model": "claims_triage", "version": "2"}),
     ("rollouts", {"model": "delay_claim_score"}),
     ("drift", {"model": "plan_utilisation"}),
     ("reliability", {"model": "delay_claim_score"}),

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from services.evaluation.report import reading
 from services.evaluation.report.page_charts import charts
 from services.evaluation.report.page_tables import tables
-from services.evaluation.report.reading import MetricLine, between, metric_lines, shown, signed
+from services.evaluation.report.reading import MetricLine, between, between_differences, metric_lines, shown, signed
 
 
 def to_html(report: Mapping[str, Any]) -> str:
@@ -48,7 +48,7 @@ def _metric(line: MetricLine, unit: str) -> dict[str, str]:
         "interval": between(line.low, line.high, line.kind),
         "method": line.method,
         "delta": signed(line.delta, line.kind, unit),
-        "delta_interval": between(line.delta_low, line.delta_high, line.kind),
+        "delta_interval": between_differences(line.delta_low, line.delta_high, line.kind),
         "tone": word,
         "word": word,
     }

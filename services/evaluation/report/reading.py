@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-SHARE, PLAIN, AMOUNT, COUNT, MILLISECONDS = "share", "plain", "amount", "count", "ms"
+SHARE, POINTS, PLAIN, AMOUNT, COUNT, MILLISECONDS = "share", "points", "plain", "amount", "count", "ms"
 # Without a policy's own minimum: under this many rows a comparison of groups says little.
 FEWEST_ROWS = 100
 _PREFIX = "holdout_"
@@ -50,6 +50,14 @@ MEASURES: dict[str, Measure] = {
     "robust_missing_drop": Measure(title="Largest loss when a value is missing"),
     "robust_noise_drop": Measure(title="Largest loss from small noise"),
     "suspects_top_auc": Measure(title="Best single input (AUC)"),
+    "late_features": Measure(title="Inputs known only after the decision", kind=COUNT),
+    "baseline_auc": Measure(title="AUC of a simple rule"),
+    "holdout_age_days": Measure(title="Days from the newest row to training", kind=COUNT),
+    "artifact_mb": Measure(title="Size of the files (MB)"),
+    "unsafe_files": Measure(title="Files that could run code", kind=COUNT),
+    "unpinned_dependencies": Measure(title="Dependencies without a version", kind=COUNT),
+    "signature_problems": Measure(title="Signature problems", kind=COUNT),
+    "reproduced_difference": Measure(title="Difference when measured again"),
 }
 FAIRNESS: dict[str, str] = {
     "rate_ratio": "Selected, relative to the largest group",
@@ -139,36 +147,42 @@ def fairness_lines(
 
 
 def shown(value: float | None, kind: str, unit: str = "") -> str:
-    """The number with its unit, for text: `71.2 %`, `0.718`, `12.4 min`, `100,000`."""
+    """The number with its unit, for text: `71.2 %`, `0.718`, `12.40 min`, `100,000`."""
     if value is None:
         return "not measured"
     match kind:
         case "share":
-            return f"{value * 100:.1f} %"
+            text = f"{value * 100:.1f} %"
+        case "points":
+            text = f"{value * 100:.1f} points"
         case "count":
-            return f"{value:,.0f}"
+            text = f"{value:,.0f}"
         case "ms":
-            return f"{value:,.1f} ms"
+            text = f"{value:,.1f} ms"
         case "amount":
-            return f"{value:,.2f} {unit}".strip()
+            text = f"{value:,.2f} {unit}".strip()
         case _:
-            return f"{value:,.3f}" if abs(value) < 100 else f"{value:,.1f}"
+            text = f"{value:,.3f}" if abs(value) < 100 else f"{value:,.1f}"
+    return text.replace("-", _MINUS, 1) if value < 0 else text
 
 
 def between(low: float | None, high: float | None, kind: str) -> str:
-    """`0.712 to 0.724`, or nothing when there is no interval."""
+    """`0.712 to 0.724`, or nothing when there is no interval. The unit of a share stands once."""
     if low is None or high is None:
         return ""
-    return f"{shown(low, kind)} to {shown(high, kind)}"
+    return f"{shown(low, kind).removesuffix(' %').removesuffix(' points')} to {shown(high, kind)}"
 
 
 def signed(value: float | None, kind: str, unit: str = "") -> str:
+    """A difference: `+0.020`; of shares in points."""
     if value is None:
         return ""
-    text = shown(abs(value), kind, unit)
-    if kind == SHARE:
-        text = text.replace(" %", " points")
+    text = shown(abs(value), POINTS if kind == SHARE else kind, unit)
     return f"{'+' if value > 0 else _MINUS if value < 0 else '±'}{text}"
+
+
+def between_differences(low: float | None, high: float | None, kind: str) -> str:
+    return between(low, high, POINTS if kind == SHARE else kind)
 
 
 def _metric_line(report: Mapping[str, Any], name: str) -> MetricLine:

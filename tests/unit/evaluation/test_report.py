@@ -106,7 +106,7 @@ def test_page_sets_both_versions_side_by_side_with_the_interval_of_the_differenc
 
     assert "Version 7, live" in page
     assert reading.shown(line.champion, line.kind) in page
-    assert reading.between(line.delta_low, line.delta_high, line.kind) in page
+    assert reading.between_differences(line.delta_low, line.delta_high, line.kind) in page
     assert line.better is True
 
 
@@ -209,3 +209,5 @@ def test_numbers_are_written_with_unit_and_sign() -> None:
     assert reading.signed(-0.02, reading.SHARE) == "\u22122.0 points"
     assert reading.signed(0.004, reading.PLAIN) == "+0.004"
     assert reading.between(None, 1.0, reading.PLAIN) == ""
+    assert reading.between(-0.01, 0.02, reading.SHARE) == "\u22121.0 to 2.0 %"
+    assert reading.between_differences(-0.01, 0.02, reading.SHARE) == "\u22121.0 to 2.0 points"
