@@ -53,10 +53,14 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+policy_app = typer.Typer(help="Policies: try one on past decisions, publish it, list versions.", no_args_is_help=True)
+app.add_typer(policy_app, name="policy")
+
 AsSubject = Annotated[str, typer.Option("--as", help="Who acts: an account of the embedded workspace.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 Model = Annotated[str, typer.Argument(help="Name of the registered model.")]
 Version = Annotated[str, typer.Argument(help="Version number.")]
+PolicyFile = Annotated[Path, typer.Argument(help="A policy document in YAML.")]
 
 
 @contextmanager
@@ -227,6 +231,113 @@ def approved(model: Model, version: Version, *, as_json: AsJson = False) -> None
 
 
 @app.command()
+def gate(model: Model, version: Version, *, as_json: AsJson = False) -> None:
+    """Exit 0 only when every gate of the model's policy lets this version pass: the check for a build pipeline.
+
+    Prints the lines that stand in the way; what could not be measured, or is inconclusive, is one of them.
+    """
+    from services.policy.exceptions import apply_exceptions
+
+    with _spoken():
+        room = _room()
+        report = apply_exceptions(room.evaluation.gates(model, version), room.exceptions.active(model))
+        failing = [item for item in report.outcomes if item.stands_in_the_way]
+        if as_json:
+            _print_json({"passed": report.passed, "policy": report.policy, "outcomes": report.outcomes})
+        else:
+            policy = f"{report.policy.name} version {report.policy.version}"
+            word = "passes" if report.passed else "does not pass"
+            print(f"{model} version {version} {word} {policy}: {len(failing)} of {len(report.outcomes)} lines fail.")
+            for item in failing:
+                print(f"  {item.verdict.value:12} {item.gate}: {item.value} (rule: {item.rule}). {item.sentence}")
+        if not report.passed:
+            raise typer.Exit(1)
+
+
+@policy_app.command("rehearse")
+def policy_rehearse(file: PolicyFile, *, as_json: AsJson = False) -> None:
+    """What a proposed policy would have said about past requests. Nothing is written.
+
+    Exit 1 when one would have gone another way, or that cannot be said; 2 when the text is not a valid policy.
+    """
+    from services.policy.rehearsal import Effect
+
+    with _spoken():
+        rehearsal = _room().publishing.rehearse(_text(file))
+        if as_json:
+            _print_json(rehearsal)
+        else:
+            print(rehearsal.sentence)
+            for item in rehearsal.requests:
+                if item.effect is Effect.SAME and not item.changes:
+                    continue
+                print(
+                    f"  {item.request_id}  {item.model} v{item.version}  {item.effect.value}  {item.problem}".rstrip()
+                )
+                for change in item.changes:
+                    words = f"{change.before or 'no gate'} -> {change.after or 'no gate'}"
+                    print(f"      {change.gate}: {words}. {change.sentence}")
+        if any(item.effect is not Effect.SAME for item in rehearsal.requests):
+            raise typer.Exit(1)
+
+
+@policy_app.command("publish")
+def policy_publish(
+    file: PolicyFile,
+    *,
+    subject: AsSubject,
+    note: Annotated[str, typer.Option(help="Why, in a sentence; kept in the history of versions.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Put a policy into force with your own key (compliance officer)."""
+    from services.policy.published import PublishPolicy
+
+    with _spoken():
+        room = _room()
+        proposal = room.publishing.check(_text(file))
+        receipt = room.publishing.publish(
+            PublishPolicy(
+                command_id=secrets.token_hex(8),
+                text=proposal.text,
+                seen_sha256=proposal.sha256,
+                passphrase=_passphrase(),
+                note=note,
+            ),
+            actor=_actor(room, subject),
+        )
+        words = f"{proposal.document.name} version {proposal.document.version} is in force, sha256 {proposal.sha256}"
+        _receipt(receipt.seq, receipt.leaf_hash, words, as_json, sha256=proposal.sha256)
+
+
+@policy_app.command("list")
+def policy_list(*, as_json: AsJson = False) -> None:
+    """Every version of every tier, with who published it."""
+    from services.policy.service import TIERS
+
+    with _spoken():
+        room = _room()
+        versions = [item for tier in TIERS for item in room.policy.history(tier)]
+        if as_json:
+            _print_json([{**asdict(item), "text": None} for item in versions])
+            return
+        for item in versions:
+            who = item.by_name or "Countersign"
+            print(
+                f"{item.name} version {item.version:4} {utc_text(item.at)}  {item.sha256[:16]}  {who}, entry {item.seq}"
+            )
+        for sentence in room.policy.unpublished():
+            print(f"finding: {sentence}")
+
+
+@policy_app.command("schema")
+def policy_schema() -> None:
+    """The JSON Schema of policy documents."""
+    from services.policy.json_schema import schema_text
+
+    print(schema_text(), end="")
+
+
+@app.command()
 def evaluate(model: Model, version: Version, *, as_json: AsJson = False) -> None:
     """Measure a version with the evaluation harness, now. Exit 0 when a report was written."""
     from services.evaluation.harness.models import RunState
@@ -343,8 +454,15 @@ def status(*, as_json: AsJson = False) -> None:
         for item in deployments:
             routes = ", ".join(f"v{version} {share} %" for version, share in item.desired)
             print(f"{item.model:32} {routes}{'  FINDING: ' + item.finding if item.finding else ''}")
-        for problem in room.policy.problems():
+        for problem in (*room.policy.problems(), *room.policy.unpublished()):
             print(f"policy    {problem}")
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as broken:
+        raise InputError(f"{file} cannot be read as text.", hint="Name a policy document in YAML.") from broken
 
 
 def _settings() -> Settings:

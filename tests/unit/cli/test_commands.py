@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
 
-from services.__main__ import EXIT_CODES
+from services.__main__ import EXIT_CODES, app
+from services.adapters.files.policies import PolicyFolder
 from services.adapters.signing.desk import KeyDesk
 from services.adapters.sql.database import Database
+from services.adapters.sql.inventory import SqlInventory
 from services.adapters.sql.people import SqlKeyStore
 from services.adapters.sql.setup import create_schema, found_deployment
 from services.container import open_control_room
@@ -23,7 +26,7 @@ from services.kernel.secret import Secret
 from services.ledger.founding import NewPerson
 from services.people.accounts import DEMO_ACCOUNTS, DEMO_ISSUER
 from services.settings import Settings
-from tests.builders import CHEAP, MODEL, a_model
+from tests.builders import CHEAP, MODEL, POLICIES, a_model, a_version, create_tables
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -34,6 +37,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = Settings(home=folder)
     database = Database(settings.governance_url)
     create_schema(database)
+    create_tables(database)
     clock = SystemClock()
     desk = KeyDesk.create(SqlKeyStore(database), settings.keys_folder, clock, deployment="test", cost=CHEAP)
     newcomers = tuple(
@@ -46,9 +50,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         for account in DEMO_ACCOUNTS
     )
-    found_deployment(database, desk, clock=clock, profile="embedded", people=newcomers)
+    texts = PolicyFolder(POLICIES).texts().values()
+    found_deployment(database, desk, clock=clock, profile="embedded", people=newcomers, policies=texts)
     room = open_control_room(settings)
     room.inventory.register_catalog((a_model(),))
+    SqlInventory(database).apply(RegistrySnapshot(versions=(a_version("3"),), aliases=()), clock.now())
     room.database.dispose()
     database.dispose()
     return folder
@@ -67,6 +73,45 @@ def test_a_version_nobody_approved_ends_with_one(home: Path) -> None:
     done = run(home, "approved", MODEL, "3", "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["valid"] is False
+
+
+def inline(*words: str, **env: str) -> Result:
+    """The same command without a process of its own, for tests of many."""
+    return CliRunner().invoke(app, words, env=env)
+
+
+def test_the_gate_for_pipelines_names_the_lines_that_fail(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COUNTERSIGN_HOME", str(home))
+    done = inline("gate", MODEL, "3")
+    assert done.exit_code == 1, done.stderr
+    assert "does not pass tier-1 version 5" in done.stdout
+    assert "  error        files: none (rule: every file of the version is hashed)." in done.stdout
+    told = json.loads(inline("gate", MODEL, "3", "--json").stdout)
+    assert told["passed"] is False
+    assert {"gate", "value", "rule", "verdict", "sentence"} <= set(told["outcomes"][0])
+    assert inline("gate", MODEL, "99").exit_code == 2
+
+
+def test_a_policy_is_rehearsed_and_published_by_command(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COUNTERSIGN_HOME", str(home))
+    text = (POLICIES / "tier-3.yaml").read_text()
+    file = tmp_path / "proposed.yaml"
+    file.write_text(text.replace("gates:", "gaates:"))
+    refused = inline("policy", "rehearse", str(file))
+    assert refused.exit_code == 2
+    assert "unknown key `gaates`" in refused.stderr
+    file.write_text(text.replace('version: "5"', 'version: "6"'))
+    assert "nothing to compare with" in inline("policy", "rehearse", str(file)).stdout
+    asked = ("policy", "publish", str(file), "--note", "Yearly review")
+    assert inline(*asked, "--as", "dana.datascience", COUNTERSIGN_PASSPHRASE="any").exit_code == 3
+    passphrase = next(item.passphrase for item in DEMO_ACCOUNTS if item.subject == "clara.compliance")
+    done = inline(*asked, "--as", "clara.compliance", COUNTERSIGN_PASSPHRASE=passphrase)
+    assert done.exit_code == 0, done.stderr
+    listed = inline("policy", "list").stdout
+    assert "tier-3 version 6" in listed
+    assert "finding: tier-3.yaml on disk is not version 6" in listed
 
 
 def test_an_intact_ledger_verifies(home: Path) -> None:
