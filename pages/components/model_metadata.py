@@ -15,6 +15,7 @@ from services.inventory.models import DeploymentKind, GovernedModel
 from services.inventory.owners import DUTIES, Orphan
 from services.kernel.identity import Permission
 
+_NEEDS = {"metadata": Permission.EDIT_METADATA, "owners": Permission.ASSIGN_OWNER}
 _FIX_LABEL = {"metadata": "Fill in", "owners": "Name somebody", "risk": "Open risk", "lineage": "Open lineage"}
 
 
@@ -29,7 +30,20 @@ def section(model: GovernedModel) -> None:
         _use_case(model)
         if model.kind is DeploymentKind.VENDOR:
             _supplier(model.supplier)
+    _follow_fix(model, found)
     metadata_forms.show_open()
+
+
+def _follow_fix(model: GovernedModel, found: Completeness) -> None:
+    """A link to one missing field opens its form, once: whoever closes it wants to read the page."""
+    field = address.get("fix")
+    item = next((state for state in found.missing if state.field == field), None)
+    followed = st.session_state.setdefault("followed_fixes", set())
+    if item is None or (model.name, field) in followed or item.requirement.fix not in _NEEDS:
+        return
+    followed.add((model.name, field))
+    if session.control_room().people.may(session.signed_in(), _NEEDS[item.requirement.fix]):
+        metadata_forms.open_field(model, field)
 
 
 def badge(percent: int | None) -> str:
@@ -76,7 +90,7 @@ def _way(model: GovernedModel, item: FieldState) -> None:
             query_params={"name": model.name, "show": fix},
             width="content",
         )
-    elif people.may(me, Permission.EDIT_METADATA if fix == "metadata" else Permission.ASSIGN_OWNER):
+    elif people.may(me, _NEEDS[fix]):
         st.button(
             _FIX_LABEL[fix],
             icon=":material/edit:",

@@ -174,7 +174,7 @@ def _review(model: GovernedModel) -> None:
         )
         cadence = ", ".join(f"tier {tier} every {days} days" for tier, days in sorted(tiering.CADENCE_DAYS.items()))
         st.caption(
-            f"{cadence}. A new version, a broken promise or red drift calls for a review within "
+            f"At the latest {cadence}. A new version, a broken promise or red drift calls for a review within "
             f"{WITHIN_DAYS[int(model.tier)]} days at this tier."
         )
         if session.control_room().people.may(session.signed_in(), Permission.REVIEW_MODEL):

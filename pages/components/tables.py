@@ -72,13 +72,13 @@ def inventory(rows: Sequence[InventoryRow]) -> tuple[pd.DataFrame, Mapping[str, 
             "health": [[badges.word(row.health)] for row in rows],
             "tier": [[badges.word(row.tier)] for row in rows],
             "complete": pd.array([row.completeness for row in rows], dtype="Int64"),
-            "usecase": [visible(row.use_case) for row in rows],
             "owner": [row.owner for row in rows],
             "trend": [list(row.drift_trend) for row in rows],
             "psi": pd.array([row.drift.value for row in rows], dtype="Float64"),
             "sla": [_service_level(row.sla) for row in rows],
             "requests": [row.open_requests for row in rows],
             "review": [row.next_review for row in rows],
+            "usecase": [visible(row.use_case) for row in rows],
         }
     )
     config = {
@@ -87,13 +87,13 @@ def inventory(rows: Sequence[InventoryRow]) -> tuple[pd.DataFrame, Mapping[str, 
         "health": chips("Health", badges.chips(list(Health)), width=88),
         "tier": chips("Risk", badges.chips(list(Tier)), width=72),
         "complete": progress("Metadata", width=95),
-        "usecase": text("Use case", width=150),
         "owner": text("Owner", width=120),
         "trend": sparkline("Drift (PSI), 30 days", width=125, high=_ceiling(rows)),
         "psi": numeric("PSI", "%.2f", width=60),
         "sla": text("Service level", width=150),
         "requests": numeric("Requests", "%d", width=76),
         "review": dates("Next review", width=100),
+        "usecase": text("Use case", width=170),
     }
     return frame, config
 

@@ -68,7 +68,7 @@ def _filters(query: InventoryQuery) -> None:
             placeholder="Name, owner or use case",
             icon=":material/search:",
             label_visibility="collapsed",
-            width=195,
+            width=160,
         )
         st.segmented_control(
             "Health",
@@ -87,7 +87,7 @@ def _filters(query: InventoryQuery) -> None:
             key=address.follow("tier", [str(tier) for tier in query.tiers]),
             on_change=address.writes("tier", ",".join),
             label_visibility="collapsed",
-            width=140,
+            width=115,
         )
         st.multiselect(
             "Owner",
@@ -96,7 +96,7 @@ def _filters(query: InventoryQuery) -> None:
             key=address.follow("owner", list(query.owners)),
             on_change=address.writes("owner", ",".join),
             label_visibility="collapsed",
-            width=130,
+            width=110,
         )
         st.multiselect(
             "Team",
@@ -105,7 +105,7 @@ def _filters(query: InventoryQuery) -> None:
             key=address.follow("team", list(query.teams)),
             on_change=address.writes("team", ",".join),
             label_visibility="collapsed",
-            width=130,
+            width=105,
         )
         st.multiselect(
             "Use case",
@@ -114,7 +114,7 @@ def _filters(query: InventoryQuery) -> None:
             key=address.follow("usecase", list(query.use_cases)),
             on_change=address.writes("usecase", ",".join),
             label_visibility="collapsed",
-            width=150,
+            width=122,
         )
         current = next(name for name, (_, sort, _) in SORTS.items() if sort is query.sort)
         st.selectbox(
@@ -124,7 +124,7 @@ def _filters(query: InventoryQuery) -> None:
             key=address.follow("sort", current),
             on_change=address.writes("sort"),
             label_visibility="collapsed",
-            width=150,
+            width=130,
         )
 
 

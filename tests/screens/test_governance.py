@@ -185,3 +185,13 @@ def test_the_inventory_is_filtered_by_use_case_and_shows_completeness(visit: Vis
     assert list(frame["model"]) == ["delay_claim_score"]
     assert list(frame["usecase"]) == ["Flight delay cover"]
     assert 0 < frame["complete"].iloc[0] <= 100
+
+
+def test_a_fix_link_opens_the_form_of_its_field_once(visit: Visit) -> None:
+    app = visit(FakeRoom(), "model", DANA, name="payout_forecast", show="metadata", fix="fallback")
+    assert not app.text_area  # not missing, so nothing to fix
+
+    app = visit(FakeRoom(), "model", DANA, name="payout_forecast", show="metadata", fix="label_definition")
+    assert app.selectbox(key="field-name").value == "label_definition"
+    reader = visit(FakeRoom(), "model", "otto.auditor", name="payout_forecast", show="metadata", fix="label_definition")
+    assert not reader.text_area
