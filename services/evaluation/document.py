@@ -80,6 +80,15 @@ def parse(text: str) -> EvaluationDocument:
     return read
 
 
+def claims_harness(text: str) -> bool:
+    """True when a reader would take this text for a report of the harness, whoever wrote it and wherever it lies."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(data, dict) and str(data.get("format") or "").startswith(FORMAT)
+
+
 def _known_format(data: dict[str, Any]) -> str:
     kind = str(data.get("format") or "")
     if kind.startswith(_FAMILY) and kind not in _KNOWN:

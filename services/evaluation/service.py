@@ -227,11 +227,18 @@ class EvaluationService:
 
         Whoever may write to the run may put a file there, so a harness report counts only when ours wrote it.
         """
-        measured = self._registry.artifact_text(item.model, item.version, HARNESS_REPORT) or ""
-        own = self._registry.artifact_text(item.model, item.version, OWN_REPORT) or ""
-        if not measured or self._vouches(item.model, item.version, hashlib.sha256(measured.encode()).hexdigest()):
-            return measured or own, ""
-        return own, "Its run carries an evaluation report that this deployment did not write; it does not count."
+        foreign = ""
+        for path in (HARNESS_REPORT, OWN_REPORT):
+            text = self._registry.artifact_text(item.model, item.version, path) or ""
+            claims = path == HARNESS_REPORT or document.claims_harness(text)
+            if text and (not claims or self._ours(item, text)):
+                return text, foreign
+            if text:
+                foreign = "Its run carries an evaluation report that this deployment did not write; it does not count."
+        return "", foreign
+
+    def _ours(self, item: ModelVersion, text: str) -> bool:
+        return self._vouches(item.model, item.version, hashlib.sha256(text.encode()).hexdigest())
 
     def _base(self, model: str, version: str) -> ModelVersion | None:
         champion = self._facts.champion(model)

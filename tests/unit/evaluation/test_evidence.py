@@ -15,6 +15,7 @@ from services.kernel.clock import FrozenClock
 from services.kernel.errors import RegistryUnavailableError, UnknownVersionError
 from services.policy.models import Verdict
 from tests.builders import GOOD_METRICS, GOOD_REPORT, MODEL, World, a_version
+from tests.fakes.evaluation import a_report
 
 
 def test_evidence_is_the_same_until_a_fact_changes(world: World) -> None:
@@ -62,6 +63,19 @@ def test_while_the_registry_is_away_known_facts_stay(world: World) -> None:
     with pytest.raises(RegistryUnavailableError):
         world.evaluation.refresh()
     assert world.evaluation.collect(MODEL, "3").sha256 == digest
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_run_that_writes_a_report_of_the_harness_itself_is_not_heard(world: World, *, ours: bool) -> None:
+    world.registry.add_version(MODEL, "2", report=a_report(MODEL, "2", format=document.FORMAT))
+    world.evaluation._vouches = lambda _model, _version, _sha256: ours
+
+    world.evaluation.read_again(MODEL, "2")
+
+    evidence = world.evaluation.collect(MODEL, "2")
+    assert evidence.measured == ("model" if ours else "")
+    assert ("did not write" in evidence.missing) is not ours
+    assert bool(evidence.slices) is ours
 
 
 def test_an_unknown_version_is_an_input_fault(world: World) -> None:
