@@ -14,6 +14,7 @@ from services.inventory.models import DeploymentKind, Tier
 from services.kernel.health import Health
 from services.notices.models import Severity
 from services.policy.models import Verdict
+from services.policy.rehearsal import Effect
 from services.rollout.emergency_models import ReviewState
 from services.rollout.models import ActionKind, ActionState
 
@@ -36,7 +37,7 @@ _ROWS: tuple[tuple[Enum, Status], ...] = (
     (Health.UNKNOWN, _status("Unknown", "help", "gray")),
     (Verdict.PASSED, _status("Pass", "check_circle", "green")),
     (Verdict.FAILED, _status("Fail", "cancel", "red")),
-    (Verdict.INCONCLUSIVE, _status("Too few", "help", "gray")),
+    (Verdict.INCONCLUSIVE, _status("Inconclusive", "help", "violet")),
     (Verdict.ERROR, _status("Could not check", "error", "orange")),
     (Verdict.SKIPPED, _status("Not applicable", "remove_circle", "gray")),
     (CheckStatus.DONE, _status("Measured", "check", "blue")),
@@ -48,6 +49,11 @@ _ROWS: tuple[tuple[Enum, Status], ...] = (
     (RunState.DONE, _status("Finished", "task_alt", "blue")),
     (RunState.CANCELLED, _status("Cancelled", "undo", "gray")),
     (RunState.FAILED, _status("Failed", "error", "red")),
+    (Effect.SAME, _status("Same", "check", "gray")),
+    (Effect.STOPPED, _status("Would be stopped", "block", "red")),
+    (Effect.HELD, _status("A signature would be held", "front_hand", "orange")),
+    (Effect.LET_THROUGH, _status("One obstacle less", "lock_open", "orange")),
+    (Effect.UNKNOWN, _status("Cannot be said", "help", "violet")),
     (RequestState.OPEN, _status("Open", "schedule", "blue")),
     (RequestState.CHANGES_REQUESTED, _status("Changes requested", "edit_note", "orange")),
     (RequestState.APPROVED, _status("Approved, waiting for the machine", "hourglass_top", "violet")),

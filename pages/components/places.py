@@ -43,6 +43,7 @@ PLACES: dict[str, Place] = {
         _place("notices", "Notices", "notifications", "Oversee"),
         _place("approvals", "Approvals", "signature", "Decide"),
         _place("evaluation", "Evaluation", "fact_check", "Decide"),
+        _place("policies", "Policies", "gavel", "Decide"),
         _place("rollouts", "Rollouts", "alt_route", "Operate"),
         _place("drift", "Drift", "monitoring", "Operate"),
         _place("reliability", "Reliability", "speed", "Operate"),

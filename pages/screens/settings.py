@@ -1,4 +1,4 @@
-"""People and keys, delegations, who may do what, the policies in force, what auditors looked at, the environment."""
+"""People and keys, delegations, who may do what, what auditors looked at, the environment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import streamlit as st
 
 from pages.components import (
     address,
-    evidence,
     forms,
     notices,
     parts,
@@ -17,13 +16,12 @@ from pages.components import (
     session,
     test_panel,
 )
-from pages.components.format import NOTHING, age, code, digest, md, when
+from pages.components.format import NOTHING, age, md, when
 from services.kernel.identity import Permission
-from services.policy.models import PolicyView
 
 me = session.enter("settings")
 room = session.control_room()
-TABS = {"people": "People and keys", "delegation": "Delegation", "policies": "Policies", "environment": "Environment"}
+TABS = {"people": "People and keys", "delegation": "Delegation", "environment": "Environment"}
 if room.people.may(me, Permission.VIEW_ACCESS_LOG):
     TABS["access"] = "Access log"
 if test_panel.is_on():
@@ -44,34 +42,6 @@ def _delegation() -> None:
 
 def _access() -> None:
     people_cards.views_card(me)
-
-
-def _policies() -> None:
-    for problem in reads.attempt("policies", room.policy.problems, key="policy-problems") or ():
-        st.error(f"{md(problem)} Gates of this tier cannot be judged until it is corrected.", icon=":material/rule:")
-    for view in reads.attempt("policies", room.policy.policies, key="policies") or ():
-        _policy(view)
-
-
-def _policy(view: PolicyView) -> None:
-    note = f"{md(view.ref.name)} version {md(view.ref.version)}" if view.ref else "cannot be read"
-    with parts.card(f"Tier {view.tier}", note):
-        if view.problem:
-            st.markdown(f":red[:material/error: {md(view.problem)}]")
-            return
-        for gate in view.gates:
-            st.markdown(f":gray[:material/rule:] {md(gate)}")
-        rows = [
-            ("Signatures", md(evidence.quorum_words(view.quorum))),
-            ("Traffic, real time", ", then ".join(f"{share} %" for share in view.realtime_shares) or NOTHING),
-            ("Traffic, batch", ", then ".join(f"{share} %" for share in view.batch_shares) or NOTHING),
-            ("A request stays open", f"{view.request_days} days"),
-            ("An approval lasts", f"{view.approval_days} days"),
-            ("File", code(view.file)),
-        ]
-        if view.ref:
-            rows.append(("Digest", code(digest(view.ref.sha256, 32))))
-        parts.facts(rows, alt=f"Policy of tier {view.tier}")
 
 
 def _environment() -> None:
@@ -126,9 +96,7 @@ def _panel() -> None:
     test_panel.section(me)
 
 
-with parts.header(
-    "Settings", ":gray[People change by signed ceremonies, policies are files; every change is in the ledger.]"
-):
+with parts.header("Settings", ":gray[People change by signed ceremonies; every change is in the ledger.]"):
     pass
 shown = address.one("show", {name: name for name in TABS}, "people")
 st.segmented_control(
@@ -143,7 +111,6 @@ st.segmented_control(
 {
     "people": _people,
     "delegation": _delegation,
-    "policies": _policies,
     "environment": _environment,
     "access": _access,
     "panel": _panel,

@@ -175,7 +175,7 @@ def _policy(approval: Approval | None, shelf: Shelf) -> Item:
     same = approval.policy_sha256 == shelf.policy_sha256
     now = "the document in force now" if same else "an earlier document than the one in force now"
     words = f"{approval.policy_name} version {approval.policy_version}, digest {approval.policy_sha256[:12]}: {now}."
-    return _found("policy", True, words, "", "settings?show=policies")
+    return _found("policy", True, words, "", "policies")
 
 
 def _gates(approval: Approval | None, request: Fact | None) -> Item:

@@ -27,8 +27,3 @@ def active_freeze(policy: PolicyDocument, model: Freezable, at: datetime) -> Fre
         and (model.name in line.models or tags & set(line.tags) or not (line.models or line.tags))
     ]
     return max(found, key=lambda line: line.until, default=None)
-
-
-def words(line: FreezeLine) -> str:
-    """For example: Year-end closing: nothing new is released from 20 Dec 2030 to 02 Jan 2031 (UTC)."""
-    return f"{line.name}: nothing new is released from {line.since:%d %b %Y} to {line.until:%d %b %Y} (UTC)."

@@ -165,3 +165,7 @@ class PolicyView:
     rollback: tuple[RollbackRule, ...] = ()
     review_days: int = 0
     longest_exception_days: int = 0
+    limits: tuple[str, ...] = ()
+    """Other limits of single use cases, in sentences."""
+    freeze: tuple[str, ...] = ()
+    shadow: str = ""

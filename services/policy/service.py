@@ -12,11 +12,10 @@ from typing import Protocol
 from services.kernel.errors import InvalidPolicyError, StorageUnavailableError, TrustError
 from services.kernel.identity import ROLE_PERMISSIONS, Permission, Role
 from services.policy import statements
-from services.policy.gates import Gate
 from services.policy.models import PolicyRef, PolicyView, QuorumRule, ReleaseTerms, RollbackRule, StageTerms
 from services.policy.published import PolicyDocuments, PublishedPolicies, PublishedPolicy, SignedEntries, digest
 from services.policy.schema import PolicyDocument, parse
-from services.policy.wording import bound_words, shown
+from services.policy.sentences import freeze_words, gate_words, limit_words, shadow_words
 
 TIERS = (1, 2, 3)
 
@@ -156,6 +155,9 @@ class PolicyService:
             rollback=policy.terms.rollback,
             review_days=document.review_days,
             longest_exception_days=document.longest_exception_days,
+            limits=tuple(limit_words(line, document) for line in document.use_cases),
+            freeze=tuple(freeze_words(line) for line in document.freeze),
+            shadow=shadow_words(document),
         )
 
 
@@ -225,17 +227,3 @@ def _rollback(document: PolicyDocument) -> tuple[RollbackRule, ...]:
         )
         for rule in document.rollback
     )
-
-
-def gate_words(gate: Gate) -> str:
-    at_least, at_most = getattr(gate, "at_least", None), getattr(gate, "at_most", None)
-    tolerance = getattr(gate, "tolerance", None)
-    words = gate.title
-    if at_least is not None or at_most is not None:
-        words += f": {bound_words(at_least, at_most)}"
-    elif tolerance is not None:
-        words += f": at most {shown(tolerance)} worse than the live version"
-    words = f"{words} ({gate.task} only)" if gate.task else words
-    if gate.holds:
-        words += f"; holds the signature of: {', '.join(role.label.lower() for role in gate.holds)}"
-    return f"{words}; an exception can be granted" if gate.exceptable else words

@@ -34,7 +34,6 @@ from services.notices.models import ChannelHealth, ChannelView, Notice, NoticeKi
 from services.oversight.models import Home, Operations, Tile, TimelineEvent, TodoItem
 from services.people.ceremonies import Ceremony, CeremonyKind, CeremonyState
 from services.people.models import Delegation, Person, ViewRecord
-from services.policy.models import PolicyView
 from services.rollout.models import (
     ActionKind,
     ActionState,
@@ -54,6 +53,7 @@ from tests.fakes.reports import fake_reports
 from tests.fakes.room_data import FakeHandling, FakeRows
 from tests.fakes.room_exceptional import FakeEmergency, FakeExceptions
 from tests.fakes.room_governance import USE_CASES, FakeClassification, FakeStewardship, an_impact
+from tests.fakes.room_policy import FakePolicy, FakePublishing
 from tests.fakes.room_requests import FakeApprovals
 from tests.fakes.room_sample import HOSTILE, NOW, at
 
@@ -106,6 +106,7 @@ class FakeRoom:
         self.handling = FakeHandling(self)
         self.rows = FakeRows(self)
         self.policy = FakePolicy(self)
+        self.publishing = FakePublishing(self)
         self.feedback = SimpleNamespace()
         self.ledger = SimpleNamespace()
         self.exceptions = FakeExceptions(self)
@@ -772,41 +773,6 @@ class FakeValue:
         self.model = room.measured(
             lambda name, *, days=90: sample.model_value(next(m for m in sample.MODELS if m.name == name))
         )
-
-
-class FakePolicy:
-    def __init__(self, room: FakeRoom) -> None:
-        self._room = room
-
-    def policies(self) -> tuple[PolicyView, ...]:
-        return (
-            PolicyView(
-                tier=1,
-                ref=sample.POLICY,
-                file="tier-1.yaml",
-                gates=("AUC is 0.780 or more", "Calibration error is 0.030 or less"),
-                quorum=sample.QUORUM,
-                realtime_shares=(10, 100),
-                batch_shares=(100,),
-                approval_days=30,
-                request_days=14,
-            ),
-            PolicyView(
-                tier=2,
-                ref=None,
-                file="tier-2.yaml",
-                gates=(),
-                quorum=(),
-                realtime_shares=(),
-                batch_shares=(),
-                approval_days=0,
-                request_days=0,
-                problem="tier-2.yaml, line 14: unknown word 'treshold'.",
-            ),
-        )
-
-    def problems(self) -> tuple[str, ...]:
-        return ("tier-2.yaml, line 14: unknown word 'treshold'.",)
 
 
 class FakeNotices:

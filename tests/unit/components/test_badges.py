@@ -40,9 +40,10 @@ def test_every_status_has_word_icon_and_colour(kind: type) -> None:
         assert shown.colour in COLOURS
 
 
-def test_unknown_is_grey_and_nothing_unknown_is_green() -> None:
-    for value in (Health.UNKNOWN, Verdict.INCONCLUSIVE, Verdict.SKIPPED):
+def test_unknown_is_grey_inconclusive_its_own_colour_and_nothing_unknown_is_green() -> None:
+    for value in (Health.UNKNOWN, Verdict.SKIPPED):
         assert badges.status(value).colour == "gray"
+    assert badges.status(Verdict.INCONCLUSIVE).colour == "violet"
     assert badges.status(Verdict.ERROR).colour != "green"
 
 
