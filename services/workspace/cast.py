@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from services.approvals.models import Decision, Purpose, QueueRow, RequestState, SignOff, SubmitRequest
 from services.container import ControlRoom
+from services.evaluation.harness.models import RunState, StartEvaluation
 from services.kernel.clock import FrozenClock
 from services.kernel.errors import ControlRoomError, RefusalError
 from services.kernel.identity import Actor
@@ -28,7 +30,21 @@ class Cast:
     settle: Callable[[], None]
     """Runs the outbox until nothing is pending; raises when an action fails."""
 
+    def evaluate(self, model: str, version: str) -> None:
+        """Dana has the version measured, unless it was. The worker's part is done here: nothing else runs yet."""
+        known = self.room.harness.latest(model, version)
+        if known is not None and known.state is RunState.DONE:
+            return
+        command = StartEvaluation(command_id=self.command(), model=model, version=version)
+        run_id = self.room.harness.start(command, actor=self.actor(DANA))
+        self.room.harness.work()
+        ended = self.room.harness.state(run_id)
+        if ended.state is not RunState.DONE:
+            raise ControlRoomError(f"{model} version {version} could not be evaluated in the story. {ended.error}")
+        self.clock.set(self.clock.now() + timedelta(seconds=1))
+
     def request(self, model: str, version: str, note: str, purpose: Purpose = Purpose.PROMOTION) -> None:
+        self.evaluate(model, version)
         actor = self.actor(DANA)
         draft = self.room.approvals.draft(model, version, actor=actor, purpose=purpose)
         self.room.approvals.submit(

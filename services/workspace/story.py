@@ -104,6 +104,7 @@ def _delay(at: At, promote: Promote, after: After, end: datetime) -> None:
     at(refused, "Dana tries the leaking version", lambda cast: cast.try_request(name, "5", "Best AUC so far."))
     asked = min(after(name, "4", days=1), end - timedelta(days=7))
     promote(name, "4", asked=asked, note="Retrained on the summer; canary first.")
+    at(after(name, "6", hours=2), "Dana has v6 evaluated", lambda cast: cast.evaluate(name, "6"))
 
 
 def _claims(at: At, promote: Promote, after: After, end: datetime) -> None:
@@ -135,6 +136,7 @@ def _payout(at: At, promote: Promote, after: After) -> None:
     name = "payout_forecast"
     promote(name, "2", asked=after(name, "2", days=1), note="Gradient boosting on routes and season.")
     promote(name, "3", asked=after(name, "3", days=1), note="Adds weather of the day before.")
+    at(after(name, "5", hours=3), "Dana has v5 evaluated", lambda cast: cast.evaluate(name, "5"))
     asked = after(name, "4", days=1)
     promote(name, "4", asked=asked, note="Retrained after the summer.")
     at(

@@ -108,7 +108,7 @@ def _column(values: Any) -> Array:
         values = values.cast(kind.value_type)
         kind = values.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return np.asarray(values.cast(pa.timestamp("us")).to_numpy()).astype("datetime64[ns]")
+        return np.asarray(values.cast(pa.timestamp("us"), safe=False).to_numpy()).astype("datetime64[ns]")
     if pa.types.is_decimal(kind):
         values = values.cast(pa.float64())
     elif (pa.types.is_integer(kind) or pa.types.is_boolean(kind)) and values.null_count:

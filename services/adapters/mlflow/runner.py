@@ -110,8 +110,9 @@ class _Process:
         answer, _ = self.order({"do": "example"})
         return int(answer.get("rows", 0))
 
-    def latency(self, rows: Columns, requests: int) -> Latency:
-        answer, body = self.order({"do": "latency", "requests": requests}, wire.packed(rows))
+    def latency(self, rows: Columns, requests: int, enough_ms: float | None) -> Latency:
+        order = {"do": "latency", "requests": requests, "enough_ms": enough_ms}
+        answer, body = self.order(order, wire.packed(rows))
         return Latency(
             milliseconds=wire.floats(body),
             asked=int(answer.get("asked", 0)),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from services.evaluation.harness.checks.quality import CLAIM_TOLERANCE
 from services.evaluation.harness.material import Material
 from services.policy.models import GateReport, Verdict
 
@@ -14,7 +15,6 @@ SUSPICIOUS_AUC = 0.97
 SUSPICIOUS_ALONE = 0.9
 SUSPICIOUS_GAIN = 0.1
 """AUC above the live version on the same rows: no retraining does that."""
-CLAIM_LIMIT = 0.01
 
 
 class About(StrEnum):
@@ -101,6 +101,6 @@ def _odd(material: Material) -> list[Inquiry]:
         gain = f"{beside['delta']:.3f} above the live version on the same rows is more than retraining gives."
         found.append(Inquiry(about=About.LEAKAGE, because=gain))
     claimed = material.metric("claimed_difference")
-    if claimed is not None and claimed > CLAIM_LIMIT:
+    if claimed is not None and claimed > CLAIM_TOLERANCE:
         found.append(Inquiry(about=About.CLAIMS, because="The run claims other figures than were measured."))
     return found

@@ -15,7 +15,7 @@ import numpy as np
 from services.evaluation.harness import rows as tables
 from services.evaluation.harness.inquiry import About, Inquiry
 from services.evaluation.harness.material import Material
-from services.evaluation.harness.measuring import drop, main_metric, main_value, said
+from services.evaluation.harness.measuring import drop, main_value, said
 from services.evaluation.harness.models import Budget
 from services.evaluation.harness.ports import ScoringFailed
 from services.evaluation.harness.rows import Array, Floats
@@ -31,6 +31,13 @@ _CLEAR_GROUP = 0.05
 _SLICES = 600
 _MIN_SLICE = 100
 _SIGNIFICANT = 0.05
+_NAMES = {
+    (True, True): "Calibration error",
+    (True, False): "AUC",
+    (False, True): "Mean error",
+    (False, False): "Mean absolute error",
+}
+"""What is compared between versions: by whether the model classifies, and whether it is about calibration."""
 
 Found = tuple[str, str]
 """What was done, and what was found."""
@@ -105,13 +112,15 @@ def _main(material: Material, scores: Floats) -> float | None:
 
 
 def _gap(material: Material, scores: Floats) -> float | None:
+    if material.classifies:
+        return calibration.ece(material.label, scores).value
     return abs(float(scores.mean() - material.label.mean()))
 
 
 def _version(material: Material, measure: Callable[[Material, Floats], float | None]) -> Found:
     lower = measure is _gap or not material.classifies
     mine = measure(material, material.scores)
-    name = "mean score minus observed share" if measure is _gap else main_metric(material)
+    name = _NAMES[material.classifies, measure is _gap]
     values = _values(material, lambda scores: measure(material, scores))
     if mine is None or not values:
         return _walk_words(material), "No earlier version can score these rows."
@@ -129,7 +138,7 @@ def _group_version(material: Material, item: Inquiry) -> Found:
     if mine is None or not values:
         return _walk_words(material), "No earlier version can be compared for this group."
     better = [version for version, value in values if mine - value > _CLEAR_GROUP]
-    return _walk_words(material), _walk_found(material, f"distance of {item.group}", mine, values, better)
+    return _walk_words(material), _walk_found(material, f"Distance of {item.group}", mine, values, better)
 
 
 def _stress_version(material: Material) -> Found:

@@ -58,11 +58,13 @@ class Situation:
     """Measures that the run logged about its held-out rows."""
     limited: frozenset[str] = frozenset()
     """Metrics that the policy sets a limit on."""
+    demanded: frozenset[str] = frozenset()
+    """Checks that the policy does not allow to be left out."""
     incidents: tuple[Incident, ...] = ()
     earlier: tuple[str, ...] = ()
     """What the gates refused at an earlier version, as `version 5: calibration-error`."""
     earlier_groups: frozenset[str] = frozenset()
-    """The kinds of gates that refused it: calibration, fairness, ..."""
+    """Groups and metrics of the gates that refused it: calibration, latency, robust_missing_drop, ..."""
     p95_ms: float | None = None
 
 
@@ -114,12 +116,12 @@ def _not_needed(check: str, at: Situation) -> str:
 
 
 def _stress_reason(check: str, at: Situation) -> str:
-    if _STRESS_METRIC[check] in at.limited:
-        return "The policy sets a limit on it."
+    if _STRESS_METRIC[check] in at.limited or check in at.demanded:
+        return "The policy asks for it."
     data = _incident(at, "DATA") or _incident(at, "QUALITY")
     if data is not None:
         return f"It went wrong before: {data.words}"
-    if check in at.earlier_groups:
+    if _STRESS_METRIC[check] in at.earlier_groups:
         return f"An earlier version failed here ({', '.join(at.earlier)})."
     if at.tier < 3:
         return f"Tier {at.tier} models must hold when an input is " + ("absent." if check == "missing" else "inexact.")

@@ -114,8 +114,11 @@ class LoadedModel(Protocol):
         """Scores the logged input example; the number of its rows. Raises ScoringFailed."""
         ...
 
-    def latency(self, rows: Columns, requests: int) -> Latency:
-        """Asks for one row at a time, as a caller of the endpoint does. Raises ScoringFailed."""
+    def latency(self, rows: Columns, requests: int, enough_ms: float | None) -> Latency:
+        """Asks for one row at a time, as a caller of the endpoint does; again while 95 of 100 take longer than enough.
+
+        Raises ScoringFailed.
+        """
         ...
 
 

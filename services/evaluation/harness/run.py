@@ -52,6 +52,7 @@ class Subject:
     policy: Mapping[str, str]
     """Name, version and digest of the policy."""
     limited: frozenset[str]
+    demanded: frozenset[str] = frozenset()
     incidents: tuple[Incident, ...] = ()
     earlier_refused: tuple[str, ...] = ()
     earlier_groups: frozenset[str] = frozenset()
@@ -318,6 +319,7 @@ def _situation(subject: Subject, material: Material, by_tag: tuple[str, ...]) ->
         tagged=by_tag,
         claims=sum(name.startswith("holdout_") for name in subject.logged),
         limited=subject.limited,
+        demanded=subject.demanded,
         incidents=subject.incidents,
         earlier=subject.earlier_refused,
         earlier_groups=subject.earlier_groups,

@@ -37,7 +37,7 @@ def latency(material: Material) -> CheckResult:
         raise ScoringFailed(material.mode_reason)
     requests = material.plan.latency_requests
     places = tables.evenly(material.rows.n, requests)
-    found = material.loaded.latency(tables.taken(material.inputs, places), requests)
+    found = material.loaded.latency(tables.taken(material.inputs, places), requests, material.p95_ms)
     answered = found.milliseconds
     if not len(answered):
         return CheckResult(status=Status.ERROR, sentence="No request was answered.")
@@ -101,11 +101,11 @@ def _disturbed(
         try:
             value = main_value(material, label, material.ask(inputs | changed))
         except ScoringFailed:
-            # A signature that refuses rows protects; it does not answer wrongly.
+            value = None
+        if value is None:
+            # Refused by the signature, or answered with no number: nobody takes that for a forecast.
             refused.append(feature)
             continue
-        if value is None:
-            raise ScoringFailed(f"With {feature} disturbed the model answers something that is no number.")
         worse = drop(material, base, value)
         found.append(
             {"check": check, "feature": feature, "metric": metric, "base": base, "value": value, "drop": worse}
@@ -127,7 +127,8 @@ def _stress_result(
         most = f"It loses most when {worst['feature'].replace('_', ' ')} {what}: {lost}."
         words.append(most if worst["drop"] >= _NOTHING else hardly)
     if refused:
-        words.append(f"The signature refuses rows without {len(refused)} of the inputs.")
+        named = ", ".join(name.replace("_", " ") for name in refused[:3])
+        words.append(f"It answers with no number or not at all when one of {len(refused)} inputs {what}: {named}.")
     worst_drop = max((row["drop"] for row in found), default=0.0)
     return CheckResult(
         status=Status.DONE if words else Status.SKIPPED,
