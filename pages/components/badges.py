@@ -117,6 +117,8 @@ ESCALATED = _status("Escalated", "campaign", "orange")
 UNREAD = _status("New to you", "fiber_new", "blue")
 VOID = _status("Void", "contract_delete", "red")
 ENDING = _status("Ends soon", "event_upcoming", "orange")
+TOO_FEW = _status("Too few", "help", "gray")
+"""A group too small to judge: grey beside its size, apart from a check that ran and stayed open."""
 EXCEPTION = _status("Excepted", "rule_settings", "orange")
 
 

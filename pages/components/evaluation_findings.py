@@ -102,7 +102,7 @@ def _amount(item: Mapping[str, Any]) -> str:
 
 def _verdict(verdict: Verdict | None, *, grey: bool, reference: bool) -> str:
     if grey:
-        return badges.badge(Verdict.INCONCLUSIVE)
+        return badges.badge(badges.TOO_FEW)
     if verdict is not None:
         return badges.badge(verdict)
     return badges.plain("Reference", "gray", "anchor") if reference else badges.plain("Not judged", "gray", "help")

@@ -91,7 +91,7 @@ def _value(line: Criterion) -> str:
 def _verdict(line: Criterion) -> str:
     if any(outcome.exception for outcome in line.outcomes):
         return f"{badges.badge(line.verdict)} {badges.badge(badges.EXCEPTION)}"
-    return badges.badge(Verdict.INCONCLUSIVE) if is_too_few(line) else badges.badge(line.verdict)
+    return badges.badge(badges.TOO_FEW) if is_too_few(line) else badges.badge(line.verdict)
 
 
 def _calibration(detail: EvaluationDetail) -> None:
@@ -143,7 +143,7 @@ def _measured(row: GroupRow, title: str) -> str:
 
 def _group_verdict(row: GroupRow) -> str:
     if row.verdict in {Verdict.SKIPPED, Verdict.INCONCLUSIVE}:
-        return badges.badge(Verdict.INCONCLUSIVE)
+        return badges.badge(badges.TOO_FEW)
     if row.verdict is not None:
         return badges.badge(row.verdict)
     return badges.plain("Reference", "gray", "anchor") if row.reference else badges.plain("Not judged", "gray", "help")

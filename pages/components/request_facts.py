@@ -81,12 +81,14 @@ def criteria_words(lines: Sequence[Criterion]) -> str:
         return "Nothing was evaluated"
     counts = {verdict: sum(line.verdict is verdict for line in lines) for verdict in Verdict}
     words = [f"{counts[Verdict.PASSED]} of {plural(len(lines), 'criterion', 'criteria')} pass"]
-    few = counts[Verdict.INCONCLUSIVE] + sum(is_too_few(line) for line in lines)
-    skipped = counts[Verdict.SKIPPED] - sum(is_too_few(line) for line in lines)
+    few = [line.verdict for line in lines if is_too_few(line)]
+    skipped = counts[Verdict.SKIPPED] - few.count(Verdict.SKIPPED)
+    inconclusive = counts[Verdict.INCONCLUSIVE] - few.count(Verdict.INCONCLUSIVE)
     for number, word in (
         (counts[Verdict.FAILED], "failed"),
         (counts[Verdict.ERROR], "could not be checked"),
-        (few, "with too few rows"),
+        (inconclusive, "inconclusive"),
+        (len(few), "with too few rows"),
         (skipped, "not applicable"),
     ):
         if number:
@@ -95,8 +97,8 @@ def criteria_words(lines: Sequence[Criterion]) -> str:
 
 
 def is_too_few(line: Criterion) -> bool:
-    """A group with too few rows is skipped by the policy; on screen it is called what it is."""
-    return line.verdict is Verdict.SKIPPED and line.group == "fairness"
+    """A group with too few rows is skipped or held by the policy; on screen it is called what it is."""
+    return line.verdict in {Verdict.SKIPPED, Verdict.INCONCLUSIVE} and line.group == "fairness"
 
 
 def rollback_words(terms: RollbackTerms | None, base: str | None = None) -> str:
