@@ -14,6 +14,7 @@ from services.attestation import statement
 from services.attestation.canonical import sha256_hex
 from services.attestation.models import Kind, Subject
 from services.attestation.ports import SigningDesk
+from services.inventory.models import DeploymentKind
 from services.kernel.errors import IllegalTransitionError
 from services.rollout import intents, plan
 from services.rollout.guards import require_reviewed
@@ -56,7 +57,8 @@ def complete(
 ) -> None:
     """Approves the request and queues what follows from its purpose: all or nothing, in the caller's transaction."""
     require_reviewed(unit.rollouts, request.model, now=at)
-    if request.purpose is Purpose.REATTESTATION:
+    if request.purpose is Purpose.REATTESTATION or request.frozen.kind == DeploymentKind.VENDOR:
+        # Nothing of ours moves: it serves already, or the supplier serves it.
         _attested_again(unit, desk, request, decisions, at=at)
         return
     known = unit.rollouts.deployment(request.model)
@@ -109,14 +111,17 @@ def _attested_again(
     approved = _approved(request, at, Step.COMPLETE, action_id=None)
     approved = replace(approved, state=after(approved.state, Step.APPLIED))
     until = approved.valid_until or at
+    again = " again" if request.purpose is Purpose.REATTESTATION else ""
     detail = {
         "request": request.request_id,
         "version": request.version,
         "validUntil": f"{until:%Y-%m-%dT%H:%M:%SZ}",
-        "sentence": f"{request.model} version {request.version} is approved again until {until:%d %b %Y}.",
+        "sentence": f"{request.model} version {request.version} is approved{again} until {until:%d %b %Y}.",
     }
-    idem = f"reattested:{request.request_id}:{request.revision}"
-    seq = record_event(unit, desk, request, "reattested", detail, idem=idem, at=at)
+    event = "reattested" if again else "vendor-approved"
+    seq = record_event(
+        unit, desk, request, event, detail, idem=f"{event}:{request.request_id}:{request.revision}", at=at
+    )
     save(unit, approved, decisions)
     sentence = f"Quorum complete; approved until {until:%d %b %Y}. Traffic is as before."
     unit.requests.add_event(request.request_id, sentence, seq=seq, at=at)

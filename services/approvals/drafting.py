@@ -13,7 +13,7 @@ from services.evaluation.comparison import compare
 from services.evaluation.service import EvaluationService
 from services.exceptions.models import ActiveException
 from services.inventory import tiering
-from services.inventory.models import DeploymentKind, GovernedModel
+from services.inventory.models import GovernedModel
 from services.inventory.names import suspicion
 from services.inventory.service import InventoryService
 from services.kernel.errors import InvalidPolicyError
@@ -177,8 +177,6 @@ def blocked_by(
     """Sentences that say why this version cannot be submitted now."""
     evidence = drafted.evidence
     found = [suspicion(evidence.model)] if suspicion(evidence.model) else []
-    if drafted.governed.kind is DeploymentKind.VENDOR:
-        found.append("A vendor model has no version in our registry to promote.")
     found += _traffic(drafted, deployment)
     if open_request is not None and not _may_resubmit(open_request, drafted):
         found.append(f"Request {open_request.request_id} for this version is waiting already.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.approvals import rules
 from services.approvals.models import Decision, Purpose
 from services.approvals.records import DecisionRecord, PromotionRequest
+from services.inventory.models import DeploymentKind
 
 
 def effects(
@@ -38,6 +39,9 @@ def _effect_of_signing(request: PromotionRequest, decisions: tuple[DecisionRecor
     others = [word for word, number in missing.items() if number > 0]
     if others:
         return f"Traffic stays as it is. Still needed after you: {', '.join(rules.title(word) for word in others)}."
+    if request.frozen.kind == DeploymentKind.VENDOR:
+        days = request.frozen.terms.approval_days
+        return f"Release {request.version} is approved for {days} days. The supplier serves it; nothing of ours moves."
     if request.purpose is Purpose.REATTESTATION:
         return f"Version {request.version} stays approved for {request.frozen.terms.approval_days} more days."
     if request.purpose is Purpose.ADOPTION:

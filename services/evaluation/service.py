@@ -10,9 +10,9 @@ import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from services.evaluation import detail, document
+from services.evaluation import detail, document, supplied
 from services.evaluation.ports import DataFacts, FactStore, FileRegistry, VersionFacts
-from services.inventory import metadata, tiering
+from services.inventory import metadata, tiering, vendors
 from services.inventory.access import ColumnHandling
 from services.inventory.handling import DataEvidence
 from services.inventory.models import GovernedModel, ModelVersion
@@ -157,7 +157,10 @@ class EvaluationService:
             policy = self._policy.for_model(self._inventory.model(evidence.model), pinned=evidence.policy_sha256)
         except InvalidPolicyError as broken:
             return policy_evaluation.unreadable(evidence.sha256, problem=broken.message)
-        return policy_evaluation.evaluate(evidence, policy.document, ref=policy.ref)
+        report = policy_evaluation.evaluate(evidence, policy.document, ref=policy.ref)
+        if vendors.is_supplied(self._inventory.model(evidence.model)):
+            return supplied.of_supplier(report, policy.document)
+        return report
 
     def without_tag(self, evidence: Evidence) -> tuple[str, ...]:
         """Inputs that look sensitive in the words of the policy and have no tag; a policy in error has no words."""
@@ -190,7 +193,9 @@ class EvaluationService:
             watched = set(self._facts.watched(governed.name))
             for item in self._inventory.versions(governed.name):
                 at = known.get(item.version)
-                due = at is None or (item.version in watched and now - at >= READ_AGAIN)
+                # The terms of a supplier are read again for ever: an approval rests on them as they are.
+                again = item.version in watched or vendors.is_supplied(governed)
+                due = at is None or (again and now - at >= READ_AGAIN)
                 if due and read < limit:
                     self._facts.save(self._read(item))
                     read += 1
@@ -198,6 +203,9 @@ class EvaluationService:
 
     def _read(self, item: ModelVersion) -> VersionFacts:
         manifest, problem, evaluation = "", "", ""
+        governed = self._inventory.model(item.model)
+        if vendors.is_supplied(governed):
+            return self._terms(governed, item)
         try:
             manifest = self._registry.manifest(item.model, item.version).decode("utf-8")
         except (ArtifactMissingError, SwappedArtifactError) as gone:
@@ -216,6 +224,19 @@ class EvaluationService:
             evaluation_sha256=hashlib.sha256(evaluation.encode()).hexdigest() if evaluation else "",
             read_at=self._clock.now(),
             problem=problem,
+        )
+
+    def _terms(self, governed: GovernedModel, item: ModelVersion) -> VersionFacts:
+        """A supplier's release has no files here: terms and documents stand in for them."""
+        manifest = vendors.manifest(governed, item)
+        return VersionFacts(
+            model=item.model,
+            version=item.version,
+            manifest=manifest,
+            manifest_sha256=hashlib.sha256(manifest.encode()).hexdigest(),
+            evaluation="",
+            evaluation_sha256="",
+            read_at=self._clock.now(),
         )
 
     def read_again(self, model: str, version: str) -> None:

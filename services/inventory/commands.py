@@ -53,3 +53,14 @@ class SaveUseCase:
     title: str
     purpose: str
     owner_subject: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordRelease:
+    """Command: the supplier announced a release; from now on it can be asked for like any version."""
+
+    command_id: str
+    model: str
+    label: str
+    """The supplier's own name for it."""
+    note: str = ""

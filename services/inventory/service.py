@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from services.inventory import registration, tiering
+from services.inventory import registration, tiering, vendors
 from services.inventory.governance import UseCase
 from services.inventory.models import (
     DeploymentKind,
@@ -140,7 +140,11 @@ class InventoryService:
 
 
 def _with_known_tier(model: GovernedModel, known: GovernedModel | None) -> GovernedModel:
-    return model if known is None else replace(model, tier=known.tier, risk=known.risk)
+    if known is None:
+        return model
+    # What cannot be measured at a supplier is set aside: a catalog must not open that way for a model of ours.
+    kind = model.kind if vendors.is_supplied(model) == vendors.is_supplied(known) else known.kind
+    return replace(model, tier=known.tier, risk=known.risk, kind=kind)
 
 
 def unclassified(name: str, first_version_at: datetime) -> GovernedModel:

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from services.attestation.models import Receipt
 from services.attestation.ports import SigningDesk
-from services.inventory import changes, metadata, owners, reviews
-from services.inventory.commands import AssignOwner, FillIn, MarkReviewed, SaveUseCase
+from services.inventory import changes, metadata, owners, reviews, vendors
+from services.inventory.commands import AssignOwner, FillIn, MarkReviewed, RecordRelease, SaveUseCase
 from services.inventory.governance import ReviewCall, UseCase
 from services.inventory.models import GovernedModel, Owner
 from services.inventory.ports import StewardshipUnits
@@ -126,6 +126,30 @@ class StewardshipService:
             # Models show the title of their use case; it is the same words everywhere.
             for model in unit.stewardship.models_of(item.id):
                 unit.stewardship.save(replace(model, use_case=item.title))
+        return receipt
+
+    def record_release(self, command: RecordRelease, *, actor: Actor) -> Receipt:
+        """A release of a supplier's model. Raises RoleMissingError (recorded), UnknownModelError, InputError."""
+        self._people.require(actor, Permission.EDIT_METADATA)
+        model, now = self._inventory.model(command.model), self._clock.now()
+        idem = command_key("vendor-release", actor, command.command_id)
+        with self._units.write() as unit:
+            earlier = unit.ledger.find(idem)
+            if earlier is not None:
+                return replace(earlier, repeated=True)
+            known = unit.stewardship.versions(model.name)
+            version = vendors.release(model, command, known=known, by=actor.name, at=now)
+            words = f"{actor.name} recorded version {version.version} of {model.name}. {version.description}"
+            payload = events.payload(
+                "vendor-release",
+                actor=actor,
+                model=model.name,
+                detail={"version": version.version, "source": version.source, "sentence": words},
+                at=now,
+                head=unit.ledger.head(),
+            )
+            receipt = unit.ledger.append(self._desk.sign_as_service(payload), idem=idem)
+            unit.stewardship.add_version(version, at=now)
         return receipt
 
     def call_reviews(self, facts: Sequence[reviews.ReviewFact]) -> int:

@@ -15,7 +15,7 @@ from services.adapters.sql.inventory import SqlInventory
 from services.adapters.sql.public_keys import SqlPublicKeys
 from services.adapters.sql.schema.governance import tier_proposal
 from services.inventory.classification import ClassificationService
-from services.inventory.commands import AssignOwner, FillIn, MarkReviewed, SaveUseCase
+from services.inventory.commands import AssignOwner, FillIn, MarkReviewed, RecordRelease, SaveUseCase
 from services.inventory.governance import FactorLevel, UseCase, VendorDocument, VendorTerms
 from services.inventory.models import DeploymentKind, GovernedModel, ServiceLevel, Tier
 from services.inventory.proposals import DecideTier, Proposal, ProposalKind, ProposeTier
@@ -37,7 +37,7 @@ from services.kernel.secret import Secret
 from services.ledger.attempts import RecordingDesk
 from services.rollout.attested import CheckedEntries
 from tests.builders import MODEL, NOON, World, a_model, a_standing, a_world
-from tests.fakes.registry import FileRegistry
+from tests.unit.inventory.test_inventory import ARegistry
 
 DANA, VERA, CLARA, BEN = "dana.datascience", "vera.validator", "clara.compliance", "ben.business"
 
@@ -85,9 +85,7 @@ class Room:
 def room(database_url: str, tmp_path: Path) -> Iterator[Room]:
     world = a_world(tmp_path, url=database_url)
     store = SqlInventory(world.database)
-    inventory = InventoryService(
-        registry=FileRegistry(tmp_path / "empty.json"), store=store, ledger=world.ledger, clock=world.clock
-    )
+    inventory = InventoryService(registry=ARegistry(), store=store, ledger=world.ledger, clock=world.clock)
     delay = UseCase(id="delay-claims", title="Delay claims", purpose="Pays claims without a letter.", owner=None)
     inventory.register_catalog((a_model(use_case_id=""),), (delay,))
     desk = RecordingDesk(world.desk, world.ledger)
@@ -185,6 +183,33 @@ def test_terms_of_a_supplier_come_back_as_they_were_written(room: Room) -> None:
     )
 
     assert room.model("vendor_model").supplier == terms
+
+
+def test_a_suppliers_release_is_a_version_that_a_sweep_of_the_registry_leaves_alone(room: Room) -> None:
+    terms = VendorTerms(contract="KI-1", until=None, audit_right="", exit_plan="", promise="")
+    vendor = a_model(name="vendor_model", kind=DeploymentKind.VENDOR, supplier=terms)
+    room.inventory.register_catalog((vendor,))
+    command = RecordRelease(command_id="v1", model="vendor_model", label="2030.1", note="Announced in January.")
+    dana = room.world.actor(DANA)
+
+    first, again = (room.stewardship.record_release(command, actor=dana) for _ in range(2))
+    room.inventory.sync()
+
+    (version,) = room.inventory.versions("vendor_model")
+    assert (version.version, version.source, version.author) == ("1", "vendor:KI-1/2030.1", "Dana Petrov")
+    assert (again.seq, again.repeated) == (first.seq, True)
+    with pytest.raises(InputError):  # the same release twice
+        room.stewardship.record_release(replace(command, command_id="v2"), actor=dana)
+    with pytest.raises(InputError):  # a model of ours has its versions in the registry
+        room.stewardship.record_release(replace(command, command_id="v3", model=MODEL), actor=dana)
+    with pytest.raises(RoleMissingError):
+        room.stewardship.record_release(replace(command, command_id="v4"), actor=room.world.actor(CLARA))
+
+
+def test_a_catalog_never_turns_a_model_of_ours_into_a_suppliers(room: Room) -> None:
+    room.inventory.register_catalog((a_model(kind=DeploymentKind.VENDOR),))
+
+    assert room.model().kind is DeploymentKind.REALTIME
 
 
 # owners, reviews, use cases

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping
@@ -18,12 +17,11 @@ from services.adapters.sql.inventory_documents import (
     model_text,
     signal_from,
     version_from,
-    version_text,
 )
 from services.adapters.sql.schema.inventory import governed_model, model_summary, registry_version
 from services.adapters.sql.schema.ledger import ledger_index, log_entry
 from services.adapters.sql.schema.ops import sync_state
-from services.adapters.sql.stewardship import REGISTRATIONS, SqlStewardship, registration_in
+from services.adapters.sql.stewardship import REGISTRATIONS, SqlStewardship, registration_in, version_row
 from services.inventory.governance import UseCase
 from services.inventory.models import (
     DeploymentKind,
@@ -44,7 +42,6 @@ from services.kernel.page import Page
 # Worst is lowest, so that the order people want first is the order of an index.
 SEVERITY = {Health.BREACH: 0, Health.WATCH: 1, Health.UNKNOWN: 2, Health.HEALTHY: 3}
 _HEALTH = {rank: health for health, rank in SEVERITY.items()}
-_HIGHEST_NUMBER = 2**31 - 1
 
 
 class SqlInventory:
@@ -113,10 +110,14 @@ class SqlInventory:
 
     def apply(self, snapshot: RegistrySnapshot, at: datetime) -> int:
         table = registry_version.c
-        current = {(row["model"], row["version"]): row for row in _rows(snapshot, at)}
         with self._database.read() as connection:
             found = fetched(connection, select(table.model, table.version, table.digest, table.deleted_at))
-        known = {(model, version): (digest, deleted) for model, version, digest, deleted in found}
+            kept = select(governed_model.c.name).where(governed_model.c.kind == DeploymentKind.VENDOR.value)
+            supplied = frozenset(name for (name,) in fetched(connection, kept))
+        current = {(row["model"], row["version"]): row for row in _rows(snapshot, at, supplied)}
+        known = {
+            (model, version): (digest, deleted) for model, version, digest, deleted in found if model not in supplied
+        }
         new = [row for key, row in current.items() if key not in known]
         changed = [row for key, row in current.items() if key in known and known[key] != (row["digest"], None)]
         gone = [key for key, (_, deleted) in known.items() if deleted is None and key not in current]
@@ -221,24 +222,19 @@ class SqlInventory:
         return self.sync_state(source)
 
 
-def _rows(snapshot: RegistrySnapshot, at: datetime) -> list[dict[str, Any]]:
-    """One row per version. The snapshot's alias list is the truth: search answers often leave aliases out."""
+def _rows(snapshot: RegistrySnapshot, at: datetime, supplied: frozenset[str]) -> list[dict[str, Any]]:
+    """One row per version. The snapshot's alias list is the truth: search answers often leave aliases out.
+
+    A registry has no say about models that run at a supplier.
+    """
     aliases: dict[tuple[str, str], list[str]] = defaultdict(list)
     for model, alias, version in snapshot.aliases:
         aliases[model, version].append(alias)
-    rows = []
-    for item in snapshot.versions:
-        text = version_text(item, aliases.get((item.model, item.version), []))
-        digits = item.version.isdecimal()
-        rows.append(
-            {
-                "model": item.model, "version": item.version,
-                "number": min(int(item.version), _HIGHEST_NUMBER) if digits else 0,
-                "created_at": item.created_at, "digest": hashlib.sha256(text.encode()).hexdigest(),
-                "document": text, "first_seen_at": at, "changed_at": at, "deleted_at": None,
-            }
-        )  # fmt: skip
-    return rows
+    return [
+        version_row(item, aliases.get((item.model, item.version), []), at=at)
+        for item in snapshot.versions
+        if item.model not in supplied
+    ]
 
 
 def _filters(query: InventoryQuery) -> list[ColumnElement[bool]]:

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
-from services.adapters.sql.inventory_documents import model_from, model_text, use_case_from, use_case_text
+from services.adapters.sql.inventory_documents import (
+    model_from,
+    model_text,
+    use_case_from,
+    use_case_text,
+    version_from,
+    version_text,
+)
 from services.adapters.sql.schema.governance import tier_proposal, tier_step, use_case
-from services.adapters.sql.schema.inventory import governed_model
+from services.adapters.sql.schema.inventory import governed_model, registry_version
 from services.adapters.sql.schema.ledger import ledger_index, log_entry
 from services.attestation import envelope, statement
 from services.inventory import registration
 from services.inventory.governance import FactorLevel, UseCase
-from services.inventory.models import GovernedModel
+from services.inventory.models import GovernedModel, ModelVersion
 from services.inventory.ports import Registration
 from services.inventory.proposals import Proposal, ProposalKind, Step
 from services.people.persons import Account
 
 REGISTRATIONS = (f"event:{registration.REGISTERED}", f"event:{registration.CHANGED}")
+
+_HIGHEST_NUMBER = 2**31 - 1
 
 
 class SqlStewardship:
@@ -64,6 +76,18 @@ class SqlStewardship:
         found = self._connection.execute(select(governed_model.c.document).order_by(governed_model.c.name))
         models = (model_from(row.document) for row in found)
         return tuple(model for model in models if model.use_case_id == use_case_id)
+
+    def versions(self, model: str) -> tuple[ModelVersion, ...]:
+        table = registry_version.c
+        found = self._connection.execute(
+            select(table.document)
+            .where(table.model == model, table.deleted_at.is_(None))
+            .order_by(table.number.desc(), table.version.desc())
+        )
+        return tuple(version_from(row.document) for row in found)
+
+    def add_version(self, version: ModelVersion, *, at: datetime) -> None:
+        self._connection.execute(insert(registry_version).values(**version_row(version, (), at=at)))
 
     def proposal(self, proposal_id: str) -> Proposal | None:
         found = self._read(select(tier_proposal).where(tier_proposal.c.proposal_id == proposal_id))
@@ -135,6 +159,22 @@ class SqlStewardship:
         for row in self._connection.execute(select(tier_step).where(tier_step.c.proposal_id.in_(list(steps)))):
             steps[row.proposal_id][row.step] = _step(row)
         return [_proposal(row, steps[row.proposal_id]) for row in rows]
+
+
+def version_row(item: ModelVersion, aliases: Sequence[str], *, at: datetime) -> dict[str, Any]:
+    """One row of the copy of the registry."""
+    text = version_text(item, aliases)
+    return {
+        "model": item.model,
+        "version": item.version,
+        "number": min(int(item.version), _HIGHEST_NUMBER) if item.version.isdecimal() else 0,
+        "created_at": item.created_at,
+        "digest": hashlib.sha256(text.encode()).hexdigest(),
+        "document": text,
+        "first_seen_at": at,
+        "changed_at": at,
+        "deleted_at": None,
+    }
 
 
 def registration_in(seq: int, data: bytes) -> tuple[str, Registration]:
