@@ -193,7 +193,7 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
         registry=registry,
         clock=clock,
         handling=handling,
-        vouches=lambda model, version, sha256: sha256 in SqlHarness(database).reports(model, version),
+        vouches=lambda model, version, sha256: sha256 == SqlHarness(database).newest_report(model, version),
         active_people=lambda: frozenset(who.subject for who in trusted.people.people() if who.active and who.roles),
     )
     exceptions = ExceptionService(

@@ -84,9 +84,21 @@ def test_steps_are_read_back_in_order_with_what_they_found(store: SqlHarness) ->
     assert found.share == 0.5
 
 
-def test_a_report_counts_as_ours_from_the_moment_it_is_vouched_for(store: SqlHarness) -> None:
-    store.add(a_run(), command="dana:1")
-    assert store.reports("m", "3") == frozenset()
+def test_the_newest_report_counts_as_ours_from_the_moment_it_is_vouched_for(store: SqlHarness) -> None:
+    store.add(a_run(1), command="dana:1")
+    assert store.newest_report("m", "3") == ""
     store.vouch("eva-1", "cd" * 32)
-    assert store.reports("m", "3") == {"cd" * 32}
-    assert store.reports("m", "4") == frozenset()
+    assert store.newest_report("m", "3") == "cd" * 32
+    store.finish("eva-1", state=RunState.DONE, at=NOON)
+
+    store.add(a_run(2), command="dana:2")
+    store.vouch("eva-2", "ef" * 32)
+    assert store.newest_report("m", "3") == "ef" * 32
+    assert store.newest_report("m", "4") == ""
+
+
+def test_a_run_that_failed_or_was_cancelled_vouches_for_nothing(store: SqlHarness) -> None:
+    store.add(a_run(1), command="dana:1")
+    store.vouch("eva-1", "cd" * 32)
+    store.finish("eva-1", state=RunState.FAILED, at=NOON, error="The registry does not answer.")
+    assert store.newest_report("m", "3") == ""

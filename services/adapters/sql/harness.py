@@ -115,13 +115,16 @@ class SqlHarness:
     def finish(self, run_id: str, *, state: RunState, at: datetime, error: str = "", entry: int | None = None) -> bool:
         mine = (_run.id == run_id) & _run.state.in_(_OPEN)
         values: dict[str, Any] = {"state": state.value, "finished_at": at, "error": error, "entry": entry}
+        if state is not RunState.DONE:
+            values["report_sha256"] = ""
         with self._database.write() as connection:
             return bool(connection.execute(update(harness_run).where(mine).values(**values)).rowcount)
 
-    def reports(self, model: str, version: str) -> frozenset[str]:
+    def newest_report(self, model: str, version: str) -> str:
         mine = (_run.model == model) & (_run.version == version) & (_run.report_sha256 != "")
+        newest = select(_run.report_sha256).where(mine).order_by(_run.queued_at.desc(), _run.id.desc()).limit(1)
         with self._database.read() as connection:
-            return frozenset(connection.execute(select(_run.report_sha256).where(mine)).scalars())
+            return str(connection.execute(newest).scalar() or "")
 
 
 def _free(silent_since: datetime) -> Any:

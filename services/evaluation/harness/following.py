@@ -8,9 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
+from services.evaluation.harness.assembling import from_document, to_document
 from services.evaluation.harness.models import WAITING, WORKING, FinishedStep, Plan, PlannedCheck
 from services.evaluation.harness.ports import HarnessStore, KeptStep
-from services.evaluation.harness.run import Stopped, from_document, to_document
+from services.evaluation.harness.run import Stopped
 from services.kernel.clock import Clock
 from services.kernel.errors import ControlRoomError
 

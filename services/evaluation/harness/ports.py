@@ -205,11 +205,14 @@ class HarnessStore(Protocol):
         ...
 
     def finish(self, run_id: str, *, state: RunState, at: datetime, error: str = "", entry: int | None = None) -> bool:
-        """Ends an open run; False when it had ended already."""
+        """Ends an open run; False when it had ended already. Only a run that is done vouches for its report."""
         ...
 
-    def reports(self, model: str, version: str) -> frozenset[str]:
-        """Digests of all reports that were written here for a version."""
+    def newest_report(self, model: str, version: str) -> str:
+        """Digest of the newest report that was written here for a version; empty before the first.
+
+        Older ones do not count: an earlier report put back into the run would hide what was found since.
+        """
         ...
 
 

@@ -224,7 +224,7 @@ class HarnessService:
     def _ours(self, model: str, version: str) -> bytes | None:
         """The newest report, when it was written here: another one is no yardstick."""
         found = self._reports.newest(model, version)
-        if found is None or sha256_hex(found) not in self._store.reports(model, version):
+        if found is None or sha256_hex(found) != self._store.newest_report(model, version):
             return None
         return found
 

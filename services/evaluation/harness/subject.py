@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from services.evaluation.harness.assembling import Subject
 from services.evaluation.harness.models import HarnessRun, Incident
-from services.evaluation.harness.run import Subject
 from services.evaluation.service import EvaluationService
 from services.inventory.models import GovernedModel
 from services.inventory.service import InventoryService

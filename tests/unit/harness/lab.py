@@ -189,7 +189,7 @@ def a_lab(home: Path, *, limits: Limits | None = None) -> Lab:
         facts=SqlFacts(world.database),
         registry=registry,
         clock=world.clock,
-        vouches=lambda model, version, sha256: sha256 in store.reports(model, version),
+        vouches=lambda model, version, sha256: sha256 == store.newest_report(model, version),
     )
     runner, holdouts = ScoringModels(registry, limits=limits), RunHoldouts(files)
     harness = HarnessService(
