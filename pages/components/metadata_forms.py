@@ -10,7 +10,7 @@ import streamlit as st
 from pages.components import forms, notices, session
 from pages.components.format import day, md
 from services.inventory.changes import TEXT_FIELDS
-from services.inventory.commands import AssignOwner, FillIn, SaveUseCase
+from services.inventory.commands import AssignOwner, FillIn, RecordRelease, SaveUseCase
 from services.inventory.governance import VendorDocument, VendorTerms
 from services.inventory.metadata import REQUIREMENTS, requirement
 from services.inventory.models import DeploymentKind, GovernedModel, ServiceLevel
@@ -80,8 +80,19 @@ def open_use_case(model: GovernedModel) -> None:
         state["kind"] = "use-case"
 
 
+def open_release(model: GovernedModel) -> None:
+    forms.open_dialog("release", "model", model=model)
+
+
 def show_open() -> None:
-    forms.show_open_dialog({"fill-in": _field_dialog, "owner": _owner_dialog, "use-case": _use_case_dialog})
+    forms.show_open_dialog(
+        {
+            "fill-in": _field_dialog,
+            "owner": _owner_dialog,
+            "use-case": _use_case_dialog,
+            "release": _release_dialog,
+        }
+    )
 
 
 # one field
@@ -311,5 +322,36 @@ def _use_case_dialog() -> None:
     if forms.submit(
         lambda: room.stewardship.save_use_case(command, actor=me), faults, done=f"{md(title)} is on record."
     ):
+        forms.close_dialog()
+        st.rerun()
+
+
+# releases of a supplier
+
+
+@st.dialog("Record a release", icon=":material/add:", width="medium", on_dismiss=forms.close_dialog)
+def _release_dialog() -> None:
+    state = forms.opened()
+    if state is None:
+        st.rerun()  # closed by its own reload button: only a run of the whole page takes it away
+    model: GovernedModel = state["model"]
+    st.markdown(
+        "**Effect:** the release becomes a version of this model that can be asked for. What people sign are the "
+        "contract, the audit right, the exit plan and the assessment documents as they are then."
+    )
+    faults = forms.FieldErrors()
+    with st.form("release", border=False, enter_to_submit=False):
+        label = st.text_input("The supplier's name for it", key="release-label", max_chars=80, placeholder="2030.1")
+        note = st.text_input("What changed, in the supplier's words", key="release-note", max_chars=500)
+        faults.place("reason")
+        with st.container(horizontal=True, horizontal_alignment="right"):
+            go = st.form_submit_button("Record", type="primary", icon=":material/check:", key="release-go")
+    faults.place("form")
+    if not go:
+        return
+    command = RecordRelease(command_id=state["command_id"], model=model.name, label=label.strip(), note=note.strip())
+    room, me = session.control_room(), session.signed_in()
+    done = f"Release {md(label)} of {md(model.name)} is on record."
+    if forms.submit(lambda: room.stewardship.record_release(command, actor=me), faults, done=done):
         forms.close_dialog()
         st.rerun()

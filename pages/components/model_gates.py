@@ -102,7 +102,7 @@ def _ask(draft: RequestDraft) -> None:
         )
     if not draft.stages:
         st.markdown(f"Needed: {md(quorum)}.")
-    release = f"Traffic: {md(shares)}. " if draft.purpose is Purpose.PROMOTION else ""
+    release = f"Traffic: {md(shares)}. " if draft.purpose is Purpose.PROMOTION and shares else ""
     st.markdown(f"{release}The approval lasts {plural(draft.terms.approval_days, 'day')}.")
     st.markdown(f"Rollback plan: {md(rollback_words(draft.rollback, draft.base))}.")
     for words in draft.exceptions:
@@ -122,7 +122,7 @@ def _ask(draft: RequestDraft) -> None:
             "number": draft.version,
             "seen_evidence": draft.evidence_sha256,
             "quorum": quorum,
-            "shares": shares,
+            "shares": shares or "nowhere: the supplier serves it",
             "purpose": draft.purpose,
         },
     )
@@ -137,6 +137,8 @@ def _meaning(draft: RequestDraft) -> str:
         case Purpose.ADOPTION:
             return f"**{version(draft.version)}** was put in place outside Countersign. Traffic stays as it is."
         case Purpose.PROMOTION:
+            if not draft.terms.shares and not draft.blocked_by:
+                return f"**{version(draft.version)}** would be approved. The supplier serves it; nothing of ours moves."
             if draft.base:
                 return f"**{version(draft.version)}** would replace **{version(draft.base)}**."
             return "Nothing is live yet."

@@ -8,10 +8,10 @@ import pandas as pd
 import streamlit as st
 
 from pages.components import address, badges, metadata_forms, notices, parts, places, reads, session
-from pages.components.format import code, day, md, plural
+from pages.components.format import code, day, md, plural, version, when
 from services.inventory.governance import VendorTerms
 from services.inventory.metadata import STANDARD, Completeness, FieldState, lint
-from services.inventory.models import DeploymentKind, GovernedModel
+from services.inventory.models import DeploymentKind, GovernedModel, ModelVersion
 from services.inventory.owners import DUTIES, Orphan
 from services.kernel.identity import Permission
 
@@ -44,6 +44,35 @@ def _follow_fix(model: GovernedModel, found: Completeness) -> None:
     followed.add((model.name, field))
     if session.control_room().people.may(session.signed_in(), _NEEDS[item.requirement.fix]):
         metadata_forms.open_field(model, field)
+
+
+def releases(model: GovernedModel, versions: tuple[ModelVersion, ...]) -> None:
+    """How a supplier's release becomes a version that can be asked for; its approvals."""
+    room = session.control_room()
+    with parts.card("Releases of the supplier", plural(len(versions), "release"), key="releases"):
+        if not versions:
+            notices.remark("No release is recorded. Record one, then ask for its approval here.", "inventory_2")
+        for item in versions[:10]:
+            status = reads.attempt(
+                "approvals",
+                partial(room.approvals.approved, model.name, item.version),
+                key=f"approved-{model.name}-{item.version}",
+            )
+            words = ":gray[approval unknown]"
+            if status is not None and status.valid:
+                words = f":green[:material/verified: approved until {when(status.valid_until, session.zone())}]"
+            elif status is not None:
+                words = f":red[{md(status.reason)}]"
+            st.markdown(f"**{version(item.version)}** {md(item.description)} {words}")
+        if room.people.may(session.signed_in(), Permission.EDIT_METADATA):
+            st.button(
+                "Record a release",
+                icon=":material/add:",
+                key="record-release",
+                on_click=metadata_forms.open_release,
+                args=(model,),
+            )
+    metadata_forms.show_open()
 
 
 def badge(percent: int | None) -> str:

@@ -115,7 +115,7 @@ def rollback_words(terms: RollbackTerms | None, base: str | None = None) -> str:
 def release_words(view: RequestView, terms: ReleaseTerms) -> str:
     """What completing the request does to traffic, and how long the approval lasts."""
     lasts = f"approval lasts {plural(terms.approval_days, 'day')}"
-    if view.purpose is not Purpose.PROMOTION:
+    if view.purpose is not Purpose.PROMOTION or not terms.shares:
         return f"Traffic stays as it is; {lasts}"
     shares = ", then ".join(f"{share} %" for share in terms.shares)
     return f"{shares} of traffic; {lasts}"

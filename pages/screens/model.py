@@ -33,7 +33,7 @@ from services.rollout.models import DeploymentView
 me = session.enter("model")
 room = session.control_room()
 SECTIONS = ("Versions", "Gates", "Metadata", "Risk", "Lineage and data", "History")
-VENDOR_SECTIONS = ("Metadata", "Risk", "Lineage and data", "History")
+VENDOR_SECTIONS = ("Metadata", "Risk", "Gates", "Versions", "Lineage and data", "History")
 
 
 def _body(model: GovernedModel) -> None:
@@ -83,6 +83,10 @@ def _section(sections: tuple[str, ...]) -> str:
 def _versions_or_gates(
     model: GovernedModel, versions: tuple[ModelVersion, ...], live: DeploymentView | None, chosen: str
 ) -> None:
+    if model.kind is DeploymentKind.VENDOR:
+        model_metadata.releases(model, versions)
+    if not versions and model.kind is DeploymentKind.VENDOR:
+        return
     if not versions:
         notices.empty(
             "No version in the registry", "Training has not registered one for this name yet.", icon="deployed_code"

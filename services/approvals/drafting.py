@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.approvals import changes, parts
 from services.approvals.excepted import Exceptions, documents, in_use, judged, sentences
@@ -12,7 +12,7 @@ from services.approvals.records import Frozen, PromotionRequest
 from services.evaluation.comparison import compare
 from services.evaluation.service import EvaluationService
 from services.exceptions.models import ActiveException
-from services.inventory import tiering
+from services.inventory import tiering, vendors
 from services.inventory.models import GovernedModel
 from services.inventory.names import suspicion
 from services.inventory.service import InventoryService
@@ -81,6 +81,8 @@ class Drafting:
         try:
             policy = self._policy.for_model(governed, pinned=policy_sha256)
             quorum, terms = policy.quorum, policy.terms
+            if vendors.is_supplied(governed):
+                terms = replace(terms, shares=())  # the supplier serves it; no traffic of ours moves
         except InvalidPolicyError as broken:
             problem = broken.message
         active = self._exceptions.active(model)

@@ -83,6 +83,9 @@ class FakeStewardship:
     def mark_reviewed(self, command: Any, *, actor: Actor) -> Receipt:
         return self._room.write(command)
 
+    def record_release(self, command: Any, *, actor: Actor) -> Receipt:
+        return self._room.write(command)
+
     def save_use_case(self, command: Any, *, actor: Actor) -> Receipt:
         return self._room.write(command)
 

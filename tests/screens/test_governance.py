@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from services.inventory.commands import AssignOwner, FillIn, MarkReviewed, SaveUseCase
+from services.inventory.commands import AssignOwner, FillIn, MarkReviewed, RecordRelease, SaveUseCase
 from services.inventory.proposals import DecideTier, ProposalKind, ProposeTier
 from tests.fakes.room import FakeRoom
 from tests.screens.conftest import crashed, words
@@ -195,3 +195,17 @@ def test_a_fix_link_opens_the_form_of_its_field_once(visit: Visit) -> None:
     assert app.selectbox(key="field-name").value == "label_definition"
     reader = visit(FakeRoom(), "model", "otto.auditor", name="payout_forecast", show="metadata", fix="label_definition")
     assert not reader.text_area
+
+
+def test_a_release_of_a_supplier_is_recorded_on_the_gates_of_its_model(visit: Visit) -> None:
+    room = FakeRoom()
+    app = visit(room, "model", DANA, name="damage_photo_vendor", show="gates")
+    app.button(key="record-release").click().run()
+    assert "What people sign are the contract" in words(app)
+    app.text_input(key="release-label").set_value("2030.1")
+    app.button(key="release-go").click().run()
+
+    (command,) = room.written
+    assert isinstance(command, RecordRelease)
+    assert (command.model, command.label) == ("damage_photo_vendor", "2030.1")
+    assert crashed(app) == []
