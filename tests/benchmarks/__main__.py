@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tests.benchmarks import inventory_rerun, ledger_figures, long_queue
+from tests.benchmarks import evaluation_figures, interval_coverage, inventory_rerun, ledger_figures, long_queue
 from tests.benchmarks.inventory_rerun import Figure
 
 PARTS: dict[str, Callable[[Path], Iterable[Figure]]] = {
@@ -22,6 +22,8 @@ PARTS: dict[str, Callable[[Path], Iterable[Figure]]] = {
     "pack": ledger_figures.pack,
     "queue": long_queue.measure,
     "inventory": inventory_rerun.measure,
+    "evaluation": evaluation_figures.measure,
+    "coverage": lambda _folder: interval_coverage.measure(),
 }
 
 

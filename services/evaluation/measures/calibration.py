@@ -127,7 +127,7 @@ def reliability(label: Floats, score: Floats, bins: int = BINS) -> list[dict[str
 def binned(label: Floats, score: Floats, bins: int = BINS) -> Binned:
     """At least one row. A score shared by many rows puts all of them into the bin of its middle row."""
     n = len(score)
-    order = np.argsort(score, kind="stable")
+    order = np.argsort(score)
     s = score[order]
     starts = np.flatnonzero(np.append([True], s[1:] != s[:-1]))
     ends = np.append(starts[1:], n)

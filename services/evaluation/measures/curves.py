@@ -35,7 +35,7 @@ def _counts(label: Floats, score: Floats) -> tuple[Floats, Floats] | None:
     positives = float(label.sum())
     if not positives or positives == len(label):
         return None
-    order = np.argsort(-score, kind="stable")
+    order = np.argsort(-score)
     s = score[order]
     ends = np.flatnonzero(np.append(s[1:] != s[:-1], [True]))
     hits = np.cumsum(label[order])[ends]

@@ -79,7 +79,7 @@ def average_precision(label: Floats, score: Floats) -> Linear | None:
     n, positives = len(label), float(label.sum())
     if not positives:
         return None
-    order = np.argsort(-score, kind="stable")
+    order = np.argsort(-score)
     y, s = label[order], score[order]
     last = np.append(s[1:] != s[:-1], [True])
     ends = np.flatnonzero(last)
@@ -106,7 +106,7 @@ def _placements(label: Floats, score: Floats) -> tuple[Floats, Floats] | None:
     negatives = len(label) - positives
     if not positives or not negatives:
         return None
-    order = np.argsort(score, kind="stable")
+    order = np.argsort(score)
     s, y = score[order], label[order]
     first = np.append([True], s[1:] != s[:-1])
     starts = np.flatnonzero(first)

@@ -13,10 +13,13 @@ Codes = npt.NDArray[np.intp]
 
 
 def grouped(values: npt.NDArray[Any] | Sequence[Any]) -> tuple[list[str], Codes]:
-    """Names in order, and the place of each row's name; a missing value is the group `unknown`."""
-    seen: dict[Any, int] = {}
+    """Names in order (whole numbers by size), and the place of each row's name; a missing value is `unknown`."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "biu":
+        whole, of_row = np.unique(values, return_inverse=True)
+        return [str(value) for value in whole.tolist()], of_row
     listed = values.tolist() if isinstance(values, np.ndarray) else list(values)
-    of_value = np.fromiter((seen.setdefault(value, len(seen)) for value in listed), dtype=np.intp, count=len(listed))
+    seen = {value: number for number, value in enumerate(dict.fromkeys(listed))}
+    of_value = np.fromiter(map(seen.__getitem__, listed), dtype=np.intp, count=len(listed))
     names, of_name = np.unique([_name(value) for value in seen], return_inverse=True)
     return [str(name) for name in names], of_name[of_value]
 

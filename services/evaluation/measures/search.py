@@ -121,10 +121,17 @@ def _condition(name: str, column: npt.NDArray[Any]) -> _Condition:
             return _quartiles(name, values)
     names, of_row = grouped(column)
     if len(names) > MOST_WORDS:
-        common = set(np.argsort(-np.bincount(of_row, minlength=len(names)), kind="stable")[: MOST_WORDS - 1].tolist())
-        return _condition(name, np.array([names[code] if code in common else _OTHER for code in of_row.tolist()]))
+        names, of_row = _common(names, of_row)
     words = tuple(f"{name} missing" if word == UNKNOWN_GROUP else f"{name} = {word}" for word in names)
     return _Condition(column=name, words=words, of_row=of_row)
+
+
+def _common(names: list[str], of_row: Codes) -> tuple[list[str], Codes]:
+    """The most frequent words, and one for all others."""
+    frequent = np.sort(np.argsort(-np.bincount(of_row, minlength=len(names)), kind="stable")[: MOST_WORDS - 1])
+    place = np.full(len(names), len(frequent), dtype=np.intp)
+    place[frequent] = np.arange(len(frequent))
+    return [*(names[code] for code in frequent), _OTHER], place[of_row]
 
 
 def _quartiles(name: str, values: Floats) -> _Condition:

@@ -38,11 +38,12 @@ def by_time(times: npt.NDArray[Any], label: Floats, score: Floats, threshold: fl
     first, last = int(week.min()), int(week.max())
     width = -(-(last - first + 1) // MOST_SLICES)
     of_row = (week - first) // width
-    found = []
-    for number in np.unique(of_row):
-        mine = of_row == number
-        found.append(_named(first + int(number) * width, width) | _measured(label[mine], score[mine], threshold))
-    return found
+    order = np.argsort(of_row, kind="stable")
+    numbers, begins = np.unique(of_row[order], return_index=True)
+    return [
+        _named(first + int(number) * width, width) | _measured(label[mine], score[mine], threshold)
+        for number, mine in zip(numbers, np.split(order, begins[1:]), strict=True)
+    ]
 
 
 def spread(found: Iterable[dict[str, Any]], *, fewest: int = FEWEST_ROWS) -> float | None:
