@@ -18,6 +18,7 @@ from services.adapters.local.estate import fitting, reports
 from services.adapters.local.estate.calendar import ReplayCalendar
 from services.adapters.local.estate.placed import PlacedCases, cases_of, timed
 from services.adapters.local.estate.recipes import MODEL_PLANS, Learner, ModelPlan, Rule, VersionPlan
+from services.evaluation.measures import calibration
 from services.kernel.clock import require_utc
 
 
@@ -111,7 +112,7 @@ def _report(
         "champion": None,
     }
     if model_plan.threshold is not None:
-        report["reliability"] = reports.reliability(label, score)
+        report["reliability"] = calibration.reliability(label, score)
     if champion is not None:
         same_rows = fitting.predict(champion.fitted, holdout[list(champion.plan.inputs)])
         found = reports.measure(model_plan.task, label, same_rows, model_plan.threshold)

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from fairlearn.metrics import MetricFrame, selection_rate
+from sklearn import metrics
 
 from services.adapters.local.estate.catalog import load_catalog, load_monitoring, load_value, load_vendor_contracts
 from services.adapters.local.estate.placed import FEATURES, cases_of
 from services.adapters.local.estate.recipes import MODEL_PLANS, VERSION_PLANS
-from services.adapters.local.estate.reports import auc, reliability, wilson
 from services.adapters.local.estate.scores import score_of
 from services.adapters.local.estate.trained import Trained, created_at, train, windows
 from services.adapters.local.estate.training import write_reference
@@ -79,6 +80,28 @@ def test_the_narrow_plan_version_is_worse_than_the_simple_rule() -> None:
     assert found["holdout_mae"] > found["baseline_mae"]
 
 
+def test_what_the_runs_say_agrees_with_scikit_learn_and_fairlearn() -> None:
+    claims, utilisation = version("claims_triage", "3"), version("plan_utilisation", "2")
+    label, chosen = claims.holdout["label"], claims.score >= claims.model_plan.threshold
+    expected = {
+        "holdout_auc": metrics.roc_auc_score(label, claims.score),
+        "holdout_pr_auc": metrics.average_precision_score(label, claims.score),
+        "holdout_brier": metrics.brier_score_loss(label, claims.score),
+        "holdout_logloss": metrics.log_loss(label, claims.score),
+        "holdout_f1": metrics.f1_score(label, chosen),
+    }
+    amounts = utilisation.holdout["label"]
+    assert {name: claims.metrics[name] for name in expected} == pytest.approx(expected, abs=5e-7)
+    assert utilisation.metrics["holdout_mae"] == pytest.approx(
+        metrics.mean_absolute_error(amounts, utilisation.score), abs=5e-7
+    )
+    assert utilisation.metrics["holdout_r2"] == pytest.approx(metrics.r2_score(amounts, utilisation.score), abs=5e-7)
+    rates = {fact["group"]: fact["rate"] for fact in claims.report["slices"] if fact["attribute"] == "sex"}
+    groups = dict(claims.model_plan.slices)["sex"](claims.holdout)
+    theirs = MetricFrame(metrics=selection_rate, y_true=label, y_pred=chosen, sensitive_features=groups).by_group
+    assert rates == pytest.approx(theirs.to_dict(), abs=5e-7)
+
+
 @pytest.mark.parametrize(
     ("model", "number"),
     [("claims_triage", "1"), ("claims_triage", "2"), ("claims_triage", "3"), ("claims_triage", "4")],
@@ -131,18 +154,3 @@ def test_scores_are_read_from_every_shape_a_model_answers_in() -> None:
     assert list(score_of(np.array([3.0]))) == [3.0]
     with pytest.raises(ValueError, match="shape"):
         score_of(np.zeros((2, 3)))
-
-
-def test_discrimination_counts_ties_as_half() -> None:
-    assert auc(np.array([1.0, 0, 1, 0]), np.array([0.5, 0.5, 0.5, 0.5])) == 0.5
-    assert auc(np.array([1.0, 0]), np.array([0.9, 0.1])) == 1.0
-    assert auc(np.ones(3), np.zeros(3)) == 0.5
-
-
-def test_reliability_bins_hold_all_rows_and_intervals_hold_the_observed_share() -> None:
-    rng = np.random.default_rng(5)
-    score = rng.random(1_003)
-    bins = reliability((rng.random(1_003) < score).astype(float), score)
-    assert sum(part["n"] for part in bins) == 1_003
-    assert all(part["observed_low"] <= part["observed"] <= part["observed_high"] for part in bins)
-    assert wilson(0, 0) == (0.0, 1.0)
