@@ -28,7 +28,7 @@ def main() -> None:
     frame.settle()
     frame.begin()
     me, problem = _who_is_here()
-    current = st.navigation(frame.pages(me), position="sidebar" if me else "hidden")
+    current = st.navigation(frame.pages(me), position="sidebar" if me else "hidden", expanded=True)
     if problem is not None:
         notices.show(problem)
         return
