@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from services.adapters.local.estate.catalog import load_catalog
 from services.adapters.sql.inventory import SqlInventory
 from services.adapters.sql.public_keys import SqlPublicKeys
 from services.adapters.sql.schema.governance import tier_proposal
@@ -137,6 +138,22 @@ def test_only_the_data_science_lead_fills_in_and_the_attempt_is_recorded(room: R
 
     assert room.model().purpose == a_model().purpose
     assert room.world.entries("event:permission-refused") == 3
+
+
+def test_two_filled_in_fields_complete_the_forecast_of_the_workspace(room: Room) -> None:
+    (forecast,) = [model for model in load_catalog(NOON.date()) if model.name == "payout_forecast"]
+    room.inventory.register_catalog((forecast,))
+    assert room.stewardship.completeness("payout_forecast").percent == 82
+
+    dana = room.world.actor(DANA)
+    level = ServiceLevel(p95_ms=None, error_rate=0.02, on_time_share=0.95, window_hours=3)
+    for command in (
+        FillIn(command_id="1", model="payout_forecast", field="label_definition", text="Sum the tariff pays per day."),
+        FillIn(command_id="2", model="payout_forecast", field="service_level", level=level),
+    ):
+        room.stewardship.fill_in(command, actor=dana)
+
+    assert room.stewardship.completeness("payout_forecast").percent == 100
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,11 @@ from hypothesis import strategies as st
 
 from services.inventory import tiering
 from services.inventory.governance import FactorLevel, RiskStanding, TierOverride
+from services.inventory.metadata import REQUIREMENTS
 from services.inventory.models import SensitiveColumn, Tier
+from services.inventory.owners import DUTIES
+from services.inventory.proposals import LONGEST_OVERRIDE
+from services.inventory.reviews import WITHIN_DAYS
 from services.kernel.errors import InputError, MissingReasonError
 from tests.builders import a_model
 
@@ -117,3 +122,20 @@ def test_an_override_stands_until_its_moment_and_not_at_it() -> None:
         a_model(tier=Tier.ONE, risk=standing)
     )
     assert "stands instead" not in tiering.standing_words(a_model(tier=Tier.TWO, risk=standing))
+
+
+def test_the_published_page_states_the_sheet_the_fields_and_the_duties_as_they_are() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "risk.md").read_text()
+
+    for factor in tiering.FACTORS:
+        assert f"| {factor.title}: {factor.question} | {factor.weight} | {' | '.join(factor.levels)} |" in page
+    for item in REQUIREMENTS:
+        assert f"| {item.title} | tier {item.tier} |" in page
+    for duty in DUTIES:
+        assert f"| {duty.letter} | {duty.title} | {duty.answers_for} |" in page
+    assert f"From {tiering.TIER_ONE_FROM} on a model is tier 1, from {tiering.TIER_TWO_FROM} on tier 2" in page
+    assert (
+        "Tier 1 every {1} days, tier 2 every {2}, tier 3 every {3}.".format(0, *tiering.CADENCE_DAYS.values()) in page
+    )
+    assert "within {1}, {2} or {3} days".format(0, *WITHIN_DAYS.values()) in page
+    assert f"at most {LONGEST_OVERRIDE.days} days" in page
