@@ -110,11 +110,14 @@ class OversightService:
 
     def findings(self, model: str = "") -> tuple[TodoItem, ...]:
         """Differences between what was decided and what the platform and registry show; all models when empty."""
+        return self._found(model, orphaned(self._stewards.orphans(model)))
+
+    def _found(self, model: str, orphans: tuple[TodoItem, ...]) -> tuple[TodoItem, ...]:
         since = self._clock.now() - _FAILED_ACTIONS_FOR
         found = findings(self._store.served(), self._store.deleted_but_served(), self._store.open_actions(since))
         found += unreviewed(self._emergencies.reviews(model))
         found += broken_tables(self._tables.tables()) if self._tables else ()
-        found += orphaned(self._stewards.orphans(model))
+        found += orphans
         return todo.urgent_first([item for item in found if not model or model_of(item) == model])
 
     def impact(self, model: str) -> Impact:
@@ -185,6 +188,7 @@ class OversightService:
         seen = self._store.heartbeat()
         standing = self._exceptions.all(states=(ExceptionState.PROPOSED, ExceptionState.ACTIVE, ExceptionState.EXPIRED))
         asked = self._decisions.queue(QueueQuery(limit=_LOOK_AT_MOST), actor=actor)
+        alarming = self._rows(InventoryQuery(health=(Health.BREACH, Health.WATCH), limit=_LOOK_AT_MOST))
         return todo.Situation(
             now=now,
             counts=self._inventory.counts(),
@@ -201,9 +205,9 @@ class OversightService:
             endings=tuple(item for item in self._decisions.ending(now, todo.ENDING_WITHIN) if item.serving),
             served=self._store.served(),
             actions=self._store.open_actions(now - _FAILED_ACTIONS_FOR),
-            findings=self.findings(),
+            findings=self._found("", self._orphans_of(alarming)),
             unsubmitted=self._store.unsubmitted() if actor.role is Role.DATA_SCIENCE_LEAD else (),
-            alarming=self._rows(InventoryQuery(health=(Health.BREACH, Health.WATCH), limit=_LOOK_AT_MOST)),
+            alarming=alarming,
             overdue=self._overdue(),
             due_soon=self._due_soon(now),
             tiers=tuple(
@@ -217,6 +221,10 @@ class OversightService:
     def _overdue(self) -> tuple[tuple[InventoryRow, GovernedModel], ...]:
         rows = self._rows(InventoryQuery(sort=InventorySort.NEXT_REVIEW, limit=_LOOK_AT_MOST))
         return tuple((row, model) for row, model in rows if row.review_overdue)
+
+    def _orphans_of(self, rows: tuple[tuple[InventoryRow, GovernedModel], ...]) -> tuple[TodoItem, ...]:
+        """Of models that the worker found something about: a home page does not read ten thousand registrations."""
+        return tuple(item for row, _ in rows if row.findings for item in orphaned(self._stewards.orphans(row.name)))
 
     def _due_soon(self, now: datetime) -> tuple[tuple[InventoryRow, GovernedModel], ...]:
         rows = self._rows(InventoryQuery(sort=InventorySort.NEXT_REVIEW, limit=_LOOK_AT_MOST))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from typing import cast as cast_type
 
 import pytest
 from sqlalchemy import update
@@ -37,6 +40,8 @@ from services.kernel.errors import (
 from services.kernel.secret import Secret
 from services.ledger.attempts import RecordingDesk
 from services.rollout.attested import CheckedEntries
+from services.workspace import episodes
+from services.workspace.cast import Cast
 from tests.builders import MODEL, NOON, World, a_model, a_standing, a_world
 from tests.unit.inventory.test_inventory import ARegistry
 
@@ -305,6 +310,21 @@ def test_an_override_stands_only_after_a_second_person_in_another_role_confirmed
     assert (model.risk.override.proposed_by, model.risk.override.confirmed_by) == ("Dana Petrov", "Clara Whitfield")
     assert room.world.entries("event:tier-confirmed") == 1
     assert room.classification.history(MODEL)[0].confirmed is True
+
+
+def test_the_story_of_the_workspace_overrides_a_tier_with_two_people(room: Room) -> None:
+    counter = itertools.count()
+    cast = cast_type(
+        Cast,
+        SimpleNamespace(
+            room=room, clock=room.world.clock, actor=room.world.actor, passphrase=room.world.secret,
+            command=lambda: f"cmd-{next(counter)}",
+        ),
+    )  # fmt: skip
+    episodes.override_tier(cast, MODEL, 2, days=100, reason="Treated as tier 2 until the audit is done.")
+    episodes.confirm_tier(cast, MODEL, "Agreed; the audit is planned.")
+
+    assert room.model().tier is Tier.TWO
 
 
 def test_an_override_ends_by_the_clock_and_the_end_is_recorded_once(room: Room) -> None:

@@ -134,8 +134,7 @@ def test_the_published_page_states_the_sheet_the_fields_and_the_duties_as_they_a
     for duty in DUTIES:
         assert f"| {duty.letter} | {duty.title} | {duty.answers_for} |" in page
     assert f"From {tiering.TIER_ONE_FROM} on a model is tier 1, from {tiering.TIER_TWO_FROM} on tier 2" in page
-    assert (
-        "Tier 1 every {1} days, tier 2 every {2}, tier 3 every {3}.".format(0, *tiering.CADENCE_DAYS.values()) in page
-    )
-    assert "within {1}, {2} or {3} days".format(0, *WITHIN_DAYS.values()) in page
+    days, soon = tiering.CADENCE_DAYS, WITHIN_DAYS
+    assert f"Tier 1 every {days[1]} days, tier 2 every {days[2]}, tier 3 every {days[3]}." in page
+    assert f"within {soon[1]}, {soon[2]} or {soon[3]} days" in page
     assert f"at most {LONGEST_OVERRIDE.days} days" in page

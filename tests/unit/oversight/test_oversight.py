@@ -461,6 +461,7 @@ def test_a_duty_nobody_carries_is_a_finding_that_leads_to_the_form(room: Room) -
     assert urgent.target == "model?name=m&show=metadata&fix=owner_sre"
     room.service.refresh_summaries()
     assert room.inventory.search(InventoryQuery()).items[0].findings == 1
+    assert urgent in room.home(Role.COMPLIANCE).todo
 
 
 def test_a_proposed_tier_is_work_for_whoever_may_decide_on_it(room: Room) -> None:
