@@ -11,7 +11,14 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tests.benchmarks import evaluation_figures, interval_coverage, inventory_rerun, ledger_figures, long_queue
+from tests.benchmarks import (
+    evaluation_figures,
+    evaluation_run,
+    interval_coverage,
+    inventory_rerun,
+    ledger_figures,
+    long_queue,
+)
 from tests.benchmarks.inventory_rerun import Figure
 
 PARTS: dict[str, Callable[[Path], Iterable[Figure]]] = {
@@ -24,6 +31,7 @@ PARTS: dict[str, Callable[[Path], Iterable[Figure]]] = {
     "inventory": inventory_rerun.measure,
     "evaluation": evaluation_figures.measure,
     "coverage": lambda _folder: interval_coverage.measure(),
+    "harness": evaluation_run.measure,
 }
 
 
