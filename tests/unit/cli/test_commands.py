@@ -92,6 +92,17 @@ def test_the_gate_for_pipelines_names_the_lines_that_fail(home: Path, monkeypatc
     assert inline("gate", MODEL, "99").exit_code == 2
 
 
+def test_an_evaluation_that_cannot_be_made_says_why_and_ends_with_one(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COUNTERSIGN_HOME", str(home))
+    done = inline("evaluate", MODEL, "3")
+    assert done.exit_code == 1
+    assert "The evaluation ended as failed." in done.stderr
+    assert json.loads(inline("evaluate", MODEL, "3", "--json").stdout)["state"] == "failed"
+    assert inline("evaluate", MODEL, "99").exit_code == 2
+
+
 def test_a_policy_is_rehearsed_and_published_by_command(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
