@@ -12,7 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from services.adapters.mlflow.initialise import initialise_store
 from services.evaluation.measures.models import Floats
+
+_NEEDED = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "true", "MPLBACKEND": "agg"}
 
 
 @contextmanager
@@ -20,16 +23,23 @@ def tracking(folder: Path) -> Iterator[None]:
     """A private MLflow store in `folder`; the one that was set before is set again."""
     import mlflow
 
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+    before, uri = mlflow.get_tracking_uri(), f"sqlite:///{folder / 'mlflow.db'}"
+    initialise_store(uri)
+    mlflow.set_tracking_uri(uri)
     if mlflow.get_experiment_by_name("evaluator") is None:
         mlflow.create_experiment("evaluator", artifact_location=(folder / "artifacts").as_uri())
     mlflow.set_experiment("evaluator")
-    os.environ.setdefault("MPLBACKEND", "agg")
+    # The evaluator loads the model that was written a moment ago by this process, and draws without a window.
+    kept = {name: os.environ.get(name) for name in _NEEDED}
+    os.environ |= _NEEDED
     try:
         yield
     finally:
         mlflow.set_tracking_uri(before)
+        for name, value in kept.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def classifier(rows: int, *, seed: int = 17) -> tuple[Any, pd.DataFrame, Floats, Floats]:

@@ -105,7 +105,7 @@ def _losses(metric: Metric, label: Floats, score: Floats) -> tuple[Floats, bool]
 
 
 def _distance(mean: float, overall: float, *, two_sided: bool) -> float:
-    return abs(mean - overall) if two_sided else mean - overall
+    return abs(mean) - abs(overall) if two_sided else mean - overall
 
 
 def _conditions(rows: Mapping[str, npt.NDArray[Any]]) -> list[_Condition]:

@@ -239,6 +239,17 @@ def test_direction_of_errors_can_be_searched_for() -> None:
     assert math.isclose(worst.overall, float((score - label).mean()))
 
 
+def test_a_slice_that_is_less_off_than_all_rows_is_not_the_worst() -> None:
+    rows, label, score = _regional_rows()
+    score = np.where(rows["region"] == "east", score, np.maximum(0, score - 0.2))
+
+    found = search.worst_slices(rows, label, score, "classification", metric="calibration_gap")
+
+    assert found
+    assert all(abs(item.value) > abs(item.overall) for item in found)
+    assert not any("region = east" in item.description for item in found)
+
+
 def test_too_few_rows_are_not_searched() -> None:
     rows, label, score = _regional_rows(300)
 
