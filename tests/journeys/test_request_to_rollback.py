@@ -69,6 +69,8 @@ def test_request_reaches_production_only_with_every_signature(desk: Callable[[st
     dana.sees("departure_delay")
     assert not dana.button("request-promotion").is_enabled(), "a version with a leak must not be submitted"
     dana.shot("1-gates-refuse-the-leaking-version")
+    measured = running.cli("evaluate", MODEL, "6")
+    assert measured.returncode == 0, measured.stderr
     dana.open(f"model?name={MODEL}&show=gates&v=6")
     dana.shot("2-draft")
     dana.press("request-promotion")
@@ -137,9 +139,7 @@ def test_rollback_moves_real_traffic_without_a_failed_request(desk: Callable[[st
 def test_killed_worker_completes_the_move_exactly_once(running: Running) -> None:
     """A request of payout_forecast gets its last signature; the worker is killed while it acts."""
     model = "payout_forecast"
-    asked = running.cli("request", model, "6", "--as", "dana.datascience", passphrase=PASSPHRASES["dana.datascience"])
-    assert asked.returncode == 0, asked.stderr
-    request = open_request(running, "6", model=model)
+    request = open_request(running, "6", model=model)  # asked for on the day of the data science lead
     for person in ("vera.validator", "clara.compliance"):
         signed = running.cli("sign", request, "approve", "--as", person, passphrase=PASSPHRASES[person])
         assert signed.returncode == 0, signed.stderr
