@@ -97,9 +97,27 @@ def two_columns(report: Report) -> None:
         names = ["Measure", live, mine, "Difference"] if champion else ["Measure", mine]
         parts.table(pd.DataFrame(rows, columns=[md(name) for name in names]), alt="Both versions")
         if champion:
-            st.caption(
-                "Better or worse is said only where the whole interval of the difference is on one side of zero."
-            )
+            st.caption("Better or worse: the whole interval of the difference is on one side of zero.")
+        _computed(report)
+
+
+def _computed(report: Report) -> None:
+    """Source, rows and method behind every number of the table."""
+    champion = report.get("champion") or {}
+    paired = champion.get("paired") or {}
+    rows = [
+        (md(line.title), md(line.method) or NOTHING, md((paired.get(line.name) or {}).get("method", "")) or NOTHING)
+        for line in metric_lines(report)
+        if line.method or line.name in paired
+    ]
+    with st.popover("How is this computed?", icon=":material/function:", type="tertiary", key="evaluation-computed"):
+        st.markdown(
+            f"Measured by Countersign on {count(report['holdout']['n'])} held-out rows; nothing is copied from the "
+            "training run. Each interval holds the true value 95 times in a hundred."
+        )
+        if rows:
+            columns = ["Measure", "Interval", "Interval of the difference"]
+            parts.table(pd.DataFrame(rows, columns=columns), alt="Methods of the intervals")
 
 
 def _metric(line: MetricLine, unit: str, *, beside: bool) -> tuple[str, ...]:

@@ -35,8 +35,9 @@ def section(room: ControlRoom, me: Actor, history: Sequence[PublishedPolicy]) ->
             ":gray[Give it a higher version than the one in force. It is published for the tier the text names.]"
         )
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.button("Check and rehearse", type="primary", icon=":material/play_arrow:", key="policy-check",
-                      on_click=_look)
+            st.button(
+                "Check and rehearse", type="primary", icon=":material/play_arrow:", key="policy-check", on_click=_look
+            )
             if history:
                 st.button(
                     f"Start from version {md(history[0].version)}",
@@ -152,8 +153,9 @@ def publish_dialog() -> None:
         passphrase = forms.passphrase_field("publish-passphrase")
         faults.place("passphrase")
         with st.container(horizontal=True, horizontal_alignment="right"):
-            go = st.form_submit_button("Sign and publish", type="primary", icon=":material/signature:",
-                                       key="publish-go")
+            go = st.form_submit_button(
+                "Sign and publish", type="primary", icon=":material/signature:", key="publish-go"
+            )
     faults.place("form")
     if go:
         _publish(faults, note, passphrase)

@@ -22,12 +22,20 @@ HERE = {"model": "claims_triage", "version": "5"}
 def test_both_versions_stand_side_by_side_with_intervals(visit: Visit) -> None:
     app = visit(FakeRoom(), "evaluation", **HERE)
 
-    table = next(item.value for item in app.table if "Measure" in item.value)
+    table = next(item.value for item in app.table if "v5" in item.value)
     assert list(table.columns) == ["Measure", "v3 live", "v5", "Difference"]
     auc = table[table["Measure"] == "Discrimination \\(AUC\\)"].iloc[0]
     assert " to " in auc["v5"]
     assert "better" in auc["Difference"]
     assert crashed(app) == []
+
+
+def test_every_interval_names_its_method(visit: Visit) -> None:
+    app = visit(FakeRoom(), "evaluation", **HERE)
+
+    methods = next(item.value for item in app.table if "Interval of the difference" in item.value)
+    assert {"DeLong", "Wilson"} <= set(methods["Interval"])
+    assert "nothing is copied from the training run" in words(app)
 
 
 def test_first_version_has_one_column_and_says_why(visit: Visit) -> None:
@@ -38,7 +46,7 @@ def test_first_version_has_one_column_and_says_why(visit: Visit) -> None:
     app = visit(room, "evaluation", **HERE)
 
     assert "no live version to compare with" in words(app)
-    assert list(next(item.value for item in app.table if "Measure" in item.value).columns) == ["Measure", "v5"]
+    assert list(next(item.value for item in app.table if "v5" in item.value).columns) == ["Measure", "v5"]
 
 
 def test_every_section_has_its_own_address(visit: Visit) -> None:

@@ -68,7 +68,7 @@ def checked(label: Floats, score: Floats) -> tuple[Floats, Floats]:
 def checked_classes(label: Floats, score: Floats) -> tuple[Floats, Floats]:
     """As `checked`; also raises InputError when a label is neither 0 nor 1."""
     label, score = checked(label, score)
-    if not np.isin(label, (0.0, 1.0)).all():
+    if not ((label == 0) | (label == 1)).all():
         raise InputError("The labels of a classifier are 0 and 1; other values were found, so nothing was measured.")
     return label, score
 
