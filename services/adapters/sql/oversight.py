@@ -17,6 +17,7 @@ from services.adapters.sql.inventory_documents import signal_document
 from services.adapters.sql.schema.approvals import promotion_request, request_event
 from services.adapters.sql.schema.facts import facts_seen
 from services.adapters.sql.schema.inventory import governed_model, model_summary, registry_version
+from services.adapters.sql.schema.ledger import ledger_index
 from services.adapters.sql.schema.ops import sync_state, worker_heartbeat, workspace_fact
 from services.adapters.sql.schema.rollout import deployment, rollout_action, served_period, traffic_change
 from services.inventory.models import SyncState
@@ -26,6 +27,20 @@ _WAITING = ("open", "changes_requested", "approved")
 _MOVING = ("pending", "running")
 _STUCK = ("failed", "conflict")
 _AT_ONCE = 500
+_RECORD = tuple(
+    f"event:{name}"
+    for name in (
+        "model-registered",
+        "model-changed",
+        "column-tagged",
+        "tier-proposed",
+        "tier-confirmed",
+        "tier-refused",
+        "vendor-release",
+        "vendor-approved",
+    )
+)
+"""What people decide about the record of a model."""
 
 
 class SqlOversight:
@@ -186,10 +201,18 @@ class SqlOversight:
                 .order_by(registry_version.c.created_at.desc())
                 .limit(limit),
             )
+            record = fetched(
+                connection,
+                select(ledger_index.c.at, ledger_index.c.sentence, ledger_index.c.seq)
+                .where(ledger_index.c.model == model, ledger_index.c.event.in_(_RECORD))
+                .order_by(ledger_index.c.seq.desc())
+                .limit(limit),
+            )
         events = [
             *(_request_event(row) for row in requests),
             *(_traffic_event(row) for row in traffic),
             *(event for row in versions for event in _version_events(row)),
+            *(TimelineEvent(at=row.at, kind="record", title=row.sentence, detail="", seq=row.seq) for row in record),
         ]
         return tuple(sorted(events, key=lambda event: event.at, reverse=True)[:limit])
 

@@ -19,7 +19,7 @@ from services.adapters.sql.inventory import SqlInventory
 from services.adapters.sql.monitoring import SqlMonitoring
 from services.adapters.sql.oversight import SqlOversight
 from services.adapters.sql.reliability import SqlReliability
-from services.adapters.sql.schema import approvals, ops, rollout
+from services.adapters.sql.schema import approvals, ledger, ops, rollout
 from services.adapters.sql.value import SqlValue
 from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
 from services.adapters.warehouse.reliability import DuckDbRequestFacts
@@ -416,6 +416,13 @@ def test_the_timeline_joins_requests_traffic_and_versions_newest_first(room: Roo
     events = room.service.timeline("m")
 
     assert [(event.kind, event.seq) for event in events] == [("rollback", 9), ("request", 7), ("version", None)]
+    for seq, tag in ((11, "model-changed"), (12, "sign-in")):
+        blank = dict.fromkeys(("actor", "actor_subject", "role", "subject", "searched", "leaf_hash"), "-")
+        room.put(
+            ledger.ledger_index, seq=seq, at=NOON + timedelta(hours=2), kind="event", event=f"event:{tag}", model="m",
+            sentence="Dana Petrov filled in the fallback of m.", **blank,
+        )  # fmt: skip
+    assert [event.seq for event in room.service.timeline("m") if event.kind == "record"] == [11]
     assert len(room.service.timeline("m", limit=1)) == 1
     with pytest.raises(UnknownModelError):
         room.service.timeline("nobody")
