@@ -84,6 +84,23 @@ GOOD_METRICS = {
     "holdout_n": 5000.0,
 }
 GOOD_REPORT = {
+    "format": "countersign.evaluation/2",
+    "mode": "model",
+    "metrics": {
+        "unsafe_files": 0,
+        "unpinned_dependencies": 0,
+        "signature_problems": 0,
+        "reproduced_difference": 0,
+        "robust_missing_drop": 0.08,
+        "holdout_age_days": 3,
+        "served_error_rate": 0,
+        "served_p95_ms": 40,
+    },
+    "intervals": {"holdout_auc": {"low": 0.72, "high": 0.76, "method": "DeLong"}},
+    "checks": [
+        {"id": name, "status": "done", "sentence": "Measured."}
+        for name in ("files", "signature", "data", "performance", "missing", "latency", "leakage", "reproducibility")
+    ],
     "slices": [
         {"attribute": "carrier", "group": "UA", "n": 3000, "rate": 0.2, "tpr": 0.6},
         {"attribute": "carrier", "group": "AA", "n": 1959, "rate": 0.18, "tpr": 0.58},

@@ -105,6 +105,8 @@ def _ask(draft: RequestDraft) -> None:
     release = f"Traffic: {md(shares)}. " if draft.purpose is Purpose.PROMOTION and shares else ""
     st.markdown(f"{release}The approval lasts {plural(draft.terms.approval_days, 'day')}.")
     st.markdown(f"Rollback plan: {md(rollback_words(draft.rollback, draft.base))}.")
+    if draft.freeze:
+        notices.remark(md(draft.freeze), "ac_unit")
     for words in draft.exceptions:
         st.markdown(f":orange[:material/rule_settings: {md(words)}]")
     for sentence in draft.blocked_by:

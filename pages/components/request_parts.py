@@ -55,6 +55,7 @@ def at_a_glance(view: RequestView) -> None:
         ("Limits of use", md(view.limits) or ":orange[:material/help: not stated]"),
         ("Benefit", md(view.benefit) or ":gray[not stated]"),
         ("After the quorum", md(release_words(view, view.terms))),
+        *([("Freeze window", md(view.freeze))] if view.freeze else []),
     ]
     with parts.card("At a glance", f"policy {md(view.report.policy.name)} version {md(view.report.policy.version)}"):
         parts.facts(rows, alt="The request at a glance")
@@ -229,6 +230,7 @@ def _purpose(view: RequestView) -> None:
                 ("Limits of use", md(view.limits) or ":gray[not stated]"),
                 ("Fallback", md(view.fallback) or ":gray[not stated]"),
                 ("After the quorum", md(release_words(view, view.terms))),
+                *([("Freeze window", md(view.freeze))] if view.freeze else []),
             ],
             alt="Purpose, cost, limits and fallback",
         )

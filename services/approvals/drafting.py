@@ -16,11 +16,14 @@ from services.inventory import tiering, vendors
 from services.inventory.models import GovernedModel
 from services.inventory.names import suspicion
 from services.inventory.service import InventoryService
+from services.kernel.clock import Clock
 from services.kernel.errors import InvalidPolicyError
 from services.policy.evaluation import without_tag
 from services.policy.evidence import Evidence
+from services.policy.freeze import active_freeze
 from services.policy.gates import SensitiveGate
 from services.policy.models import QuorumRule, ReleaseTerms
+from services.policy.sentences import freeze_words
 from services.policy.service import Policy, PolicyService
 from services.rollout.differences import adoptable
 from services.rollout.models import Deployment
@@ -35,6 +38,8 @@ class Drafted:
     frozen: Frozen
     problem: str
     """Why the policy cannot be used, or empty."""
+    freeze: str = ""
+    """The freeze window the model is in now, in a sentence, or empty."""
     resting_on: tuple[ActiveException, ...] = ()
     """Exceptions without which a gate would stand in the way."""
 
@@ -49,6 +54,7 @@ class Drafting:
         benefit: Callable[[str], str],
         cost: Callable[[str], str],
         exceptions: Exceptions,
+        clock: Clock,
     ) -> None:
         """`benefit` is the sentence shown now; `cost` states only agreed figures, so that it changes by decision."""
         self._inventory = inventory
@@ -57,6 +63,7 @@ class Drafting:
         self._benefit = benefit
         self._cost = cost
         self._exceptions = exceptions
+        self._clock = clock
 
     def collect(
         self,
@@ -128,7 +135,15 @@ class Drafting:
             exceptions=sentences(report),
             risk=tiering.standing_words(governed),
         )
-        return Drafted(governed=governed, evidence=evidence, frozen=frozen, problem=problem, resting_on=resting)
+        window = active_freeze(policy.document, governed, self._clock.now()) if policy else None
+        return Drafted(
+            governed=governed,
+            evidence=evidence,
+            frozen=frozen,
+            problem=problem,
+            freeze=f"{freeze_words(window)}." if window else "",
+            resting_on=resting,
+        )
 
     def again(self, request: PromotionRequest) -> Drafted:
         """The same request judged now: it stays under its policy, and its rollback target keeps its files."""
@@ -170,6 +185,7 @@ def as_draft(drafted: Drafted, *, open_request: PromotionRequest | None, deploym
             for stage in frozen.terms.stages
         ),
         exceptions=frozen.exceptions,
+        freeze=drafted.freeze,
     )
 
 

@@ -79,6 +79,7 @@ class Looking:
             reader=self._reader(actor),
             now=context.clock.now(),
             said=self._said,
+            freeze=drafted.freeze if drafted else "",
         )
 
     def mark_seen(self, request_id: str, part: str, *, actor: Actor) -> None:

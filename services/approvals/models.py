@@ -193,6 +193,8 @@ class RequestDraft:
     rollback: RollbackTerms | None = None
     stages: tuple[StagePlan, ...] = ()
     exceptions: tuple[str, ...] = ()
+    freeze: str = ""
+    """The freeze window of the policy the model is in now, in a sentence, or empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,6 +359,8 @@ class RequestView:
     """Parts of the evidence the reader has not opened as they are now."""
     columns: tuple[ColumnFact, ...] = ()
     rollback: RollbackTerms | None = None
+    freeze: str = ""
+    """The freeze window of the policy the model is in now, in a sentence, or empty."""
     exceptions: tuple[str, ...] = ()
     stale: str = ""
     """What changed since it was submitted, in words; nobody can sign until it is submitted again."""

@@ -78,6 +78,7 @@ class ApprovalService:
                 benefit=benefit,
                 cost=cost,
                 exceptions=exceptions,
+                clock=clock,
             ),
         )
         self._with = context

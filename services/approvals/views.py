@@ -115,6 +115,7 @@ def request_view(
     reader: Reader,
     now: datetime,
     said: Callable[[DecisionRecord], Mapping[str, Any]],
+    freeze: str = "",
 ) -> RequestView:
     """`now_frozen` is judged now; `stale` says what changed since submission and forbids to sign."""
     actor, report = reader.actor, now_frozen.report
@@ -161,6 +162,7 @@ def request_view(
         columns=current.columns,
         rollback=frozen.rollback,
         exceptions=current.exceptions,
+        freeze=freeze,
         stale=stale,
         parts=frozen.parts,
         risk=frozen.risk,

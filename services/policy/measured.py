@@ -66,7 +66,9 @@ def judge_interval(gate: IntervalGate, evidence: Evidence) -> GateOutcome:
             verdict=Verdict.SKIPPED,
             sentence="No version is live yet, so there is nothing to compare with.",
         )
-    facts = evidence.paired if gate.of == "difference" else evidence.intervals
+    # A difference to a version that is not live any more says nothing about the live one.
+    paired = evidence.paired if evidence.base_on_same_rows else ()
+    facts = paired if gate.of == "difference" else evidence.intervals
     fact = next((item for item in facts if item.metric == gate.metric), None)
     text = "" if fact is None else fact.low if gate.end == "low" else fact.high
     if fact is None or not text:

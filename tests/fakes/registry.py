@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import datetime
 from pathlib import Path
@@ -23,8 +24,11 @@ class FileRegistry:
             self._write({"aliases": {}, "tags": {}, "files": {}, "reports": {}, "alias_log": [], "made": {}})
 
     def add_version(self, model: str, version: str, *, content: str = "weights", report: Any = None) -> None:
+        """A report of the harness is about exactly these files unless it names others."""
         state = self._read()
         state["files"][f"{model}/{version}"] = content
+        if report is not None and "mode" in report:
+            report = {"manifest_sha256": hashlib.sha256(_manifest(content)).hexdigest(), **report}
         state["reports"][f"{model}/{version}"] = "" if report is None else json.dumps(report)
         self._write(state)
 
@@ -112,7 +116,7 @@ class FileRegistry:
         content = self._reachable()["files"].get(f"{model}/{version}")
         if content is None:
             raise ArtifactMissingError(f"The files of {model} version {version} are gone.")
-        return to_bytes({"files": [{"path": "model", "content": content}], "format": "governance.manifest/v1"})
+        return _manifest(content)
 
     def artifact_text(self, model: str, version: str, path: str) -> str | None:
         return self._reachable()["reports"].get(f"{model}/{version}") or None
@@ -129,3 +133,7 @@ class FileRegistry:
         part = self._file.with_suffix(".part")
         part.write_text(json.dumps(state))
         part.replace(self._file)
+
+
+def _manifest(content: str) -> bytes:
+    return to_bytes({"files": [{"path": "model", "content": content}], "format": "governance.manifest/v1"})

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from services.policy.evidence import AvailabilityFact, DatasetFact, Evidence, OwnerFact, SliceFact, SuspectFact
+from services.policy.evidence import (
+    AvailabilityFact,
+    CheckFact,
+    DatasetFact,
+    Evidence,
+    IntervalFact,
+    OwnerFact,
+    SliceFact,
+    SuspectFact,
+)
 
 
 def evidence(**changes: Any) -> Evidence:
@@ -23,7 +32,14 @@ def evidence(**changes: Any) -> Evidence:
             ("holdout_ece", "0.02"),
             ("holdout_calibration_gap", "-0.01"),
             ("holdout_n", "5000"),
-            ("probe_p95_ms", "40"),
+            ("served_p95_ms", "40"),
+            ("served_error_rate", "0"),
+            ("unsafe_files", "0"),
+            ("unpinned_dependencies", "0"),
+            ("signature_problems", "0"),
+            ("reproduced_difference", "0"),
+            ("robust_missing_drop", "0.08"),
+            ("holdout_age_days", "3"),
         ),
         base_metrics=(("holdout_auc", "0.73"),),
         datasets=(
@@ -61,5 +77,21 @@ def evidence(**changes: Any) -> Evidence:
             OwnerFact(role="sre", name="Sam Lindqvist", active=True),
         ),
         metadata_percent="100",
+        measured="model",
+        measured_manifest="a" * 64,
+        intervals=(IntervalFact(metric="holdout_auc", low="0.72", high="0.76", method="DeLong"),),
+        checks=tuple(
+            CheckFact(id=name, status="done", sentence="Measured.")
+            for name in (
+                "files",
+                "signature",
+                "data",
+                "performance",
+                "missing",
+                "latency",
+                "leakage",
+                "reproducibility",
+            )
+        ),
     )
     return replace(good, **changes)

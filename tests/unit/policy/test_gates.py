@@ -45,7 +45,7 @@ def test_good_evidence_passes_every_gate() -> None:
         ("documentation", {"documentation": (("purpose", "x"),)}),
         ("signature", {"has_input_example": False}),
         ("datasets", {"datasets": ()}),
-        ("latency", {"metrics": (("probe_p95_ms", "151"),)}),
+        ("latency", {"metrics": (("served_p95_ms", "151"),)}),
         (
             "selection",
             {

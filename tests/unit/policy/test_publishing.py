@@ -223,3 +223,12 @@ def test_evidence_that_is_not_what_was_signed_cannot_be_rehearsed(world: World) 
     rehearsal = world.publishing.rehearse(next_version(world))
     assert rehearsal.requests[0].effect is Effect.UNKNOWN
     assert "1 cannot be said" in rehearsal.sentence
+
+
+def test_a_draft_and_a_request_show_the_freeze_window_they_are_in(world: World) -> None:
+    window = "freeze:\n  - {name: Year-end closing, from: 2030-01-30, to: 2030-02-02}\n"
+    publish(world, next_version(world) + window)
+    assert world.approvals.draft(MODEL, "3", actor=world.actor(DANA)).freeze.startswith("Year-end closing: nothing new")
+    world.submit("3")
+    view = world.approvals.get(world.request_of("3").request_id, actor=world.actor(CLARA))
+    assert "to 02 Feb 2030 (UTC)" in view.freeze
