@@ -68,10 +68,12 @@ from services.audit.shelves import Shelves
 from services.evaluation.harness.models import Incident
 from services.evaluation.harness.service import HarnessService
 from services.evaluation.service import EvaluationService
+from services.evaluation.supplied import of_supplier
 from services.exceptions.models import ExceptionTerms
 from services.exceptions.service import ExceptionService
 from services.exceptions.terms import terms_of
 from services.feedback.service import FeedbackService
+from services.inventory import vendors
 from services.inventory.classification import ClassificationService
 from services.inventory.columns import ColumnService
 from services.inventory.handling import DataHandling
@@ -80,7 +82,7 @@ from services.inventory.rows import RowService
 from services.inventory.service import InventoryService
 from services.inventory.stewardship import StewardshipService
 from services.kernel.clock import Clock, OffsetClock, SystemClock
-from services.kernel.errors import ControlRoomError, StorageUnavailableError
+from services.kernel.errors import ControlRoomError, StorageUnavailableError, UnknownModelError
 from services.kernel.secret import Secret
 from services.ledger.attempts import RecordingDesk
 from services.ledger.ports import RegistryTags, TagPlace
@@ -95,7 +97,11 @@ from services.people.accounts import DEMO_ACCOUNTS
 from services.people.delegations import DelegationService
 from services.people.keys import KeyService
 from services.people.service import PeopleService
+from services.policy.evaluation import evaluate
+from services.policy.evidence import Evidence
+from services.policy.models import GateReport, PolicyRef
 from services.policy.publishing import PublishingService
+from services.policy.schema import PolicyDocument
 from services.policy.service import PolicyService
 from services.reliability.service import ReliabilityService
 from services.rollout.attested import CheckedEntries
@@ -303,6 +309,7 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
             desk=trusted.signing,
             past=SqlPastDecisions(database),
             clock=clock,
+            judge=lambda evidence, document, ref: _judged(reading.inventory, evidence, document, ref),
         ),
         inventory=reading.inventory,
         columns=ColumnService(
@@ -442,6 +449,16 @@ def _released(units: SqlUnits) -> tuple[TagPlace, ...]:
         *models,
         *(TagPlace(model=row.model, version=version) for row in rows for version, share in row.desired if share),
     )
+
+
+def _judged(inventory: InventoryService, evidence: Evidence, document: PolicyDocument, ref: PolicyRef) -> GateReport:
+    """As a request of this model is judged. A model nobody knows any more is judged like one of ours."""
+    report = evaluate(evidence, document, ref=ref)
+    try:
+        supplier = vendors.is_supplied(inventory.model(evidence.model))
+    except UnknownModelError:
+        return report
+    return of_supplier(report, document) if supplier else report
 
 
 def _exception_terms(policy: PolicyService, inventory: InventoryService, model: str) -> ExceptionTerms:

@@ -24,7 +24,7 @@ from services.policy.published import (
     PublishPolicy,
     digest,
 )
-from services.policy.rehearsal import PastDecisions, Rehearsal, rehearse
+from services.policy.rehearsal import Judge, PastDecisions, Rehearsal, plainly, rehearse
 from services.policy.schema import PolicyDocument
 
 
@@ -48,7 +48,9 @@ class PublishingService:
         desk: SigningDesk,
         past: PastDecisions,
         clock: Clock,
+        judge: Judge = plainly,
     ) -> None:
+        self._judge = judge
         self._past = past
         self._units = units
         self._people = people
@@ -67,7 +69,7 @@ class PublishingService:
         """What it would have said about every past request of its tier. Nothing is written. Raises as `check`."""
         proposal = self.check(text)
         past = self._past.of_tier(proposal.document.tier)
-        return rehearse(proposal.document, past, sha256=proposal.sha256)
+        return rehearse(proposal.document, past, sha256=proposal.sha256, judge=self._judge)
 
     def publish(self, command: PublishPolicy, *, actor: Actor) -> Receipt:
         """Raises RoleMissingError, InvalidPolicyError, ConflictError, StaleEvidenceError, PassphraseError."""

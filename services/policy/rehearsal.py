@@ -7,7 +7,7 @@ without it is counted as unknown, never as unchanged.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -106,12 +106,22 @@ class Rehearsal:
         return f"{of}, {'; '.join(parts)}." if parts else f"{of}, none would have gone another way."
 
 
-def rehearse(document: PolicyDocument, past: Iterable[PastDecision], *, sha256: str) -> Rehearsal:
+Judge = Callable[[Evidence, PolicyDocument, PolicyRef], GateReport]
+"""Judges as requests are judged, with what is set aside for a supplier's model."""
+
+
+def plainly(evidence: Evidence, document: PolicyDocument, ref: PolicyRef) -> GateReport:
+    return evaluate(evidence, document, ref=ref)
+
+
+def rehearse(
+    document: PolicyDocument, past: Iterable[PastDecision], *, sha256: str, judge: Judge = plainly
+) -> Rehearsal:
     ref = PolicyRef(name=document.name, version=document.version, sha256=sha256)
-    return Rehearsal(policy=ref, requests=tuple(_one(document, ref, item) for item in past))
+    return Rehearsal(policy=ref, requests=tuple(_one(document, ref, item, judge) for item in past))
 
 
-def _one(document: PolicyDocument, ref: PolicyRef, item: PastDecision) -> RehearsedRequest:
+def _one(document: PolicyDocument, ref: PolicyRef, item: PastDecision, judge: Judge) -> RehearsedRequest:
     evidence = _read(item)
     known = RehearsedRequest(
         request_id=item.request_id,
@@ -125,7 +135,7 @@ def _one(document: PolicyDocument, ref: PolicyRef, item: PastDecision) -> Rehear
     )
     if evidence is None:
         return replace(known, problem="The evidence of this request was not kept, or is not what was signed.")
-    after = _with_exceptions(evaluate(evidence, document, ref=ref), item.report)
+    after = _with_exceptions(judge(evidence, document, ref), item.report)
     return replace(known, effect=_effect(item.report, after), changes=_changes(item.report, after))
 
 
