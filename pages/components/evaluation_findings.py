@@ -134,7 +134,8 @@ def investigation(report: Report) -> None:
     with parts.card("Investigation", plural(len(items), "step")):
         for at, item in enumerate(items, start=1):
             st.markdown(
-                f"**{at}. {md(item['step'])}** :gray[because {md(item['because'])}; {seconds(item['seconds'])}]  \n"
+                f"**{at}. {md(item['step'])}** :gray[{seconds(item['seconds'])}]  \n"
+                f":gray[Why: {md(sentence(item['because']))}]  \n"
                 f"{md(sentence(item['did']))} {md(sentence(item['found']))}"
             )
 

@@ -93,7 +93,7 @@ def _buttons(model: str, number: str, run: HarnessRun | None, *, me: Actor, agai
         return
     if run is not None and run.state.is_open:
         st.button("Cancel", icon=":material/stop_circle:", key="evaluation-cancel", on_click=_cancel, args=(run.id, me))
-        st.caption("Checks that ended are kept; a new run begins again with what is missing.")
+        st.caption("Checks that ended stay listed, no report is written, and a new run begins from the start.")
         return
     st.button(
         "Run again" if again else "Run evaluation",
@@ -125,7 +125,7 @@ def _cancel(run_id: str, me: Actor) -> None:
     except ControlRoomError as problem:
         st.session_state["evaluation-problem"] = problem
         return
-    notices.flash("The evaluation is cancelled. What was measured so far is kept.")
+    notices.flash("The evaluation is cancelled; no report was written.")
 
 
 def show_problem() -> None:
