@@ -26,6 +26,7 @@ READS = {
     "emergency": {"refusal_to_review", "targets", "open_review"},
     "oversight": {"home"},
     "classification": {"refusal_to_decide"},
+    "rows": {"inputs"},
     "packs": {"build", "jobs", "packs", "read", "start"},
     "reports": {"export"},
     "notices": {"channels", "kinds", "mine", "unread", "mark_read", "mark_all_read"},
@@ -61,6 +62,7 @@ WRITES = {
     "emergency.release",
     "emergency.review",
     "notices.send_test",
+    "publishing.publish",
     "harness.start",
     "harness.cancel",
 }
