@@ -82,6 +82,12 @@ def chart(figure: Any, *, key: str, alt: str) -> None:
     st.plotly_chart(figure, key=key, alt=alt, config=CHART_CONFIG)
 
 
+def wide_chart(figure: Any, *, key: str, alt: str) -> None:
+    """A chart whose labels stand side by side: on a phone it scrolls instead of writing them over each other."""
+    with st.container(key=f"wide-{key}"):
+        chart(figure, key=key, alt=alt)
+
+
 def ink() -> charts.Ink:
     return charts.DARK if session.is_dark() else charts.LIGHT
 
