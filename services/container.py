@@ -355,6 +355,7 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
             registry=settings.registry_uri.partition(":")[0],
             stale_seconds=settings.worker_stale_seconds,
             tables=handling,
+            policies=policy,
         ),
         audit=AuditService(
             reader=trusted.book,

@@ -94,6 +94,18 @@ def broken_tables(tables: Sequence[CheckedTable]) -> tuple[TodoItem, ...]:
     )
 
 
+def of_policies(problems: Sequence[str], unpublished: Sequence[str]) -> tuple[TodoItem, ...]:
+    """A tier without a usable policy stops its requests; a file that differs stops nothing and is told."""
+    return tuple(
+        TodoItem(title=title, why=sentence, state=state, due=None, target="policies")
+        for title, state, sentences in (
+            ("A policy cannot be used", Health.BREACH, problems),
+            ("A policy file differs from what is in force", Health.WATCH, unpublished),
+        )
+        for sentence in sentences
+    )
+
+
 def orphaned(orphans: Sequence[Orphan]) -> tuple[TodoItem, ...]:
     return tuple(
         TodoItem(

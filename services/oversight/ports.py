@@ -49,6 +49,16 @@ class FeatureTables(Protocol):
         ...
 
 
+class Policies(Protocol):
+    def problems(self) -> tuple[str, ...]:
+        """A sentence per tier whose policy cannot be used."""
+        ...
+
+    def unpublished(self) -> tuple[str, ...]:
+        """A sentence per policy file on disk that is not what was published."""
+        ...
+
+
 class Stewards(Protocol):
     """Owners and periodic reviews."""
 

@@ -22,7 +22,7 @@ from services.kernel.health import Health
 from services.kernel.identity import Actor, Role
 from services.monitoring.service import MonitoringService
 from services.oversight import todo
-from services.oversight.findings import broken_tables, findings, model_of, orphaned, unreviewed
+from services.oversight.findings import broken_tables, findings, model_of, of_policies, orphaned, unreviewed
 from services.oversight.impact import Impact, impact
 from services.oversight.models import Home, Operations, ServedModel, TimelineEvent, TodoItem
 from services.oversight.ports import (
@@ -31,6 +31,7 @@ from services.oversight.ports import (
     Exceptions,
     FeatureTables,
     OversightStore,
+    Policies,
     Stewards,
     TierProposals,
 )
@@ -62,7 +63,9 @@ class OversightService:
         registry: str,
         stale_seconds: int = 60,
         tables: FeatureTables | None = None,
+        policies: Policies | None = None,
     ) -> None:
+        self._policies = policies
         self._inventory = inventory
         self._monitoring = monitoring
         self._reliability = reliability
@@ -117,6 +120,7 @@ class OversightService:
         found = findings(self._store.served(), self._store.deleted_but_served(), self._store.open_actions(since))
         found += unreviewed(self._emergencies.reviews(model))
         found += broken_tables(self._tables.tables()) if self._tables else ()
+        found += of_policies(self._policies.problems(), self._policies.unpublished()) if self._policies else ()
         found += orphans
         return todo.urgent_first([item for item in found if not model or model_of(item) == model])
 

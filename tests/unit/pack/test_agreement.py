@@ -21,6 +21,7 @@ from tests.unit.pack.agreeing import LooseBook, require_agreement
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "format_1" / "log.json"
 ROLES = [role.value for role in ROLE_PERMISSIONS]
 RIGHTS = {
+    "publish-policy": Permission.PUBLISH_POLICY,
     "approve": Permission.APPROVE,
     "acknowledge": Permission.ACKNOWLEDGE,
     "validate": Permission.VALIDATE,
@@ -120,7 +121,7 @@ def _damage(envelopes: list[bytes], dice: random.Random) -> list[bytes]:
 
 
 STEPS = ["request", "decide", "decide", "decide", "act", "act", "outcome", "delegate", "lend", "lend", "keyring"]
-STEPS += ["except", "except", "observe", "review", "event", "emergency", "revert"]
+STEPS += ["except", "except", "observe", "review", "event", "emergency", "revert", "policy"]
 
 
 def _act_out(log: Deployment, dice: random.Random, *, steps: int) -> None:
@@ -240,6 +241,11 @@ def _act_out(log: Deployment, dice: random.Random, *, steps: int) -> None:
                 **signer,
             }
             log.record(Kind.REVIEW, predicate, by=by)
+        elif word == "policy":
+            document = dice.choice([{"tier": 1}, {"tier": 1}, {"tier": 2}, {}])
+            alone = dice.random() < 0.3
+            published = {"name": "tier", "version": str(number), "digest": {"sha256": BYTES}, "document": document}
+            log.record(Kind.POLICY, published if alone else {**published, **signer}, by="" if alone else by)
         elif word == "event":
             actor = dice.choice([None, claimed(by)])
             log.record(Kind.EVENT, {"event": "hold", "model": "", "detail": {}, "actor": actor, **signer}, by=by)

@@ -22,8 +22,10 @@ from services.kernel.errors import (
     RoleMissingError,
     StaleEvidenceError,
 )
+from services.kernel.health import Health
 from services.kernel.secret import Secret
 from services.ledger.verify import Problem, verify_log
+from services.oversight.findings import of_policies
 from services.policy import statements
 from services.policy.first import publish_first
 from services.policy.published import PublishedPolicy, PublishPolicy, digest
@@ -232,3 +234,9 @@ def test_a_draft_and_a_request_show_the_freeze_window_they_are_in(world: World) 
     world.submit("3")
     view = world.approvals.get(world.request_of("3").request_id, actor=world.actor(CLARA))
     assert "to 02 Feb 2030 (UTC)" in view.freeze
+
+
+def test_a_policy_that_cannot_be_used_and_a_file_that_differs_are_findings() -> None:
+    broken, differs = of_policies(("Tier 1 has none.",), ("tier-2.yaml on disk is not version 5.",))
+    assert (broken.state, broken.why, broken.target) == (Health.BREACH, "Tier 1 has none.", "policies")
+    assert (differs.state, differs.why) == (Health.WATCH, "tier-2.yaml on disk is not version 5.")
