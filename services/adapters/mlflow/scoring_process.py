@@ -47,6 +47,7 @@ def main() -> None:
     sys.dont_write_bytecode = True
     for name in _PRELOADED:
         importlib.import_module(name)
+    _prepare_requirements_check()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the harness decides
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -65,6 +66,18 @@ def main() -> None:
                 listener.close()
                 _serve(connection)
             connection.close()
+
+
+def _prepare_requirements_check() -> None:
+    """MLflow compares a model's requirements with everything installed; the list of that is made once, not per fork.
+
+    Not a documented function: without it a version takes 0.4 seconds longer to load, and nothing else changes.
+    """
+    from mlflow.utils import requirements_utils
+
+    prepare = getattr(requirements_utils, "_init_modules_to_packages_map", None)
+    if prepare is not None:
+        prepare()
 
 
 def _serve(connection: socket.socket) -> None:
