@@ -31,6 +31,7 @@ _ROOT = Path(__file__).resolve().parents[3]
 _MODULE = "services.adapters.mlflow.scoring_process"
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 _START_SECONDS = 60.0
+_IDLE_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,10 @@ class ScoringModels:
             with refused():
                 facts = artifact_facts(folder)
             yield _Files(folder, facts, self._nursery, self._limits)
+
+    def rest(self) -> None:
+        """The nursery keeps some hundred megabytes of libraries; after five idle minutes it ends."""
+        self._nursery.end_when_idle(_IDLE_SECONDS)
 
     def close(self) -> None:
         self._nursery.close()
@@ -151,10 +156,12 @@ class _Nursery:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._place = ""
+        self._used = time.monotonic()
 
     def connect(self) -> socket.socket:
         """Raises ScoringFailed."""
         with self._lock:
+            self._used = time.monotonic()
             if self._process is None or self._process.poll() is not None:
                 self._start()
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -180,10 +187,19 @@ class _Nursery:
         deadline = time.monotonic() + _START_SECONDS
         line = self._process.stdout.readline() if self._process.stdout else b""
         if line != b"ready\n" or time.monotonic() > deadline:
-            self.close()
+            self._end()
             raise ScoringFailed("The scoring process did not start.")
 
+    def end_when_idle(self, seconds: float) -> None:
+        with self._lock:
+            if time.monotonic() - self._used >= seconds:
+                self._end()
+
     def close(self) -> None:
+        with self._lock:
+            self._end()
+
+    def _end(self) -> None:
         process, self._process = self._process, None
         if process is None:
             return

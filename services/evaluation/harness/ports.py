@@ -138,6 +138,10 @@ class ModelRunner(Protocol):
         """Raises ArtifactMissingError, ArtifactRefusedError, UnknownVersionError, RegistryUnavailableError."""
         ...
 
+    def rest(self) -> None:
+        """Called when there is nothing to do: what was kept warm may go after a while."""
+        ...
+
 
 class ReportStore(Protocol):
     def newest(self, model: str, version: str) -> bytes | None:

@@ -122,6 +122,8 @@ class HarnessService:
         done = 0
         for run in self._store.open_runs(silent_since=self._clock.now() - SILENT)[:limit]:
             done += self._carry_out(run, lambda _words, _share: None)
+        if not done:
+            self._runner.rest()
         return done
 
     def run_now(

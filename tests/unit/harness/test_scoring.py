@@ -80,3 +80,12 @@ def test_columns_survive_the_way_to_the_model_and_back() -> None:
 def test_rows_that_are_no_parquet_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         read_parquet(data)
+
+
+def test_the_nursery_ends_when_it_is_idle_and_comes_back_when_needed(lab: Lab, odd: ScoringModels) -> None:
+    asked(lab, odd, 0.0)
+    odd._nursery.end_when_idle(3600.0)
+    assert odd._nursery._process is not None
+    odd._nursery.end_when_idle(0.0)
+    assert odd._nursery._process is None
+    assert len(asked(lab, odd, 0.0)) == 4

@@ -120,7 +120,7 @@ def _walk_words(material: Material) -> str:
 def _walk_found(material: Material, name: str, mine: float, values: list[tuple[str, float]], better: list[str]) -> str:
     listed = ", ".join(f"version {version} {said(value)}" for version, value in values)
     verdict = (
-        f"Version {better[0]} does not have it: it came after that version."
+        f"Version {max(better, key=int)} does not have it: it came after that version."
         if better
         else "Earlier versions are no better: it did not come with this version."
     )
