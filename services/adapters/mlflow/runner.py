@@ -7,6 +7,7 @@ the first model and ends with this object or with this process; it never gets ou
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -173,6 +174,7 @@ class _Nursery:
             return connection
 
     def _start(self) -> None:
+        self._end()
         folder = mkdtemp(prefix="countersign-")
         self._place = f"{folder}/scoring.sock"
         self._process = subprocess.Popen(  # noqa: S603 - our own module
@@ -184,9 +186,9 @@ class _Nursery:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        deadline = time.monotonic() + _START_SECONDS
-        line = self._process.stdout.readline() if self._process.stdout else b""
-        if line != b"ready\n" or time.monotonic() > deadline:
+        speaks = self._process.stdout
+        # It says one short line, so what is readable is the whole of it.
+        if speaks is None or not select.select([speaks], [], [], _START_SECONDS)[0] or speaks.readline() != b"ready\n":
             self._end()
             raise ScoringFailed("The scoring process did not start.")
 

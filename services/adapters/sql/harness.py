@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import Connection, case, delete, insert, or_, select, update
 
 from services.adapters.sql.database import Database
 from services.adapters.sql.schema.harness import harness_run, harness_step
@@ -122,7 +122,9 @@ class SqlHarness:
 
     def newest_report(self, model: str, version: str) -> str:
         mine = (_run.model == model) & (_run.version == version) & (_run.report_sha256 != "")
-        newest = select(_run.report_sha256).where(mine).order_by(_run.queued_at.desc(), _run.id.desc()).limit(1)
+        # By place in the ledger, which no clock can turn round; a report about to be logged has none yet.
+        about_to_be = case((_run.entry.is_(None), 1), else_=0).desc()
+        newest = select(_run.report_sha256).where(mine).order_by(about_to_be, _run.entry.desc()).limit(1)
         with self._database.read() as connection:
             return str(connection.execute(newest).scalar() or "")
 
