@@ -86,7 +86,7 @@ class PublishingService:
             raise
 
     def _publish(self, command: PublishPolicy, actor: Actor) -> Receipt:
-        idem = "policy:" + sha256_hex(f"{actor.issuer}\x1f{actor.subject}\x1f{command.command_id}".encode())[:32]
+        idem = "policy:" + sha256_hex(f"{actor.issuer}\x1f{actor.subject}\x1f{command.command_id}".encode("utf-8", "surrogatepass"))[:32]
         with self._units.read() as unit:
             earlier = unit.ledger.find(idem)
             head = unit.ledger.head()

@@ -83,7 +83,7 @@ def _caller(service: Any, name: str, wanted: dict[str, Any]) -> Callable[[str, A
 def _holds_text(hint: Any) -> bool:
     if hint is str:
         return True
-    if typing.get_origin(hint) in {types.UnionType, typing.Union, tuple}:
+    if typing.get_origin(hint) in {types.UnionType, typing.Union, tuple, collections.abc.Sequence}:
         return any(_holds_text(item) for item in typing.get_args(hint))
     if hint is Actor or not dataclasses.is_dataclass(hint):
         return False
@@ -102,6 +102,8 @@ def _value(hint: Any, text: str, actor: Actor, passphrase: Secret) -> Any:
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin in {types.UnionType, typing.Union}:
         return _value(next(item for item in inner if item is not type(None)), text, actor, passphrase)
+    if origin is collections.abc.Sequence:
+        return (_value(inner[0], text, actor, passphrase),)
     if origin is tuple:
         kept = inner[:1] if inner[-1] is Ellipsis else inner
         return tuple(_value(item, text, actor, passphrase) for item in kept)
