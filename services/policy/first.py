@@ -80,6 +80,11 @@ def read(text: str) -> PolicyDocument:
     """The document of a tier; the name of the file follows from what it says. Raises InvalidPolicyError."""
     if len(text) > _LONGEST:
         raise InvalidPolicyError(f"The text is longer than {_LONGEST} characters.", hint="Send one policy document.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as odd:
+        line = text.count("\n", 0, odd.start) + 1
+        raise InvalidPolicyError(f"policy line {line}: a character is no text.", hint="Correct the line.") from odd
     return parse(text, file="policy")
 
 

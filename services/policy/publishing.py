@@ -86,7 +86,8 @@ class PublishingService:
             raise
 
     def _publish(self, command: PublishPolicy, actor: Actor) -> Receipt:
-        idem = "policy:" + sha256_hex(f"{actor.issuer}\x1f{actor.subject}\x1f{command.command_id}".encode("utf-8", "surrogatepass"))[:32]
+        about = "\x1f".join((actor.issuer, actor.subject, command.command_id))
+        idem = f"policy:{sha256_hex(about.encode('utf-8', 'surrogatepass'))[:32]}"
         with self._units.read() as unit:
             earlier = unit.ledger.find(idem)
             head = unit.ledger.head()
@@ -108,7 +109,7 @@ class PublishingService:
             by_issuer=actor.issuer,
             by_subject=actor.subject,
             by_name=actor.name,
-            note=command.note.strip()[:500],
+            note=command.note.encode("utf-8", "replace").decode().replace("\x00", "").strip()[:500],
         )
         signed = {
             "signer": {"issuer": actor.issuer, "sub": actor.subject, "name": actor.name, "role": actor.role.value},
