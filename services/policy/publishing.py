@@ -86,7 +86,7 @@ class PublishingService:
             raise
 
     def _publish(self, command: PublishPolicy, actor: Actor) -> Receipt:
-        about = "\x1f".join((actor.issuer, actor.subject, command.command_id))
+        about = f"{actor.issuer}\x1f{actor.subject}\x1f{command.command_id}"
         idem = f"policy:{sha256_hex(about.encode('utf-8', 'surrogatepass'))[:32]}"
         with self._units.read() as unit:
             earlier = unit.ledger.find(idem)
