@@ -51,7 +51,9 @@ def show_graph(graph: LineageGraph, handling: tuple[ColumnHandling, ...], *, key
         edges = graph.edges[:MOST_HOPS]
         marked = lineage_facts.sensitive_ways(graph, personal)
         figure = charts.lineage(edges, parts.ink(), marked=[f"{graph.model} version {graph.version}"], sensitive=marked)
-        parts.wide_chart(figure, key=key, alt="From raw source to endpoint: " + "; ".join(f"{a} to {b}" for a, b in edges))
+        parts.wide_chart(
+            figure, key=key, alt="From raw source to endpoint: " + "; ".join(f"{a} to {b}" for a, b in edges)
+        )
         if marked:
             st.caption(f":red[Red lines] carry columns that end in {plural(len(personal), 'personal input')}.")
         if graph.unexplained:
