@@ -12,8 +12,12 @@ from services.kernel.secret import Secret
 class ActionKind(StrEnum):
     START = "start"
     """First exposure of an approved version: canary share or everything, as the approved plan says."""
+    SHADOW = "shadow"
+    """Copies of live requests to an approved version; the answers of callers stay those of the base."""
     ADVANCE = "advance"
     """The next share of the approved plan."""
+    ABORT = "abort"
+    """Ends a release that nobody was answered by: no more copies."""
     ROLLBACK = "rollback"
     REVERT = "revert"
     """Undoes a change made outside Countersign: what was last signed is put back."""

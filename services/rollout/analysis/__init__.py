@@ -1,0 +1,1 @@
+"""Canary statistics: sequential tests that may be looked at every few seconds. Pure."""
