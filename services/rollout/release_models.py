@@ -263,6 +263,18 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ArmWindow:
+    """What one version did between this look and the one before: for the chart, canary and base on one axis."""
+
+    version: str
+    role: str
+    """`live` or `mirror`."""
+    requests: int
+    errors: int
+    p95_ms: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
     """One look of the watcher at a running release."""
 
@@ -275,6 +287,7 @@ class Analysis:
     sentence: str
     detectable: str = ""
     """What this stage can find at all with this traffic, in words."""
+    arms: tuple[ArmWindow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
