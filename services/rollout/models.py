@@ -48,14 +48,40 @@ class Observed:
     op: str
     """Identifier of the last operation the platform accepted, or empty."""
     at: datetime
+    mirror: tuple[str, int] | None = None
+    """(version, percent) that gets copies of live requests."""
+    mode: str = "live"
+    """`live`, `batch_only` (callers get the last batch scores) or `off` (callers are refused)."""
+    update: str = "idle"
+    """Of the platform's own update: `idle`, `running`, `failed` or `cancelled`."""
+    pending: tuple[tuple[str, int], ...] = ()
+    """Routes of an update on its way; a wish until it is done."""
 
     def share(self, version: str) -> int:
         return dict(self.routes).get(version, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a platform can do for one deployment: decides which steps are offered and how they are labelled."""
+
+    mirror: str
+    """`live` (copies while callers are answered), `replay` (logged requests sent again later) or `none`."""
+    cas: bool
+    """A change is refused when somebody else was faster."""
+    sticky: bool
+    """The split can follow an entity: the same caller stays with the same version."""
+    can_cancel_update: bool
+    max_versions: int
+    """Versions of one deployment that can be kept ready at once."""
+    telemetry_lag_seconds: float
+    granularity: int
+    """Smallest step of traffic in percent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """Answers to routed probe requests, by version that answered."""
+    """Answers to probe requests, by version that answered."""
 
     answered: tuple[tuple[str, int], ...]
     failed: int

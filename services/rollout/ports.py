@@ -10,12 +10,26 @@ from typing import Any, Protocol
 from services.attestation.ports import LedgerWriter
 from services.attestation.statement import Statement
 from services.inventory.models import ModelVersion
-from services.rollout.models import Action, Basis, Challenge, Deployment, Observed, Probe, ServedVersion, TrafficChange
+from services.rollout.models import (
+    Action,
+    Basis,
+    Capabilities,
+    Challenge,
+    Deployment,
+    Observed,
+    Probe,
+    ServedVersion,
+    TrafficChange,
+)
 
 
 class ServingPlatform(Protocol):
     def deployments(self) -> tuple[str, ...]:
         """Names of all deployments (endpoints and batch jobs). Raises ServingUnavailableError."""
+        ...
+
+    def capabilities(self, deployment: str) -> Capabilities:
+        """What this platform can do for the deployment, whatever its state. Raises ServingUnavailableError."""
         ...
 
     def observe(self, deployment: str) -> Observed:
@@ -34,13 +48,39 @@ class ServingPlatform(Protocol):
     ) -> Observed:
         """Switches traffic. Repeating an accepted `op` has no effect and returns the state.
 
+        The mode stays. Copies to a version stay too, and end when that version itself is routed: a pair of answers
+        of one version with itself says nothing.
+
         Raises ConflictError for a stale generation, InputError for routes that do not sum to 100 or name an
         unknown version, ServingUnavailableError.
         """
         ...
 
+    def set_mirror(
+        self, deployment: str, version: str | None, percent: int, *, expect_generation: int, op: str
+    ) -> Observed:
+        """Sends copies of `percent` of the live requests to `version`; None ends it. Callers never wait for a copy.
+
+        Repeating an accepted `op` has no effect. Raises ConflictError for a stale generation, InputError for a version
+        that is routed already, was never loaded, or for a platform without mirror, ServingUnavailableError.
+        """
+        ...
+
+    def set_mode(self, deployment: str, mode: str, *, expect_generation: int, op: str) -> Observed:
+        """Who answers callers: `live` versions by their routes, `batch_only` the last batch scores, `off` nobody.
+
+        Routes and loaded versions stay, so that the way back is short. Repeating an accepted `op` has no effect.
+        Raises ConflictError for a stale generation, InputError for a mode the deployment does not have,
+        ServingUnavailableError, also when it shall be `live` and a routed version is not ready.
+        """
+        ...
+
     def probe_routed(self, deployment: str, n: int) -> Probe:
-        """Sends `n` marked probe requests through the normal route (left out of telemetry)."""
+        """Sends `n` marked probe requests along the routes, whatever the mode (left out of telemetry)."""
+        ...
+
+    def probe_version(self, deployment: str, version: str) -> Probe:
+        """One marked request straight to a version, routed or not; one that is not loaded counts as failed."""
         ...
 
 

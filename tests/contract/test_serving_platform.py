@@ -11,12 +11,13 @@ import pytest
 
 from services.adapters.local.serving import LocalServing
 from services.kernel.errors import ArtifactMissingError, ConflictError, InputError, ServingUnavailableError
+from services.rollout.models import Observed, Probe
 from services.rollout.ports import ServingPlatform
 from tests.fakes.endpoint import an_endpoint
 from tests.fakes.serving import FakeServing
 from tests.fakes.tiny_models import register_versions, remove_files
 
-NAMES = tuple(f"model{number}" for number in range(8))
+NAMES = tuple(f"model{number}" for number in range(13))
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,16 @@ def _ready(serving: ServingPlatform, deployment: str, *versions: str) -> None:
 def _route(serving: ServingPlatform, deployment: str, *routes: tuple[str, int]) -> None:
     generation = serving.observe(deployment).generation
     serving.set_routes(deployment, routes, expect_generation=generation, op=next(_ops))
+
+
+def _mirror(serving: ServingPlatform, deployment: str, version: str | None, percent: int) -> Observed:
+    generation = serving.observe(deployment).generation
+    return serving.set_mirror(deployment, version, percent, expect_generation=generation, op=next(_ops))
+
+
+def _mode(serving: ServingPlatform, deployment: str, mode: str) -> Observed:
+    generation = serving.observe(deployment).generation
+    return serving.set_mode(deployment, mode, expect_generation=generation, op=next(_ops))
 
 
 def test_all_deployments_are_named(serving: ServingPlatform) -> None:
@@ -139,6 +150,98 @@ def test_missing_files_are_said_and_others_keep_serving(serving: ServingPlatform
     assert serving.probe_routed(NAMES[6], 3).answered == (("1", 3),)
 
 
+def test_capabilities_are_said_before_anything_is_served(serving: ServingPlatform) -> None:
+    can = serving.capabilities(NAMES[7])
+
+    assert (can.mirror, can.cas, can.sticky) == ("live", True, True)
+    assert 100 % can.granularity == 0
+    assert can.max_versions >= 3  # champion, candidate and the way back
+
+
+def test_a_mirror_is_read_back_and_ends_when_told(serving: ServingPlatform) -> None:
+    _ready(serving, NAMES[8], "1", "2")
+    _route(serving, NAMES[8], ("1", 100))
+
+    begun = _mirror(serving, NAMES[8], "2", 50)
+    ended = _mirror(serving, NAMES[8], None, 0)
+
+    assert (begun.mirror, ended.mirror) == (("2", 50), None)
+    assert begun.routes == ended.routes == (("1", 100),)
+    assert ended.generation == begun.generation + 1
+
+
+def test_a_mirror_stays_over_a_switch_and_ends_when_its_version_is_routed(serving: ServingPlatform) -> None:
+    _ready(serving, NAMES[9], "1", "2")
+    _route(serving, NAMES[9], ("1", 100))
+    _mirror(serving, NAMES[9], "2", 100)
+
+    _route(serving, NAMES[9], ("1", 100))
+    kept = serving.observe(NAMES[9])
+    _route(serving, NAMES[9], ("1", 90), ("2", 10))
+    ended = serving.observe(NAMES[9])
+
+    assert (kept.mirror, ended.mirror) == (("2", 100), None)
+
+
+def test_a_version_that_answers_callers_or_was_never_loaded_gets_no_copies(serving: ServingPlatform) -> None:
+    _ready(serving, NAMES[10], "1")
+    _route(serving, NAMES[10], ("1", 100))
+
+    for version in ("1", "7"):
+        with pytest.raises(InputError):
+            _mirror(serving, NAMES[10], version, 100)
+    assert serving.observe(NAMES[10]).mirror is None
+
+
+def test_mirror_and_mode_follow_the_same_protocol_as_routes(serving: ServingPlatform) -> None:
+    _ready(serving, NAMES[11], "1", "2")
+    _route(serving, NAMES[11], ("1", 100))
+    known = serving.observe(NAMES[11]).generation
+    serving.set_mirror(NAMES[11], "2", 100, expect_generation=known, op="shadow")
+
+    again = serving.set_mirror(NAMES[11], None, 0, expect_generation=known, op="shadow")
+    with pytest.raises(ConflictError):
+        serving.set_mirror(NAMES[11], None, 0, expect_generation=known, op="late-mirror")
+    with pytest.raises(ConflictError):
+        serving.set_mode(NAMES[11], "off", expect_generation=known, op="late-mode")
+
+    assert (again.mirror, again.generation) == (("2", 100), known + 1)
+    assert serving.observe(NAMES[11]).mode == "live"
+
+
+def test_a_mode_is_read_back_and_leaves_the_routes(serving: ServingPlatform) -> None:
+    _ready(serving, NAMES[12], "1")
+    _route(serving, NAMES[12], ("1", 100))
+
+    seen = [_mode(serving, NAMES[12], mode) for mode in ("batch_only", "off", "live")]
+
+    assert [observed.mode for observed in seen] == ["batch_only", "off", "live"]
+    assert {observed.routes for observed in seen} == {(("1", 100),)}
+
+
+def test_probes_follow_the_routes_whatever_the_mode(serving: ServingPlatform) -> None:
+    _ready(serving, NAMES[12], "1")
+    _route(serving, NAMES[12], ("1", 100))
+    _mode(serving, NAMES[12], "off")
+
+    probe = serving.probe_routed(NAMES[12], 2)
+
+    _mode(serving, NAMES[12], "live")
+    assert probe.answered == (("1", 2),)
+
+
+def test_a_mode_nobody_knows_is_refused(serving: ServingPlatform) -> None:
+    with pytest.raises(InputError):
+        _mode(serving, NAMES[12], "sometimes")
+
+
+def test_a_version_is_probed_without_being_routed(serving: ServingPlatform) -> None:
+    _ready(serving, NAMES[10], "1", "2")
+
+    assert serving.probe_version(NAMES[10], "2").answered == (("2", 1),)
+    assert serving.probe_version(NAMES[10], "7") == Probe(answered=(), failed=1)
+
+
 def test_an_unknown_deployment_is_an_input_error(serving: ServingPlatform) -> None:
     for ask in (serving.observe, lambda name: serving.probe_routed(name, 1)):
         with pytest.raises(InputError):
@@ -162,7 +265,10 @@ def test_an_endpoint_that_is_away_is_unavailable(tmp_path: Path) -> None:
             lambda serving=serving: serving.observe("model"),
             lambda serving=serving: serving.ensure_ready("model", "1", op="o"),
             lambda serving=serving: serving.set_routes("model", (("1", 100),), expect_generation=0, op="o"),
+            lambda serving=serving: serving.set_mirror("model", "1", 100, expect_generation=0, op="o"),
+            lambda serving=serving: serving.set_mode("model", "off", expect_generation=0, op="o"),
             lambda serving=serving: serving.probe_routed("model", 1),
+            lambda serving=serving: serving.probe_version("model", "1"),
         ):
             with pytest.raises(ServingUnavailableError):
                 ask()

@@ -21,10 +21,19 @@ from services.kernel.errors import (
     ServingUnavailableError,
     UnknownVersionError,
 )
-from services.rollout.models import Observed, Probe
+from services.rollout.models import Capabilities, Observed, Probe
 
 _SHORT = httpx.Timeout(5.0, connect=2.0)
 _READY_WAIT_SECONDS = 1.0
+_CAPABILITIES = Capabilities(
+    mirror="live",
+    cas=True,
+    sticky=True,
+    can_cancel_update=False,
+    max_versions=10,
+    telemetry_lag_seconds=2.0,
+    granularity=1,
+)
 _HINT = "Start it with `make run`; traffic stays as it was until then."
 
 
@@ -57,6 +66,10 @@ class LocalServing:
     def deployments(self) -> tuple[str, ...]:
         return tuple(item["deployment"] for item in self._get("/endpoints")["endpoints"])
 
+    def capabilities(self, deployment: str) -> Capabilities:
+        del deployment  # the same for all of them
+        return _CAPABILITIES
+
     def observe(self, deployment: str) -> Observed:
         return _observed(self._get(f"/endpoints/{deployment}"))
 
@@ -82,6 +95,16 @@ class LocalServing:
         wanted = {"routes": [list(route) for route in routes], "expect_generation": expect_generation, "op": op}
         return _observed(self._admin("PUT", f"/admin/endpoints/{deployment}/routes", json=wanted))
 
+    def set_mirror(
+        self, deployment: str, version: str | None, percent: int, *, expect_generation: int, op: str
+    ) -> Observed:
+        wanted = {"version": version, "percent": percent, "expect_generation": expect_generation, "op": op}
+        return _observed(self._admin("PUT", f"/admin/endpoints/{deployment}/mirror", json=wanted))
+
+    def set_mode(self, deployment: str, mode: str, *, expect_generation: int, op: str) -> Observed:
+        wanted = {"mode": mode, "expect_generation": expect_generation, "op": op}
+        return _observed(self._admin("PUT", f"/admin/endpoints/{deployment}/mode", json=wanted))
+
     def probe_routed(self, deployment: str, n: int) -> Probe:
         answered: Counter[str] = Counter()
         failed = 0
@@ -99,20 +122,15 @@ class LocalServing:
                 failed += 1
         return Probe(answered=tuple(sorted(answered.items())), failed=failed)
 
+    def probe_version(self, deployment: str, version: str) -> Probe:
+        answer = self._admin("POST", f"/admin/endpoints/{deployment}/probe", json={"version": version})
+        return Probe(answered=((version, 1),), failed=0) if answer["answered"] else Probe(answered=(), failed=1)
+
     # Beyond the port: what the embedded workspace needs -------------------------------------------------------
 
     def register(self, deployment: str, kind: str) -> None:
         """Creates an empty deployment (`realtime` or `batch`); repeating it changes nothing."""
         self._admin("PUT", f"/admin/endpoints/{deployment}", json={"kind": kind})
-
-    def set_mirror(
-        self, deployment: str, version: str | None, percent: int, *, expect_generation: int, op: str
-    ) -> Observed:
-        """Copies `percent` of live requests to `version` without letting callers wait for it."""
-        wanted = {"version": version, "percent": percent, "expect_generation": expect_generation, "op": op}
-        return _observed(
-            self._admin("PUT", f"/admin/endpoints/{deployment}/mirror", json=wanted, version=version or "")
-        )
 
     def inject_fault(
         self, deployment: str, version: str, *, label: str, latency_ms: float = 0.0, error_rate: float = 0.0
@@ -199,6 +217,8 @@ def _observed(document: dict[str, Any]) -> Observed:
             ready=tuple(document["ready"]),
             op=document["op"],
             at=datetime.fromisoformat(document["at"]),
+            mirror=(str(document["mirror"][0]), int(document["mirror"][1])) if document["mirror"] else None,
+            mode=document["mode"],
         )
     except (KeyError, TypeError, ValueError) as strange:
         raise ServingUnavailableError("The endpoint's answer was not understood.", hint=_HINT) from strange

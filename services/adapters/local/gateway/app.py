@@ -71,6 +71,8 @@ def build_app(gateway: Gateway) -> Starlette:
             Route("/admin/endpoints/{name}/ready", admin(endpoints.make_ready), methods=["POST"]),
             Route("/admin/endpoints/{name}/routes", admin(endpoints.set_routes), methods=["PUT"]),
             Route("/admin/endpoints/{name}/mirror", admin(endpoints.set_mirror), methods=["PUT"]),
+            Route("/admin/endpoints/{name}/mode", admin(endpoints.set_mode), methods=["PUT"]),
+            Route("/admin/endpoints/{name}/probe", admin(endpoints.probe), methods=["POST"]),
             Route("/admin/endpoints/{name}/faults/{version}", admin(endpoints.fault), methods=["PUT", "DELETE"]),
             Route("/admin/journal/rotate", admin(endpoints.rotate), methods=["POST"]),
             Route("/admin/processes", admin(endpoints.processes)),
@@ -172,6 +174,23 @@ class _Endpoints:
         )
         return self._answer(self._router.table.put(changed))
 
+    async def set_mode(self, request: Request) -> Response:
+        wanted = await _document(request)
+        deployment = self._named(request)
+        changed = deployment.with_mode(
+            str(wanted.get("mode")),
+            expect_generation=_whole(wanted.get("expect_generation"), "expect_generation"),
+            op=_operation(wanted),
+            ready=self._pool.ready(deployment.name),
+        )
+        return self._answer(self._router.table.put(changed))
+
+    async def probe(self, request: Request) -> Response:
+        """Asks one version its own example. Batch versions are loaded for it; others have to be there."""
+        deployment = self._named(request)
+        version = _version((await _document(request)).get("version"))
+        return JSONResponse({"answered": await self._router.probe(deployment, version)})
+
     async def fault(self, request: Request) -> Response:
         deployment, version = self._named(request), request.path_params["version"]
         self._router.faults.pop((deployment.name, version), None)
@@ -236,6 +255,7 @@ class _Endpoints:
             "ready": self._ready(deployment),
             "op": deployment.op,
             "mirror": deployment.mirror,
+            "mode": deployment.mode,
             "faults": {
                 version: asdict(fault)
                 for (name, version), fault in self._router.faults.items()

@@ -22,6 +22,7 @@ from services.kernel.clock import Clock
 MIRRORS_IN_FLIGHT = 64
 MIRROR_TIMEOUT_SECONDS = 2.0
 _LOADING_WAIT_SECONDS = 20.0
+_PROBE_SECONDS = 2.0
 _NOTHING = Scoring(body=b"{}", rows=0, ids=(), entities=())
 _chance = SystemRandom()
 
@@ -87,6 +88,8 @@ class Router:
         """Raises RefusedError when the call never reached a version (unknown deployment, nothing in production)."""
         started = time.perf_counter()
         deployment = self.table.get(name)
+        if deployment.mode != "live" and not envelope.probe:
+            raise RefusedError(503, f"{name} answers nobody at the moment: its mode is {deployment.mode}.")
         version = deployment.pick(envelope.key)
         lines: list[bytes] = []
         try:
@@ -113,6 +116,21 @@ class Router:
             generation=deployment.generation,
             request_id=envelope.request_id,
         )
+
+    async def probe(self, deployment: Deployment, version: str) -> bool:
+        """Whether a version answers its own example now."""
+        if deployment.kind == "batch":
+            self.pool.ensure(deployment.name, version)
+        elif self.pool.find(deployment.name, version) is None:
+            return False
+        scorer = await self.pool.settled(deployment.name, version, timeout_seconds=_PROBE_SECONDS)
+        if scorer.state != "ready":
+            return False
+        try:
+            async with asyncio.timeout(_PROBE_SECONDS):
+                return (await _score(scorer, scorer.example.read_bytes(), "")).status == 200
+        except (TimeoutError, OSError):
+            return False
 
     async def close(self) -> None:
         if self._mirrors:

@@ -16,6 +16,7 @@ from typing import Any
 
 SLOTS = 10_000
 KINDS = ("realtime", "batch")
+MODES = ("live", "batch_only", "off")
 _REMEMBERED_OPS = 50
 FORMAT = 1
 
@@ -43,6 +44,7 @@ class Deployment:
     """Versions that answered a direct probe at least once."""
     warm: tuple[str, ...] = ()
     """Versions kept loaded without traffic: the way back."""
+    mode: str = "live"
 
     @property
     def op(self) -> str:
@@ -84,14 +86,14 @@ class Deployment:
             if self.kind == "realtime" and version not in ready:
                 raise RefusedError(503, f"Version {version} of {self.name} is not ready right now.")
         now, before = {version for version, _ in shares}, {version for version, _ in self.routes}
-        return replace(
-            self,
+        return self._changed(
+            op,
             routes=shares,
-            generation=self.generation + 1,
-            ops=(*self.ops, op)[-_REMEMBERED_OPS:],
             # One salt per release: the same clients are not the test group every time.
             salt=self.salt if self.salt and now <= before else secrets.token_hex(16),
             warm=tuple(sorted(before - now)) or tuple(version for version in self.warm if version not in now),
+            # A pair of answers of one version with itself says nothing; any other comparison goes on.
+            mirror=None if self.mirror and self.mirror[0] in now else self.mirror,
         )
 
     def with_mirror(self, mirror: tuple[str, int] | None, *, expect_generation: int, op: str) -> Deployment:
@@ -100,8 +102,27 @@ class Deployment:
         self._require_current(expect_generation)
         if mirror is not None and (mirror[0] not in self.known or not 0 < mirror[1] <= 100):
             raise RefusedError(422, f"Only a loaded version can be mirrored, with 1 to 100 percent; got {mirror}.")
+        if mirror is not None and mirror[0] in dict(self.routes):
+            raise RefusedError(422, f"Version {mirror[0]} of {self.name} answers callers already: no copies to it.")
+        return self._changed(op, mirror=mirror)
+
+    def with_mode(self, mode: str, *, expect_generation: int, op: str, ready: frozenset[str]) -> Deployment:
+        """The next state. Raises RefusedError: 422 for a mode it does not have, 409 stale, 503 not ready to be live."""
+        if op in self.ops:
+            return self
+        self._require_current(expect_generation)
+        if mode not in MODES:
+            raise RefusedError(422, f"A mode is {', '.join(MODES)}, not {mode!r}.")
+        if mode == "batch_only" and self.kind == "batch":
+            raise RefusedError(422, f"{self.name} is a batch model: its scores come from its job in every mode.")
+        missing = [version for version, _ in self.routes if version not in ready]
+        if mode == "live" and self.kind == "realtime" and missing:
+            raise RefusedError(503, f"Version {missing[0]} of {self.name} is not ready right now.")
+        return self._changed(op, mode=mode)
+
+    def _changed(self, op: str, **fields: Any) -> Deployment:
         ops = (*self.ops, op)[-_REMEMBERED_OPS:]
-        return replace(self, mirror=mirror, generation=self.generation + 1, ops=ops)
+        return replace(self, generation=self.generation + 1, ops=ops, **fields)
 
     def with_known(self, version: str) -> Deployment:
         return self if version in self.known else replace(self, known=(*self.known, version))
@@ -157,6 +178,7 @@ def _deployment(name: str, fields: Mapping[str, Any]) -> Deployment:
         salt=fields["salt"],
         known=tuple(fields["known"]),
         warm=tuple(fields["warm"]),
+        mode=fields.get("mode", "live"),  # files written before there were modes
     )
 
 
