@@ -188,6 +188,8 @@ class TelemetryCell:
     scores: tuple[int, ...] = ()
     """Counts per bin of the edges that were asked for."""
     injected: int = 0
+    wins: int | None = None
+    """Requests of the tick that were followed by what the business counts; None where nobody records it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,13 +249,13 @@ class Reading:
     """One metric, canary against control over the same window."""
 
     metric: str
-    """`errors`, `latency`, `share`, `scores`, `business`, or `limit-<rule id>` for a hard limit of the plan."""
+    """`errors`, `latency`, `share`, `scores`, `business`, `go`, or `limit-<rule id>` for a rule of the plan."""
     title: str
     verdict: Verdict
     action: str
-    """What crossing leads to: `roll-back` or `hold`."""
+    """What crossing leads to: `roll-back` or `hold`; `advance` for the evidence that lets a stage be left upwards."""
     evidence: float | None
-    """e-value: how strongly the data speak against "no worse"; crosses at `limit`."""
+    """e-value: how strongly the data speak against "no worse"; crosses at `limit`. For a rule: the measured value."""
     limit: float | None
     canary_events: int
     canary_n: int
@@ -288,6 +290,12 @@ class Analysis:
     detectable: str = ""
     """What this stage can find at all with this traffic, in words."""
     arms: tuple[ArmWindow, ...] = ()
+    advice: str = ""
+    """What follows for the release: `roll-back`, `hold`, `drain`, `advance`, or empty for going on as it is."""
+    silent_minutes: float = 0.0
+    """Since when nothing was heard of the candidate although something should have been."""
+    impaired: bool = False
+    """The live version breaks its limits too: serving is impaired, going back would not mend it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
