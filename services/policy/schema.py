@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
@@ -80,19 +81,41 @@ class ReleaseShares(Closed):
     """None: this tier asks for no shadow run."""
 
 
+class MonthEnd(Closed):
+    """The end of every month: its last days and the first ones of the next."""
+
+    last_days: Annotated[int, Field(ge=1, le=15, strict=True)]
+    first_days: Annotated[int, Field(ge=0, le=15, strict=True)] = 0
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as unknown:
+        raise ValueError(f"{name!r} is not a time zone such as Europe/Berlin") from unknown
+    return name
+
+
 class FreezeLine(Closed):
-    """A time in which nothing new is released: year-end closing, an audit. Both days are part of it, in UTC."""
+    """A time in which nothing new is released: year-end closing, an audit, the end of every month.
+
+    Days are whole days in `zone`; the first and the last one are part of it.
+    """
 
     name: Annotated[str, Field(min_length=3, max_length=80)]
-    since: Annotated[date, Field(alias="from")]
-    until: Annotated[date, Field(alias="to")]
+    since: Annotated[date | None, Field(alias="from")] = None
+    until: Annotated[date | None, Field(alias="to")] = None
+    month_end: MonthEnd | None = None
+    zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     models: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Only these; empty together with `tags`: every model of the tier."""
     tags: tuple[Annotated[str, Field(min_length=1)], ...] = ()
 
     @model_validator(mode="after")
-    def _forward(self) -> FreezeLine:
-        if self.until < self.since:
+    def _one_time(self) -> FreezeLine:
+        if (self.since is None) != (self.until is None) or (self.since is None) == (self.month_end is None):
+            raise ValueError("give either `from` and `to`, or `month_end`")
+        if self.since is not None and self.until is not None and self.until < self.since:
             raise ValueError("`to` lies before `from`")
         return self
 

@@ -54,7 +54,16 @@ def limit_words(line: LimitLine, document: PolicyDocument) -> str:
 
 def freeze_words(line: FreezeLine) -> str:
     about = ", ".join((*line.models, *(f"tag {tag}" for tag in line.tags))) or "every model of the tier"
-    return f"{line.name}: nothing new is released from {line.since:%d %b %Y} to {line.until:%d %b %Y} (UTC); {about}"
+    return f"{line.name}: nothing new is released {_days(line)} ({line.zone}); {about}"
+
+
+def _days(line: FreezeLine) -> str:
+    if line.month_end is None:
+        return f"from {line.since:%d %b %Y} to {line.until:%d %b %Y}"
+    first = line.month_end.first_days
+    after = f" and the first {first} of the next" if first > 1 else " and the first of the next" if first else ""
+    last = line.month_end.last_days
+    return f"on the last {f'{last} days' if last > 1 else 'day'} of every month{after}"
 
 
 def shadow_words(document: PolicyDocument) -> str:

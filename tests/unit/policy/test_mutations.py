@@ -26,9 +26,10 @@ from services.policy.evidence import (
     SuspectFact,
     TableFact,
 )
-from services.policy.freeze import active_freeze
+from services.policy.freeze import active_freeze, until_words, window_at
 from services.policy.models import GateReport, PolicyRef, Verdict
 from services.policy.schema import parse
+from services.policy.sentences import freeze_words
 from tests.builders import POLICIES
 from tests.unit.policy.evidence import evidence
 from tests.unit.policy.texts import one_gate
@@ -248,6 +249,57 @@ def test_a_freeze_window_reaches_models_by_their_tags() -> None:
     at = datetime(2031, 1, 5, tzinfo=UTC) + timedelta(hours=3)
     assert active_freeze(policy, SimpleNamespace(name="x", tags=("claims",)), at) is not None
     assert active_freeze(policy, SimpleNamespace(name="x", tags=("other",)), at) is None
+
+
+MONTH_END = """freeze:
+  - {name: Month-end closing, month_end: {last_days: 2, first_days: 1}, zone: America/New_York}
+"""
+
+
+@pytest.mark.parametrize(
+    ("moment", "frozen_until"),
+    [
+        ("2030-02-27T04:59:59", None),  # still the 26th in New York
+        ("2030-02-27T05:00:00", "2030-03-02T05:00:00"),
+        ("2030-03-02T04:59:59", "2030-03-02T05:00:00"),
+        ("2030-03-02T05:00:00", None),
+        ("2028-02-28T05:00:00", "2028-03-02T05:00:00"),  # a leap year
+        ("2030-10-31T12:00:00", "2030-11-02T04:00:00"),
+        ("2030-03-30T04:00:00", "2030-04-02T04:00:00"),  # summer time: midnight is an hour earlier in UTC
+        ("2030-12-31T23:00:00", "2031-01-02T05:00:00"),
+    ],
+)
+def test_month_end_is_judged_in_its_own_zone(moment: str, frozen_until: str | None) -> None:
+    policy = parse(one_gate(MANIFEST, more=MONTH_END), file="p.yaml")
+    at = datetime.fromisoformat(moment).replace(tzinfo=UTC)
+    line = active_freeze(policy, SimpleNamespace(name="any"), at)
+    window = window_at(line, at) if line else None
+    assert (window[1].strftime("%Y-%m-%dT%H:%M:%S") if window else None) == frozen_until
+
+
+def test_a_freeze_window_says_when_it_ends_and_in_which_zone() -> None:
+    policy = parse(one_gate(MANIFEST, more=MONTH_END), file="p.yaml")
+    at = datetime(2030, 2, 28, 12, tzinfo=UTC)
+    assert until_words(policy.freeze[0], at) == "Month-end closing, until 02 Mar 2030 00:00 (America/New_York)"
+    assert freeze_words(policy.freeze[0]) == (
+        "Month-end closing: nothing new is released on the last 2 days of every month and the first of the next "
+        "(America/New_York); every model of the tier"
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{name: Both, from: 2030-01-01, to: 2030-01-02, month_end: {last_days: 1}}",
+        "{name: Neither}",
+        "{name: Half, from: 2030-01-01}",
+        "{name: Nowhere, month_end: {last_days: 1}, zone: Mars/Olympus}",
+        "{name: Long, month_end: {last_days: 16}}",
+    ],
+)
+def test_a_freeze_window_without_one_clear_time_is_refused(line: str) -> None:
+    with pytest.raises(InvalidPolicyError):
+        parse(one_gate(MANIFEST, more=f"freeze:\n  - {line}\n"), file="p.yaml")
 
 
 @pytest.mark.parametrize(
