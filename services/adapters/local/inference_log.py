@@ -46,6 +46,7 @@ REQUESTS = pa.schema(
         ("latency_ms", pa.float64()),
         ("rows", pa.int64()),
         ("injected", pa.string()),
+        ("entity", pa.string()),
     ]
 )
 PREDICTION_KEYS = ("prediction_id", "request_id", "version", "role")
@@ -56,7 +57,8 @@ _PARTITION = {"requests": "deployment"}
 def compact(journal: Path, inference: Path) -> int:
     """Moves every closed segment of `journal` into requests/ and predictions/. Returns the rows written.
 
-    Requests of batch jobs are not in requests/: their runs are in jobs/. Repeatable at any point of a crash.
+    Requests of batch jobs are not in requests/: their runs are in jobs/. Copies of them to another version are.
+    Repeatable at any point of a crash.
     """
     written = 0
     with _lock(inference):
@@ -217,7 +219,7 @@ def _tables(segment: Path) -> dict[tuple[str, str, date], pa.Table]:
     for line in _lines(segment):
         event_at = datetime.fromisoformat(line["event_at"])
         key = (line["deployment"], event_at.date())
-        if line["kind"] == "realtime":
+        if line["kind"] == "realtime" or line["role"] != "live":
             requests.setdefault(key, []).append(_request(line, event_at))
         if line["status"] == 200 and line["ids"]:
             predictions.setdefault(key, _Predictions()).extend(line, event_at)
@@ -254,6 +256,7 @@ def _request(line: Mapping[str, Any], event_at: datetime) -> dict[str, Any]:
         "latency_ms": line["ms"],
         "rows": line["rows"],
         "injected": line["injected"],
+        "entity": line.get("entity", ""),
     }
 
 

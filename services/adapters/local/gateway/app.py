@@ -222,6 +222,7 @@ class _Endpoints:
         while True:
             if self._parent is not None and os.getppid() != self._parent:
                 os.kill(os.getpid(), signal.SIGTERM)
+            self._router.beat()
             for deployment in tuple(self._router.table.deployments.values()):
                 for version in deployment.wanted:
                     self._keep_loaded(deployment, version)

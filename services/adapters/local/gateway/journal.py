@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from datetime import datetime
 from pathlib import Path
 
 SEGMENT_BYTES = 16 * 1024 * 1024
+BEAT = "complete-up-to"
 
 
 class Journal:
@@ -42,6 +44,12 @@ class Journal:
             _close(self._file)
             self._file, self._fd, self._written = None, -1, 0
         return closed_segments(self._folder)
+
+    def beat(self, now: datetime) -> None:
+        """Notes that every answer given up to `now` is in the log: silence then means no calls, not no gateway."""
+        draft = self._folder / f"{BEAT}.draft"
+        draft.write_text(now.isoformat(timespec="microseconds"), encoding="ascii")
+        draft.replace(self._folder / BEAT)
 
     def _open(self) -> None:
         name = f"{time.time_ns():020d}-{secrets.token_hex(3)}"

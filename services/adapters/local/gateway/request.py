@@ -26,6 +26,8 @@ class Envelope:
 
     request_id: str
     key: str
+    """What the split follows: the entity, or the request where none was named."""
+    entity: str
     probe: bool
     event_at: datetime
 
@@ -46,9 +48,11 @@ def read_envelope(headers: Mapping[str, str], *, is_admin: bool, now: datetime) 
     if given and not is_admin:
         raise RefusedError(403, f"X-Countersign-{given[0].title()} is only accepted with the endpoint's admin token.")
     request_id = headers.get("x-countersign-request") or f"req-{secrets.token_hex(10)}"
+    entity = headers.get("x-countersign-entity", "")
     return Envelope(
         request_id=request_id,
-        key=headers.get("x-countersign-entity") or request_id,
+        key=entity or request_id,
+        entity=entity,
         probe="x-countersign-probe" in headers,
         event_at=_time(headers["x-countersign-event-at"]) if "x-countersign-event-at" in headers else now,
     )

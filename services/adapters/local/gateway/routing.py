@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,8 @@ from services.adapters.local.gateway.pool import Pool, Scorer
 from services.adapters.local.gateway.request import Envelope, Scoring, read_scoring, scores_of
 from services.adapters.local.gateway.table import Deployment, RefusedError, TableFile
 from services.kernel.clock import Clock
+
+logger = logging.getLogger(__name__)
 
 MIRRORS_IN_FLIGHT = 64
 MIRROR_TIMEOUT_SECONDS = 2.0
@@ -132,6 +135,13 @@ class Router:
         except (TimeoutError, OSError):
             return False
 
+    def beat(self) -> None:
+        """Answers and lines are written in one thread, so at this moment none is without the other."""
+        try:
+            self.journal.beat(self.clock.now())
+        except OSError as full:
+            logger.warning("The inference log cannot be written (%s).", full.strerror)
+
     async def close(self) -> None:
         if self._mirrors:
             await asyncio.wait(self._mirrors, timeout=MIRROR_TIMEOUT_SECONDS)
@@ -234,6 +244,7 @@ class Router:
             "error": outcome.error,
             "ms": round((time.perf_counter() - call.started) * 1000, 3),
             "rows": call.scoring.rows,
+            "entity": call.scoring.entities[0] if call.scoring.entities else call.envelope.entity,
             "injected": outcome.injected,
         }
         if outcome.status == 200:
