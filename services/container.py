@@ -12,6 +12,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
+from services.adapters.databricks.statements import Warehouse, workspace
+from services.adapters.databricks.unity import UnityLineage
 from services.adapters.files.access import AccessFile
 from services.adapters.files.packs import PackFiles
 from services.adapters.files.policies import PolicyFolder
@@ -319,6 +321,7 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
             ledger=trusted.ledger,
             clock=clock,
             access=access,
+            platform=_unity(settings),
         ),
         handling=handling,
         rows=RowService(
@@ -634,11 +637,20 @@ def _handling(
         inventory=inventory,
         store=SqlLineage(database),
         access=access,
-        lineage=declared,
+        lineage=_unity(settings) or declared,
         tables=declared,
         facts=DuckDbTableFacts(settings.inference_folder),
         counter=DuckDbCells(settings.inference_folder),
         clock=clock,
+    )
+
+
+def _unity(settings: Settings) -> UnityLineage | None:
+    """Lineage and column tags of Unity Catalog, where a SQL warehouse is named that may be asked."""
+    if not settings.databricks_warehouse:
+        return None
+    return UnityLineage(
+        client=workspace, warehouse=Warehouse(client=workspace, warehouse_id=settings.databricks_warehouse)
     )
 
 

@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     """Who reads which input column; the rules of the embedded workspace when not set."""
     catalog_file: Path | None = None
     """Column lineage and feature tables; the embedded workspace's when not set."""
+    databricks_warehouse: Annotated[str, Field(pattern=r"^[A-Za-z0-9]*$")] = ""
+    """SQL warehouse that is asked for lineage and column tags of Unity Catalog; empty means the catalog file."""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
     rate_cpu_hour: _Rate = Decimal("0.048")
     rate_gb_month: _Rate = Decimal("0.023")

@@ -39,7 +39,7 @@ class Declared:
 
     columns: tuple[ColumnEdge, ...] = ()
     edges: tuple[tuple[str, str], ...] = ()
-    """Edges between tables beyond those of the inventory entry."""
+    """Edges beyond those of the inventory entry: between tables, into the model, or into `MODEL version N` alone."""
 
 
 class LineageSource(Protocol):
@@ -116,7 +116,8 @@ class LineageGraph:
 def build(model: GovernedModel, version: ModelVersion, declared: Declared) -> LineageGraph:
     """The same facts give the same bytes: everything is in a fixed order."""
     name = f"{model.name} version {version.version}"
-    edges = {(_named(a, model.name, name), _named(b, model.name, name)) for a, b in (*model.lineage, *declared.edges)}
+    ways = ((_named(a, model.name, name), _named(b, model.name, name)) for a, b in (*model.lineage, *declared.edges))
+    edges = {way for way in ways if not _is_of_another(way, model.name, name)}
     inputs = tuple(column for column, _ in version.inputs)
     feeding = sorted(source for source, target in edges if target == name)
     table = _feature_table(feeding, declared.columns)
@@ -189,6 +190,11 @@ def _comparable(graph: LineageGraph) -> dict[str, set[str]]:
 
 def _named(node: str, old: str, new: str) -> str:
     return new if node == old else node
+
+
+def _is_of_another(way: tuple[str, str], model: str, name: str) -> bool:
+    """A way into or out of another version of the same model: each version may have tables of its own."""
+    return any(node != name and node.startswith(f"{model} version ") for node in way)
 
 
 def _feature_table(feeding: list[str], columns: Iterable[ColumnEdge]) -> str:

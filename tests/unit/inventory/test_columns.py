@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from services.adapters.sql.inventory import SqlInventory
 from services.adapters.sql.schema import inventory, ops  # noqa: F401 - tables
 from services.inventory.columns import ColumnService, untagged
-from services.inventory.models import TagColumn
+from services.inventory.models import GovernedModel, SensitiveColumn, TagColumn
 from services.inventory.service import InventoryService
 from services.kernel.clock import FrozenClock
 from services.kernel.errors import InputError, RoleMissingError
@@ -84,3 +85,65 @@ def test_tag_without_sense_is_refused_and_leaves_no_entry(
 
 def test_untagged_inputs_keep_their_order() -> None:
     assert untagged(a_model(), ("zeta", "member_age", "alpha")) == ("zeta", "alpha")
+
+
+class PlatformTags:
+    """Tags as a data platform keeps them."""
+
+    def __init__(self, *tags: SensitiveColumn) -> None:
+        self.held = tags
+
+    def tags(self, model: GovernedModel) -> tuple[SensitiveColumn, ...]:
+        return self.held if model.name == MODEL else ()
+
+
+def a_platform_tag(**changes: str) -> SensitiveColumn:
+    values = {"name": "member_age", "category": "PII", "basis": "Tag pii of t.age", "tagged_by": "Unity Catalog"}
+    return SensitiveColumn(**(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def platform() -> PlatformTags:
+    return PlatformTags(a_platform_tag(), a_platform_tag(name="not_an_input"))
+
+
+@pytest.fixture
+def following(
+    world: World, service: tuple[ColumnService, InventoryService], platform: PlatformTags
+) -> tuple[ColumnService, InventoryService]:
+    _, catalog = service
+    store = SqlInventory(world.database)
+    store.put_catalog((replace(a_model(), sensitive=(a_platform_tag(category="PHI"),)),))
+    columns = ColumnService(
+        inventory=catalog,
+        store=store,
+        people=world.people,
+        ledger=world.ledger,
+        clock=FrozenClock(NOON),
+        access=AccessMemory(),
+        platform=platform,
+    )
+    return columns, catalog
+
+
+def test_a_tag_of_the_platform_is_taken_over_with_an_entry_and_followed_when_it_changes(
+    world: World, following: tuple[ColumnService, InventoryService], platform: PlatformTags
+) -> None:
+    columns, catalog = following
+    assert columns.take_over() == 1
+    assert columns.take_over() == 0
+    (tag,) = catalog.model(MODEL).sensitive
+    assert (tag.category, tag.tagged_by, tag.tagged_at) == ("PII", "Unity Catalog", NOON)
+    platform.held = (a_platform_tag(category="quasi-identifier"),)
+    assert columns.take_over() == 1
+    assert [item.category for item in catalog.model(MODEL).sensitive] == ["quasi-identifier"]
+    assert world.entries("event:column-tagged") == 2
+
+
+def test_what_a_person_said_here_is_not_replaced_by_the_platform(
+    world: World, following: tuple[ColumnService, InventoryService]
+) -> None:
+    columns, catalog = following
+    columns.tag(a_tag(), actor=world.actor("dana.datascience"))
+    assert columns.take_over() == 0
+    assert [item.tagged_by for item in catalog.model(MODEL).sensitive] == ["Dana Petrov"]
