@@ -52,8 +52,8 @@ def link(model: str, number: str) -> None:
 
 
 def criteria_card(report: GateReport, title: str) -> None:
-    """One line per criterion with value, rule, verdict and n; what stands in the way is said under the table."""
-    lines = criteria(report)
+    """One line per criterion with value, rule, verdict and n; what stands in the way is said and listed first."""
+    lines = sorted(criteria(report), key=lambda line: not any(outcome.verdict.blocks for outcome in line.outcomes))
     policy = f"policy {md(report.policy.name)} version {md(report.policy.version)}"
     with parts.card(title, f"{criteria_words(lines)}, {policy}"):
         _criteria(lines)
@@ -63,6 +63,11 @@ def _criteria(lines: Sequence[Criterion]) -> None:
     if not lines:
         notices.remark("No criterion was evaluated, so nothing counts as passed.", "help")
         return
+    for line in lines:
+        for outcome in line.outcomes:
+            if outcome.verdict.blocks:
+                held = f" :gray[{md(outcome.exception)}]" if outcome.exception else ""
+                st.markdown(f"{badges.mark(outcome.verdict)} **{md(outcome.title)}:** {md(outcome.sentence)}{held}")
     frame = pd.DataFrame(
         {
             "Criterion": [md(line.title) for line in lines],
@@ -76,11 +81,6 @@ def _criteria(lines: Sequence[Criterion]) -> None:
     sources = list(dict.fromkeys(line.data for line in lines if line.data))
     if sources:
         st.markdown(f":gray[:material/database: {md('; '.join(sources[:4]))}]")
-    for line in lines:
-        for outcome in line.outcomes:
-            if outcome.verdict.blocks:
-                held = f" :gray[{md(outcome.exception)}]" if outcome.exception else ""
-                st.markdown(f"{badges.mark(outcome.verdict)} **{md(outcome.title)}:** {md(outcome.sentence)}{held}")
 
 
 def _value(line: Criterion) -> str:
