@@ -75,6 +75,7 @@ from services.exceptions.models import ExceptionTerms
 from services.exceptions.service import ExceptionService
 from services.exceptions.terms import terms_of
 from services.feedback.service import FeedbackService
+from services.incidents.service import IncidentService
 from services.inventory import vendors
 from services.inventory.classification import ClassificationService
 from services.inventory.columns import ColumnService
@@ -152,6 +153,7 @@ class ControlRoom:
     rollout: RolloutService
     exceptions: ExceptionService
     emergency: EmergencyService
+    incidents: IncidentService
     oversight: OversightService
     audit: AuditService
     packs: PackService
@@ -238,6 +240,14 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
         ledger=trusted.ledger,
         desk=trusted.signing,
         attestations=trusted.attested,
+        clock=clock,
+    )
+    incidents = IncidentService(
+        units=units,
+        people=trusted.people,
+        ledger=trusted.ledger,
+        catalog=reading.inventory,
+        desk=trusted.signing,
         clock=clock,
     )
     standing = _standing(approvals)
@@ -342,6 +352,7 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
         rollout=rollout,
         exceptions=exceptions,
         emergency=emergency,
+        incidents=incidents,
         oversight=OversightService(
             inventory=reading.inventory,
             monitoring=reading.monitoring,

@@ -191,6 +191,7 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("lineage", 15, room.handling.refresh_lineage),
         ("deployments", 5, room.rollout.reconcile),
         ("traffic", 2, _live_traffic(room)),
+        ("incidents", 5, room.incidents.catch_up),
         ("expiry", 60, room.approvals.expire_due),
         ("evidence", 15, room.approvals.revalidate),
         ("evaluations", 2, room.harness.work),

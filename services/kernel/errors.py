@@ -177,6 +177,16 @@ class NotExceptableError(RefusalError):
     code = "not-exceptable"
 
 
+class PostMortemMissingError(RefusalError):
+    """An incident cannot be closed yet; `missing` names each thing in words."""
+
+    code = "post-mortem-missing"
+
+    def __init__(self, message: str, *, hint: str = "", missing: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.missing = missing
+
+
 class RollbackTargetError(RefusalError):
     """The chosen version was never both approved and served, or has changed since."""
 

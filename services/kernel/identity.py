@@ -35,7 +35,7 @@ ROLE_TITLES = {
 ROLE_DOES = {
     Role.COMPLIANCE: "Approves versions for production, grants exceptions, publishes policies, keeps records.",
     Role.BUSINESS_OWNER: "Acknowledges benefit, cost and limits; reviews emergencies.",
-    Role.SRE: "Moves traffic and brings it back, also by break-glass.",
+    Role.SRE: "Moves traffic and brings it back, also by break-glass; handles incidents.",
     Role.DATA_SCIENCE_LEAD: "Asks for promotions and exceptions, and answers for the evidence.",
     Role.VALIDATOR: "Validates the evidence independently; reviews emergencies.",
     Role.AUDITOR: "Reads everything until the access ends, draws samples and packs; every view is recorded.",
@@ -83,6 +83,9 @@ class Permission(StrEnum):
     BUILD_PACK = "build_pack"
     VIEW_ACCESS_LOG = "view_access_log"
     RUN_EVALUATION = "run_evaluation"
+    OPEN_INCIDENT = "open_incident"
+    """Opening one, and adding notes to it."""
+    MANAGE_INCIDENT = "manage_incident"
 
 
 _READ = frozenset({Permission.VIEW, Permission.VIEW_VALUE, Permission.VIEW_LEDGER, Permission.EXPORT})
@@ -103,9 +106,11 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.PROPOSE_TIER,
         Permission.CONFIRM_TIER,
         Permission.REVIEW_MODEL,
+        Permission.OPEN_INCIDENT,
     },
     Role.BUSINESS_OWNER: _READ
     | {
+        Permission.OPEN_INCIDENT,
         Permission.ASSIGN_OWNER,
         Permission.PROPOSE_TIER,
         Permission.ACKNOWLEDGE,
@@ -121,6 +126,8 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.BREAK_GLASS,
         Permission.REVERT,
         Permission.ADOPT,
+        Permission.OPEN_INCIDENT,
+        Permission.MANAGE_INCIDENT,
     },
     Role.DATA_SCIENCE_LEAD: _READ
     | {
@@ -135,6 +142,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.PROPOSE_EXCEPTION,
         Permission.ADOPT,
         Permission.RUN_EVALUATION,
+        Permission.OPEN_INCIDENT,
     },
     Role.VALIDATOR: _READ
     | {
@@ -147,7 +155,14 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     },
     # Reading and what reading needs: nothing here may ever change a model, a person or a decision.
     Role.AUDITOR: _READ | {Permission.DRAW_SAMPLE, Permission.BUILD_PACK, Permission.VIEW_ACCESS_LOG},
-    Role.ADMIN: _READ | {Permission.MANAGE_PEOPLE, Permission.BUILD_PACK, Permission.VIEW_ACCESS_LOG},
+    Role.ADMIN: _READ
+    | {
+        Permission.MANAGE_PEOPLE,
+        Permission.BUILD_PACK,
+        Permission.VIEW_ACCESS_LOG,
+        Permission.OPEN_INCIDENT,
+        Permission.MANAGE_INCIDENT,
+    },
 }
 
 

@@ -15,6 +15,7 @@ from services.adapters.sql.database import Database, lock_writers
 from services.adapters.sql.emergency import SqlEmergencies
 from services.adapters.sql.evidence import SqlEvidence
 from services.adapters.sql.exceptions import SqlExceptions
+from services.adapters.sql.incidents import SqlIncidents
 from services.adapters.sql.people_records import SqlPeopleRecords
 from services.adapters.sql.policy import SqlPolicies
 from services.adapters.sql.rollout import SqlRollouts
@@ -31,6 +32,7 @@ class SqlUnit:
         self.rollouts = SqlRollouts(connection)
         self.emergencies = SqlEmergencies(connection)
         self.exceptions = SqlExceptions(connection)
+        self.incidents = SqlIncidents(connection)
         self.stewardship = SqlStewardship(connection)
         self.policies = SqlPolicies(connection)
         self.evidence = SqlEvidence(connection)
