@@ -215,6 +215,12 @@ class ServingUnavailableError(UnavailableError):
     code = "serving-unavailable"
 
 
+class UpdateInProgressError(ServingUnavailableError):
+    """The platform is still carrying out another change; ours is sent when it is done. Nothing was sent."""
+
+    code = "update-in-progress"
+
+
 class TelemetryUnavailableError(UnavailableError):
     code = "telemetry-unavailable"
 

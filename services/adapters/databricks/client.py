@@ -1,0 +1,98 @@
+"""One connection to a workspace, made when it is first needed: constructing an SDK client already asks the host.
+
+Every call is one HTTP request with a short limit. The SDK's own waiting is off: it would sleep as long as the
+platform asks, and it would send a change again without anybody having looked whether the first one arrived.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.clock import Clock as SdkClock
+from databricks.sdk.config import Config
+
+from services.adapters.databricks.errors import Redactor, WaitRefusedError, in_our_words
+from services.kernel.errors import SettingsError
+from services.kernel.secret import Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """Where the workspace is, and as whom: a token, or the id and secret of a service principal."""
+
+    host: str
+    token: Secret | None = None
+    client_id: str = ""
+    client_secret: Secret | None = None
+    timeout_seconds: float = 8.0
+
+
+class _NoWaiting(SdkClock):
+    def time(self) -> float:
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        raise WaitRefusedError(seconds)
+
+
+class Workspace:
+    """Safe to share between threads."""
+
+    def __init__(self, connection: Connection) -> None:
+        if not connection.host:
+            raise SettingsError("The address of the Databricks workspace is missing.")
+        if not connection.token and not (connection.client_id and connection.client_secret):
+            raise SettingsError(
+                f"There are no credentials for {connection.host}.",
+                hint="Give a token, or client id and client secret of a service principal.",
+            )
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._client: WorkspaceClient | None = None
+        secrets = [item.reveal() for item in (connection.token, connection.client_secret) if item]
+        self._redactor = Redactor(*secrets)
+
+    @property
+    def client(self) -> WorkspaceClient:
+        """Use it inside `asking` or `changing` only."""
+        with self._lock:
+            if self._client is None:
+                self._client = WorkspaceClient(config=_config(self._connection))
+            return self._client
+
+    def asking(self, what: str) -> AbstractContextManager[None]:
+        """Around one reading call: whatever goes wrong is ServingUnavailableError."""
+        return in_our_words(what, self._redactor, reading=True)
+
+    def changing(self, what: str) -> AbstractContextManager[None]:
+        """Around one changing call. Raises ConflictError, InputError, RefusalError or ServingUnavailableError."""
+        return in_our_words(what, self._redactor)
+
+    def clean(self, text: str) -> str:
+        return self._redactor.clean(text)
+
+
+def _config(connection: Connection) -> Config:
+    # The kind of sign-in is named, so that other credentials in the environment are neither used nor in the way.
+    who = (
+        {"token": connection.token.reveal(), "auth_type": "pat"}
+        if connection.token
+        else {
+            "client_id": connection.client_id,
+            "client_secret": connection.client_secret.reveal() if connection.client_secret else "",
+            "auth_type": "oauth-m2m",
+        }
+    )
+    return Config(
+        host=connection.host,
+        http_timeout_seconds=connection.timeout_seconds,
+        retry_timeout_seconds=1,
+        clock=_NoWaiting(),
+        product="countersign",
+        product_version="0.1.0",
+        **who,
+    )
