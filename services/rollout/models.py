@@ -77,6 +77,8 @@ class Capabilities:
     telemetry_lag_seconds: float
     granularity: int
     """Smallest step of traffic in percent."""
+    modes: tuple[str, ...] = ("live", "batch_only", "off")
+    """Modes the platform can really be switched to; another one is refused with what to do instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,8 @@
-"""The promises of rollout.ports.ServingPlatform, kept by the local endpoint and by the fake that other tests use."""
+"""The promises of rollout.ports.ServingPlatform, kept by the local endpoint, by Databricks Model Serving (the real SDK
+against a workspace on localhost) and by the fake that other tests use.
+
+What a platform cannot do is a promise too: it says so in its capabilities, and refuses it in words.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,15 @@ from typing import Any
 
 import pytest
 
+from services.adapters.databricks.client import Connection, Workspace
+from services.adapters.databricks.serving import DatabricksServing
+from services.adapters.databricks.snapshots import SnapshotFiles
 from services.adapters.local.serving import LocalServing
 from services.kernel.errors import ArtifactMissingError, ConflictError, InputError, ServingUnavailableError
+from services.kernel.secret import Secret
 from services.rollout.models import Observed, Probe
 from services.rollout.ports import ServingPlatform
+from tests.fakes.databricks import NOON, SCHEMA, a_scene, targets
 from tests.fakes.endpoint import an_endpoint
 from tests.fakes.serving import FakeServing
 from tests.fakes.tiny_models import register_versions, remove_files
@@ -38,7 +47,14 @@ def fake() -> FakeServing:
     return fake
 
 
-@pytest.fixture(params=["fake", "local"])
+@pytest.fixture(scope="module")
+def databricks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabricksServing]:
+    with a_scene(tmp_path_factory.mktemp("databricks"), *NAMES) as scene:
+        scene.platform.endpoints.failing.add((f"{SCHEMA}.{NAMES[6]}", "3"))
+        yield scene.serving
+
+
+@pytest.fixture(params=["fake", "local", "databricks"])
 def serving(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue(request.param)
 
@@ -55,6 +71,8 @@ def _ready(serving: ServingPlatform, deployment: str, *versions: str) -> None:
 def _route(serving: ServingPlatform, deployment: str, *routes: tuple[str, int]) -> None:
     generation = serving.observe(deployment).generation
     serving.set_routes(deployment, routes, expect_generation=generation, op=next(_ops))
+    while serving.observe(deployment).update == "running":
+        pass
 
 
 def _mirror(serving: ServingPlatform, deployment: str, version: str | None, percent: int) -> Observed:
@@ -85,7 +103,7 @@ def test_a_version_becomes_ready_and_serves(serving: ServingPlatform) -> None:
     observed = serving.observe(NAMES[1])
     assert observed.routes == (("1", 100),)
     assert observed.ready == ("1",)
-    assert observed.generation == 1
+    assert observed.generation > 0
 
 
 def test_each_share_is_answered_by_its_version(serving: ServingPlatform) -> None:
@@ -153,7 +171,11 @@ def test_missing_files_are_said_and_others_keep_serving(serving: ServingPlatform
 def test_capabilities_are_said_before_anything_is_served(serving: ServingPlatform) -> None:
     can = serving.capabilities(NAMES[7])
 
-    assert (can.mirror, can.cas, can.sticky) == ("live", True, True)
+    if isinstance(serving, DatabricksServing):
+        assert (can.mirror, can.cas, can.sticky, can.modes) == ("replay", False, False, ("live",))
+    else:
+        assert (can.mirror, can.cas, can.sticky) == ("live", True, True)
+        assert can.modes == ("live", "batch_only", "off")
     assert 100 % can.granularity == 0
     assert can.max_versions >= 3  # champion, candidate and the way back
 
@@ -213,21 +235,36 @@ def test_a_mode_is_read_back_and_leaves_the_routes(serving: ServingPlatform) -> 
     _ready(serving, NAMES[12], "1")
     _route(serving, NAMES[12], ("1", 100))
 
-    seen = [_mode(serving, NAMES[12], mode) for mode in ("batch_only", "off", "live")]
+    can = serving.capabilities(NAMES[12]).modes
+    seen = [_mode(serving, NAMES[12], mode) for mode in ("batch_only", "off", "live") if mode in can]
 
-    assert [observed.mode for observed in seen] == ["batch_only", "off", "live"]
+    assert sorted(observed.mode for observed in seen) == sorted(can)
     assert {observed.routes for observed in seen} == {(("1", 100),)}
+
+
+def test_a_mode_the_platform_does_not_have_is_refused_and_nothing_changes(serving: ServingPlatform) -> None:
+    _ready(serving, NAMES[12], "1")
+    _route(serving, NAMES[12], ("1", 100))
+    before = serving.observe(NAMES[12])
+
+    for mode in {"batch_only", "off", "sometimes"} - set(serving.capabilities(NAMES[12]).modes):
+        with pytest.raises(InputError):
+            _mode(serving, NAMES[12], mode)
+
+    after = serving.observe(NAMES[12])
+    assert (after.mode, after.generation, after.routes) == ("live", before.generation, before.routes)
 
 
 def test_probes_follow_the_routes_whatever_the_mode(serving: ServingPlatform) -> None:
     _ready(serving, NAMES[12], "1")
     _route(serving, NAMES[12], ("1", 100))
-    _mode(serving, NAMES[12], "off")
-
-    probe = serving.probe_routed(NAMES[12], 2)
-
+    probes = []
+    for mode in serving.capabilities(NAMES[12]).modes:
+        _mode(serving, NAMES[12], mode)
+        probes.append(serving.probe_routed(NAMES[12], 2).answered)
     _mode(serving, NAMES[12], "live")
-    assert probe.answered == (("1", 2),)
+
+    assert set(probes) == {(("1", 2),)}
 
 
 def test_a_mode_nobody_knows_is_refused(serving: ServingPlatform) -> None:
@@ -259,7 +296,12 @@ def test_an_endpoint_that_is_away_is_unavailable(tmp_path: Path) -> None:
     away_fake = FakeServing("model")
     away_fake.away = True
 
-    for serving in (away_locally, away_fake):
+    nowhere = Connection(host="http://127.0.0.1:1", token=Secret("dapi00112233445566778899"), timeout_seconds=1)
+    away_workspace = DatabricksServing(
+        Workspace(nowhere), targets("model"), snapshots=SnapshotFiles(tmp_path), now=lambda: NOON
+    )
+
+    for serving in (away_locally, away_fake, away_workspace):
         for ask in (
             serving.deployments,
             lambda serving=serving: serving.observe("model"),

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from databricks.sdk.errors import DatabricksError, NotFound, PermissionDenied, TooManyRequests, Unauthenticated
+from databricks.sdk.errors import NotFound, PermissionDenied, TooManyRequests, Unauthenticated
+from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service.serving import EndpointCoreConfigInput, EndpointTag
 
 from services.adapters.databricks import endpoint

@@ -10,6 +10,7 @@ import threading
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.clock import Clock as SdkClock
@@ -78,7 +79,7 @@ class Workspace:
 
 def _config(connection: Connection) -> Config:
     # The kind of sign-in is named, so that other credentials in the environment are neither used nor in the way.
-    who = (
+    who: dict[str, Any] = (
         {"token": connection.token.reveal(), "auth_type": "pat"}
         if connection.token
         else {

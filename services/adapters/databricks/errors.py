@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from typing import Literal
 
 from databricks.sdk import errors as sdk
+from databricks.sdk.errors.base import DatabricksError
+from databricks.sdk.errors.private_link import PrivateLinkValidationError
 from databricks.sdk.retries import RetryError
 from requests import RequestException, Timeout
 
@@ -19,13 +21,13 @@ from services.kernel.errors import ConflictError, ControlRoomError, InputError, 
 Meaning = Literal["away", "conflict", "input", "refused"]
 
 MEANINGS: dict[type[Exception], Meaning] = {
-    sdk.DatabricksError: "away",
+    DatabricksError: "away",
     sdk.BadRequest: "input",
     sdk.InvalidParameterValue: "input",
     sdk.InvalidState: "conflict",
     sdk.Unauthenticated: "away",
     sdk.PermissionDenied: "refused",
-    sdk.PrivateLinkValidationError: "away",
+    PrivateLinkValidationError: "away",
     sdk.NotFound: "input",
     sdk.ResourceDoesNotExist: "input",
     sdk.ResourceConflict: "conflict",
@@ -48,7 +50,9 @@ MEANINGS: dict[type[Exception], Meaning] = {
 }
 """Exact classes; a test fails when the SDK gets one that is not here. Subclasses unknown to us mean `away`."""
 
-_FOREIGN = (*MEANINGS, RequestException, TimeoutError, ValueError, KeyError, NotImplementedError)
+_FOREIGN: tuple[type[Exception], ...] = (
+    *MEANINGS, RequestException, TimeoutError, ValueError, KeyError, NotImplementedError,
+)
 # ValueError and NotImplementedError are how the SDK reports a refused or garbled token; KeyError an answer without
 # a field it counts on.
 
@@ -115,7 +119,7 @@ def _translated(
 def _reason(vendor: Exception, redactor: Redactor, wait: float | None) -> str:
     if isinstance(vendor, sdk.Unauthenticated):
         return "Databricks did not accept the credentials."
-    if isinstance(vendor, sdk.PrivateLinkValidationError):
+    if isinstance(vendor, PrivateLinkValidationError):
         return "the workspace is only reachable through its private network."
     if isinstance(vendor, sdk.TooManyRequests):
         return f"Databricks is throttling us and asks for {wait or vendor.retry_after_secs or 1:.0f} s of patience."

@@ -29,6 +29,7 @@ _ENDPOINT = Capabilities(
     max_versions=MAX_ENTITIES,
     telemetry_lag_seconds=3600.0,
     granularity=1,
+    modes=("live",),
 )
 _JOB = replace(_ENDPOINT, mirror="none", max_versions=1, granularity=100)
 _BATCH = "It is a batch job: the next run uses the pinned version, and nothing answers in between."

@@ -1,0 +1,177 @@
+"""The workspace behind real HTTP: sign-in by token or client secret, throttling, lost answers, and a log of calls.
+
+with a_workspace() as platform:
+    platform.endpoints.registered.add(("main.claims.score", "1"))
+    Workspace(platform.connection())
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlparse
+
+from services.adapters.databricks.client import Connection
+from services.kernel.secret import Secret
+from tests.contract.databricks_server.endpoints import Endpoints, Refused
+from tests.contract.databricks_server.jobs import Jobs
+
+TOKEN = "dapi0123456789abcdef0123456789abcdef"
+CLIENT = ("11111111-2222-3333-4444-555555555555", "dose00112233445566778899aabbccddee")
+_ISSUED = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhcHAifQ.c2ln"
+
+Answer = tuple[dict[str, Any], dict[str, str]]
+
+
+@dataclass
+class Platform:
+    """State a test may read and change between calls."""
+
+    endpoints: Endpoints = field(default_factory=Endpoints)
+    jobs: Jobs = field(default_factory=Jobs)
+    tokens: set[str] = field(default_factory=lambda: {TOKEN, _ISSUED})
+    throttle: int = 0
+    """So many of the next calls are answered 429."""
+    retry_after: str = "30"
+    forbidden: set[tuple[str, str]] = field(default_factory=set)
+    """(method, pattern of the path) the caller has no permission for."""
+    broken: set[tuple[str, str]] = field(default_factory=set)
+    """(method, pattern of the path) that answer 500 with a page nobody can parse."""
+    lose: set[tuple[str, str]] = field(default_factory=set)
+    """(method, pattern of the path) that are carried out once, and whose answer is lost."""
+    before: Callable[[str, str], None] = lambda _method, _path: None
+    """Called before each request is looked at: the place for somebody else's hand."""
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    url: str = ""
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def connection(self, **changes: Any) -> Connection:
+        return Connection(**({"host": self.url, "token": Secret(TOKEN), "timeout_seconds": 5.0} | changes))
+
+    def sent(self, method: str, pattern: str = "") -> int:
+        return sum(verb == method and re.search(pattern, path) is not None for verb, path in self.calls)
+
+    def answer(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> Answer:
+        parts = [unquote(part) for part in path.strip("/").split("/")]
+        match method, parts:
+            case "GET", ["api", "2.0", "serving-endpoints"]:
+                return {"endpoints": self.endpoints.listed()}, {}
+            case "POST", ["api", "2.0", "serving-endpoints"]:
+                return self.endpoints.create(body), {}
+            case "GET", ["api", "2.0", "serving-endpoints", name]:
+                return self.endpoints.get(name), {}
+            case "PUT", ["api", "2.0", "serving-endpoints", name, "config"]:
+                return self.endpoints.update_config(name, body), {}
+            case "PATCH", ["api", "2.0", "serving-endpoints", name, "tags"]:
+                return self.endpoints.patch_tags(name, body), {}
+            case "POST", ["serving-endpoints", name, "invocations"]:
+                return self._invoked(*self.endpoints.invoke(name, body))
+            case "POST", ["serving-endpoints", name, "served-models", entity, "invocations"]:
+                return self._invoked(*self.endpoints.invoke(name, body, entity))
+            case "GET", ["api", "2.2", "jobs", "get"]:
+                return self.jobs.get(int(query["job_id"]), query.get("page_token", "")), {}
+            case "POST", ["api", "2.2", "jobs", "update"]:
+                return self.jobs.update(body), {}
+        raise Refused(404, "ENDPOINT_NOT_FOUND", f"No API found for '{method} {path}'")
+
+    def _invoked(self, entity: str, answer: dict[str, Any]) -> Answer:
+        return answer, {"served-model-name": entity} if self.endpoints.names_entity else {}
+
+    def refuse(self, method: str, path: str, authorization: str) -> None:
+        if authorization.removeprefix("Bearer ") not in self.tokens:
+            raise Refused(401, "UNAUTHENTICATED", "Credential was not sent or was of an unsupported type for this API.")
+        if _matches(self.forbidden, method, path):
+            raise Refused(403, "PERMISSION_DENIED", "User does not have permission CAN_MANAGE on this endpoint.")
+        if self.throttle:
+            self.throttle -= 1
+            message = "Too many requests."
+            raise Refused(429, "REQUEST_LIMIT_EXCEEDED", message, {"Retry-After": self.retry_after})
+
+
+def _matches(known: set[tuple[str, str]], method: str, path: str) -> tuple[str, str] | None:
+    return next((item for item in known if item[0] == method and re.search(item[1], path)), None)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    # Headers and body leave in one packet; otherwise each answer waits 40 ms for an acknowledgement.
+    wbufsize = 65536
+    disable_nagle_algorithm = True
+    platform: Platform
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def _serve(self) -> None:
+        url = urlparse(self.path)
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if url.path == "/.well-known/databricks-config":
+            return self._reply(200, {"oidc_endpoint": f"{self.platform.url}/oidc", "workspace_id": "1"})
+        if url.path.startswith("/oidc"):
+            return self._sign_in(url.path)
+        self.platform.before(self.command, url.path)
+        with self.platform.lock:
+            self.platform.calls.append((self.command, url.path))
+            lost = _matches(self.platform.lose, self.command, url.path)
+            try:
+                self.platform.refuse(self.command, url.path, self.headers.get("Authorization", ""))
+                if _matches(self.platform.broken, self.command, url.path):
+                    return self._reply_text(500, f"<html>{raw.decode()}</html>")
+                body = json.loads(raw) if raw else {}
+                answer, headers = self.platform.answer(self.command, url.path, dict(parse_qsl(url.query)), body)
+            except Refused as refused:
+                return self._reply(refused.status, refused.body, refused.headers)
+        if lost:
+            self.platform.lose.discard(lost)
+            self.close_connection = True
+            self.connection.close()
+            return None
+        return self._reply(200, answer, headers)
+
+    do_GET = do_POST = do_PUT = do_PATCH = _serve  # noqa: N815
+
+    def _sign_in(self, path: str) -> None:
+        if path.endswith("oauth-authorization-server"):
+            endpoints = {"token_endpoint": f"{self.platform.url}/oidc/v1/token", "authorization_endpoint": "x"}
+            return self._reply(200, endpoints)
+        given = b64decode(self.headers.get("Authorization", "Basic ").removeprefix("Basic ")).decode()
+        if tuple(given.split(":")) != CLIENT:
+            return self._reply(401, {"error": "invalid_client", "error_description": f"Wrong secret {given}"})
+        return self._reply(200, {"access_token": _ISSUED, "token_type": "Bearer", "expires_in": 3600})
+
+    def _reply(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+        self._send(status, json.dumps(body).encode(), {"Content-Type": "application/json", **(headers or {})})
+
+    def _reply_text(self, status: int, text: str) -> None:
+        self._send(status, text.encode(), {"Content-Type": "text/html"})
+
+    def _send(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for key, value in headers.items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+@contextmanager
+def a_workspace() -> Iterator[Platform]:
+    platform = Platform()
+    handler = type("Handler", (_Handler,), {"platform": platform})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    platform.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield platform
+    finally:
+        server.shutdown()
+        server.server_close()
