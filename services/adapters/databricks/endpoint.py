@@ -194,7 +194,11 @@ def read(endpoint: ServingEndpointDetailed, *, model: str) -> Found:
 
 
 def _config(config: EndpointCoreConfigOutput | EndpointPendingConfig, *, model: str) -> Config:
-    entities = tuple(_entity(item, model=model) for item in config.served_entities or ())
+    # The platform promises no order, so ours does not depend on it: shorter version numbers first.
+    served = sorted(
+        config.served_entities or (), key=lambda item: (len(item.entity_version or ""), item.entity_version or "")
+    )
+    entities = tuple(_entity(item, model=model) for item in served)
     routes = config.traffic_config.routes if config.traffic_config else None
     if not routes and len(entities) == 1:
         return Config(entities=entities, shares={entities[0].name: 100})

@@ -51,7 +51,12 @@ MEANINGS: dict[type[Exception], Meaning] = {
 """Exact classes; a test fails when the SDK gets one that is not here. Subclasses unknown to us mean `away`."""
 
 _FOREIGN: tuple[type[Exception], ...] = (
-    *MEANINGS, RequestException, TimeoutError, ValueError, KeyError, NotImplementedError,
+    *MEANINGS,
+    RequestException,
+    TimeoutError,
+    ValueError,
+    KeyError,
+    NotImplementedError,
 )
 # ValueError and NotImplementedError are how the SDK reports a refused or garbled token; KeyError an answer without
 # a field it counts on.
@@ -74,7 +79,6 @@ class WaitRefusedError(Exception):
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"would wait {seconds:.0f} s")
-        self.seconds = seconds
 
 
 class Redactor:
@@ -96,7 +100,7 @@ def in_our_words(what: str, redactor: Redactor, *, reading: bool = False) -> Ite
         yield
     except WaitRefusedError as wait:
         cause = wait.__context__ if isinstance(wait.__context__, Exception) else wait
-        raise _translated(what, cause, redactor, reading=reading, wait=wait.seconds) from _cleaned(cause, redactor)
+        raise _translated(what, cause, redactor, reading=reading) from _cleaned(cause, redactor)
     except _FOREIGN as vendor:
         raise _translated(what, vendor, redactor, reading=reading) from _cleaned(vendor, redactor)
 
@@ -105,24 +109,22 @@ def meaning_of(vendor: BaseException) -> Meaning:
     return MEANINGS.get(type(vendor), "away")  # type: ignore[arg-type]
 
 
-def _translated(
-    what: str, vendor: Exception, redactor: Redactor, *, reading: bool, wait: float | None = None
-) -> ControlRoomError:
+def _translated(what: str, vendor: Exception, redactor: Redactor, *, reading: bool) -> ControlRoomError:
     meaning = meaning_of(vendor)
-    message = f"{what}: {_reason(vendor, redactor, wait)}"
+    message = f"{what}: {_reason(vendor, redactor)}"
     if reading or meaning == "away":
         return ServingUnavailableError(message, hint=_HINTS["refused" if meaning == "refused" else "away"])
     kinds = {"conflict": ConflictError, "input": InputError, "refused": RefusalError}
     return kinds[meaning](message, hint=_HINTS[meaning])
 
 
-def _reason(vendor: Exception, redactor: Redactor, wait: float | None) -> str:
+def _reason(vendor: Exception, redactor: Redactor) -> str:
     if isinstance(vendor, sdk.Unauthenticated):
         return "Databricks did not accept the credentials."
     if isinstance(vendor, PrivateLinkValidationError):
         return "the workspace is only reachable through its private network."
     if isinstance(vendor, sdk.TooManyRequests):
-        return f"Databricks is throttling us and asks for {wait or vendor.retry_after_secs or 1:.0f} s of patience."
+        return f"Databricks is throttling us and asks for {vendor.retry_after_secs or 1} s of patience."
     if isinstance(vendor, Timeout | TimeoutError):
         return "Databricks did not answer in time; whether it was carried out is read back next."
     if isinstance(vendor, RequestException):
