@@ -41,6 +41,7 @@ from services.adapters.sql.migrations import require_known_revision
 from services.adapters.sql.monitoring import SqlMonitoring
 from services.adapters.sql.notice_facts import SqlNoticeFacts
 from services.adapters.sql.notices import SqlNoticeOutbox, SqlNotices
+from services.adapters.sql.ops import SqlOps
 from services.adapters.sql.oversight import SqlOversight
 from services.adapters.sql.people import SqlKeyStore, SqlPeople
 from services.adapters.sql.policy import SqlPastDecisions, SqlPublishedPolicies
@@ -80,12 +81,18 @@ from services.inventory import vendors
 from services.inventory.classification import ClassificationService
 from services.inventory.columns import ColumnService
 from services.inventory.handling import DataHandling
+from services.inventory.models import Task
 from services.inventory.ports import ModelRegistry
 from services.inventory.rows import RowService
 from services.inventory.service import InventoryService
 from services.inventory.stewardship import StewardshipService
 from services.kernel.clock import Clock, OffsetClock, SystemClock
-from services.kernel.errors import ControlRoomError, StorageUnavailableError, UnknownModelError
+from services.kernel.errors import (
+    ControlRoomError,
+    InvalidPolicyError,
+    StorageUnavailableError,
+    UnknownModelError,
+)
 from services.kernel.secret import Secret
 from services.ledger.attempts import RecordingDesk
 from services.ledger.ports import RegistryTags, TagPlace
@@ -102,19 +109,25 @@ from services.people.keys import KeyService
 from services.people.service import PeopleService
 from services.policy.evaluation import evaluate
 from services.policy.evidence import Evidence
+from services.policy.freeze import active_freeze
 from services.policy.models import GateReport, PolicyRef
 from services.policy.publishing import PublishingService
 from services.policy.schema import PolicyDocument
 from services.policy.service import PolicyService
 from services.reliability.service import ReliabilityService
+from services.rollout.arming import Arming
 from services.rollout.attested import CheckedEntries
 from services.rollout.emergency import EmergencyService
 from services.rollout.emergency_review import delegate_pairs
 from services.rollout.models import ActionKind
 from services.rollout.outbox import OutboxRunner
 from services.rollout.ports import ApprovalStanding, ServingPlatform
+from services.rollout.preconditions import Preconditions, UncomparedShadows
 from services.rollout.reconcile import Reconciler
+from services.rollout.releases import ReleaseService
 from services.rollout.service import RolloutService
+from services.rollout.signed_plan import SignedPlans
+from services.rollout.stages import stage_rules
 from services.settings import Profile, Settings
 from services.value.models import Rates
 from services.value.service import ValueService
@@ -151,6 +164,7 @@ class ControlRoom:
     feedback: FeedbackService
     approvals: ApprovalService
     rollout: RolloutService
+    releases: ReleaseService
     exceptions: ExceptionService
     emergency: EmergencyService
     incidents: IncidentService
@@ -260,6 +274,18 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
         desk=trusted.signing,
         clock=clock,
     )
+    preconditions = _preconditions(database, settings, clock, units, trusted, reading, policy, standing)
+    releases = ReleaseService(
+        units=units,
+        people=trusted.people,
+        ledger=trusted.ledger,
+        inventory=reading.inventory,
+        desk=trusted.signing,
+        runner=runner,
+        attestations=trusted.attested,
+        preconditions=preconditions,
+        clock=clock,
+    )
     rollout = RolloutService(
         units=units,
         people=trusted.people,
@@ -278,7 +304,7 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
             clock=clock,
         ),
         attestations=trusted.attested,
-        standing=standing,
+        preconditions=preconditions,
         clock=clock,
         requests_per_minute=lambda model: _requests_per_minute(reading.reliability, model),
     )
@@ -350,6 +376,7 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
         feedback=reading.feedback,
         approvals=approvals,
         rollout=rollout,
+        releases=releases,
         exceptions=exceptions,
         emergency=emergency,
         incidents=incidents,
@@ -404,6 +431,56 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
         settings=settings,
         database=database,
     )
+
+
+def _preconditions(  # noqa: PLR0917 - one caller, some lines above
+    database: Database,
+    settings: Settings,
+    clock: Clock,
+    units: SqlUnits,
+    trusted: _Trusted,
+    reading: _Reading,
+    policy: PolicyService,
+    standing: ApprovalStanding,
+) -> Preconditions:
+    armed = Arming(
+        model=reading.inventory.model,
+        has_reference=lambda model: SqlMonitoring(database).reference(model) is not None,
+        last_beat=SqlOps(database).last_beat,
+        machine_key=lambda: trusted.desk.machine_key.key_id if trusted.desk.machine_key else "",
+        units=units,
+        plans=SignedPlans(trusted.attested),
+        clock=clock,
+        stale=timedelta(seconds=settings.worker_stale_seconds),
+    )
+    return Preconditions(
+        people=trusted.people,
+        inventory=reading.inventory,
+        armed=armed,
+        frozen=lambda model: _frozen(policy, reading.inventory, model, clock),
+        standing=standing,
+        shadow=UncomparedShadows(),
+        stage_rules=stage_rules,
+        judgement=lambda model: _judgement(reading.inventory, model),
+        clock=clock,
+    )
+
+
+def _frozen(policy: PolicyService, inventory: InventoryService, model: str, clock: Clock) -> str:
+    """The freeze window the model is in now, with its end; empty outside of all. A broken policy releases nothing."""
+    governed = inventory.model(model)
+    try:
+        document = policy.for_model(governed).document
+    except InvalidPolicyError as broken:
+        return f"its policy cannot be used ({broken.message})"
+    window = active_freeze(document, governed, clock.now())
+    return f"{window.name}, until {window.until:%d %b %Y} (UTC)" if window else ""
+
+
+def _judgement(inventory: InventoryService, model: str) -> tuple[float | None, float | None]:
+    """Two scores are the same decision on the same side of one half; two numbers when they differ by less than one."""
+    classifies = inventory.model(model).task is Task.CLASSIFICATION
+    return (0.5, None) if classifies else (None, 1.0)
 
 
 def _harness(  # noqa: PLR0917 - one caller, some lines above

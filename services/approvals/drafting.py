@@ -90,6 +90,8 @@ class Drafting:
             quorum, terms = policy.quorum, policy.terms
             if vendors.is_supplied(governed):
                 terms = replace(terms, shares=())  # the supplier serves it; no traffic of ours moves
+            if purpose is not Purpose.PROMOTION or evidence.base is None:
+                terms = replace(terms, shadow=None)  # there is nothing to run beside, or it serves already
         except InvalidPolicyError as broken:
             problem = broken.message
         active = self._exceptions.active(model)

@@ -15,6 +15,7 @@ from services.policy.models import (
     QuorumRule,
     ReleaseTerms,
     RollbackRule,
+    ShadowTerms,
     StageTerms,
     Verdict,
 )
@@ -64,6 +65,7 @@ def _terms(data: dict[str, Any]) -> ReleaseTerms:
             "shares": tuple(data["shares"]),
             "stages": tuple(StageTerms(**item) for item in data.get("stages", ())),
             "rollback": _rules(data.get("rollback", ())),
+            "shadow": ShadowTerms(**data["shadow"]) if data.get("shadow") else None,
         }
     )
 

@@ -11,6 +11,7 @@ from services.approvals.records import DecisionRecord, PromotionRequest
 from services.attestation.ports import LedgerWriter
 from services.kernel.identity import Actor
 from services.rollout.ports import RolloutStore
+from services.rollout.release_ports import ReleaseStore
 
 
 class RequestStore(Protocol):
@@ -103,6 +104,8 @@ class ApprovalUnit(Protocol):
     def requests(self) -> RequestStore: ...
     @property
     def rollouts(self) -> RolloutStore: ...
+    @property
+    def releases(self) -> ReleaseStore: ...
     @property
     def evidence(self) -> EvidenceKeeper: ...
 

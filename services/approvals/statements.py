@@ -69,7 +69,7 @@ def request_statement(
                 {"role": rule.role, "needed": rule.needed, "decision": rule.decision, "stage": rule.stage}
                 for rule in frozen.quorum
             ],
-            "terms": {"shares": list(frozen.terms.shares), "approvalDays": frozen.terms.approval_days},
+            "terms": _terms(frozen),
             "rollback": _rollback(frozen, asking.machine_key),
             "note": {"sha256": asking.note_sha256},
             "expires": utc_text(asking.expires),
@@ -79,6 +79,13 @@ def request_statement(
         at=at,
         head=head,
     )
+
+
+def _terms(frozen: Frozen) -> dict[str, Any]:
+    terms: dict[str, Any] = {"shares": list(frozen.terms.shares), "approvalDays": frozen.terms.approval_days}
+    if frozen.terms.shadow is not None:
+        terms["shadow"] = {"minDays": frozen.terms.shadow.min_days, "minRecords": frozen.terms.shadow.min_records}
+    return terms
 
 
 def _rollback(frozen: Frozen, machine_key: str) -> dict[str, Any] | None:

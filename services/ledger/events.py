@@ -19,8 +19,9 @@ def payload(
     at: datetime,
     head: LogHead,
     signed: bool = False,
+    nonce: str | None = None,
 ) -> bytes:
-    """Canonical bytes to sign. `signed`: the actor puts a signature of their own under it."""
+    """Canonical bytes to sign. `signed`: the actor puts a signature of their own under it; `nonce`: its challenge."""
     predicate = {
         "event": event,
         "model": model,
@@ -30,7 +31,7 @@ def payload(
     about = Subject(name=f"event:{event}", sha256=canonical.sha256_hex(canonical.to_bytes(predicate)))
     if signed and actor is not None:
         predicate |= {"signer": actor_document(actor), "authentication": authentication.document(actor, at=at)}
-    return statement.build(Kind.EVENT, subjects=(about,), predicate=predicate, at=at, head=head)
+    return statement.build(Kind.EVENT, subjects=(about,), predicate=predicate, at=at, head=head, nonce=nonce)
 
 
 def actor_document(actor: Actor) -> dict[str, str]:

@@ -82,7 +82,15 @@ class StageTerms:
     """Days after the stage opened."""
 
 
-_MEASURES = {"error_rate": "Error rate", "p95_ms": "Response time p95"}
+_MEASURES = {
+    "error_rate": "Error rate",
+    "p95_ms": "Response time p95",
+    "error_evidence": "Evidence for more errors than the version before",
+    "latency_evidence": "Evidence for slower answers than the version before",
+    "silence_minutes": "Time without any measurement",
+}
+UNITS = {"error_rate": "share", "p95_ms": "ms", "silence_minutes": "min"}
+"""Unit of a measure; evidence is an e-value and has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +99,8 @@ class RollbackRule:
 
     id: str
     measure: str
-    """`error_rate` (share of requests, 0 to 1) or `p95_ms`."""
+    """`error_rate` (share of requests, 0 to 1), `p95_ms`, `error_evidence`, `latency_evidence` (e-values: how strongly
+    the measurements speak against "no worse") or `silence_minutes`."""
     above: str
     unit: str
     window_minutes: int
@@ -99,12 +108,30 @@ class RollbackRule:
 
     @property
     def sentence(self) -> str:
+        title = _MEASURES.get(self.measure, self.measure)
+        if self.measure == "silence_minutes":
+            return f"{title} above {self.above} minutes while it answers requests"
+        if self.measure in {"error_evidence", "latency_evidence"}:
+            return f"{title} above {self.above} with at least {self.min_requests} requests"
         limit = f"{Decimal(self.above) * 100:f}".rstrip("0").rstrip(".") if self.measure == "error_rate" else self.above
         unit = "%" if self.measure == "error_rate" else "ms"
         return (
-            f"{_MEASURES.get(self.measure, self.measure)} above {limit} {unit} over {self.window_minutes} minutes "
+            f"{title} above {limit} {unit} over {self.window_minutes} minutes "
             f"with at least {self.min_requests} requests"
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowTerms:
+    """What the policy asks of a shadow run before it may close."""
+
+    min_days: int
+    min_records: int
+
+    @property
+    def sentence(self) -> str:
+        days = f"{self.min_days} {'day' if self.min_days == 1 else 'days'}"
+        return f"{days} and {self.min_records:,} records beside the live version first"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +146,8 @@ class ReleaseTerms:
     review_days: int = 2
     """Days within which two uninvolved people review an emergency release."""
     longest_exception_days: int = 90
+    shadow: ShadowTerms | None = None
+    """Asked of a version that replaces another; None: this tier asks for no shadow run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,8 @@ from services.kernel.identity import Role
 from services.policy.gates import Closed, Gate, Limit
 
 Share = Annotated[int, Field(ge=1, le=100, strict=True)]
+LEAST_EVIDENCE = 100
+"""An e-value of 100 is crossed by at most one good version in a hundred, however often it is looked at."""
 Days = Annotated[int, Field(ge=1, le=90, strict=True)]
 
 
@@ -46,7 +48,7 @@ class RollbackLine(Closed):
     """When the machine may roll back by itself, once the quorum has signed the plan. Real-time deployments only."""
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
-    measure: Literal["error_rate", "p95_ms"]
+    measure: Literal["error_rate", "p95_ms", "error_evidence", "latency_evidence", "silence_minutes"]
     above: Annotated[Limit, Field(gt=0)]
     window_minutes: Annotated[int, Field(ge=1, le=1440, strict=True)]
     min_requests: Annotated[int, Field(ge=1, strict=True)]
@@ -55,6 +57,8 @@ class RollbackLine(Closed):
     def _can_be_reached(self) -> RollbackLine:
         if self.measure == "error_rate" and self.above >= 1:
             raise ValueError("an error rate is a share below 1")
+        if self.measure in {"error_evidence", "latency_evidence"} and self.above < LEAST_EVIDENCE:
+            raise ValueError(f"evidence below {LEAST_EVIDENCE} would roll good versions back by chance")
         return self
 
 
@@ -78,7 +82,7 @@ class ReleaseShares(Closed):
     realtime: Shares
     batch: Shares
     shadow: ShadowLine | None = None
-    """None: this tier asks for no shadow run."""
+    """Of real-time deployments that replace a version. None: this tier asks for no shadow run."""
 
 
 class MonthEnd(Closed):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.policy import gates
 from services.policy.gates import Gate
+from services.policy.models import ShadowTerms
 from services.policy.schema import FreezeLine, LimitLine, PolicyDocument
 from services.policy.wording import bound_words, shown
 
@@ -70,4 +71,4 @@ def shadow_words(document: PolicyDocument) -> str:
     shadow = document.release.shadow
     if shadow is None:
         return ""
-    return f"{shadow.min_days} days and {shadow.min_records:,} records beside the live version first"
+    return ShadowTerms(min_days=shadow.min_days, min_records=shadow.min_records).sentence

@@ -12,7 +12,16 @@ from typing import Protocol
 from services.kernel.errors import InvalidPolicyError, StorageUnavailableError, TrustError
 from services.kernel.identity import ROLE_PERMISSIONS, Permission, Role
 from services.policy import statements
-from services.policy.models import PolicyRef, PolicyView, QuorumRule, ReleaseTerms, RollbackRule, StageTerms
+from services.policy.models import (
+    UNITS,
+    PolicyRef,
+    PolicyView,
+    QuorumRule,
+    ReleaseTerms,
+    RollbackRule,
+    ShadowTerms,
+    StageTerms,
+)
 from services.policy.published import PolicyDocuments, PublishedPolicies, PublishedPolicy, SignedEntries, digest
 from services.policy.schema import PolicyDocument, parse
 from services.policy.sentences import freeze_words, gate_words, limit_words, shadow_words
@@ -198,8 +207,15 @@ def _policy(document: PolicyDocument, item: PublishedPolicy, *, kind: str) -> Po
             rollback=_rollback(document) if kind == "realtime" else (),
             review_days=document.review_days,
             longest_exception_days=document.longest_exception_days,
+            shadow=_shadow(document) if kind == "realtime" else None,
         ),
     )
+
+
+def _shadow(document: PolicyDocument) -> ShadowTerms | None:
+    """Of real-time deployments: a batch job is compared before its first run is published, which is its own rule."""
+    asked = document.release.shadow
+    return ShadowTerms(min_days=asked.min_days, min_records=asked.min_records) if asked else None
 
 
 def _stages(document: PolicyDocument) -> tuple[StageTerms, ...]:
@@ -221,7 +237,7 @@ def _rollback(document: PolicyDocument) -> tuple[RollbackRule, ...]:
             id=rule.id,
             measure=rule.measure,
             above=f"{rule.above:f}",
-            unit="ms" if rule.measure == "p95_ms" else "share",
+            unit=UNITS.get(rule.measure, ""),
             window_minutes=rule.window_minutes,
             min_requests=rule.min_requests,
         )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from services.attestation.ports import SigningDesk
-from services.rollout import intents
+from services.rollout import intents, release_effects
 from services.rollout.models import Action, ActionState, Outcome, TrafficChange
 from services.rollout.ports import RolloutUnit, RolloutUnits
 
@@ -35,7 +35,8 @@ def close(units: RolloutUnits, desk: SigningDesk, action_id: str, outcome: Outco
         unit.rollouts.update_action(ended)
         unit.rollouts.add_step(action_id, "recorded", f"Outcome recorded in entry {receipt.seq}.", at=at)
         _deployment(unit, ended, outcome, at=at)
-        if applied:
+        release_effects.after_outcome(unit, ended, at=at)
+        if applied and ended.moves_traffic:
             _served(unit, ended, receipt.seq, at=at)
         if action.request_id and action.decides_request:
             unit.rollouts.finish_request(
@@ -46,6 +47,8 @@ def close(units: RolloutUnits, desk: SigningDesk, action_id: str, outcome: Outco
 def _deployment(unit: RolloutUnit, action: Action, outcome: Outcome, *, at: datetime) -> None:
     deployment = unit.rollouts.deployment(action.model)
     if deployment is None:
+        return
+    if outcome.state is ActionState.APPLIED and not action.moves_traffic:
         return
     if outcome.state is ActionState.APPLIED:
         changed = intents.after_success(deployment, action, at=at)

@@ -9,6 +9,7 @@ from typing import Protocol
 from services.attestation.ports import LedgerWriter
 from services.rollout.emergency_models import Asked, Conclusion, Emergency, ReviewSignature
 from services.rollout.ports import RolloutStore
+from services.rollout.release_ports import ReleaseStore
 
 
 class EmergencyStore(Protocol):
@@ -36,6 +37,8 @@ class EmergencyUnit(Protocol):
     def ledger(self) -> LedgerWriter: ...
     @property
     def rollouts(self) -> RolloutStore: ...
+    @property
+    def releases(self) -> ReleaseStore: ...
     @property
     def emergencies(self) -> EmergencyStore: ...
 

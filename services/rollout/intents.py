@@ -23,6 +23,8 @@ from services.rollout.ports import RolloutUnit
 ALIAS = "champion"
 TAG = "countersign.action"
 """Version tag that names the action which last touched the version."""
+MIRRORED = 100
+"""Percent of the live requests that are copied during a shadow run."""
 _TIME_TO_ACT = timedelta(days=7)
 
 
@@ -67,6 +69,8 @@ def action_statement(
         "rollback": _rollback(action),
         "notAfter": utc_text(at + _TIME_TO_ACT),
     }
+    if action.kind is ActionKind.SHADOW:
+        predicate["mirror"] = mirror_document(action)
     if actor is not None:
         predicate |= {"signer": signer(actor), "authentication": authentication.document(actor, at=at)}
     predicate |= cites or {}
@@ -88,11 +92,17 @@ def routes_document(routes: tuple[tuple[str, int], ...]) -> list[dict[str, Any]]
     return [{"version": version, "share": share} for version, share in routes]
 
 
+def mirror_document(action: Action) -> dict[str, Any] | None:
+    """Who gets copies once this is done: a version and the percent of live requests, or nobody."""
+    return {"version": action.to_version, "share": MIRRORED} if action.kind is ActionKind.SHADOW else None
+
+
 def _rollback(action: Action) -> dict[str, Any] | None:
-    if action.kind is not ActionKind.ROLLBACK:
+    if action.kind not in {ActionKind.ROLLBACK, ActionKind.ABORT}:
         return None
     _, digest = salted(action.reason)
-    return {"mode": "planned", "reasonCode": action.reason_code, "reason": {"sha256": digest}}
+    mode = "abort" if action.kind is ActionKind.ABORT else "planned"
+    return {"mode": mode, "reasonCode": action.reason_code, "reason": {"sha256": digest}}
 
 
 def record(unit: RolloutUnit, action: Action, envelope: bytes) -> tuple[Action, Receipt]:
@@ -153,6 +163,8 @@ def append_outcome(
 
 def after_success(deployment: Deployment, action: Action, *, at: datetime) -> Deployment:
     """The deployment once the action was verified. An unsigned change ends only by the next comparison."""
+    if not action.moves_traffic:
+        return deployment
     served = replace(deployment, desired=action.routes, champion=action.champion)
     if deployment.champion != action.champion or deployment.live_since is None:
         served = replace(served, live_since=at)

@@ -205,6 +205,8 @@ class Advance:
     share: int
     challenge: str
     passphrase: Secret
+    reason: str = ""
+    """Only where the analysis has not decided by the stage limit: why this evidence is enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,8 +309,13 @@ class Action:
 
     @property
     def decides_request(self) -> bool:
-        """True when the request it rests on is done with it; going back or putting back finishes no request."""
-        return self.kind not in {ActionKind.ROLLBACK, ActionKind.REVERT}
+        """True when the request it rests on is done with it; going back, putting back and a shadow run finish none."""
+        return self.kind not in {ActionKind.ROLLBACK, ActionKind.REVERT, ActionKind.SHADOW, ActionKind.ABORT}
+
+    @property
+    def moves_traffic(self) -> bool:
+        """False for copies that begin or end: whoever asks is answered as before."""
+        return self.kind not in {ActionKind.SHADOW, ActionKind.ABORT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

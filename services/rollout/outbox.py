@@ -22,6 +22,7 @@ from services.kernel.errors import ControlRoomError, InputError
 from services.rollout.closing import close
 from services.rollout.models import Action, ActionKind, ActionState, ActionView, Outcome
 from services.rollout.ports import AliasRegistry, ApprovalStanding, Attestations, RolloutUnits, ServingPlatform
+from services.rollout.release_effects import while_unverified
 from services.rollout.steps import Steps
 from services.rollout.stops import Halt, NotYet
 from services.rollout.views import action_view
@@ -145,6 +146,7 @@ class OutboxRunner:
                     state=ActionState.PENDING,
                 )
                 unit.rollouts.update_action(waiting)
+                while_unverified(unit, waiting, at=now)
                 unit.rollouts.add_step(action_id, "waiting", why, at=now)
                 return False
         failed = Outcome(state=ActionState.FAILED, detail=f"Given up after 30 minutes. {why}")

@@ -21,6 +21,7 @@ from services.rollout.models import (
     ServedVersion,
     TrafficChange,
 )
+from services.rollout.release_ports import ReleaseStore
 
 
 class ServingPlatform(Protocol):
@@ -219,6 +220,8 @@ class RolloutUnit(Protocol):
     def ledger(self) -> LedgerWriter: ...
     @property
     def rollouts(self) -> RolloutStore: ...
+    @property
+    def releases(self) -> ReleaseStore: ...
 
 
 class RolloutUnits(Protocol):

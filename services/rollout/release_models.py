@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from services.kernel.health import Health
 from services.kernel.secret import Secret
+from services.policy.models import ShadowTerms as ShadowTerms  # noqa: PLC0414 - part of what a release says
 
 
 class ReleaseState(StrEnum):
@@ -52,14 +53,6 @@ class Hold(StrEnum):
     """What serves is not what was asked for."""
     MONITOR = "monitor"
     """A monitor that has to watch is gone."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShadowTerms:
-    """What the policy asks of a shadow run before it may close."""
-
-    min_days: int
-    min_records: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,8 +31,19 @@ class ReleaseStore(Protocol):
         """Newest first; all models when `model` is empty."""
         ...
 
+    def running_releases(self, model: str = "") -> tuple[Release, ...]:
+        """Everything that is not final, newest first: also the one before, until it is retired."""
+        ...
+
     def save_release(self, release: Release) -> None:
-        """Inserts, or replaces exactly the revision before. Raises StaleRequestError when somebody was faster."""
+        """Inserts revision 0, or replaces exactly the revision before; `analysis` is left as it is.
+
+        Raises StaleRequestError when somebody was faster.
+        """
+        ...
+
+    def keep_watch(self, release_id: str, text: str) -> None:
+        """Keeps the watcher's memory (`analysis`) without a new revision: a look must not make an open form stale."""
         ...
 
     def add_release_event(self, release_id: str, event: ReleaseEvent) -> None: ...
@@ -44,6 +55,10 @@ class ReleaseStore(Protocol):
         ...
 
     def analysis(self, release_id: str) -> Analysis | None: ...
+
+    def looks(self, release_id: str, limit: int) -> tuple[Analysis, ...]:
+        """The newest `limit` looks of the thinned history, oldest first."""
+        ...
 
 
 class Telemetry(Protocol):

@@ -19,7 +19,7 @@ from services.kernel.errors import (
     ServingUnavailableError,
 )
 from services.kernel.identity import Actor
-from services.rollout import intents, plan
+from services.rollout import intents, plan, release_effects
 from services.rollout.guards import Guards, basis, raise_epoch, released
 from services.rollout.models import (
     ROLLBACK_REASONS,
@@ -163,6 +163,8 @@ def queue(unit: RolloutUnit, desk: SigningDesk, action: Action, envelope: bytes,
     for other in unit.rollouts.open_actions(action.model):
         if other.action_id != action.action_id:
             intents.supersede(unit, desk, other, why=f"rollback {action.action_id}", at=at)
+    if not receipt.repeated:
+        release_effects.at_rollback(unit, action, at=at)
     raise_epoch(unit.rollouts, action.model, at=at)
     return receipt
 

@@ -31,7 +31,8 @@ from services.rollout.models import (
     TrafficChange,
 )
 from services.rollout.outbox import OutboxRunner
-from services.rollout.ports import ApprovalStanding, Attestations, RolloutUnits, ServingPlatform
+from services.rollout.ports import Attestations, RolloutUnits, ServingPlatform
+from services.rollout.preconditions import Preconditions
 from services.rollout.reconcile import Reconciler
 from services.rollout.revert import Revert, RevertPlan, Reverts
 from services.rollout.rollback import Rollbacks
@@ -54,7 +55,7 @@ class RolloutService:
         runner: OutboxRunner,
         reconciler: Reconciler,
         attestations: Attestations,
-        standing: ApprovalStanding,
+        preconditions: Preconditions,
         clock: Clock,
         requests_per_minute: Callable[[str], float | None] = lambda _model: None,
         inline_seconds: float = _INLINE_SECONDS,
@@ -78,7 +79,7 @@ class RolloutService:
             requests_per_minute=requests_per_minute,
         )
         self._advances = Advances(
-            units=units, inventory=inventory, desk=desk, guards=self._guards, standing=standing, clock=clock
+            units=units, inventory=inventory, desk=desk, guards=self._guards, preconditions=preconditions, clock=clock
         )
         self._reverts = Reverts(
             units=units, inventory=inventory, desk=desk, attestations=attestations, guards=self._guards, clock=clock

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.kernel.errors import TrustError
-from services.policy.models import RollbackRule
+from services.policy.models import UNITS, RollbackRule
 from services.rollout.models import Action, ActionKind, ActionState, Basis, Deployment
 from services.rollout.ports import Attestations, RolloutStore
 
 _FORWARD = {ActionKind.START, ActionKind.ADVANCE, ActionKind.ADOPT, ActionKind.EMERGENCY}
+_MOVES_NOTHING = {ActionKind.REVERT, ActionKind.SHADOW, ActionKind.ABORT}
 _LOOKED_AT = 50
-_UNITS = {"error_rate": "share", "p95_ms": "ms"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,13 @@ class SignedPlans:
         """The plan of the release that serves now; None when it carries none, or when its record does not verify."""
         version = row.candidate or row.champion
         brought = _brought_by(rollouts, row.model, version) if version else None
-        request = rollouts.basis(brought.request_id) if brought and brought.request_id else None
+        if brought is None or brought.request_id is None:
+            return None
+        return self.of_request(rollouts, brought.request_id, version)
+
+    def of_request(self, rollouts: RolloutStore, request_id: str, version: str) -> SignedPlan | None:
+        """The plan that was signed with this request for this version, whether it serves or not."""
+        request = rollouts.basis(request_id)
         if request is None:
             return None
         key = (request.request_seq, request.request_sha256)
@@ -80,9 +86,9 @@ def plan_words(signed: SignedPlan | None) -> tuple[tuple[str, ...], tuple[str, .
 
 
 def _brought_by(rollouts: RolloutStore, model: str, version: str) -> Action | None:
-    """The action that brought the version to where it is; putting it back after an outside change is not one."""
+    """The action that brought the version to where it is; putting back, copying and ending a shadow are not."""
     for action in rollouts.actions(model, _LOOKED_AT):
-        if action.state is ActionState.APPLIED and action.kind is not ActionKind.REVERT:
+        if action.state is ActionState.APPLIED and action.kind not in _MOVES_NOTHING:
             return action if action.to_version == version and action.kind in _FORWARD else None
     return None
 
@@ -92,7 +98,7 @@ def _rule(stated: Mapping[str, Any]) -> RollbackRule:
         id=str(stated["id"]),
         measure=str(stated["measure"]),
         above=str(stated["above"]),
-        unit=_UNITS.get(str(stated["measure"]), ""),
+        unit=UNITS.get(str(stated["measure"]), ""),
         window_minutes=int(stated["windowMinutes"]),
         min_requests=int(stated["minRequests"]),
     )

@@ -18,6 +18,7 @@ from services.adapters.sql.exceptions import SqlExceptions
 from services.adapters.sql.incidents import SqlIncidents
 from services.adapters.sql.people_records import SqlPeopleRecords
 from services.adapters.sql.policy import SqlPolicies
+from services.adapters.sql.releases import SqlReleases
 from services.adapters.sql.rollout import SqlRollouts
 from services.adapters.sql.stewardship import SqlStewardship
 from services.attestation.ports import LedgerWriter
@@ -30,6 +31,7 @@ class SqlUnit:
         self.people = SqlPeopleRecords(connection)
         self.requests = SqlRequests(connection)
         self.rollouts = SqlRollouts(connection)
+        self.releases = SqlReleases(connection)
         self.emergencies = SqlEmergencies(connection)
         self.exceptions = SqlExceptions(connection)
         self.incidents = SqlIncidents(connection)

@@ -1,0 +1,162 @@
+"""Finds out what decides about a step of a release, and refuses the step with the sentence why not.
+
+Asked once before a person signs and once more inside the transaction that records the signature. What comes from
+outside the database (files, the copies of requests) is asked before, because a transaction waits for nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from services.inventory.service import InventoryService
+from services.kernel.clock import Clock
+from services.kernel.errors import ControlRoomError, RefusalError, TelemetryUnavailableError, UnavailableError
+from services.people.service import PeopleService
+from services.rollout import conditions
+from services.rollout.checklist import people_checks
+from services.rollout.conditions import Facts
+from services.rollout.ports import ApprovalStanding, RolloutUnit
+from services.rollout.release_models import Check, Release, ReleaseState, ShadowComparison, StageRules
+from services.rollout.release_ports import Armed, Frozen, ShadowFacts
+
+Judgement = Callable[[str], tuple[float | None, float | None]]
+"""Model -> (decision threshold, tolerance): when two answers to one request count as the same decision."""
+
+
+class PreconditionError(RefusalError):
+    """A step of a release was asked for before everything it needs is there."""
+
+    code = "precondition"
+
+
+class FreezeError(PreconditionError):
+    """A freeze window stands: nothing new goes live."""
+
+    code = "freeze"
+
+
+class UncomparedShadows:
+    """Where nothing compares the answers of a shadow run: said so, and no shadow run can be closed."""
+
+    def compare(self, deployment: str, **_asked: object) -> ShadowComparison:
+        raise TelemetryUnavailableError(f"Nothing compares the answers of a shadow run of {deployment}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """What was found out before the transaction."""
+
+    standing: str = ""
+    comparison: ShadowComparison | None = None
+    comparison_problem: str = ""
+
+
+class Preconditions:
+    def __init__(
+        self,
+        *,
+        people: PeopleService,
+        inventory: InventoryService,
+        armed: Armed,
+        frozen: Frozen,
+        standing: ApprovalStanding,
+        shadow: ShadowFacts,
+        stage_rules: Callable[[Release], StageRules],
+        judgement: Judgement,
+        clock: Clock,
+    ) -> None:
+        self._people = people
+        self._inventory = inventory
+        self._armed = armed
+        self._frozen = frozen
+        self._standing = standing
+        self._shadow = shadow
+        self._stage_rules = stage_rules
+        self._judgement = judgement
+        self._clock = clock
+
+    def checklist(self, model: str, version: str) -> tuple[Check, ...]:
+        """What has to be there before this version receives anything: people first, then what watches."""
+        governed = self._inventory.model(model)
+        return (*people_checks(governed, self._people.people()), *self._armed(model, version))
+
+    def rules(self, release: Release) -> StageRules:
+        return self._stage_rules(release)
+
+    def frozen(self, model: str) -> str:
+        return self._frozen(model)
+
+    def outside(self, release: Release, *, known: Outside | None = None) -> Outside:
+        """Asks the files and the inference log. What could not be found out is said and never taken as yes.
+
+        With `known` only the approval is asked again; the comparison of answers is taken from there.
+        """
+        try:
+            standing = self._standing(release.model, release.candidate)
+        except UnavailableError as away:
+            standing = f"It could not be checked just now. {away.message}"
+        if known is not None:
+            return replace(known, standing=standing)
+        found = Outside(standing=standing)
+        if release.shadow_since is None or release.base is None:
+            return found
+        threshold, tolerance = self._judgement(release.model)
+        try:
+            comparison = self._shadow.compare(
+                release.deployment,
+                live=release.base,
+                candidate=release.candidate,
+                since=release.shadow_since,
+                until=self._shadow_end(release),
+                threshold=threshold,
+                tolerance=tolerance,
+            )
+        except ControlRoomError as away:
+            return replace(found, comparison_problem=away.message)
+        return replace(found, comparison=comparison)
+
+    def _shadow_end(self, release: Release) -> datetime:
+        running = release.state in {ReleaseState.SHADOW, ReleaseState.PAUSED} and release.share == 0
+        return self._clock.now() if running else release.stage_since
+
+    def facts(self, unit: RolloutUnit, release: Release, outside: Outside) -> Facts:
+        return Facts(
+            now=self._clock.now(),
+            checks=self.checklist(release.model, release.candidate),
+            rules=self._stage_rules(release),
+            frozen=self._frozen(release.model),
+            standing=outside.standing or _revoked(unit, release),
+            hindered=hindrances(unit, release.model, now=self._clock.now()),
+            comparison=outside.comparison,
+            comparison_problem=outside.comparison_problem,
+            analysis=unit.releases.analysis(release.release_id),
+        )
+
+    def require(self, unit: RolloutUnit, release: Release, step: str, outside: Outside, *, reason: str = "") -> None:
+        """Raises PreconditionError with the first sentence that stands in the way, FreezeError inside a window."""
+        facts = self.facts(unit, release, outside)
+        why = conditions.why_not(release, step, facts, low_evidence=reason)
+        if not why:
+            return
+        if facts.frozen and facts.frozen in why:
+            raise FreezeError(why, hint="A rollback is possible all the same.")
+        raise PreconditionError(why, hint="The release page lists what is missing.")
+
+
+def hindrances(unit: RolloutUnit, model: str, *, now: datetime) -> tuple[str, ...]:
+    """What keeps anything new of this model from going live, whatever the release itself says."""
+    found = list(unit.rollouts.overdue_reviews(model, now=now))
+    row = unit.rollouts.deployment(model)
+    if row is not None and row.finding_digest:
+        found.append(f"There is a change that nobody signed. {row.finding} Revert it or adopt it first.")
+    if unit.rollouts.open_actions(model):
+        found.append("Another action on this model is still running.")
+    return tuple(found)
+
+
+def _revoked(unit: RolloutUnit, release: Release) -> str:
+    if release.candidate in unit.rollouts.revoked_versions(release.model):
+        return f"The approval of version {release.candidate} was revoked."
+    return ""
