@@ -243,6 +243,7 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
         cost=reading.value.stated,
         exceptions=exceptions,
         is_suspect=lambda decision: _is_suspect(SqlPublicKeys(database), decision),
+        hindrance=lambda model, version: preconditions.hindrance(model, version, first=not _serves(units, model)),
     )
     stewardship = StewardshipService(
         inventory=reading.inventory, units=units, people=trusted.people, desk=trusted.signing, clock=clock
@@ -464,6 +465,12 @@ def _preconditions(  # noqa: PLR0917 - one caller, some lines above
         judgement=lambda model: _judgement(reading.inventory, model),
         clock=clock,
     )
+
+
+def _serves(units: SqlUnits, model: str) -> bool:
+    with units.read() as unit:
+        row = unit.rollouts.deployment(model)
+    return row is not None and bool(row.desired)
 
 
 def _frozen(policy: PolicyService, inventory: InventoryService, model: str, clock: Clock) -> str:

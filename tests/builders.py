@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import secrets
+import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -61,19 +64,38 @@ from services.rollout.emergency import EmergencyService
 from services.rollout.emergency_review import delegate_pairs
 from services.rollout.models import RollBack
 from services.rollout.outbox import OutboxRunner
+from services.rollout.preconditions import Preconditions
 from services.rollout.reconcile import Reconciler
+from services.rollout.release_models import Release, StepCommand
+from services.rollout.releases import ReleaseService
 from services.rollout.service import RolloutService
 from tests.contract import templates
 from tests.fakes.handling import QuietHandling
 from tests.fakes.inventory import MemoryInventory
 from tests.fakes.platform import FilePlatform
 from tests.fakes.registry import FileRegistry
+from tests.fakes.releases import Conditions, a_look
 
 MODEL = "delay_claim_score"
 NOON = datetime(2030, 1, 31, 12, 0, tzinfo=UTC)
 CHEAP = Cost(memory_kib=64, passes=1, lanes=1)
 PASSPHRASES = {account.subject: account.passphrase for account in DEMO_ACCOUNTS}
-POLICIES = Path(__file__).resolve().parents[1] / "services" / "policy" / "documents"
+DOCUMENTS = Path(__file__).resolve().parents[1] / "services" / "policy" / "documents"
+"""The policies a deployment is founded with."""
+
+
+def _short_policies() -> Path:
+    """The same policies, where tier 1 starts at 10 % without a shadow run: for tests of something else."""
+    folder = Path(tempfile.mkdtemp(prefix="countersign-policies-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for file in DOCUMENTS.glob("*.yaml"):
+        lines = [line for line in file.read_text().splitlines() if not line.strip().startswith("shadow:")]
+        text = "\n".join(lines).replace("realtime: [5, 10, 20, 100]", "realtime: [10, 100]")
+        (folder / file.name).write_text(f"{text}\n")
+    return folder
+
+
+POLICIES = _short_policies()
 
 GOOD_METRICS = {
     "holdout_auc": 0.74,
@@ -209,6 +231,9 @@ class World:
     evaluation: EvaluationService
     approvals: ApprovalService
     rollout: RolloutService
+    releases: ReleaseService
+    asked: Conditions
+    """What releases are asked for in this world, and what is measured of them; a test may change it."""
     exceptions: ExceptionService
     emergency: EmergencyService
     runner: OutboxRunner
@@ -274,8 +299,8 @@ class World:
 
         request_id = self.approve(version)
         self.runner.run_pending()
-        view = self.rollout.deployment(MODEL)
-        if view.next_share is not None:
+        while (view := self.rollout.deployment(MODEL)).next_share is not None:
+            self.measure(MODEL)
             sam = self.actor("sam.sre")
             self.rollout.advance(
                 Advance(
@@ -288,6 +313,36 @@ class World:
                 actor=sam,
             )
         return request_id
+
+    def measure(self, model: str = MODEL, **changes: Any) -> None:
+        """The watcher looked at the running release and, unless said otherwise, sees nothing against it."""
+        with self.units.write() as unit:
+            release = unit.releases.running_release(model)
+            assert release is not None
+            unit.releases.save_analysis(a_look(release, at=self.clock.now(), **changes))
+
+    def take(self, step: str, *, subject: str = "sam.sre", model: str = MODEL, **changes: Any) -> Receipt:
+        """One signed step of the release on its way."""
+        actor = self.actor(subject)
+        view = self.releases.view(model)
+        assert view is not None
+        values: dict[str, Any] = {
+            "command_id": secrets.token_hex(4),
+            "model": model,
+            "release_id": view.release.release_id,
+            "step": step,
+            "reason": "",
+            "passphrase": self.secret(subject),
+        }
+        if "challenge" not in changes:
+            changes["challenge"] = self.releases.plan(step, model, actor=actor)
+        return self.releases.take(StepCommand(**(values | changes)), actor=actor)
+
+    def on_its_way(self, model: str = MODEL) -> Release:
+        """The running or newest release."""
+        view = self.releases.view(model)
+        assert view is not None
+        return view.release
 
     def a_rollback(self, target: str, **changes: Any) -> RollBack:
         values: dict[str, Any] = {
@@ -372,6 +427,12 @@ def _found_log(database: Database, folder: Path, clock: Clock, profile: str, pol
     publish_policies(database, desk, PolicyFolder(policies).texts().values(), clock=clock, people=newcomers)
 
 
+def _serves(units: SqlUnits, model: str) -> bool:
+    with units.read() as unit:
+        row = unit.rollouts.deployment(model)
+    return row is not None and bool(row.desired)
+
+
 def _wired(
     folder: Path,
     clock: Clock,
@@ -430,6 +491,7 @@ def _wired(
         attestations=attested,
         clock=clock,
         exceptions=exceptional,
+        hindrance=lambda model, version: preconditions.hindrance(model, version, first=not _serves(units, model)),
     )
 
     def standing(model: str, version: str) -> str:
@@ -446,6 +508,18 @@ def _wired(
         clock=clock,
         after_step=after_step,
         sleep=sleep,
+    )
+    asked = Conditions()
+    preconditions = Preconditions(
+        people=people_service,
+        inventory=typed,
+        armed=asked.armed,
+        frozen=asked.frozen,
+        standing=standing,
+        shadow=asked,
+        stage_rules=asked.stage_rules,
+        judgement=lambda _model: (0.5, None),
+        clock=clock,
     )
     return World(
         clock=clock,
@@ -492,10 +566,23 @@ def _wired(
                 clock=clock,
             ),
             attestations=attested,
-            standing=standing,
+            preconditions=preconditions,
             clock=clock,
             inline_seconds=0.5,
         ),
+        releases=ReleaseService(
+            units=units,
+            people=people_service,
+            ledger=ledger_service,
+            inventory=typed,
+            desk=signing,
+            runner=runner,
+            attestations=attested,
+            preconditions=preconditions,
+            clock=clock,
+            inline_seconds=0.5,
+        ),
+        asked=asked,
         exceptions=exceptional,
         emergency=EmergencyService(
             units=units,

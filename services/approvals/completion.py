@@ -16,9 +16,10 @@ from services.attestation.models import Kind, Subject
 from services.attestation.ports import SigningDesk
 from services.inventory.models import DeploymentKind
 from services.kernel.errors import IllegalTransitionError
-from services.rollout import intents, plan
+from services.rollout import intents, plan, release_effects
 from services.rollout.guards import require_reviewed
 from services.rollout.models import Action, ActionKind, ActionState, Basis, Deployment
+from services.rollout.release_models import ReleaseState
 
 
 def step_of(decision: Decision) -> Step | None:
@@ -54,20 +55,112 @@ def complete(
     decisions: tuple[DecisionRecord, ...],
     *,
     at: datetime,
+    not_yet: str = "",
 ) -> None:
-    """Approves the request and queues what follows from its purpose: all or nothing, in the caller's transaction."""
+    """Approves the request and begins what follows from its purpose: all or nothing, in the caller's transaction.
+
+    A promotion becomes a release. It starts at once, unless its signed terms ask for a shadow run first or something
+    stands in the way now (`not_yet`): then it is planned, traffic stays, and an engineer takes it on.
+    """
     require_reviewed(unit.rollouts, request.model, now=at)
     if request.purpose is Purpose.REATTESTATION or request.frozen.kind == DeploymentKind.VENDOR:
         # Nothing of ours moves: it serves already, or the supplier serves it.
         _attested_again(unit, desk, request, decisions, at=at)
         return
+    if request.purpose is Purpose.PROMOTION:
+        _promotion(unit, desk, request, decisions, at=at, not_yet=not_yet)
+    else:
+        _adopted(unit, desk, request, decisions, at=at)
+
+
+def _promotion(
+    unit: ApprovalUnit,
+    desk: SigningDesk,
+    request: PromotionRequest,
+    decisions: tuple[DecisionRecord, ...],
+    *,
+    at: datetime,
+    not_yet: str,
+) -> None:
     known = unit.rollouts.deployment(request.model)
     deployment = known or Deployment(model=request.model, deployment=request.model, kind=request.frozen.kind)
-    action = (
-        _adoption(request, deployment, at=at)
-        if request.purpose is Purpose.ADOPTION
-        else _start(request, deployment, at=at)
+    _require_free(unit, request, deployment, at=at)
+    if known is None:
+        unit.rollouts.save_deployment(deployment, at=at)
+    base = deployment.champion or None
+    shadow = request.frozen.terms.shadow if base else None
+    waits = f"{shadow.sentence[0].upper()}{shadow.sentence[1:]}." if shadow else not_yet
+    action, words = None, f"Planned: {waits}"
+    if not waits:
+        action = _queued(unit, desk, request, decisions, _start(request, deployment, at=at), at=at)
+        words = f"Quorum complete; release queued: {plan.words(action.routes)}."
+    seq = action.seq_intent if action else max(item.seq for item in rules.standing(decisions))
+    release_effects.planned(
+        unit,
+        request_id=request.request_id,
+        model=request.model,
+        deployment=deployment.deployment,
+        kind=request.frozen.kind,
+        candidate=request.version,
+        candidate_sha256=request.manifest_sha256,
+        base=base,
+        plan=request.frozen.terms.shares,
+        shadow=shadow,
+        actor=request.requester,
+        sentence=words,
+        seq=seq,
+        at=at,
     )
+    save(unit, _approved(request, at, Step.COMPLETE, action_id=action.action_id if action else None), decisions)
+    sentence = words if action else f"Quorum complete; the release is planned and traffic stays. {waits}"
+    unit.requests.add_event(request.request_id, sentence, seq=seq, at=at)
+
+
+def _require_free(unit: ApprovalUnit, request: PromotionRequest, deployment: Deployment, *, at: datetime) -> None:
+    """One version at a time is on its way; the same one asked for again takes the place of what has not begun."""
+    version = deployment.candidate
+    for running in unit.releases.running_releases(request.model):
+        begun = running.state is not ReleaseState.PLANNED or unit.rollouts.open_actions(request.model)
+        if running.state is ReleaseState.FULL:
+            continue
+        if running.candidate == request.version and not begun:
+            release_effects.replaced_by(unit, running, request.request_id, at=at)
+        else:
+            version = running.candidate
+    if version is not None:
+        raise IllegalTransitionError(
+            f"Version {version} is still being released.", hint="Finish that release or roll it back, then sign."
+        )
+
+
+def _adopted(
+    unit: ApprovalUnit,
+    desk: SigningDesk,
+    request: PromotionRequest,
+    decisions: tuple[DecisionRecord, ...],
+    *,
+    at: datetime,
+) -> None:
+    known = unit.rollouts.deployment(request.model)
+    deployment = known or Deployment(model=request.model, deployment=request.model, kind=request.frozen.kind)
+    if known is None:
+        unit.rollouts.save_deployment(deployment, at=at)
+    action = _queued(unit, desk, request, decisions, _adoption(request, deployment, at=at), at=at)
+    save(unit, _approved(request, at, Step.COMPLETE, action_id=action.action_id), decisions)
+    sentence = f"Quorum complete; adoption queued: {plan.words(action.routes)}."
+    unit.requests.add_event(request.request_id, sentence, seq=action.seq_intent, at=at)
+
+
+def _queued(
+    unit: ApprovalUnit,
+    desk: SigningDesk,
+    request: PromotionRequest,
+    decisions: tuple[DecisionRecord, ...],
+    action: Action,
+    *,
+    at: datetime,
+) -> Action:
+    """The order that rests on these decisions, recorded and waiting to be carried out."""
     counted = rules.standing(decisions)
     basis = Basis(
         request_id=request.request_id,
@@ -79,14 +172,9 @@ def complete(
     action = replace(
         action, decisions=basis.decisions, reason=f"Approved by {', '.join(item.signer for item in counted)}"
     )
-    if known is None:
-        unit.rollouts.save_deployment(deployment, at=at)
     payload = intents.action_statement(action, basis=basis, at=at, head=unit.ledger.head())
-    action, receipt = intents.record(unit, action, desk.sign_as_service(payload))
-    save(unit, _approved(request, at, Step.COMPLETE, action_id=action.action_id), decisions)
-    what = "adoption" if request.purpose is Purpose.ADOPTION else "release"
-    sentence = f"Quorum complete; {what} queued: {plan.words(action.routes)}."
-    unit.requests.add_event(request.request_id, sentence, seq=receipt.seq, at=at)
+    recorded, _ = intents.record(unit, action, desk.sign_as_service(payload))
+    return recorded
 
 
 def _approved(request: PromotionRequest, at: datetime, step: Step, *, action_id: str | None) -> PromotionRequest:
@@ -167,11 +255,6 @@ def record_event(
 
 
 def _start(request: PromotionRequest, deployment: Deployment, *, at: datetime) -> Action:
-    if deployment.candidate is not None:
-        raise IllegalTransitionError(
-            f"Version {deployment.candidate} is still being released.",
-            hint="Finish that release or roll it back, then sign.",
-        )
     base = deployment.champion or None
     routes = plan.routes_for(base=base, candidate=request.version, share=request.frozen.terms.shares[0])
     return _action(

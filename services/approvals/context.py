@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,6 +14,7 @@ from services.approvals.records import PromotionRequest
 from services.approvals.rules import Capacity
 from services.attestation.canonical import sha256_hex
 from services.attestation.ports import SigningDesk
+from services.inventory.models import DeploymentKind
 from services.kernel.clock import Clock
 from services.kernel.errors import DelegationError, RefusalError, UnknownRequestError
 from services.kernel.identity import Actor
@@ -33,6 +34,13 @@ class Context:
     attestations: Attestations
     clock: Clock
     drafting: Drafting
+    hindrance: Callable[[str, str], str]
+    """(model, version) -> what keeps it from starting right now, in a sentence; empty when nothing does."""
+
+    def not_yet(self, request: PromotionRequest) -> str:
+        """Why an approved promotion is only planned for now. A supplier's model is never started by us."""
+        supplied = request.frozen.kind == DeploymentKind.VENDOR
+        return "" if supplied else self.hindrance(request.model, request.version)
 
     def undecided(self, unit: ApprovalUnit, model: str, version: str) -> PromotionRequest | None:
         """The request for this version that still waits, if there is one."""

@@ -185,7 +185,8 @@ class Deciding:
             if step is Step.REVOKE:
                 self._stop_release(unit, current, record)
         elif record.counts and rules.is_complete(current.frozen.quorum, decisions):
-            complete(unit, self._with.desk, current, decisions, at=record.at)
+            not_yet = "" if current.frozen.terms.shadow else self._with.not_yet(current)
+            complete(unit, self._with.desk, current, decisions, at=record.at, not_yet=not_yet)
         else:
             save(unit, current, decisions)
         return receipt

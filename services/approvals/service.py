@@ -62,8 +62,9 @@ class ApprovalService:
         benefit: Callable[[str], str] = lambda _model: "",
         cost: Callable[[str], str] = lambda _model: "",
         is_suspect: Callable[[DecisionRecord], bool] = lambda _decision: False,
+        hindrance: Callable[[str, str], str] = lambda _model, _version: "",
     ) -> None:
-        """`cost` states agreed figures only."""
+        """`cost` states agreed figures only. `hindrance` says what keeps a version from starting right now."""
         context = Context(
             units=units,
             people=people,
@@ -71,6 +72,7 @@ class ApprovalService:
             desk=desk,
             attestations=attestations,
             clock=clock,
+            hindrance=hindrance,
             drafting=Drafting(
                 inventory=inventory,
                 evaluation=evaluation,

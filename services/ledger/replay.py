@@ -23,6 +23,7 @@ from services.ledger.emergencies import Emergencies, require_obedience
 from services.ledger.keyring import MACHINE, EnrolledKey, Keyring, VoidEntryError, Who
 from services.ledger.law import require_permission, signed
 from services.ledger.ports import StoredEntry
+from services.ledger.shadows import Shadows, is_asked
 from services.ledger.waivers import Waivers
 
 _COUNTING = frozenset({"approve", "acknowledge"})
@@ -41,6 +42,7 @@ class _Request:
     tier: int
     plan: Mapping[str, Any] | None
     """The rollback the quorum signed with it."""
+    asks_for_shadow: bool
     closed: bool = False
 
 
@@ -77,6 +79,7 @@ class Replay:
     """Tiers whose policy was published."""
     delegations: Delegations = field(default_factory=Delegations)
     waivers: Waivers = field(default_factory=Waivers)
+    shadows: Shadows = field(default_factory=Shadows)
     emergencies: Emergencies = field(default_factory=Emergencies)
 
     def judge(self, read: Envelope, statement: Statement, *, seq: int, leaf: str) -> None:
@@ -143,6 +146,7 @@ class Replay:
             case Kind.EVENT:
                 _require_own_event(statement, who)
                 self._leave_out(statement, who)
+                self._close_shadow(statement, who, seq, leaf)
             case _:
                 pass  # other observations have no effect on what may go live
 
@@ -173,6 +177,7 @@ class Replay:
             expires=predicate["expires"],
             tier=_tier(predicate.get("tier", "")),
             plan=predicate.get("rollback"),
+            asks_for_shadow=is_asked(predicate),
         )
 
     def _apply_decision(self, statement: Statement, who: Who, key_id: str, seq: int, leaf: str) -> None:
@@ -221,6 +226,12 @@ class Replay:
             if fallen.word in _COUNTING:
                 self._decided -= {(fallen.request_seq, somebody) for somebody in fallen.people}
 
+    def _close_shadow(self, statement: Statement, who: Who | None, seq: int, leaf: str) -> None:
+        entry = statement.predicate["detail"].get("entry", "")
+        request = self._requests.get(int(entry)) if entry.isascii() and entry.isdigit() and len(entry) < 16 else None
+        about = (request.id, request.subject_sha256) if request else None
+        self.shadows.close(statement, who, request=about, seq=seq, leaf=leaf)
+
     def _apply_action(self, statement: Statement, who: Who | None, seq: int, leaf: str) -> None:
         predicate = statement.predicate
         rollback, emergency, reverts = predicate["rollback"], predicate.get("emergency"), predicate.get("reverts")
@@ -237,6 +248,8 @@ class Replay:
                 raise VoidEntryError("it would serve other bytes than those that were approved")
             full = rollback is None and emergency is None and reverts is None
             self._require_quorum(predicate, request, full=full)
+            if full:
+                self.shadows.require(statement, who, asked=request.asks_for_shadow)
         if emergency is not None:
             involved = frozenset({signed(who)} | ({request.requester} if request else set()))
             self.emergencies.open(statement, involved, seq=seq, leaf=leaf)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from services.attestation.free_text import salted
 from services.attestation.models import Receipt
 from services.attestation.ports import SigningDesk
 from services.inventory.service import InventoryService
@@ -77,7 +78,13 @@ class Advances:
         now = self._clock.now()
         action = _next(begun, row, command, actor, action_id=action_id, routes=routes, at=now)
         payload = intents.action_statement(
-            action, basis=allowed_by, at=now, head=head, nonce=command.challenge, actor=actor
+            action,
+            basis=allowed_by,
+            at=now,
+            head=head,
+            nonce=command.challenge,
+            actor=actor,
+            cites=_low_evidence(command),
         )
         envelope = self._desk.sign_as_person(payload, subject=actor.subject, passphrase=command.passphrase)
         with self._units.write() as unit:
@@ -94,6 +101,12 @@ class Advances:
             raise ConflictError("Another action on this model is still running.", hint="Wait until it is done.")
         release = _release(unit, row)
         self._preconditions.require(unit, release, "advance", outside, reason=command.reason.strip())
+
+
+def _low_evidence(command: Advance) -> dict[str, dict[str, str]]:
+    """Who goes on without a decision of the analysis puts a name under the reason."""
+    reason = command.reason.strip()
+    return {"lowEvidence": {"sha256": salted(reason)[1]}} if reason else {}
 
 
 def _release(unit: RolloutUnit, row: Deployment) -> Release:

@@ -8,17 +8,17 @@ from collections.abc import Callable
 from services.kernel.clock import Clock, from_utc_text
 from services.kernel.errors import ArtifactMissingError, TrustError, UnknownModelError, UnknownVersionError
 from services.rollout import plan
-from services.rollout.intents import ALIAS, TAG, routes_document
+from services.rollout.intents import ALIAS, TAG, mirror_document, routes_document
 from services.rollout.models import Action, ActionKind, ActionState
 from services.rollout.ports import AliasRegistry, ApprovalStanding, Attestations, RolloutUnits, ServingPlatform
 from services.rollout.stops import Halt
 
-_RESTS_ON_APPROVAL = {ActionKind.START, ActionKind.ADVANCE, ActionKind.ADOPT}
-_MOVES_FORWARD = {ActionKind.START, ActionKind.ADVANCE, ActionKind.EMERGENCY}
+_RESTS_ON_APPROVAL = {ActionKind.SHADOW, ActionKind.START, ActionKind.ADVANCE, ActionKind.ADOPT}
+_MOVES_FORWARD = {ActionKind.SHADOW, ActionKind.START, ActionKind.ADVANCE, ActionKind.EMERGENCY}
 
 
 class Checks:
-    """A rollback is checked for its signatures alone: nothing else may hold it up."""
+    """A rollback or an abort is checked for its signatures alone: nothing else may hold it up."""
 
     def __init__(
         self,
@@ -42,14 +42,15 @@ class Checks:
     def require_allowed(self, action: Action) -> None:
         """Raises Halt when the action must end here, UnavailableError when something could not be found out."""
         self._verify(action)
-        if action.kind is ActionKind.ROLLBACK:
+        if action.kind in {ActionKind.ROLLBACK, ActionKind.ABORT}:
             return
         if action.kind in _RESTS_ON_APPROVAL:
             self._require_standing(action)
         self._rehash(action)
         if action.kind in _MOVES_FORWARD:
             self._expect_routes(action)
-        self._expect_alias(action)
+        if action.moves_traffic:
+            self._expect_alias(action)
 
     def _verify(self, action: Action) -> None:
         """The signed entries are read back: the queue row alone allows nothing."""
@@ -68,6 +69,7 @@ class Checks:
             (predicate.get("from") or {}).get("version"),
             to.get("version"),
             to.get("digest"),
+            predicate.get("mirror"),
         )
         asked = (
             action.action_id,
@@ -77,13 +79,14 @@ class Checks:
             action.from_version or "",
             action.to_version,
             {"sha256": action.manifest_sha256},
+            mirror_document(action),
         )
         if signed != asked:
             raise Halt(ActionState.FAILED, "The queued action differs from the signed one; nothing was changed.")
         # The service's key alone must not break the glass: an entry that names a signer carries his signature too.
         if action.kind is ActionKind.EMERGENCY and ("emergency" not in predicate or predicate.get("signer") is None):
             raise Halt(ActionState.FAILED, "Nobody on call signed this release; nothing was changed.")
-        forward = action.kind is not ActionKind.ROLLBACK
+        forward = action.kind not in {ActionKind.ROLLBACK, ActionKind.ABORT}
         if forward and self._clock.now() > from_utc_text(str(predicate["notAfter"])):
             raise Halt(ActionState.FAILED, "The order was signed too long ago to be carried out; nothing was changed.")
         n = len(action.decisions)

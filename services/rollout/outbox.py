@@ -155,8 +155,8 @@ class OutboxRunner:
 
 
 def _may_give_up(action: Action) -> bool:
-    """A release may fail; a rollback is tried until it works or is superseded."""
-    return action.kind is not ActionKind.ROLLBACK
+    """A release may fail; a rollback or an abort is tried until it works or is superseded."""
+    return action.kind not in {ActionKind.ROLLBACK, ActionKind.ABORT}
 
 
 def _owner() -> str:

@@ -13,6 +13,7 @@ from datetime import datetime
 from services.inventory.service import InventoryService
 from services.kernel.clock import Clock
 from services.kernel.errors import ControlRoomError, RefusalError, TelemetryUnavailableError, UnavailableError
+from services.kernel.health import Health
 from services.people.service import PeopleService
 from services.rollout import conditions
 from services.rollout.checklist import people_checks
@@ -81,6 +82,17 @@ class Preconditions:
         """What has to be there before this version receives anything: people first, then what watches."""
         governed = self._inventory.model(model)
         return (*people_checks(governed, self._people.people()), *self._armed(model, version))
+
+    def hindrance(self, model: str, version: str, *, first: bool) -> str:
+        """What keeps an approved version from starting by itself; empty when nothing does.
+
+        A first version of a model has no past that could be watched; its approval names the fallback instead.
+        """
+        frozen = self._frozen(model)
+        if frozen:
+            return f"Nothing new is released now: {frozen}."
+        missing = () if first else self.checklist(model, version)
+        return next((f"{item.title}: {item.sentence}" for item in missing if item.state is not Health.HEALTHY), "")
 
     def rules(self, release: Release) -> StageRules:
         return self._stage_rules(release)

@@ -101,6 +101,13 @@ def retired(unit: RolloutUnit, release: Release, sentence: str, *, seq: int | No
     _note(unit, moved, sentence, actor="Countersign", seq=seq, at=at)
 
 
+def replaced_by(unit: RolloutUnit, release: Release, request_id: str, *, at: datetime) -> None:
+    """A release that has not begun ends, because the same version was approved again."""
+    moved = lifecycle.aborted(release, at=at)
+    unit.releases.save_release(moved)
+    _note(unit, moved, f"Replaced by request {request_id}.", actor="Countersign", seq=None, at=at)
+
+
 def _shadow(unit: RolloutUnit, action: Action, at: datetime) -> None:
     release = _of(unit, action)
     if release is not None and allows(release, Move.SHADOW):

@@ -11,6 +11,7 @@ from services.kernel.errors import ArtifactMissingError, ConflictError
 from services.rollout import plan
 from services.rollout.alias_steps import AliasSteps
 from services.rollout.checks import Checks
+from services.rollout.mirror_steps import MirrorSteps
 from services.rollout.models import Action, ActionKind, ActionState, Observed, Outcome
 from services.rollout.ports import (
     AliasRegistry,
@@ -50,6 +51,9 @@ class Steps:
             clock=clock,
             note=self._note,
         )
+        self._copies = MirrorSteps(
+            units=units, serving=serving, clock=clock, done=done, note=self._note, is_mine=self._mine
+        )
         self._alias = AliasSteps(
             units=units, registry=registry, clock=clock, done=done, note=self._note, is_mine=self._mine
         )
@@ -59,12 +63,16 @@ class Steps:
         started = time.monotonic()
         if action.switched_at is None:
             self._checks.require_allowed(action)
+            if not action.moves_traffic:
+                return self._copies.carry_out(action)
             self._load(action)
             if not self._switch(action):
                 return None
             self._read_back(action, started)
         elif not self._mine(action):
             return None
+        if action.moves_traffic:
+            self._copies.end_stray(action)
         return self._alias.move(action)
 
     def settle_alias(self, model: str) -> bool:

@@ -36,7 +36,7 @@ class SqlReleases:
 
     def releases(self, model: str = "", *, limit: int = 50) -> tuple[Release, ...]:
         table = tables.release
-        query = select(table).order_by(table.c.created_at.desc(), table.c.release_id.desc()).limit(limit)
+        query = select(table).order_by(table.c.id.desc()).limit(limit)
         if model:
             query = query.where(table.c.model == model)
         return tuple(release_from(row) for row in self._connection.execute(query))
@@ -44,7 +44,7 @@ class SqlReleases:
     def running_releases(self, model: str = "") -> tuple[Release, ...]:
         """Everything that is not final, newest first: also the one before, until it is retired."""
         table = tables.release
-        query = select(table).where(table.c.state.not_in(_FINAL)).order_by(table.c.created_at.desc())
+        query = select(table).where(table.c.state.not_in(_FINAL)).order_by(table.c.id.desc())
         if model:
             query = query.where(table.c.model == model)
         return tuple(release_from(row) for row in self._connection.execute(query))
@@ -122,7 +122,7 @@ class SqlReleases:
 
     def _first(self, *where: object) -> Release | None:
         table = tables.release
-        query = select(table).where(*where).order_by(table.c.created_at.desc(), table.c.release_id.desc())  # type: ignore[arg-type]
+        query = select(table).where(*where).order_by(table.c.id.desc())  # type: ignore[arg-type]
         row = self._connection.execute(query.limit(1)).first()
         return release_from(row) if row else None
 

@@ -538,6 +538,9 @@ SHAPES: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
             "emergency": _EMERGENCY,
             "obeys": _OBEYS,
             "reverts": _ENTRY,
+            "mirror": _ROUTE,
+            "shadow": _ENTRY,
+            "lowEvidence": _digest,
             **_SIGNED,
         },
     ),
@@ -689,6 +692,9 @@ class Replay:
         self.settled: dict[int, int] = {}
         self.findings: dict[int, str] = {}
         self.ordered: set[str] = set()
+        self.shadows_ordered: set[int] = set()
+        self.shadows_closed: dict[int, tuple[str, int, str]] = {}
+        self.shadows_used: set[int] = set()
 
     # signatures
 
@@ -898,6 +904,9 @@ class Replay:
             "tier": int(predicate["tier"]) if predicate.get("tier") in {"1", "2", "3"} else 1,
             "expires": moment(predicate["expires"]),
             "rollback": predicate.get("rollback"),
+            "shadow": predicate.get("purpose", "promotion") == "promotion"
+            and predicate["from"] is not None
+            and isinstance(predicate.get("terms", {}).get("shadow"), dict),
             "policy": _policy_words(predicate["evidence"]),
             "closed": False,
         }
@@ -1063,6 +1072,8 @@ class Replay:
             if said.bytes_sha256 != request["bytes"]:
                 raise Wrong("it would serve other bytes than those that were approved")
             self._require_quorum(predicate, request, full=full)
+            if full:
+                self._require_shadow(said, who, request)
         self.ordered.add(said.bytes_sha256)
         self.actions[predicate["id"]] = self._recorded(said, seq, request)
         if emergency is not None:
@@ -1073,6 +1084,38 @@ class Replay:
                 "due_text": emergency["reviewBy"],
                 "reviewers": set(),
             }
+
+    def _require_shadow(self, said: Statement, who: Who | None, request: dict[str, Any]) -> None:
+        """Where the signed request asks for a shadow run, nothing of it is served before one was closed and signed."""
+        predicate = said.predicate
+        place = predicate["request"]["entry"]
+        if predicate["kind"] == "shadow":
+            _person(who)
+            self._right(predicate["signer"]["role"], "advance")
+            if any(route["version"] == predicate["to"]["version"] for route in predicate.get("routes", [])):
+                raise Wrong("a shadow run lets the version answer requests")
+            self.shadows_ordered.add(place)
+            return
+        if not request["shadow"] or (predicate["kind"] == "advance" and place in self.shadows_used):
+            return
+        cited = predicate.get("shadow")
+        if cited is None:
+            raise Wrong("its request asks for a shadow run, and it cites no closed one")
+        if self.shadows_closed.get(cited["entry"]) != (cited["sha256"], place, said.bytes_sha256):
+            raise Wrong("the closed shadow run it cites does not exist, or is of another version")
+        self.shadows_used.add(place)
+
+    def _close_shadow(self, said: Statement, who: Who | None, seq: int, leaf: str) -> None:
+        """A shadow run that was ordered ends on the signature of somebody who may raise the share."""
+        detail = said.predicate["detail"]
+        entry = detail.get("entry", "")
+        request = self.requests.get(int(entry)) if re.fullmatch("[0-9]{1,15}", entry) else None
+        if who is None or request is None or said.predicate["event"] != "shadow-closed":
+            return
+        may = "advance" in ROLE_RIGHTS.get(said.predicate["signer"]["role"], set())
+        same = (detail.get("request"), detail.get("sha256")) == (request["id"], request["bytes"])
+        if may and same and int(entry) in self.shadows_ordered:
+            self.shadows_closed[seq] = (leaf, int(entry), request["bytes"])
 
     def _require_ordered_by(self, said: Statement, who: Who | None) -> None:
         """The person or machine behind an action, where it does not rest on a quorum alone."""
@@ -1209,10 +1252,11 @@ class Replay:
             if about == model:
                 self.settled.setdefault(seq, by)
 
-    def _event(self, said: Statement, who: Who | None, *_: Any) -> None:
+    def _event(self, said: Statement, who: Who | None, _signed: list[Holder], seq: int, leaf: str) -> None:
         actor = said.predicate["actor"]
         if who is not None and (actor is None or who_of(actor) != who):
             raise Wrong("it names another person as acting than the one who signed")
+        self._close_shadow(said, who, seq, leaf)
         detail = said.predicate["detail"]
         if who is not None or said.predicate["event"] != "signatures-void":
             return

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, text
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint, text
 
 from services.adapters.sql.schema.base import UtcDateTime, metadata
 
@@ -14,7 +14,8 @@ _MOVING = "state in ('planned', 'shadow', 'canary', 'paused', 'rolling-back', 'f
 release = Table(
     "release",
     metadata,
-    Column("release_id", String(60), primary_key=True),
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("release_id", String(60), nullable=False),
     Column("model", String(200), nullable=False),
     Column("deployment", String(200), nullable=False),
     Column("kind", String(20), nullable=False),
@@ -39,7 +40,8 @@ release = Table(
     Column("latched", Boolean, nullable=False, default=False),
     Column("analysis", Text, nullable=False, default=""),
     Column("revision", Integer, nullable=False, default=0),
-    Index("ix_release_model", "model", "created_at"),
+    UniqueConstraint("release_id", name="uq_release_release_id"),
+    Index("ix_release_model", "model", "id"),
     Index("uq_release_request", "request_id", unique=True),
     # Two versions of one model are never on their way at once; the one before stays `full` until it is retired.
     Index("uq_release_moving", "model", unique=True, sqlite_where=text(_MOVING), postgresql_where=text(_MOVING)),

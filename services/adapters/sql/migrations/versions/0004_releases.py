@@ -23,6 +23,7 @@ _MOVING = "state in ('planned', 'shadow', 'canary', 'paused', 'rolling-back', 'f
 
 def upgrade() -> None:
     op.create_table('release',
+    sa.Column('id', sa.Integer(), autoincrement=True, nullable=False),
     sa.Column('release_id', sa.String(length=60), nullable=False),
     sa.Column('model', sa.String(length=200), nullable=False),
     sa.Column('deployment', sa.String(length=200), nullable=False),
@@ -48,9 +49,10 @@ def upgrade() -> None:
     sa.Column('latched', sa.Boolean(), nullable=False),
     sa.Column('analysis', sa.Text(), nullable=False),
     sa.Column('revision', sa.Integer(), nullable=False),
-    sa.PrimaryKeyConstraint('release_id', name=op.f('pk_release'))
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_release')),
+    sa.UniqueConstraint('release_id', name='uq_release_release_id')
     )
-    op.create_index('ix_release_model', 'release', ['model', 'created_at'])
+    op.create_index('ix_release_model', 'release', ['model', 'id'])
     op.create_index('uq_release_request', 'release', ['request_id'], unique=True)
     op.create_index('uq_release_moving', 'release', ['model'], unique=True, sqlite_where=sa.text(_MOVING), postgresql_where=sa.text(_MOVING))
 
