@@ -31,6 +31,7 @@ def the_action(world: World) -> ActionState:
 
 
 def an_advance(world: World, share: int = 100) -> Advance:
+    world.measure()
     return Advance(
         command_id="adv",
         model=MODEL,
