@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tests.benchmarks import (
+    canary_simulation,
     evaluation_figures,
     evaluation_run,
     interval_coverage,
@@ -32,6 +33,7 @@ PARTS: dict[str, Callable[[Path], Iterable[Figure]]] = {
     "evaluation": evaluation_figures.measure,
     "coverage": lambda _folder: interval_coverage.measure(),
     "harness": evaluation_run.measure,
+    "canary": lambda _folder: canary_simulation.measure(),
 }
 
 

@@ -52,12 +52,11 @@ def _arrivals(evidence: Evidence, tick: Tick, frame: Frame) -> Evidence:
         evidence,
         expected=0.0 if c else evidence.expected + due,
         last_canary=tick.at + length if c else evidence.last_canary,
-        ticks=evidence.ticks + 1,
     )
     if frame.share is None:
         return _counted(evidence, "share", (c, c, o, o))
     added = tests.either_way(c, o, frame.share, tolerance=frame.settings.share_tolerance, ratios=tests.SHARE_RATIOS)
-    return _counted(_added(evidence, "share", added), "share", (c, c, o, o))
+    return _counted(_renewed(evidence, "share", added, c + o), "share", (c, c, o, o))
 
 
 def _errors(evidence: Evidence, tick: Tick, frame: Frame) -> Evidence:
@@ -68,7 +67,7 @@ def _errors(evidence: Evidence, tick: Tick, frame: Frame) -> Evidence:
         c, o, _error_share(evidence, tick, frame), tolerance=frame.settings.error_tolerance, ratios=tests.SEVERITIES
     )
     evidence = _counted(
-        _added(evidence, "errors", added), "errors", (c, tick.canary.requests, o, tick.control.requests)
+        _renewed(evidence, "errors", added, c + o), "errors", (c, tick.canary.requests, o, tick.control.requests)
     )
     sources = tuple(dict.fromkeys((*evidence.sources, *new_canary)))[: max(8, frame.settings.least_events)]
     return replace(
@@ -108,7 +107,7 @@ def _latency(evidence: Evidence, tick: Tick, frame: Frame) -> Evidence:
         ratios = tests.NEAR_SEVERITIES if name == "latency-p50" else tests.SEVERITIES
         slow_c, slow_o = _slower(tick.canary.latency, threshold), _slower(tick.control.latency, threshold)
         added = tests.which_arm(slow_c, slow_o, realised(c, o), tolerance=tolerance, ratios=ratios)
-        evidence = _counted(_added(evidence, name, added), name, (slow_c, c, slow_o, o))
+        evidence = _counted(_renewed(evidence, name, added, slow_c + slow_o), name, (slow_c, c, slow_o, o))
     return evidence
 
 
@@ -128,7 +127,8 @@ def _scores(evidence: Evidence, tick: Tick, frame: Frame) -> Evidence:
         return evidence
     canary, control = np.array(c or (0,) * bins), np.array(o or (0,) * bins)
     share = realised(int(canary.sum()), int(control.sum())) if frame.share is None else frame.share
-    evidence = _added(evidence, "scores", tests.scores_moved(canary, control, share))
+    moved = tests.scores_moved(canary, control, share)
+    evidence = _renewed(evidence, "scores", moved, int(canary.sum() + control.sum()))
     none = np.zeros(bins, dtype=np.int64)
     before_c = np.array(evidence.scores_canary) if evidence.scores_canary else none
     before_o = np.array(evidence.scores_control) if evidence.scores_control else none
@@ -151,7 +151,9 @@ def _business(evidence: Evidence, tick: Tick, frame: Frame) -> Evidence:
         tolerance=frame.settings.business_tolerance,
         ratios=tests.BUSINESS_RATIOS,
     )
-    return _counted(_added(evidence, "business", added), "business", (wins_c, c.requests, wins_o, o.requests))
+    return _counted(
+        _renewed(evidence, "business", added, wins_c + wins_o), "business", (wins_c, c.requests, wins_o, o.requests)
+    )
 
 
 def _promise(evidence: Evidence, tick: Tick, frame: Frame) -> Evidence:
@@ -189,6 +191,15 @@ def _answered(latency: Pairs) -> int:
 def _slower(latency: Pairs, milliseconds: float) -> int:
     limit = bucket_of(milliseconds)
     return sum(n for bucket, n in latency if bucket > limit)
+
+
+def _renewed(evidence: Evidence, test: str, step: tests.Floats, events: int) -> Evidence:
+    """A tick without any event says nothing, and does not count as one."""
+    if not events:
+        return evidence
+    ticks = evidence.steps.get(test, 0) + 1
+    sums = tests.renewed(evidence.sums.get(test), step, ticks)
+    return replace(evidence, sums={**evidence.sums, test: _plain(sums)}, steps={**evidence.steps, test: ticks})
 
 
 def _added(evidence: Evidence, test: str, step: tests.Floats) -> Evidence:

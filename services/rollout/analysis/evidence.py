@@ -12,6 +12,10 @@ mean of exp(sum) over a fixed list of r: a mixture SPRT (Robbins 1970; Johari, K
 Inference, 2022). Its expectation never rises while nothing is wrong, so by Ville's inequality (1939) it ever reaches
 1/alpha with probability alpha at most, however often anybody looks. The base rate does not occur in it.
 
+A canary that was good for a day would have sums far below zero, and a fault that begins then would first have to make
+up for them. So the mixture also runs over the tick from which on the canary is worse: `renewed` starts a share of the
+evidence anew at every tick with events, by weights that add up to one. A mean of e-processes is one: the promise holds.
+
 With w the realised share of a tick the counts are drawn without replacement; their exponential moments are then no
 larger than with replacement (Hoeffding 1963, theorem 4), so the promise holds for frequent events too.
 """
@@ -25,13 +29,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 SEVERITIES = (1.5, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0, 50.0, 200.0)
 """How many times worse than tolerated: a canary may be a little worse, or fail every request."""
 NEAR_SEVERITIES = (1.05, 1.1, 1.15, 1.2, 1.3, 1.4, 1.5, 1.7, 1.9)
 """For events half of the requests have anyway, such as being slower than the median: twice as many is all there is."""
-SHARE_RATIOS = (1.2, 1.5, 2.0, 3.0, 8.0, 50.0)
-BUSINESS_RATIOS = (1.05, 1.1, 1.15, 1.25, 1.5, 2.0)
+SHARE_RATIOS = (1.2, 2.0, 4.0, 50.0)
+BUSINESS_RATIOS = (1.1, 1.25, 1.5)
 GO_RATIOS = (0.02, 0.1, 0.2, 0.35, 0.5, 0.7)
 """Shares of the promised rate a good canary may really have."""
 SHIFTS = (0.25, 0.5, 1.0, 2.0)
@@ -77,6 +82,26 @@ def against_rate(events: ArrayLike, n: ArrayLike, rate: float, *, ratios: tuple[
     q = np.minimum(np.asarray(ratios) * s, 0.95)
     e, total = np.asarray(events, dtype=np.float64)[..., None], np.asarray(n, dtype=np.float64)[..., None]
     return np.asarray(e * np.log(q / s) + (total - e) * (np.log1p(-q) - np.log1p(-s)))
+
+
+def reserve(ticks: int | Ints) -> Floats:
+    """Share of the evidence that has not begun after so many ticks with events: falls to zero, ever more slowly."""
+    return np.asarray(log(2) / np.log(2.0 + np.asarray(ticks)))
+
+
+def renewed(sums: ArrayLike | None, step: Floats, ticks: int) -> Floats:
+    """The sums after a tick with events, the `ticks`-th: what began before, and what begins with it.
+
+    S(t) = (S(t-1) + w(t)) * exp(step) with w(t) = reserve(t-1) - reserve(t), kept as logarithms.
+    """
+    begins = log(float(reserve(ticks - 1) - reserve(ticks)))
+    before = np.full(step.shape, begins) if sums is None else np.logaddexp(np.asarray(sums), begins)
+    return np.asarray(before + step)
+
+
+def log_e(sums: ArrayLike, ticks: int | Ints) -> Floats:
+    """Logarithm of the e-value of renewed sums: what has begun, and the reserve that stands at one."""
+    return np.asarray(np.logaddexp(log_mean(sums), np.log(reserve(ticks))))
 
 
 def restarted(sums: ArrayLike, step: ArrayLike) -> Floats:

@@ -9,6 +9,7 @@ import numpy as np
 
 from services.inventory.models import ServiceLevel
 from services.monitoring.statistics import psi
+from services.rollout.analysis import evidence as tests
 from services.rollout.analysis.absorb import LATENCY_TESTS, reference_rate
 from services.rollout.analysis.evidence import e_value, log_mean
 from services.rollout.analysis.settings import Settings
@@ -97,7 +98,8 @@ def _errors(evidence: Evidence, settings: Settings) -> Judged:
 
 
 def _detector(evidence: Evidence, level: ServiceLevel | None, settings: Settings) -> Judged:
-    tally, log_e = evidence.tallies.get("detector", Tally()), _log_e(evidence, "detector")
+    tally, sums = evidence.tallies.get("detector", Tally()), evidence.sums.get("detector")
+    log_e = float(log_mean(sums)) if sums else None
     rate = reference_rate(level, settings)
     fact = f"{tally.canary:,} of {tally.canary_n:,} requests failed; nothing runs beside it to compare with."
     fact += " No error rate was promised, so it cannot be judged." if rate is None else f" Held to {rate:.2%}."
@@ -114,8 +116,9 @@ def _detector(evidence: Evidence, level: ServiceLevel | None, settings: Settings
 
 
 def _latency(evidence: Evidence, level: ServiceLevel | None, settings: Settings) -> Judged:
-    parts = [log_mean(evidence.sums[name]) for name in LATENCY_TESTS if name in evidence.sums]
-    log_e = float(log_mean(np.stack(parts))) if parts else None
+    found = [_log_e(evidence, name) for name in LATENCY_TESTS]
+    parts = [value for value in found if value is not None]
+    log_e = float(log_mean(parts)) if parts else None
     reference, limit = settings.reference_ms or evidence.reference_ms, 1 / settings.latency_alpha
     promised = level.p95_ms if level else None
     tally = evidence.tallies.get(LATENCY_TESTS[1] if promised is None else LATENCY_TESTS[2], Tally())
@@ -141,6 +144,8 @@ def _share(evidence: Evidence, settings: Settings) -> Judged:
     tally, log_e, limit = evidence.tallies.get("share", Tally()), _log_e(evidence, "share"), 1 / settings.share_alpha
     total = tally.canary_n + tally.control_n
     got = f" ({tally.canary_n / total:.1%})" if total else ""
+    crossing = log_e is not None and log_e >= log(limit)
+    doubt = " A single caller with very many requests can do that too." if crossing and tally.canary_n else ""
     return Judged(
         metric="share",
         title="Share of the requests",
@@ -148,8 +153,8 @@ def _share(evidence: Evidence, settings: Settings) -> Judged:
         log_e=log_e,
         limit=limit,
         tally=tally,
-        fact=f"The candidate answered {tally.canary_n:,} of {total:,} requests{got}.",
-        crossing=log_e is not None and log_e >= log(limit),
+        fact=f"The candidate answered {tally.canary_n:,} of {total:,} requests{got}.{doubt}",
+        crossing=crossing,
     )
 
 
@@ -186,7 +191,7 @@ def _business(evidence: Evidence, settings: Settings) -> Judged:
 
 def _log_e(evidence: Evidence, test: str) -> float | None:
     sums = evidence.sums.get(test)
-    return float(log_mean(sums)) if sums else None
+    return float(tests.log_e(sums, evidence.steps[test])) if sums else None
 
 
 def _arms(tally: Tally) -> str:

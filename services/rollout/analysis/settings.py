@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 from services.policy.models import RollbackRule
@@ -20,11 +20,11 @@ class Settings:
     latency_tolerances: tuple[float, float, float] = (1.1, 1.25, 1.25)
     """For slower than the reference median, its 95th percentile, and the promised limit."""
     latency_alpha: float = 0.004
-    share_tolerance: float = 1.1
+    share_tolerance: float = 1.05
     share_alpha: float = 0.001
     score_alpha: float = 0.002
     score_psi: float = 0.1
-    business_tolerance: float = 1.02
+    business_tolerance: float = 1.0
     business_alpha: float = 0.01
     go_evidence: float = 20.0
     detector_limit: float = 1_000.0
@@ -42,7 +42,7 @@ class Settings:
     mirror_share: float = 1.0
     """Copied share of the live requests during shadow."""
     business_title: str = "Business outcome"
-    stale_ticks: int = field(default=3)
+    stale_ticks: int = 3
     """Telemetry whose watermark is older than this many ticks is no data."""
 
     @property

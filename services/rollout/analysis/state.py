@@ -66,6 +66,8 @@ class Evidence:
     """Running sums per test and what was counted."""
 
     sums: dict[str, Sums] = field(default_factory=dict)
+    steps: dict[str, int] = field(default_factory=dict)
+    """Ticks with events per test."""
     tallies: dict[str, Tally] = field(default_factory=dict)
     seen_canary: tuple[str, ...] = ()
     """Callers whose error counted already in this stage."""
@@ -83,13 +85,13 @@ class Evidence:
     """Requests the canary should have had since its last one."""
     last_canary: int | None = None
     """End of the last tick in which the canary had a request."""
-    ticks: int = 0
 
     def without(self, *tests: str) -> Evidence:
         """The same without these tests: they begin anew."""
         return replace(
             self,
             sums={name: value for name, value in self.sums.items() if name not in tests},
+            steps={name: value for name, value in self.steps.items() if name not in tests},
             tallies={name: value for name, value in self.tallies.items() if name not in tests},
         )
 
