@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -132,6 +132,29 @@ def worker(*, once: Annotated[bool, typer.Option("--once", help="Every task once
             raise typer.Exit(5 if failed else 0)
         install_signals(loop)
         loop.run_forever()
+
+
+@app.command("worker-check")
+def worker_check(
+    *,
+    alert: Annotated[bool, typer.Option("--alert", help="Also send what is wrong through the channels.")] = False,
+    within: Annotated[float, typer.Option(min=0, help="Seconds a heartbeat may be old; 0 takes the setting.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Exit 0 only while a worker lives and its lanes move: for cron, a probe, or whoever supervises."""
+    with _spoken():
+        room = _room()
+        problems = room.oversight.worker_problems(within=timedelta(seconds=within) if within else None)
+        if as_json:
+            _print_json({"alive": not problems, "problems": problems})
+        else:
+            print("\n".join(problems) or "A worker runs, and none of its lanes hangs.")
+        if not problems:
+            return
+        if alert:
+            sent = room.notices.tell_worker_away(problems, since=room.oversight.operations().worker_seen)
+            print(f"{sent} messages sent.", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -27,6 +27,10 @@ class Profile(StrEnum):
     DATABRICKS = "databricks"
 
 
+PULSE_FILE = "COUNTERSIGN_WORKER_PULSE"
+"""Environment variable: a file the worker touches with every heartbeat, for whoever supervises its process."""
+
+
 class Settings(BaseSettings):
     """Where things are and what they cost. Build it with `read_settings`, which speaks in sentences."""
 

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
@@ -34,7 +35,7 @@ from services.adapters.local.processes import (
     stop_group,
 )
 from services.kernel.errors import ConflictError, ControlRoomError, ServingUnavailableError
-from services.settings import Profile, Settings, read_settings
+from services.settings import PULSE_FILE, Profile, Settings, read_settings
 from services.workspace.marker import RUNNING_LOCK, RUNNING_NOTE, is_prepared, make_home
 
 _HEALTH_SECONDS = 60.0
@@ -42,6 +43,35 @@ _FIRST_VISIT_SECONDS = 10.0
 _BACK_OFF = (0.5, 1.0, 2.0, 5.0, 15.0, 30.0)
 _STABLE_SECONDS = 60.0
 _POLL_SECONDS = 0.2
+_SILENT_SECONDS = 45.0
+"""A worker without a heartbeat for this long hangs, whatever the operating system says about its process."""
+_START_SECONDS = 90.0
+"""What a worker may take until its first heartbeat: it brings the database up to date before."""
+
+
+@dataclass(slots=True)
+class Pulse:
+    """A file the child touches while it lives. Ages are measured here: no clock of the day is believed."""
+
+    file: Path
+    seen: int = 0
+    at: float = 0.0
+    told: bool = False
+
+    def begin(self) -> None:
+        """A process that was just started gets its time; one that only crashes never gets it twice."""
+        self.at = time.monotonic() + _START_SECONDS - _SILENT_SECONDS
+
+    def silent_seconds(self) -> float:
+        """How long nothing was heard; negative while the child still has time to start."""
+        try:
+            stamp = self.file.stat().st_mtime_ns
+        except OSError:
+            stamp = 0
+        now = time.monotonic()
+        if stamp and stamp != self.seen:
+            self.seen, self.at, self.told = stamp, now, False
+        return now - self.at
 
 
 @dataclass(slots=True)
@@ -56,6 +86,7 @@ class Child:
     restarts: int = 0
     started_at: float = 0.0
     due_at: float = 0.0
+    pulse: Pulse | None = None
 
     def start(self, say: Callable[[str, str], None]) -> None:
         self.process = subprocess.Popen(  # noqa: S603 - our own modules
@@ -70,6 +101,8 @@ class Child:
             start_new_session=True,
         )
         self.started_at = time.monotonic()
+        if self.pulse is not None and not self.pulse.at:
+            self.pulse.begin()
         threading.Thread(target=self._pump, args=(self.process.stdout, say), daemon=True).start()
 
     def _pump(self, lines: TextIO | None, say: Callable[[str, str], None]) -> None:
@@ -131,7 +164,7 @@ class Supervisor:
 
     def _children(self, listener: socket.socket | None) -> list[Child]:
         # Every child and grandchild carries the mark, so that none can be overlooked at the end.
-        shared = child_environment(COUNTERSIGN_HOME=str(self.settings.home.resolve()))
+        shared = child_environment(**self._home())
         if self.settings.has_test_panel:
             shared["COUNTERSIGN_CLOCK_FILE"] = str(self.settings.clock_file.resolve())
         children = []
@@ -141,7 +174,9 @@ class Supervisor:
             )
             children.append(Child(name="endpoint", command=command, environment=shared, pass_fds=(listener.fileno(),)))
         worker = [sys.executable, "-m", "services", "worker"]
-        children.append(Child(name="worker", command=worker, environment=shared))
+        pulse = self.settings.run_folder.resolve() / "worker.pulse"
+        beating = {**shared, PULSE_FILE: str(pulse)}
+        children.append(Child(name="worker", command=worker, environment=beating, pulse=Pulse(file=pulse)))
         children.append(Child(name="app", command=self._app_command(), environment=shared))
         return children
 
@@ -195,7 +230,33 @@ class Supervisor:
     def _watch(self) -> None:
         while not self.stopping.is_set():
             self._restart_crashed()
+            self._end_silent()
             self.stopping.wait(_POLL_SECONDS)
+
+    def _end_silent(self) -> None:
+        """A child that lives and does nothing is ended, so that it is started again; the people on call are told."""
+        for child in self.children:
+            if child.pulse is None or child.pulse.silent_seconds() < _SILENT_SECONDS:
+                continue
+            if not child.pulse.told:
+                child.pulse.told = True
+                self.say(child.name, f"gave no sign of life for {_SILENT_SECONDS:g} s; the people on call are told")
+                self._alert()
+            if child.process is not None and child.process.poll() is None:
+                child.pulse.begin()
+                with suppress(ProcessLookupError):
+                    os.killpg(child.process.pid, signal.SIGKILL)
+
+    def _alert(self) -> None:
+        """In a process of its own: this one opens no database and waits for no network."""
+        command = [sys.executable, "-m", "services", "worker-check", "--alert", "--within", f"{_SILENT_SECONDS:.0f}"]
+        alert = Child(name="alert", command=command, environment=child_environment(**self._home()))
+        alert.start(self.say)
+        if alert.process is not None:
+            threading.Thread(target=alert.process.wait, daemon=True).start()
+
+    def _home(self) -> dict[str, str]:
+        return {"COUNTERSIGN_HOME": str(self.settings.home.resolve())}
 
     def _restart_crashed(self) -> None:
         """A process that ends by itself is started again, later each time it fails; a stable hour forgives."""

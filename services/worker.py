@@ -1,6 +1,7 @@
-"""The loop that must not live in a page: act on the outbox, copy the registry, read traffic back, refresh, anchor.
+"""The loop that must not live in a page: act on the outbox, watch releases, copy the registry, refresh, anchor.
 
-Every task is guarded: one that fails is recorded with its reason and tried again, the others go on.
+Every task is guarded: one that fails is recorded with its reason and tried again, the others go on. Each lane has a
+thread of its own, and so has the heartbeat: a task that hangs is seen by the age of its result, never by a silence.
 `python -m services worker` runs it; SIGTERM ends it after the task at hand.
 """
 
@@ -17,14 +18,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from services.kernel.clock import Clock, from_utc_text
+from services.kernel.clock import Clock, from_utc_text, utc_text
 from services.kernel.errors import BrokenChainError, ControlRoomError, RegistryUnavailableError, StorageUnavailableError
-from services.settings import Profile, Settings
+from services.settings import PULSE_FILE, Profile, Settings
 
 if TYPE_CHECKING:
     from services.container import ControlRoom
@@ -35,14 +38,40 @@ BEAT_EVERY = timedelta(seconds=5)
 _PAUSE_SECONDS = 0.5
 _LAST_TASK_SECONDS = 20.0
 _RECORD_SECONDS = 10.0
-_SLOWEST = timedelta(minutes=5)
-_FAST = {"outbox", "deployments"}
 
 _log = logging.getLogger("countersign.worker")
 
 
+class Lane(StrEnum):
+    """Tasks of one lane wait for each other; lanes do not."""
+
+    ACT = "act"
+    """Carries out what was signed, and reads it back."""
+    WATCH = "watch"
+    """Looks at running releases."""
+    REFRESH = "refresh"
+    """Everything that may take its time."""
+
+
+_SLOWEST = {Lane.ACT: timedelta(seconds=15), Lane.WATCH: timedelta(seconds=15), Lane.REFRESH: timedelta(minutes=5)}
+"""How rarely a task that keeps failing is tried; what brings traffic back never waits for minutes."""
+_LANES = {"outbox": Lane.ACT, "deployments": Lane.ACT, "watch": Lane.WATCH}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """A worker that led and went silent without saying goodbye."""
+
+    worker_id: str
+    last_beat: datetime
+
+
 class Ops(Protocol):
     """Where the worker says that it lives and how its tasks went. Raises StorageUnavailableError."""
+
+    def lost_leader(self, name: str, *, but: str, lasting: timedelta) -> tuple[str, datetime] | None:
+        """(worker, last heartbeat) of a leader other than `but` whose lease was never given back; else None."""
+        ...
 
     def beat(self, worker_id: str, *, at: datetime, started_at: datetime, host: str, pid: int) -> None: ...
 
@@ -55,19 +84,18 @@ class Ops(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Task:
-    """Something to do every so often. After a failure it waits longer, up to five minutes."""
+    """Something to do every so often. After a failure it waits longer, up to the limit of its lane."""
 
     name: str
     every: timedelta
     run: Callable[[], object]
-    fast: bool = False
-    """Fast tasks share the thread of the heartbeat; the others may take their time."""
+    lane: Lane = Lane.REFRESH
     due: float = 0.0
     failures: int = 0
 
     def schedule(self, now: float, *, failed: bool) -> None:
         self.failures = self.failures + 1 if failed else 0
-        wait = min(self.every * 2 ** min(self.failures, 8), max(_SLOWEST, self.every))
+        wait = min(self.every * 2 ** min(self.failures, 8), max(_SLOWEST[self.lane], self.every))
         # Up to a tenth earlier or later, so that tasks of several workers do not march in step.
         jitter = 0.9 + secrets.randbelow(200) / 1000
         self.due = now + wait.total_seconds() * (jitter if failed else 1.0)
@@ -78,47 +106,66 @@ class Worker:
     tasks: tuple[Task, ...]
     ops: Ops
     clock: Clock
+    lease_lasting: timedelta = LEASE_LASTING
+    beat_every: timedelta = BEAT_EVERY
+    took_over: Callable[[Lost, datetime], None] = lambda _lost, _at: None
+    """Told once when this worker follows one that went silent: somebody should hear that nobody watched."""
+    pulse: Callable[[], None] = lambda: None
     stopping: threading.Event = field(default_factory=threading.Event)
     leading: threading.Event = field(default_factory=threading.Event)
     recorded: dict[str, tuple[str, float]] = field(default_factory=dict)
+    leads_until: float = 0.0
+    lost: list[Lost] = field(default_factory=list)
     worker_id: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}")
 
     def run_once(self) -> int:
         """Each task once, whatever its rhythm; the number of tasks that failed."""
         self._beat(self.clock.now())
+        self._tell_lost()
         return sum(not self._guarded(task) for task in self.tasks)
 
     def run_forever(self) -> None:
         """Until `stop`. A second worker waits for the lease and takes over when the first one is gone."""
         started = self.clock.now()
-        next_beat = 0.0
-        slow = threading.Thread(target=self._slow_lane, name="slow-lane", daemon=True)
-        slow.start()
+        lanes = [
+            threading.Thread(target=self._run_lane, args=(lane,), name=f"{lane}-lane", daemon=True) for lane in Lane
+        ]
+        for thread in lanes:
+            thread.start()
         while not self.stopping.is_set():
-            now = time.monotonic()
-            if now >= next_beat:
-                (self.leading.set if self._beat(started) else self.leading.clear)()
-                next_beat = now + BEAT_EVERY.total_seconds()
-            if self.leading.is_set():
-                self._run_due(fast=True)
-            self.stopping.wait(_PAUSE_SECONDS)
-        slow.join(timeout=_LAST_TASK_SECONDS)
+            asked = time.monotonic()
+            if self._beat(started):
+                self.leads_until = asked + self.lease_lasting.total_seconds()
+                self.leading.set()
+            else:
+                self.leading.clear()
+            self.pulse()
+            self.stopping.wait(self.beat_every.total_seconds())
+        deadline = time.monotonic() + _LAST_TASK_SECONDS
+        for thread in lanes:
+            thread.join(timeout=max(0.0, deadline - time.monotonic()))
         self._goodbye()
 
-    def _slow_lane(self) -> None:
-        """Refreshing figures may take long; heartbeat and outbox do not wait for it."""
-        while not self.stopping.wait(_PAUSE_SECONDS):
-            if self.leading.is_set():
-                self._run_due(fast=False)
+    @property
+    def _leads(self) -> bool:
+        """Also false in a process that was frozen for longer than its lease, before it noticed that it was."""
+        return self.leading.is_set() and time.monotonic() < self.leads_until
 
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
         self.stopping.set()
 
-    def _run_due(self, *, fast: bool) -> None:
+    def _run_lane(self, lane: Lane) -> None:
+        while not self.stopping.wait(_PAUSE_SECONDS):
+            if self._leads:
+                if lane is Lane.REFRESH:
+                    self._tell_lost()
+                self._run_due(lane)
+
+    def _run_due(self, lane: Lane) -> None:
         for task in self.tasks:
-            if self.stopping.is_set():
+            if self.stopping.is_set() or not self._leads:
                 return
-            if task.fast is fast and time.monotonic() >= task.due:
+            if task.lane is lane and time.monotonic() >= task.due:
                 done = self._guarded(task)
                 task.schedule(time.monotonic(), failed=not done)
 
@@ -128,13 +175,30 @@ class Worker:
         try:
             for attempt in _patiently():
                 with attempt:
-                    self.ops.beat(
-                        self.worker_id, at=now, started_at=started, host=socket.gethostname(), pid=os.getpid()
-                    )
-                    return self.ops.take_lease(LEASE, self.worker_id, now=now, lasting=LEASE_LASTING)
+                    return self._lead(now, started)
         except ControlRoomError as away:
             _log.warning("heartbeat not recorded", extra={"reason": str(away)})
         return False
+
+    def _lead(self, now: datetime, started: datetime) -> bool:
+        self.ops.beat(self.worker_id, at=now, started_at=started, host=socket.gethostname(), pid=os.getpid())
+        lost = None
+        if not self.leading.is_set():
+            lost = self.ops.lost_leader(LEASE, but=self.worker_id, lasting=self.lease_lasting)
+        leads = self.ops.take_lease(LEASE, self.worker_id, now=now, lasting=self.lease_lasting)
+        if leads and lost is not None:
+            self.lost.append(Lost(worker_id=lost[0], last_beat=lost[1]))
+            _log.warning("took over from a worker that went silent", extra={"worker": lost[0], "last": lost[1]})
+        return leads
+
+    def _tell_lost(self) -> None:
+        while self.lost:
+            try:
+                self.took_over(self.lost[0], self.clock.now())
+            except ControlRoomError as away:
+                _log.warning("silence of a worker not recorded yet", extra={"reason": str(away)})
+                return
+            self.lost.pop(0)
 
     def _guarded(self, task: Task) -> bool:
         began, error = time.monotonic(), ""
@@ -215,9 +279,47 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("trust", 3600, lambda: _verify(room)),
     ]
     tasks = tuple(
-        Task(name=name, every=timedelta(seconds=every), run=run, fast=name in _FAST) for name, every, run in seconds
+        Task(name=name, every=timedelta(seconds=every), run=run, lane=_LANES.get(name, Lane.REFRESH))
+        for name, every, run in seconds
     )
-    return Worker(tasks=tasks, ops=ops, clock=room.clock)
+    return Worker(
+        tasks=tasks,
+        ops=ops,
+        clock=room.clock,
+        took_over=lambda lost, at: _interrupted(room, lost, at),
+        pulse=_pulse(os.environ.get(PULSE_FILE, "")),
+    )
+
+
+def _interrupted(room: ControlRoom, lost: Lost, at: datetime) -> None:
+    """The time in which nobody watched is a fact of the ledger, and the people on call hear of it."""
+    seconds = max(0, round((at - lost.last_beat).total_seconds()))
+    room.ledger.record_event(
+        event="watch-interrupted",
+        actor=None,
+        detail={
+            "worker": lost.worker_id,
+            "since": utc_text(lost.last_beat),
+            "until": utc_text(at),
+            "sentence": f"Worker {lost.worker_id} went silent; {seconds} seconds later another one took over. "
+            "Nothing was watched or carried out in between.",
+        },
+        idem=f"watch-interrupted:{lost.worker_id}:{utc_text(lost.last_beat)}",
+    )
+
+
+def _pulse(file: str) -> Callable[[], None]:
+    """Touches the file, so that whoever supervises this process sees it live without asking the database."""
+    if not file:
+        return lambda: None
+
+    def touch() -> None:
+        try:
+            Path(file).write_text(str(time.time_ns()), encoding="ascii")
+        except OSError as full:
+            _log.warning("pulse not written", extra={"reason": type(full).__name__})
+
+    return touch
 
 
 def _copy_registry(room: ControlRoom) -> None:

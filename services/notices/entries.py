@@ -13,6 +13,7 @@ from services.attestation.models import Kind
 from services.attestation.statement import Statement
 from services.kernel.identity import Role
 from services.ledger.summary import model_and_version
+from services.notices import machinery
 from services.notices.facts import RequestFacts
 from services.notices.models import Announcement, Audience, NoticeKind, Severity
 from services.notices.wording import target_of
@@ -81,6 +82,8 @@ def _news(statement: Statement, seq: int, requests: Requests) -> Iterator[Announ
         yield from _action(statement, predicate, seq, requests)
     elif kind is Kind.KEYRING:
         yield from _keyring(statement, predicate, seq)
+    elif kind is Kind.EVENT:
+        yield from machinery.news(statement, predicate, seq)
     elif kind.value == _DELEGATION and predicate.get("op") == "grant":
         yield from _delegation(statement, predicate, seq)
     yield from _receipt(statement, predicate, seq)

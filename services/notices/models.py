@@ -39,6 +39,8 @@ class NoticeKind(StrEnum):
     REVIEW_OVERDUE = "review-overdue"
     UNSIGNED_CHANGE = "unsigned-change"
     AUTOMATIC_ROLLBACK = "automatic-rollback"
+    RELEASE_HELD = "release-held"
+    WORKER_AWAY = "worker-away"
     KEY_LOCKED = "key-locked"
     KEY_USED = "key-used"
     KEY_CHANGED = "key-changed"

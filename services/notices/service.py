@@ -17,7 +17,7 @@ from services.kernel.errors import ForeignStatementError, InputError, Unavailabl
 from services.kernel.identity import Actor, Permission
 from services.kernel.page import Page
 from services.ledger.ports import LedgerReader
-from services.notices import delivery, entries, standing
+from services.notices import delivery, entries, machinery, standing
 from services.notices.facts import Situation
 from services.notices.models import (
     Announcement,
@@ -147,6 +147,16 @@ class NoticeService:
         if problems:
             raise problems[0]
         return added
+
+    def tell_worker_away(self, problems: tuple[str, ...], *, since: datetime | None) -> int:
+        """What somebody beside the worker says when it does not run: a notice, and its messages at once.
+
+        The same silence is told once, whoever notices it; the notice folds when a worker works out notices again.
+        Returns how many messages went out.
+        """
+        now = self._clock.now()
+        self._store.record(machinery.worker_away(problems, since=since, now=now), route=self._router(), now=now)
+        return self._dispatcher.deliver()
 
     def deliver(self) -> int:
         """Worker: messages that went out."""

@@ -37,6 +37,7 @@ from services.oversight.ports import (
 )
 from services.oversight.summaries import Watched, summary, trend, unwatched
 from services.oversight.tiles import tiles
+from services.oversight.worker_health import worker_problems
 from services.reliability.service import ReliabilityService
 from services.value.service import ValueService
 
@@ -105,6 +106,11 @@ class OversightService:
             environment=self._environment,
             registry=self._registry,
         )
+
+    def worker_problems(self, *, within: timedelta | None = None) -> tuple[str, ...]:
+        """What is wrong with the worker, in sentences; empty while it lives and none of its lanes hangs."""
+        seen, now = self._store.heartbeat(), self._clock.now()
+        return worker_problems(seen, self._store.syncs(), now=now, stale=within or self._stale)
 
     def timeline(self, model: str, limit: int = 100) -> tuple[TimelineEvent, ...]:
         """Newest first. Raises UnknownModelError."""

@@ -33,7 +33,8 @@ class SqlOps:
     def take_lease(self, name: str, owner: str, *, now: datetime, lasting: timedelta) -> bool:
         """True when `owner` holds the lease now. The lease only saves work; safety never depends on it."""
         table = tables.worker_lease
-        free = or_(table.c.owner == owner, table.c.until < now)
+        # Nobody holds it for longer than `lasting`: an end further away was written by a clock that was ahead.
+        free = or_(table.c.owner == owner, table.c.until < now, table.c.until > now + lasting)
         with self._database.write() as connection:
             if connection.execute(
                 update(table).where(table.c.name == name, free).values(owner=owner, until=now + lasting)
@@ -43,6 +44,28 @@ class SqlOps:
                 return False
             connection.execute(insert(table).values(name=name, owner=owner, until=now + lasting))
         return True
+
+    def lost_leader(self, name: str, *, but: str, lasting: timedelta) -> tuple[str, datetime] | None:
+        """(worker, last heartbeat) of the one that holds the lease or let it run out; None after a goodbye.
+
+        A goodbye ends the lease right after a heartbeat; without one it lasts its whole time beyond the last.
+        """
+        lease, beats = tables.worker_lease, tables.worker_heartbeat
+        query = select(lease.c.owner, lease.c.until, beats.c.at).join(beats, beats.c.worker_id == lease.c.owner)
+        with self._database.read() as connection:
+            row = connection.execute(query.where(lease.c.name == name, lease.c.owner != but)).first()
+        if row is None or row.until - row.at < lasting / 2:
+            return None
+        return row.owner, row.at
+
+    def last_success(self, source: str) -> datetime | None:
+        """When a task last ended well; None when it never did."""
+        table = tables.sync_state
+        with self._database.read() as connection:
+            found: datetime | None = connection.execute(
+                select(table.c.last_success).where(table.c.source == source)
+            ).scalar()
+        return found
 
     def release_lease(self, name: str, owner: str, *, now: datetime) -> None:
         table = tables.worker_lease

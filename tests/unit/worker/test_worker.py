@@ -16,7 +16,7 @@ from services.adapters.sql.ops import SqlOps
 from services.adapters.sql.schema.ops import sync_state
 from services.kernel.clock import FrozenClock
 from services.kernel.errors import RegistryUnavailableError
-from services.worker import JsonLines, Task, Worker
+from services.worker import JsonLines, Lane, Task, Worker
 from tests.builders import NOON, create_tables
 
 
@@ -103,7 +103,7 @@ def test_a_slow_task_does_not_hold_up_heartbeat_and_outbox(tmp_path: Path) -> No
     release, runs = threading.Event(), []
     tasks = (
         Task(name="monitoring", every=timedelta(seconds=60), run=lambda: release.wait(timeout=20)),
-        Task(name="outbox", every=timedelta(milliseconds=100), run=lambda: runs.append(1), fast=True),
+        Task(name="outbox", every=timedelta(milliseconds=100), run=lambda: runs.append(1), lane=Lane.ACT),
     )
     worker = Worker(tasks=tasks, ops=ops, clock=FrozenClock(NOON))
     thread = threading.Thread(target=worker.run_forever)
