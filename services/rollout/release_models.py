@@ -53,6 +53,8 @@ class Hold(StrEnum):
     """What serves is not what was asked for."""
     MONITOR = "monitor"
     """A monitor that has to watch is gone."""
+    EVIDENCE = "evidence"
+    """It does worse than the version it replaces, and nothing that was signed brings it back by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
