@@ -118,8 +118,11 @@ class OversightService:
         return self._store.timeline(model, limit)
 
     def findings(self, model: str = "") -> tuple[TodoItem, ...]:
-        """Differences between what was decided and what the platform and registry show; all models when empty."""
-        return self._found(model, orphaned(self._stewards.orphans(model)))
+        """Differences between what was decided and what is there, lapsed approvals too; all models when empty."""
+        now = self._clock.now()
+        lapsed = [item for item in self._decisions.ending(now, timedelta()) if item.ended and item.serving]
+        told = [todo.ending(item, now) for item in lapsed if not model or item.model == model]
+        return todo.urgent_first([*self._found(model, orphaned(self._stewards.orphans(model))), *told])
 
     def _found(self, model: str, orphans: tuple[TodoItem, ...]) -> tuple[TodoItem, ...]:
         since = self._clock.now() - _FAILED_ACTIONS_FOR

@@ -71,7 +71,7 @@ def mine(situation: Situation, actor: Actor) -> tuple[TodoItem, ...]:
     signing = [_request(request, actor, situation.now) for request in situation.requests if request.mine]
     items: list[TodoItem] = []
     if actor.role in _ENDING_ROLES:
-        items += [_ending(ending, situation.now) for ending in situation.endings]
+        items += [ending(item, situation.now) for item in situation.endings]
     if actor.role in _REVIEW_ROLES:
         items += [_review(review) for review in situation.reviews if review.by_subject != actor.subject]
     items += [_exception(item, actor) for item in situation.exceptions if _concerns(item, actor)]
@@ -193,21 +193,20 @@ def _first_up(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _ending(ending: EndingApproval, now: datetime) -> TodoItem:
-    if ending.ended:
-        title = f"{ending.model} version {ending.version} serves without a valid approval"
-        why = (
-            f"Its approval ended on {ending.valid_until:%d %b %Y}. Ask for re-attestation, or release another version."
-        )
+def ending(item: EndingApproval, now: datetime) -> TodoItem:
+    """An approval of a serving version that ends soon, or ended."""
+    if item.ended:
+        title = f"{item.model} version {item.version} serves without a valid approval"
+        why = f"Its approval ended on {item.valid_until:%d %b %Y}. Ask for re-attestation, or release another version."
     else:
-        title = f"{ending.model}: the approval of version {ending.version} ends soon"
-        why = f"In {max((ending.valid_until - now).days, 0)} days. Service goes on; ask for re-attestation in time."
+        title = f"{item.model}: the approval of version {item.version} ends soon"
+        why = f"In {max((item.valid_until - now).days, 0)} days. Service goes on; ask for re-attestation in time."
     return TodoItem(
         title=title,
         why=why,
-        state=Health.BREACH if ending.ended else Health.WATCH,
-        due=ending.valid_until,
-        target=f"model?name={ending.model}",
+        state=Health.BREACH if item.ended else Health.WATCH,
+        due=item.valid_until,
+        target=f"model?name={item.model}",
     )
 
 

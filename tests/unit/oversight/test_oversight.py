@@ -257,6 +257,22 @@ def test_an_approval_that_ends_soon_is_work_and_one_that_ended_while_serving_is_
     assert room.home(Role.SRE).todo[0].title == "The worker is not running"
 
 
+def test_a_model_that_serves_on_an_approval_that_ended_is_red_and_never_healthy(room: Room) -> None:
+    ended = EndingApproval(
+        model="m", version="3", request_id="req-1", valid_until=NOON - timedelta(days=2), ended=True, serving=True
+    )
+    room.decisions.endings = [ended, replace(ended, version="2", serving=False)]
+    room.service.refresh_summaries()
+
+    [finding] = room.service.findings("m")
+    assert finding.title == "m version 3 serves without a valid approval"
+    assert room.service.findings("other") == ()
+    row = room.inventory.search(InventoryQuery()).items[0]
+    assert (row.health, row.findings) == (Health.BREACH, 1)
+    room.decisions.endings = [replace(ended, valid_until=NOON + timedelta(days=2), ended=False)]
+    assert room.service.findings("m") == ()
+
+
 def a_review(**changes: Any) -> EmergencyReview:
     values: dict[str, Any] = {
         "id": "em-1", "action_id": "act-1", "model": "m", "version": "4", "mode": EmergencyMode.FORWARD,
