@@ -17,6 +17,8 @@ from services.policy.models import Verdict
 from services.policy.rehearsal import Effect
 from services.rollout.emergency_models import ReviewState
 from services.rollout.models import ActionKind, ActionState
+from services.rollout.release_models import ReleaseState
+from services.rollout.release_models import Verdict as Look
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +82,28 @@ _ROWS: tuple[tuple[Enum, Status], ...] = (
     (DeploymentKind.BATCH, _status("Batch", "calendar_clock", "blue")),
     (DeploymentKind.VENDOR, _status("Vendor", "storefront", "violet")),
     (ActionKind.START, _status("Release started", "rocket_launch", "blue")),
+    (ActionKind.SHADOW, _status("Shadow started", "content_copy", "blue")),
+    (ActionKind.ABORT, _status("Stopped", "cancel", "orange")),
     (ActionKind.ADVANCE, _status("Traffic raised", "trending_up", "blue")),
     (ActionKind.ROLLBACK, _status("Rolled back", "undo", "orange")),
     (ActionKind.EMERGENCY, _status("Break-glass", "emergency", "red")),
     (ActionKind.REVERT, _status("Reverted", "settings_backup_restore", "orange")),
     (ActionKind.ADOPT, _status("Adopted", "assignment_turned_in", "blue")),
+    (ReleaseState.PLANNED, _status("Approved, not started", "schedule", "blue")),
+    (ReleaseState.SHADOW, _status("Shadow", "content_copy", "violet")),
+    (ReleaseState.CANARY, _status("Canary", "rocket_launch", "blue")),
+    (ReleaseState.FULL, _status("All traffic", "check_circle", "green")),
+    (ReleaseState.PAUSED, _status("Held", "pause_circle", "orange")),
+    (ReleaseState.ABORTED, _status("Stopped", "cancel", "gray")),
+    (ReleaseState.ROLLING_BACK, _status("Rolling back", "undo", "orange")),
+    (ReleaseState.ROLLED_BACK, _status("Rolled back", "undo", "orange")),
+    (ReleaseState.FAILED, _status("Traffic not verified", "error", "red")),
+    (ReleaseState.RETIRED, _status("Retired", "done_all", "gray")),
+    (Look.BREACH, _status("Stop", "error", "red")),
+    (Look.GO, _status("Good to go", "check_circle", "green")),
+    (Look.UNDECIDED, _status("Too early to say", "hourglass_top", "gray")),
+    (Look.NO_DATA, _status("No data", "help", "orange")),
+    (Look.INVALID, _status("Split is wrong", "warning", "orange")),
     (ExceptionState.PROPOSED, _status("Asked for", "schedule", "blue")),
     (ExceptionState.ACTIVE, _status("Excepted", "rule", "orange")),
     (ExceptionState.REFUSED, _status("Refused", "cancel", "gray")),

@@ -14,13 +14,18 @@ from pages.components import (
     parts,
     places,
     reads,
+    release_forms,
+    release_parts,
     session,
     traffic_forms,
 )
-from pages.components.format import md, plural, routes, sentence, version, when
+from pages.components.format import age, md, plural, routes, sentence, version, when
 from services.kernel.identity import Permission
 from services.rollout.models import ActionState, ActionView, DeploymentView
+from services.rollout.release_models import ReleaseState, ReleaseView
 
+_REFRESH_SECONDS = 30
+_LOOKS = 300
 me = session.enter("rollouts")
 room = session.control_room()
 
@@ -79,7 +84,9 @@ def _overview(views: tuple[DeploymentView, ...]) -> None:
 
 def _one(view: DeploymentView) -> None:
     since = f"live since {when(view.live_since, session.zone())}" if view.live_since else "nothing live yet"
-    fact = f"{_state(view)} :gray[champion {version(view.champion)}, {since}]"
+    release = reads.attempt("the release", lambda: room.releases.view(view.model), key=f"release-{view.model}")
+    state = release_parts.headline(release.release) if release and not release.release.state.is_final else _state(view)
+    fact = f"{state} :gray[champion {version(view.champion)}, {since}]"
     with parts.header(view.model, fact, back=("rollouts", "All rollouts")):
         st.page_link(
             places.path("model"), label="The model", icon=":material/deployed_code:", query_params={"name": view.model}
@@ -89,17 +96,16 @@ def _one(view: DeploymentView) -> None:
     _finding(view)
     left, right = st.columns([3, 2])
     with left:
-        with parts.card("Traffic", "asked for and read back"):
-            evidence.split(view, key="split")
-            alias = (
-                f"`champion` in the registry points to {version(view.alias_champion)}"
-                if view.alias_champion
-                else "The registry alias is not known"
-            )
-            st.markdown(f":gray[{alias}.]")
+        st.fragment(_live, run_every=_REFRESH_SECONDS)(view.model)
         _timeline(view.model)
     with right:
-        _release(view)
+        if release is None:
+            _no_release(view)
+        else:
+            release_forms.section(release, view)
+            release_parts.checklist(release.checks)
+            release_parts.stop_rules(release)
+            release_parts.events(release.events)
         emergency_forms.section(room, me, view.model)
         _actions(view.model)
     forms.show_open_dialog(
@@ -109,6 +115,62 @@ def _one(view: DeploymentView) -> None:
             "revert": traffic_forms.revert_dialog,
         }
     )
+
+
+def _live(model: str) -> None:
+    """What changes by itself, read again every half minute without touching a form that somebody fills in."""
+    view = reads.attempt("traffic", lambda: room.rollout.deployment(model), key=f"deployment-{model}")
+    release = reads.attempt("the release", lambda: room.releases.view(model), key=f"release-{model}")
+    running = release is not None and not release.release.state.is_final
+    if release is not None and running:
+        with parts.card("Release", f"{release_parts.headline(release.release)} {_heartbeat()}", key="release"):
+            release_parts.steps(release)
+    if view is not None:
+        with parts.card("Traffic", "asked for and read back"):
+            evidence.split(view, key="split")
+            alias = (
+                f"`champion` in the registry points to {version(view.alias_champion)}"
+                if view.alias_champion
+                else "The registry alias is not known"
+            )
+            st.markdown(f":gray[{alias}.]")
+    if release is not None and running:
+        _measured(release)
+    st.caption(f"Read {when(session.now(), session.zone())}; this column reads again every {_REFRESH_SECONDS} seconds.")
+
+
+def _measured(view: ReleaseView) -> None:
+    release = view.release
+    if view.shadow is not None and release.shadow_since is not None:
+        release_parts.shadow(view.shadow, release)
+    if release.state in {ReleaseState.CANARY, ReleaseState.FULL, ReleaseState.PAUSED} and release.share:
+        looks = reads.attempt(
+            "the looks of the watcher",
+            lambda: room.releases.looks(release.release_id, limit=_LOOKS),
+            key=f"looks-{release.release_id}",
+        )
+        level = reads.attempt("the promise", lambda: room.inventory.model(release.model), key=f"level-{release.model}")
+        release_parts.analysis(view, looks or (), level.service_level if level else None)
+
+
+def _heartbeat() -> str:
+    """How long ago the worker, who watches, was last alive; a dead one is red, never silent."""
+    known = reads.operations()
+    if known is None or known.worker_seen is None:
+        return ":red[:material/heart_broken: the watcher never ran]"
+    seen = age(known.worker_seen, session.now())
+    if known.worker_alive:
+        return f":green[:material/favorite:] watcher {seen}"
+    return f":red[:material/heart_broken: no watcher, last seen {seen}]"
+
+
+def _no_release(view: DeploymentView) -> None:
+    with parts.card("Release"):
+        notices.remark("No release is running. The next one starts when a request has all its signatures.", "done_all")
+        if view.rollback_plan:
+            for line in view.rollback_plan:
+                st.markdown(f":material/undo: {md(line)}")
+            st.markdown(f":gray[Signed by {md(', '.join(view.plan_signers))}.]")
 
 
 def _finding(view: DeploymentView) -> None:
@@ -134,43 +196,6 @@ def _rollback_button(view: DeploymentView) -> None:
             args=(view.model,),
             type="primary",
         )
-
-
-def _release(view: DeploymentView) -> None:
-    with parts.card("Release"):
-        if view.candidate is None or not view.plan:
-            notices.remark(
-                "No release is running. The next one starts when a request has all its signatures.", "done_all"
-            )
-            return
-        share = dict(view.desired).get(view.candidate, 0)
-        steps = " → ".join(f"**{step} %**" if step == share else f":gray[{step} %]" for step in view.plan)
-        st.markdown(f"{version(view.candidate)} replaces {version(view.champion)}: {steps}")
-        st.progress(min(share, 100) / 100)
-        if view.next_share is None:
-            notices.remark("The plan is complete.", "done_all")
-        elif room.people.may(me, Permission.ADVANCE_ROLLOUT):
-            st.button(
-                f"Raise to {view.next_share} %",
-                icon=":material/trending_up:",
-                key="advance",
-                width="stretch",
-                on_click=traffic_forms.open_advance,
-                args=(view.model, view.candidate, view.next_share, routes(view.desired)),
-            )
-            st.caption(f"{version(view.candidate)} then answers {view.next_share} % of the requests.")
-        else:
-            notices.remark(f"Next: {view.next_share} %, raised by a site reliability engineer.", "schedule")
-
-
-def _signed_plan(view: DeploymentView) -> None:
-    with parts.card("Rollback plan", "what the machine may do by itself"):
-        if not view.rollback_plan:
-            notices.remark("No signed plan: only a site reliability engineer brings traffic back.", "front_hand")
-            return
-        for line in view.rollback_plan:
-            st.markdown(f":material/undo: {md(line)}")
-        st.markdown(f":gray[Signed by {md(', '.join(view.plan_signers))}.]")
 
 
 def _actions(model: str) -> None:

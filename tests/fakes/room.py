@@ -54,6 +54,7 @@ from tests.fakes.room_data import FakeHandling, FakeRows
 from tests.fakes.room_exceptional import FakeEmergency, FakeExceptions
 from tests.fakes.room_governance import USE_CASES, FakeClassification, FakeStewardship, an_impact
 from tests.fakes.room_policy import FakePolicy, FakePublishing
+from tests.fakes.room_release import FakeReleases
 from tests.fakes.room_requests import FakeApprovals
 from tests.fakes.room_sample import HOSTILE, NOW, at
 
@@ -92,6 +93,7 @@ class FakeRoom:
         self.inventory = FakeInventory(self)
         self.approvals = FakeApprovals(self)
         self.rollout = FakeRollout(self)
+        self.releases = FakeReleases(self)
         self.oversight = FakeOversight(self)
         self.audit = FakeAudit(self)
         self.reports = fake_reports(self, hostile=HOSTILE)
@@ -439,9 +441,9 @@ class FakeRollout:
             observed_at=at(0.02),
             problem="The endpoint did not answer within 2 seconds." if away else "",
             alias_champion="3",
-            plan=(10, 100) if canary else (),
+            plan=(5, 10, 20, 100) if canary else (),
             candidate="4" if canary else None,
-            next_share=100 if canary and not rolled else None,
+            next_share=20 if canary and not rolled else None,
             finding="The champion alias was moved outside Countersign." if model == "claims_triage" else "",
             live_since=at(240),
         )

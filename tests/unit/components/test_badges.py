@@ -12,6 +12,8 @@ from services.kernel.health import Health
 from services.policy.models import Verdict
 from services.rollout.emergency_models import ReviewState
 from services.rollout.models import ActionKind, ActionState
+from services.rollout.release_models import ReleaseState
+from services.rollout.release_models import Verdict as Look
 
 COLOURS = {"red", "orange", "yellow", "blue", "green", "violet", "gray"}
 
@@ -29,6 +31,8 @@ COLOURS = {"red", "orange", "yellow", "blue", "green", "violet", "gray"}
         DeploymentKind,
         ExceptionState,
         ReviewState,
+        ReleaseState,
+        Look,
     ],
     ids=lambda kind: kind.__name__,
 )
@@ -43,6 +47,8 @@ def test_every_status_has_word_icon_and_colour(kind: type) -> None:
 def test_unknown_is_grey_inconclusive_its_own_colour_and_nothing_unknown_is_green() -> None:
     for value in (Health.UNKNOWN, Verdict.SKIPPED):
         assert badges.status(value).colour == "gray"
+    for value in (Look.UNDECIDED, Look.NO_DATA, Look.INVALID, ReleaseState.FAILED):
+        assert badges.status(value).colour != "green"
     assert badges.status(Verdict.INCONCLUSIVE).colour == "violet"
     assert badges.status(Verdict.ERROR).colour != "green"
 
