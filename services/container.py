@@ -109,7 +109,7 @@ from services.people.keys import KeyService
 from services.people.service import PeopleService
 from services.policy.evaluation import evaluate
 from services.policy.evidence import Evidence
-from services.policy.freeze import active_freeze
+from services.policy.freeze import active_freeze, until_words
 from services.policy.models import GateReport, PolicyRef
 from services.policy.publishing import PublishingService
 from services.policy.schema import PolicyDocument
@@ -480,8 +480,9 @@ def _frozen(policy: PolicyService, inventory: InventoryService, model: str, cloc
         document = policy.for_model(governed).document
     except InvalidPolicyError as broken:
         return f"its policy cannot be used ({broken.message})"
-    window = active_freeze(document, governed, clock.now())
-    return f"{window.name}, until {window.until:%d %b %Y} (UTC)" if window else ""
+    now = clock.now()
+    window = active_freeze(document, governed, now)
+    return until_words(window, now) if window else ""
 
 
 def _judgement(inventory: InventoryService, model: str) -> tuple[float | None, float | None]:

@@ -44,26 +44,35 @@ def section(view: ReleaseView, deployment: DeploymentView) -> None:
 
 def _offer(view: ReleaseView, deployment: DeploymentView, offer: StepOffer, *, allowed: bool, primary: bool) -> None:
     if allowed:
-        opens, given = open_step, (view, offer)
-        if offer.step == "advance":
-            opens = traffic_forms.open_advance
-            given = (view.release.model, view.release.candidate, offer.share or 0, routes(deployment.desired))
         st.button(
             offer.label,
             icon=f":material/{_ICONS.get(offer.step, 'arrow_forward')}:",
-            key=f"step-{offer.step}",
+            key="advance" if offer.step == "advance" else f"step-{offer.step}",
             width="stretch",
             type="primary" if primary and offer.enabled else "secondary",
             disabled=not offer.enabled,
-            on_click=opens,
-            args=given,
+            on_click=_open,
+            args=(view, deployment, offer),
         )
     else:
         st.markdown(f"**{md(offer.label)}**")
     if not offer.enabled:
         st.markdown(f":gray[:material/block: {md(offer.reason)}]")
-    elif offer.effect:
+        return
+    if offer.needs_reason:
+        st.markdown(f":orange[:material/warning: {md(offer.reason)}]")
+    if offer.effect:
         st.caption(md(offer.effect))
+
+
+def _open(view: ReleaseView, deployment: DeploymentView, offer: StepOffer) -> None:
+    if offer.step != "advance":
+        open_step(view, offer)
+        return
+    release = view.release
+    traffic_forms.open_advance(
+        release.model, release.candidate, offer.share or 0, routes(deployment.desired), needs_reason=offer.needs_reason
+    )
 
 
 def open_step(view: ReleaseView, offer: StepOffer) -> None:

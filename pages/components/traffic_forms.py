@@ -277,7 +277,7 @@ def _revert_form(plan: RevertPlan, command_id: str) -> None:
         st.rerun()
 
 
-def open_advance(model: str, candidate: str, share: int, current: str) -> None:
+def open_advance(model: str, candidate: str, share: int, current: str, *, needs_reason: bool = False) -> None:
     forms.open_dialog(
         "advance",
         "rollouts",
@@ -285,6 +285,7 @@ def open_advance(model: str, candidate: str, share: int, current: str) -> None:
         candidate=candidate,
         share=share,
         current=current,
+        needs_reason=needs_reason,
         challenge="",
         problem=None,
     )
@@ -310,6 +311,15 @@ def advance_dialog() -> None:
     st.markdown(f":gray[Serving now: {md(state['current'])}. The share is the next step of the approved plan.]")
     faults = forms.FieldErrors()
     with st.form("advance", border=False, enter_to_submit=False):
+        reason = ""
+        if state["needs_reason"]:
+            reason = st.text_input(
+                "Why is this evidence enough?",
+                key="advance-reason",
+                placeholder="What makes you go on although the analysis has not decided?",
+                max_chars=500,
+            )
+        faults.place("reason")
         passphrase = forms.passphrase_field("advance-passphrase")
         faults.place("passphrase")
         with st.container(horizontal=True, horizontal_alignment="right"):
@@ -318,6 +328,9 @@ def advance_dialog() -> None:
             )
     faults.place("form")
     if not go:
+        return
+    if state["needs_reason"] and not reason.strip():
+        faults.say("reason", "Write why this evidence is enough; the sentence goes into the record.")
         return
     if not passphrase:
         faults.say("passphrase", "Enter your signing passphrase; without it nothing can be signed.")
@@ -328,6 +341,7 @@ def advance_dialog() -> None:
         share=state["share"],
         challenge=state["challenge"],
         passphrase=forms.secret(passphrase),
+        reason=reason.strip(),
     )
     room = session.control_room()
     done = f"{state['model']} {version(state['candidate'])} goes to {state['share']} %."

@@ -58,16 +58,21 @@ class Facts:
 
 def offers(release: Release, facts: Facts) -> tuple[StepOffer, ...]:
     """Every step that belongs to the state, each enabled or with the sentence why not; nothing for a final state."""
-    return tuple(
-        StepOffer(
-            step=step,
-            label=f"{LABELS[step]} at {share} %" if (share := share_of(release, step)) else LABELS[step],
-            enabled=not (why := why_not(release, step, facts)),
-            reason=why,
-            effect=effect(release, step),
-            share=share,
-        )
-        for step in _steps(release)
+    return tuple(_offer(release, step, facts) for step in _steps(release))
+
+
+def _offer(release: Release, step: str, facts: Facts) -> StepOffer:
+    share, why = share_of(release, step), why_not(release, step, facts)
+    to = f" {'to' if step == 'advance' else 'at'} {share} %" if share else ""
+    by_reason = bool(why) and not why_not(release, step, facts, low_evidence="stated")
+    return StepOffer(
+        step=step,
+        label=f"{LABELS[step]}{to}",
+        enabled=not why or by_reason,
+        reason=why,
+        effect=effect(release, step),
+        share=share,
+        needs_reason=by_reason,
     )
 
 

@@ -119,6 +119,8 @@ class StepOffer:
     effect: str = ""
     """What it does to traffic, before the click."""
     share: int | None = None
+    needs_reason: bool = False
+    """It may be taken with a reason only, for example on low evidence; `reason` says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
