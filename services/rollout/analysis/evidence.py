@@ -22,6 +22,7 @@ larger than with replacement (Hoeffding 1963, theorem 4), so the promise holds f
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import exp, log
 from statistics import NormalDist
 
@@ -135,6 +136,7 @@ def e_value(log_e: float) -> float:
     return exp(min(log_e, _LARGEST))
 
 
+@lru_cache
 def _density_ratios(bins: int) -> Floats:
     """Logarithm of canary over reference density per bin (of equal weight), one row per alternative."""
     middle = np.array([NormalDist().inv_cdf((index + 0.5) / bins) for index in range(bins)])
@@ -145,4 +147,6 @@ def _density_ratios(bins: int) -> Floats:
         spike[index] = log(3)
         alternatives.append(spike)
     rows = np.stack(alternatives)
-    return np.asarray(rows - np.log(np.mean(np.exp(rows), axis=1, keepdims=True)))
+    ratios = np.asarray(rows - np.log(np.mean(np.exp(rows), axis=1, keepdims=True)))
+    ratios.setflags(write=False)
+    return ratios

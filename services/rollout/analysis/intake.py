@@ -71,7 +71,8 @@ def take_in(
     frame = _frame(state, exposure.share, level, settings)
     watermark = ceil(batch.watermark.timestamp()) if batch.watermark else 0
     state = _merged(state, batch.cells, release, exposure, settings, until=now.timestamp() + settings.tick_seconds)
-    state = replace(state, watermark=max(state.watermark, watermark))
+    if watermark > state.watermark:
+        state = replace(state, watermark=watermark, looked=(max(state.watermark, state.since), watermark))
     resumed = state.paused and release.state is not ReleaseState.PAUSED
     late = 0 if resumed else int(settings.late.total_seconds())
     state = _settled(state, frame, until=state.watermark - late)

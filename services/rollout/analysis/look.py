@@ -19,7 +19,7 @@ from services.rollout.analysis.power import detectable
 from services.rollout.analysis.readings import ADVANCE, HOLD, ROLL_BACK, judge_tests, reading
 from services.rollout.analysis.settings import Settings
 from services.rollout.analysis.state import Evidence, State, Tally
-from services.rollout.release_models import Analysis, Reading, Release, StageRules, TelemetryBatch, Verdict
+from services.rollout.release_models import Analysis, ArmWindow, Reading, Release, StageRules, TelemetryBatch, Verdict
 
 EXPECTED_BUT_NONE = 10
 """Requests the candidate should have had: none at all is then no data, and not zero errors."""
@@ -91,6 +91,7 @@ def look(
         readings=readings,
         sentence=sentence + _segments(state),
         detectable=_power(batch, exposure, level, rules, chosen),
+        arms=_arms(state, batch, exposure, chosen),
         advice=advice,
         silent_minutes=minutes,
         impaired=impaired(readings),
@@ -217,6 +218,21 @@ def _together(readings: Sequence[Reading], silence: Silence, rules: StageRules) 
     if going and going.verdict is Verdict.GO:
         return Verdict.GO, ADVANCE, going.sentence
     return Verdict.UNDECIDED, "", going.sentence if going else "Nothing speaks against the version so far."
+
+
+def _arms(state: State, batch: TelemetryBatch, exposure: Exposure, settings: Settings) -> tuple[ArmWindow, ...]:
+    """Both arms between this look and the one before, for the chart."""
+    begin, end = (datetime.fromtimestamp(second, UTC) for second in state.looked)
+    found = []
+    for arm in (exposure.canary, exposure.control):
+        failed = measure("error_rate", batch.cells, arm, since=begin, until=end, tick=settings.tick)
+        slow = measure("p95_ms", batch.cells, arm, since=begin, until=end, tick=settings.tick)
+        if failed.n:
+            version, role = arm
+            found.append(
+                ArmWindow(version=version, role=role, requests=failed.n, errors=failed.events, p95_ms=slow.value)
+            )
+    return tuple(found)
 
 
 def _segments(state: State) -> str:

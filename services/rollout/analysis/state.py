@@ -118,6 +118,8 @@ class State:
     backwards: tuple[int, ...] = ()
     """Ticks whose counters went back: the source began a new segment, the evidence goes on."""
     watermark: int = 0
+    looked: tuple[int, int] = (0, 0)
+    """What came in with the newest look that brought anything: from the watermark before to its own."""
 
     def to_json(self) -> str:
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -144,8 +146,15 @@ def _state(plain: dict[str, Any]) -> State:
         Tick(at=int(item["at"]), canary=_counts(item["canary"]), control=_counts(item["control"]))
         for item in plain["recent"]
     )
+    begin, end = plain["looked"]
     return State(
-        **{**plain, "settled": _evidence(plain["settled"]), "recent": ticks, "backwards": tuple(plain["backwards"])}
+        **{
+            **plain,
+            "settled": _evidence(plain["settled"]),
+            "recent": ticks,
+            "backwards": tuple(plain["backwards"]),
+            "looked": (int(begin), int(end)),
+        }
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.inventory.models import ServiceLevel
@@ -129,6 +129,7 @@ def test_what_is_older_than_the_window_is_forgotten() -> None:
     assert view.covers == timedelta(days=30)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 500), st.integers(0, 500)), max_size=12),
     st.integers(1, 500),
@@ -148,6 +149,7 @@ def test_one_more_failure_never_leaves_more_budget_and_never_quietens_an_alarm(
         assert other.firing or not one.firing
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 2_000), st.integers(0, 30), st.integers(0, 30)), max_size=12))
 def test_rates_agree_with_a_count_over_single_requests(slots: list[tuple[int, int, int]]) -> None:
     served = [

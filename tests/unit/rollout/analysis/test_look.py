@@ -436,3 +436,15 @@ def test_telemetry_is_asked_for_from_the_longest_window_on() -> None:
     state = replace(State(), settled_until=int(now.timestamp()))
 
     assert needed_since(state, release=a_release(), settings=settings, now=now) == now - timedelta(hours=1)
+
+
+def test_a_look_keeps_what_each_version_did_since_the_look_before() -> None:
+    watch = Watch()
+    watch.look(ticks(0, 20, canary=(10, 0), control=(190, 0)), 20)
+
+    cells = (*ticks(16, 20, canary=(10, 0), control=(190, 0)), *ticks(20, 24, canary=(11, 1), control=(189, 2)))
+    analysis = watch.look(cells, 24)
+    again = watch.look(cells, 24)
+
+    assert [(arm.version, arm.requests, arm.errors) for arm in analysis.arms] == [("4", 44, 4), ("3", 756, 8)]
+    assert again.arms == analysis.arms
