@@ -73,6 +73,8 @@ class Permission(StrEnum):
     DELEGATE = "delegate"
     PROPOSE_EXCEPTION = "propose_exception"
     GRANT_EXCEPTION = "grant_exception"
+    MANAGE_BATCH_RUN = "manage_batch_run"
+    SWITCH_FALLBACK = "switch_fallback"
     BREAK_GLASS = "break_glass"
     REVIEW_EMERGENCY = "review_emergency"
     REVERT = "revert"
@@ -123,6 +125,8 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.ROLL_BACK,
         Permission.ADVANCE_ROLLOUT,
         Permission.DELEGATE,
+        Permission.MANAGE_BATCH_RUN,
+        Permission.SWITCH_FALLBACK,
         Permission.BREAK_GLASS,
         Permission.REVERT,
         Permission.ADOPT,

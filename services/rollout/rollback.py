@@ -78,7 +78,7 @@ class Rollbacks:
             targets=targets,
             proposed=proposed,
             requests_per_minute=self._requests_per_minute(model),
-            consumers=_consumers(governed),
+            consumers=consumers_of(governed),
             unchecked=tuple(unchecked),
             challenge=challenge,
         )
@@ -188,7 +188,7 @@ def _require_reason(command: RollBack) -> None:
         raise InputError("The typed name is not the name of the model.", hint=f"Type {command.model}.")
 
 
-def _consumers(governed: GovernedModel) -> tuple[str, ...]:
+def consumers_of(governed: GovernedModel) -> tuple[str, ...]:
     """Everything downstream of the model in its lineage."""
     reached = {governed.name}
     for _ in governed.lineage:

@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from sqlalchemy import Connection
 
 from services.adapters.sql.approvals import SqlRequests
+from services.adapters.sql.batch_releases import SqlBatches
 from services.adapters.sql.database import Database, lock_writers
 from services.adapters.sql.emergency import SqlEmergencies
 from services.adapters.sql.evidence import SqlEvidence
 from services.adapters.sql.exceptions import SqlExceptions
+from services.adapters.sql.fallbacks import SqlFallbacks
 from services.adapters.sql.incidents import SqlIncidents
 from services.adapters.sql.people_records import SqlPeopleRecords
 from services.adapters.sql.policy import SqlPolicies
@@ -33,6 +35,8 @@ class SqlUnit:
         self.rollouts = SqlRollouts(connection)
         self.releases = SqlReleases(connection)
         self.emergencies = SqlEmergencies(connection)
+        self.batches = SqlBatches(connection)
+        self.fallbacks = SqlFallbacks(connection)
         self.exceptions = SqlExceptions(connection)
         self.incidents = SqlIncidents(connection)
         self.stewardship = SqlStewardship(connection)
