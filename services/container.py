@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from services.adapters.databricks.unity import UnityLineage
 from services.adapters.files.access import AccessFile
 from services.adapters.files.packs import PackFiles
 from services.adapters.files.policies import PolicyFolder
+from services.adapters.local.batch_rerun import LocalBatchRunner
 from services.adapters.local.estate.declared import ACCESS_FILE, DeclaredCatalog
 from services.adapters.local.serving import LocalServing
 from services.adapters.mlflow.artifacts import RunFiles
@@ -51,6 +52,8 @@ from services.adapters.sql.reliability import SqlReliability
 from services.adapters.sql.retention import SqlAccessLog, SqlDisposalUnits
 from services.adapters.sql.unit import SqlUnits
 from services.adapters.sql.value import SqlValue
+from services.adapters.warehouse.batch_jobs import DuckDbJobLog
+from services.adapters.warehouse.batch_outputs import ParquetOutputs
 from services.adapters.warehouse.feedback import DuckDbReviewFacts
 from services.adapters.warehouse.inputs import DuckDbInputLog
 from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
@@ -86,7 +89,7 @@ from services.inventory.ports import ModelRegistry
 from services.inventory.rows import RowService
 from services.inventory.service import InventoryService
 from services.inventory.stewardship import StewardshipService
-from services.kernel.clock import Clock, OffsetClock, SystemClock
+from services.kernel.clock import Clock, OffsetClock, SystemClock, from_utc_text
 from services.kernel.errors import (
     ControlRoomError,
     InvalidPolicyError,
@@ -117,8 +120,13 @@ from services.policy.service import PolicyService
 from services.reliability.service import ReliabilityService
 from services.rollout.arming import Arming
 from services.rollout.attested import CheckedEntries
+from services.rollout.batch_judging import BatchParts
+from services.rollout.batch_models import BatchTerms
+from services.rollout.batch_ports import BatchRunner
+from services.rollout.batch_release import BatchReleaseService
 from services.rollout.emergency import EmergencyService
 from services.rollout.emergency_review import delegate_pairs
+from services.rollout.fallback import FallbackService
 from services.rollout.models import ActionKind
 from services.rollout.outbox import OutboxRunner
 from services.rollout.ports import ApprovalStanding, ServingPlatform
@@ -165,6 +173,8 @@ class ControlRoom:
     approvals: ApprovalService
     rollout: RolloutService
     releases: ReleaseService
+    batch: BatchReleaseService
+    fallbacks: FallbackService
     exceptions: ExceptionService
     emergency: EmergencyService
     incidents: IncidentService
@@ -378,6 +388,22 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
         approvals=approvals,
         rollout=rollout,
         releases=releases,
+        batch=BatchReleaseService(
+            parts=_batch_parts(settings, units, reading.inventory, trusted, clock, incidents),
+            people=trusted.people,
+            ledger=trusted.ledger,
+            targets_of=rollout.targets,
+        ),
+        fallbacks=FallbackService(
+            units=units,
+            people=trusted.people,
+            ledger=trusted.ledger,
+            inventory=reading.inventory,
+            desk=trusted.signing,
+            serving=serving,
+            clock=clock,
+            incidents=incidents,
+        ),
         exceptions=exceptions,
         emergency=emergency,
         incidents=incidents,
@@ -467,6 +493,43 @@ def _preconditions(  # noqa: PLR0917 - one caller, some lines above
     )
 
 
+def _batch_parts(  # noqa: PLR0917 - one caller, some lines above
+    settings: Settings,
+    units: SqlUnits,
+    inventory: InventoryService,
+    trusted: _Trusted,
+    clock: Clock,
+    incidents: IncidentService,
+) -> BatchParts:
+    return BatchParts(
+        units=units,
+        inventory=inventory,
+        desk=trusted.signing,
+        jobs=DuckDbJobLog(settings.inference_folder),
+        outputs=ParquetOutputs(settings.outputs_folder, settings.inference_folder, clock=clock),
+        terms_of=lambda model: BatchTerms(
+            unattended_release=str(int(inventory.model(model).tier)) in settings.unattended_batch_tiers.split(",")
+        ),
+        clock=clock,
+        runner=_batch_runner(settings, clock),
+        incidents=incidents,
+    )
+
+
+def _batch_runner(settings: Settings, clock: Clock) -> BatchRunner | None:
+    """Windows can be scored again only where their rows are at hand: in the embedded workspace."""
+    if settings.profile is not Profile.EMBEDDED:
+        return None
+    return LocalBatchRunner(
+        url=settings.endpoint_url,
+        token_file=settings.keys_folder / "gateway.token",
+        journal=settings.serving_folder / "journal",
+        inference=settings.inference_folder,
+        prepared_at=lambda: prepared_at(settings),
+        clock=clock,
+    )
+
+
 def _serves(units: SqlUnits, model: str) -> bool:
     with units.read() as unit:
         row = unit.rollouts.deployment(model)
@@ -489,6 +552,14 @@ def _judgement(inventory: InventoryService, model: str) -> tuple[float | None, f
     """Two scores are the same decision on the same side of one half; two numbers when they differ by less than one."""
     classifies = inventory.model(model).task is Task.CLASSIFICATION
     return (0.5, None) if classifies else (None, 1.0)
+
+
+def prepared_at(settings: Settings) -> datetime | None:
+    """When the replayed history of the embedded workspace ends; None while it is not prepared."""
+    try:
+        return from_utc_text(json.loads((settings.home / "prepared.json").read_text())["prepared_at"])
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def _harness(  # noqa: PLR0917 - one caller, some lines above

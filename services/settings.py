@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     session_idle_minutes: Annotated[int, Field(ge=1, le=720)] = 30
     """A session without activity ends after this; the signer has to sign in again."""
     worker_stale_seconds: Annotated[int, Field(ge=5)] = 60
+    unattended_batch_tiers: Annotated[str, Field(pattern=r"^$|^[123](,[123])*$")] = "2,3"
+    """Tiers whose first batch output of a new version is published without a person when every trigger is clear."""
     retention_profiles: Annotated[str, Field(pattern=r"^$|^(hipaa|eu|colorado)(,(hipaa|eu|colorado))*$")] = (
         "hipaa,colorado"
     )
@@ -121,6 +123,11 @@ class Settings(BaseSettings):
     @property
     def inference_folder(self) -> Path:
         return self.home / "inference"
+
+    @property
+    def outputs_folder(self) -> Path:
+        """Outputs of batch runs: kept apart under `runs`, read by consumers under `published`."""
+        return self.home / "outputs"
 
     @property
     def artifacts_folder(self) -> Path:

@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from services.kernel.clock import Clock, from_utc_text, utc_text
+from services.kernel.clock import Clock, utc_text
 from services.kernel.errors import BrokenChainError, ControlRoomError, RegistryUnavailableError, StorageUnavailableError
-from services.settings import PULSE_FILE, Profile, Settings
+from services.settings import PULSE_FILE, Profile
 
 if TYPE_CHECKING:
     from services.container import ControlRoom
@@ -256,6 +256,8 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("deployments", 5, room.rollout.reconcile),
         ("traffic", 2, _live_traffic(room)),
         ("incidents", 5, room.incidents.catch_up),
+        ("batch", 5, room.batch.work),
+        ("fallbacks", 2, room.fallbacks.work),
         ("expiry", 60, room.approvals.expire_due),
         ("evidence", 15, room.approvals.revalidate),
         ("evaluations", 2, room.harness.work),
@@ -355,9 +357,10 @@ def _live_traffic(room: ControlRoom) -> Callable[[], object]:
     def tick() -> int:
         if not replay:
             from services.adapters.local.replay import LiveReplay
+            from services.container import prepared_at
 
-            prepared_at = _prepared_at(settings)
-            if prepared_at is None:
+            end_of_history = prepared_at(settings)
+            if end_of_history is None:
                 return 0
             live = LiveReplay(
                 url=settings.endpoint_url,
@@ -365,20 +368,12 @@ def _live_traffic(room: ControlRoom) -> Callable[[], object]:
                 journal=settings.serving_folder / "journal",
                 inference=settings.inference_folder,
                 state_file=settings.run_folder / "live-replay.json",
-                prepared_at=prepared_at,
+                prepared_at=end_of_history,
             )
             replay.append(live.tick)
         return replay[0](room.clock.now())
 
     return tick
-
-
-def _prepared_at(settings: Settings) -> datetime | None:
-    """When the replayed history of the embedded workspace ends; None while it is not prepared."""
-    try:
-        return from_utc_text(json.loads((settings.home / "prepared.json").read_text())["prepared_at"])
-    except (OSError, ValueError, KeyError):
-        return None
 
 
 class JsonLines(logging.Formatter):

@@ -92,9 +92,7 @@ class BatchJudge:
         run = _new_run(fact, first=first, at=self._parts.clock.now())
         return self.conclude(run, fact, facts, before)
 
-    def conclude(
-        self, run: BatchRun, fact: RunFact, facts: tuple[RunFact, ...], before: tuple[BatchRun, ...]
-    ) -> bool:
+    def conclude(self, run: BatchRun, fact: RunFact, facts: tuple[RunFact, ...], before: tuple[BatchRun, ...]) -> bool:
         """Measures, decides, records. False while the rows of the run are not in the log yet."""
         now = self._parts.clock.now()
         output = self._parts.outputs.set_aside(run, self._bounds(run.model)) if fact.ok else None
@@ -138,9 +136,7 @@ class BatchJudge:
             f"The run of {run.model} version {run.version} for {entries.window_words(run.window_start)} {what}. "
             f"{run.reason}"
         )
-        payload = entries.finding(
-            _EVENTS[run.state], run, words=words, at=run.updated_at, head=unit.ledger.head()
-        )
+        payload = entries.finding(_EVENTS[run.state], run, words=words, at=run.updated_at, head=unit.ledger.head())
         envelope = self._parts.desk.sign_as_service(payload)
         return unit.ledger.append(envelope, idem=f"batch:{run.run_id}:{run.state.value}:{run.revision}").seq
 
@@ -190,7 +186,7 @@ def replace_others(unit: BatchUnit, run: BatchRun, *, at: datetime) -> None:
 
 
 def _new_run(fact: RunFact, *, first: bool, at: datetime) -> BatchRun:
-    key = "\x1f".join((fact.model, fact.version, fact.window_start.isoformat()))
+    key = f"{fact.model}\x1f{fact.version}\x1f{fact.window_start.isoformat()}"
     return BatchRun(
         run_id="run-" + hashlib.sha256(key.encode()).hexdigest()[:20],
         model=fact.model,

@@ -129,15 +129,12 @@ class Output:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shift:
-    """Counts of scores per decile of the reference: this run's rows, and those it is compared with."""
+    """Counts of scores per bin: of this run, and of every run it is compared with. Bins are deciles of the latter."""
 
     current: tuple[int, ...]
-    reference: tuple[int, ...]
+    earlier: tuple[tuple[int, ...], ...]
     paired: bool
     """The same rows, scored by the version before."""
-    usual_largest: float | None = None
-    """Largest index that one of the earlier runs reached against the others: days differ without any fault."""
-    earlier_runs: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from services.attestation.ports import LedgerWriter
 from services.rollout.batch_models import BatchRun, BatchTerms, Handed, Output, RunFact, RunState, Shift
+from services.rollout.fallback_ports import FallbackStore
 from services.rollout.models import RollbackTarget
 from services.rollout.ports import RolloutStore
 
@@ -17,9 +18,7 @@ class BatchStore(Protocol):
 
     def run(self, run_id: str) -> BatchRun | None: ...
 
-    def runs(
-        self, model: str = "", *, states: tuple[RunState, ...] = (), limit: int = 50
-    ) -> tuple[BatchRun, ...]:
+    def runs(self, model: str = "", *, states: tuple[RunState, ...] = (), limit: int = 50) -> tuple[BatchRun, ...]:
         """Newest window first, the newest run of a window first; of all models when `model` is empty."""
         ...
 
@@ -41,6 +40,8 @@ class BatchUnit(Protocol):
     def rollouts(self) -> RolloutStore: ...
     @property
     def batches(self) -> BatchStore: ...
+    @property
+    def fallbacks(self) -> FallbackStore: ...
 
 
 class BatchUnits(Protocol):
@@ -61,9 +62,9 @@ class BatchOutputs(Protocol):
     """Outputs set aside per run, and the one place consumers read. Every call may be repeated."""
 
     def set_aside(self, run: BatchRun, bounds: tuple[float, float] | None) -> Output | None:
-        """Copies the run's rows from the log, once; None while the log does not have them yet. `bounds` of a usable score.
+        """Copies the run's rows from the log, once; None while the log does not have them yet.
 
-        Raises TelemetryUnavailableError.
+        A score outside `bounds` is no usable score. Raises TelemetryUnavailableError.
         """
         ...
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from math import sqrt
 from statistics import median
 
 import numpy as np
 
-from services.monitoring.statistics import psi, psi_floor
+from services.monitoring.statistics import MINIMUM_EXPECTED, Ints, psi, psi_floor
 from services.rollout.batch_models import BatchTerms, Crossing, Output, RunFact, RunState, Shift, TriggerReading
 
 INVALID_LIMIT = 0.01
@@ -117,29 +118,38 @@ def _invalid(crossing: Crossing, share: float | None, n: int | None, sentence: s
 
 def score_shift(shift: Shift | None) -> TriggerReading:
     """Population stability index against the version before on the same rows, or against the version's own past."""
-    if shift is None:
+    if shift is None or not sum(shift.current) or not sum(map(sum, shift.earlier)):
         return _shift(Crossing.UNMEASURED, None, None, None, "There are no scores to compare with.")
-    current, reference = np.array(shift.current, dtype=np.int64), np.array(shift.reference, dtype=np.int64)
+    runs, current = np.array(shift.earlier, dtype=np.int64), np.array(shift.current, dtype=np.int64)
+    reference = runs.sum(axis=0)
     n, m = int(current.sum()), int(reference.sum())
-    value = psi(reference, current)
-    if value is None:
-        return _shift(Crossing.UNMEASURED, None, None, n, "There are no scores to compare with.")
-    floor = psi_floor(len(shift.reference), n, m)
-    against = "the version before on the same rows" if shift.paired else f"its {shift.earlier_runs} runs before"
-    if not shift.paired and shift.earlier_runs < EARLIER_RUNS:
-        words = f"Only {shift.earlier_runs} runs before: not known yet how much ordinary runs differ."
+    value = psi(reference, current) or 0.0
+    if not shift.paired and len(runs) < EARLIER_RUNS:
+        words = f"Only {len(runs)} runs before: not known yet how much ordinary runs differ."
         return _shift(Crossing.TOO_FEW, value, None, n, words)
-    usual = shift.usual_largest or 0.0
-    limit = SHIFT_LIMIT if shift.paired else max(SHIFT_LIMIT, USUAL_FACTOR * usual)
+    usual = 0.0 if shift.paired else _largest(runs)
+    limit = max(SHIFT_LIMIT, USUAL_FACTOR * usual)
+    floor = psi_floor(len(reference), n, m)
+    against = "the version before on the same rows" if shift.paired else f"its {len(runs)} runs before"
     words = f"Shift {value:.2f} against {against}"
     if value > max(limit, floor):
         return _shift(Crossing.CROSSED, value, limit, n, f"{words}; the limit is {limit:.2f}.")
-    if floor > limit:
-        chance = f"with {n:,} rows chance alone reaches {floor:.2f}, the limit is {limit:.2f}"
-        return _shift(Crossing.TOO_FEW, value, limit, n, f"{words}: {chance}.")
-    if value <= max(SHIFT_CLEAR, 0.0 if shift.paired else usual):
+    if floor > limit or _few(n, len(reference)):
+        chance = f"with {n:,} rows chance alone reaches {floor:.2f}"
+        return _shift(Crossing.TOO_FEW, value, limit, n, f"{words}; {chance}, the limit is {limit:.2f}.")
+    if value <= max(SHIFT_CLEAR, usual):
         return _shift(Crossing.CLEAR, value, limit, n, f"{words}; the limit is {limit:.2f}.")
     return _shift(Crossing.WATCH, value, limit, n, f"{words}: more than usual, below the limit of {limit:.2f}.")
+
+
+def _largest(runs: Ints) -> float:
+    """The largest index one of the earlier runs reaches against all others together: how much ordinary days differ."""
+    total = runs.sum(axis=0)
+    return max((psi(total - run, run) or 0.0 for run in runs), default=0.0)
+
+
+def _few(n: int, bins: int) -> bool:
+    return n < MINIMUM_EXPECTED * bins
 
 
 def _shift(
@@ -156,7 +166,7 @@ def worst(found: Sequence[TriggerReading]) -> Crossing:
     return next((word for word in _WORST if word in words), Crossing.UNMEASURED)
 
 
-def decide(
+def decide(  # noqa: PLR0911 - one line per way a run can go
     found: Sequence[TriggerReading], *, first: bool, ordered: bool, terms: BatchTerms
 ) -> tuple[RunState, str]:
     """What becomes of a run, and why. `ordered`: a person signed for a run with a version that served before."""
@@ -185,7 +195,7 @@ def next_window(windows: Sequence[datetime]) -> datetime | None:
     if len(windows) < 3:
         return None
     ordered = sorted(windows)[-COUNTED_RUNS:]
-    gaps = [(later - earlier).total_seconds() for earlier, later in zip(ordered, ordered[1:], strict=False)]
+    gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(ordered)]
     return ordered[-1] + timedelta(seconds=median(gaps))
 
 

@@ -13,6 +13,8 @@ from services.rollout import batch_entries as entries
 from services.rollout import batch_triggers as triggers
 from services.rollout.batch_judging import HISTORY, OUTCOMES, BatchJudge, BatchParts
 from services.rollout.batch_models import BatchRun, RunState
+from services.rollout.fallback_models import FallbackMode
+from services.rollout.fallback_rules import in_force
 from services.rollout.models import Deployment
 from services.rollout.release_ports import IncidentDesk
 
@@ -78,9 +80,7 @@ class BatchWork:
         for run in reversed(ordered):
             if self._parts.runner is None:
                 return
-            fact = self._parts.runner.score(
-                model, run.version, window_start=run.window_start, request_id=run.run_id
-            )
+            fact = self._parts.runner.score(model, run.version, window_start=run.window_start, request_id=run.run_id)
             facts = self._parts.jobs.runs(model, limit=HISTORY)
             with self._parts.units.read() as unit:
                 before = unit.batches.runs(model, states=OUTCOMES, limit=HISTORY)
@@ -116,13 +116,15 @@ class BatchWork:
     # people
 
     def _call_somebody(self, row: Deployment) -> None:
-        """An incident for every run that failed, was withheld by a trigger, came late or did not come; one per version."""
+        """An incident for every run that failed, was withheld, came late or did not come; one per version."""
         desk = self._parts.incidents
         if desk is None:
             return
         with self._parts.units.read() as unit:
             recent = unit.batches.runs(row.model, limit=HISTORY)
-        self._call_for_missing(desk, row, recent)
+            serves = in_force(unit.fallbacks.switches(row.model)) is FallbackMode.LIVE
+        if serves and row.desired:
+            self._call_for_missing(desk, row, recent)
         for run in recent:
             if run.incident or not run.crossed or run.state is RunState.ORDERED:
                 continue
@@ -152,8 +154,7 @@ class BatchWork:
 
     def _call_for_missing(self, desk: IncidentDesk, row: Deployment, recent: tuple[BatchRun, ...]) -> None:
         due = triggers.next_window([run.window_start for run in recent if run.rerun_of is None])
-        pinned = row.desired and (row.observed is None or row.observed.mode == "live")
-        if due is None or not pinned or not self.is_missing(row.model, due):
+        if due is None or not self.is_missing(row.model, due):
             return
         desk.open_by_rule(
             key=f"batch-missing:{row.model}",

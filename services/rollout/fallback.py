@@ -27,7 +27,6 @@ from services.rollout.fallback_drills import FallbackDrills
 from services.rollout.fallback_models import (
     Drill,
     EditCard,
-    FallbackCard,
     FallbackMode,
     FallbackView,
     FinishDrill,
@@ -249,8 +248,5 @@ def _require_same(unit: FallbackUnit, command: SwitchFallback) -> None:
 
 
 def _digest(actor: Actor, command_id: str) -> str:
-    text = "\x1f".join((actor.issuer, actor.subject, command_id))
+    text = f"{actor.issuer}\x1f{actor.subject}\x1f{command_id}"
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-__all__ = ["FallbackCard", "FallbackService"]

@@ -28,6 +28,7 @@ from services.rollout.models import (
     DeploymentView,
     RollBack,
     RollbackPlan,
+    RollbackTarget,
     TrafficChange,
 )
 from services.rollout.outbox import OutboxRunner
@@ -141,6 +142,12 @@ class RolloutService:
         return self._reconciler.run()
 
     # rolling back
+
+    def targets(self, model: str) -> tuple[RollbackTarget, ...]:
+        """Every version with the reason why traffic may go back to it, or not; nothing for a model never released."""
+        with self._units.read() as unit:
+            row = unit.rollouts.deployment(model)
+            return self._rollbacks.targets(unit.rollouts, row) if row is not None else ()
 
     def plan_rollback(self, model: str, *, actor: Actor) -> RollbackPlan:
         """What will happen, with a single-use challenge for this person and this state."""

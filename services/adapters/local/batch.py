@@ -60,13 +60,24 @@ class Day:
 
 
 async def run_window(
-    caller: Caller, model: str, rows: pd.DataFrame, entities: pd.Series, *, window_start: datetime, started_at: datetime
+    caller: Caller,
+    model: str,
+    rows: pd.DataFrame,
+    entities: pd.Series,
+    *,
+    window_start: datetime,
+    started_at: datetime,
+    version: str = "",
+    request_id: str = "",
 ) -> Run | None:
-    """Scores one window. A failure is a recorded run, not an exception; None when no version is pinned yet."""
-    request_id = f"job-{model}-{window_start:%Y%m%dT%H%M}"
-    version, error, seconds = "", "", 0.0
+    """Scores one window with the pinned version, or with `version` by name and under `request_id`.
+
+    A failure is a recorded run, not an exception; None when no version is pinned yet.
+    """
+    request_id = request_id or f"job-{model}-{window_start:%Y%m%dT%H%M}"
+    error, seconds = "", 0.0
     try:
-        scored = await caller.score(model, rows, entities, at=window_start, request_id=request_id)
+        scored = await caller.score(model, rows, entities, at=window_start, request_id=request_id, version=version)
         version, error, seconds = scored.version, scored.error, scored.seconds
         if scored.status == NOTHING_PINNED and not version:
             return None

@@ -40,7 +40,7 @@ class SqlFallbacks:
 
     def add_card(self, card: FallbackCard) -> None:
         table = fallback_card.c
-        newest = self._connection.execute(
+        newest: int = self._connection.execute(
             select(func.coalesce(func.max(table.revision), 0)).where(table.model == card.model)
         ).scalar_one()
         if card.revision != newest + 1:

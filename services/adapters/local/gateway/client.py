@@ -60,9 +60,19 @@ class Caller:
             await self._session.close()
 
     async def score(
-        self, deployment: str, rows: pd.DataFrame, entities: pd.Series, *, at: datetime, request_id: str
+        self,
+        deployment: str,
+        rows: pd.DataFrame,
+        entities: pd.Series,
+        *,
+        at: datetime,
+        request_id: str,
+        version: str = "",
     ) -> Scored:
-        """One request; its rows are named by the frame's index. Raises ServingUnavailableError when nobody answers."""
+        """One request; its rows are named by the frame's index. With `version` that one answers, routed or not.
+
+        Raises ServingUnavailableError when nobody answers.
+        """
         if self._session is None:
             raise RuntimeError("Caller is used outside its `async with` block")
         headers = {
@@ -70,6 +80,8 @@ class Caller:
             "X-Countersign-Event-At": at.isoformat(),
             "X-Countersign-Request": request_id,
         }
+        if version:
+            headers["X-Countersign-Version"] = version
         started = time.perf_counter()
         try:
             async with self._session.post(

@@ -30,6 +30,13 @@ class Envelope:
     entity: str
     probe: bool
     event_at: datetime
+    version: str = ""
+    """The version that was asked for by name, or empty: the routes decide."""
+
+    @property
+    def role(self) -> str:
+        """What was asked by name says nothing about what callers get."""
+        return "rerun" if self.version else "live"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +51,7 @@ class Scoring:
 
 def read_envelope(headers: Mapping[str, str], *, is_admin: bool, now: datetime) -> Envelope:
     """Raises RefusedError 403 when a header that rewrites the log comes without the token, 422 for a bad time."""
-    given = [name for name in ("probe", "event-at", "request") if f"x-countersign-{name}" in headers]
+    given = [name for name in ("probe", "event-at", "request", "version") if f"x-countersign-{name}" in headers]
     if given and not is_admin:
         raise RefusedError(403, f"X-Countersign-{given[0].title()} is only accepted with the endpoint's admin token.")
     request_id = headers.get("x-countersign-request") or f"req-{secrets.token_hex(10)}"
@@ -55,6 +62,7 @@ def read_envelope(headers: Mapping[str, str], *, is_admin: bool, now: datetime) 
         entity=entity,
         probe="x-countersign-probe" in headers,
         event_at=_time(headers["x-countersign-event-at"]) if "x-countersign-event-at" in headers else now,
+        version=_named(headers.get("x-countersign-version", "")),
     )
 
 
@@ -111,6 +119,12 @@ def _labels(given: Any, rows: int, name: str) -> tuple[str, ...]:
     if not isinstance(given, list) or len(given) != rows:
         raise RefusedError(422, f'"{name}" must have one text for each of the {rows} rows.')
     return tuple(str(item) for item in given)
+
+
+def _named(version: str) -> str:
+    if version and (not version.isdigit() or len(version) > 9):
+        raise RefusedError(422, "X-Countersign-Version must be the number of a version.")
+    return version
 
 
 def _time(text: str) -> datetime:

@@ -91,9 +91,9 @@ class Router:
         """Raises RefusedError when the call never reached a version (unknown deployment, nothing in production)."""
         started = time.perf_counter()
         deployment = self.table.get(name)
-        if deployment.mode != "live" and not envelope.probe:
+        if deployment.mode != "live" and not envelope.probe and not envelope.version:
             raise RefusedError(503, f"{name} answers nobody at the moment: its mode is {deployment.mode}.")
-        version = deployment.pick(envelope.key)
+        version = envelope.version or deployment.pick(envelope.key)
         lines: list[bytes] = []
         try:
             scoring = read_scoring(await self._body(deployment, version, data, envelope), envelope.request_id)
@@ -104,11 +104,12 @@ class Router:
             call = _Call(deployment=deployment, envelope=envelope, scoring=_NOTHING, started=started)
         else:
             outcome = await self._ask(deployment, version, scoring)
-            other = self._fallback(deployment, version) if outcome.refused else None
+            other = self._fallback(deployment, version) if outcome.refused and not envelope.version else None
             if other is not None:
                 lines.append(self._record(call, version, outcome))
                 version, outcome = other, await self._ask(deployment, other, scoring)
-            self._mirror(call, version)
+            if not envelope.version:
+                self._mirror(call, version)
         lines.append(self._record(call, version, outcome))
         if not envelope.probe:
             self._log(lines)
@@ -218,10 +219,10 @@ class Router:
         self._log([self._line(replace(call, started=started), version, "mirror", outcome)])
 
     def _record(self, call: _Call, version: str, outcome: _Outcome) -> bytes:
-        if not call.envelope.probe:
+        if not call.envelope.probe and not call.envelope.version:
             self.counts.requests[call.deployment.name, version] += 1
             self.counts.errors[call.deployment.name, version] += outcome.status != 200
-        return self._line(call, version, "live", outcome)
+        return self._line(call, version, call.envelope.role, outcome)
 
     def _log(self, lines: list[bytes]) -> None:
         try:
