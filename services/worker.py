@@ -55,7 +55,7 @@ class Lane(StrEnum):
 
 _SLOWEST = {Lane.ACT: timedelta(seconds=15), Lane.WATCH: timedelta(seconds=15), Lane.REFRESH: timedelta(minutes=5)}
 """How rarely a task that keeps failing is tried; what brings traffic back never waits for minutes."""
-_LANES = {"outbox": Lane.ACT, "deployments": Lane.ACT, "watch": Lane.WATCH}
+_LANES = {"outbox": Lane.ACT, "deployments": Lane.ACT, "fallbacks": Lane.ACT, "watch": Lane.WATCH}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

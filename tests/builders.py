@@ -60,8 +60,12 @@ from services.people.service import PeopleService
 from services.policy.publishing import PublishingService
 from services.policy.service import PolicyService
 from services.rollout.attested import CheckedEntries
+from services.rollout.batch_judging import BatchParts
+from services.rollout.batch_models import BatchTerms
+from services.rollout.batch_release import BatchReleaseService
 from services.rollout.emergency import EmergencyService
 from services.rollout.emergency_review import delegate_pairs
+from services.rollout.fallback import FallbackService
 from services.rollout.models import RollBack
 from services.rollout.outbox import OutboxRunner
 from services.rollout.preconditions import Preconditions
@@ -70,6 +74,7 @@ from services.rollout.release_models import Release, StepCommand
 from services.rollout.releases import ReleaseService
 from services.rollout.service import RolloutService
 from tests.contract import templates
+from tests.fakes.batches import MemoryIncidents, MemoryJobs, MemoryOutputs, MemoryRunner
 from tests.fakes.handling import QuietHandling
 from tests.fakes.inventory import MemoryInventory
 from tests.fakes.platform import FilePlatform
@@ -231,6 +236,12 @@ class World:
     evaluation: EvaluationService
     approvals: ApprovalService
     rollout: RolloutService
+    batch: BatchReleaseService
+    fallbacks: FallbackService
+    jobs: MemoryJobs
+    outputs: MemoryOutputs
+    rerunner: MemoryRunner
+    incident_desk: MemoryIncidents
     releases: ReleaseService
     asked: Conditions
     """What releases are asked for in this world, and what is measured of them; a test may change it."""
@@ -521,6 +532,30 @@ def _wired(
         judgement=lambda _model: (0.5, None),
         clock=clock,
     )
+    jobs, outputs, incident_desk = MemoryJobs(), MemoryOutputs(), MemoryIncidents()
+    rerunner = MemoryRunner(outputs)
+    rollout_service = RolloutService(
+        units=units,
+        people=people_service,
+        ledger=ledger_service,
+        inventory=typed,
+        desk=signing,
+        serving=platform,
+        runner=runner,
+        reconciler=Reconciler(
+            units=units,
+            serving=platform,
+            inventory=typed,
+            registry=registry,
+            attestations=attested,
+            desk=signing,
+            clock=clock,
+        ),
+        attestations=attested,
+        preconditions=preconditions,
+        clock=clock,
+        inline_seconds=0.5,
+    )
     return World(
         clock=clock,
         database=database,
@@ -548,28 +583,37 @@ def _wired(
         platform=platform,
         evaluation=evaluation,
         approvals=approving,
-        rollout=RolloutService(
+        rollout=rollout_service,
+        batch=BatchReleaseService(
+            parts=BatchParts(
+                units=units,
+                inventory=typed,
+                desk=signing,
+                jobs=jobs,
+                outputs=outputs,
+                terms_of=lambda model: BatchTerms(unattended_release=int(inventory.model(model).tier) > 1),
+                clock=clock,
+                runner=rerunner,
+                incidents=incident_desk,
+            ),
+            people=people_service,
+            ledger=ledger_service,
+            targets_of=rollout_service.targets,
+        ),
+        fallbacks=FallbackService(
             units=units,
             people=people_service,
             ledger=ledger_service,
             inventory=typed,
             desk=signing,
             serving=platform,
-            runner=runner,
-            reconciler=Reconciler(
-                units=units,
-                serving=platform,
-                inventory=typed,
-                registry=registry,
-                attestations=attested,
-                desk=signing,
-                clock=clock,
-            ),
-            attestations=attested,
-            preconditions=preconditions,
             clock=clock,
-            inline_seconds=0.5,
+            incidents=incident_desk,
         ),
+        jobs=jobs,
+        outputs=outputs,
+        rerunner=rerunner,
+        incident_desk=incident_desk,
         releases=ReleaseService(
             units=units,
             people=people_service,

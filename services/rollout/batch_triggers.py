@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
-from math import sqrt
+from math import exp, lgamma, log, sqrt
 from statistics import median
 
 import numpy as np
@@ -31,6 +31,8 @@ SMALLEST_USUAL = 20
 """With fewer rows than this in a usual run even a halved run is within chance."""
 _CHANCE = 3.29
 """Two-sided 0.1 % of the normal distribution."""
+_TAIL = 0.0005
+_EXACT_UP_TO = 200
 _WORST = (Crossing.CROSSED, Crossing.UNMEASURED, Crossing.TOO_FEW, Crossing.WATCH, Crossing.CLEAR)
 
 
@@ -73,8 +75,7 @@ def row_count(rows: int, usual: Sequence[int]) -> TriggerReading:
         return _rows(Crossing.TOO_FEW, rows, None, f"{rows:,} rows; only {len(usual)} earlier runs to compare with.")
     expected = float(median(usual[-COUNTED_RUNS:]))
     share = rows / expected if expected else float("inf") if rows else 1.0
-    # The square root of a count has about the same spread whatever the count (Anscombe 1948).
-    beyond_chance = abs(2 * (sqrt(rows + 0.375) - sqrt(expected + 0.375))) > _CHANCE
+    beyond_chance = _beyond_chance(rows, expected)
     words = f"{rows:,} rows where {expected:,.0f} are usual"
     if beyond_chance and not 0.5 <= share <= 2:
         return _rows(Crossing.CROSSED, rows, expected, f"{words}: less than half or more than twice.")
@@ -83,6 +84,19 @@ def row_count(rows: int, usual: Sequence[int]) -> TriggerReading:
     if beyond_chance and not 0.8 <= share <= 1.25:
         return _rows(Crossing.WATCH, rows, expected, f"{words}: more than chance, within half and twice.")
     return _rows(Crossing.CLEAR, rows, expected, f"{words}.")
+
+
+def _beyond_chance(rows: int, expected: float) -> bool:
+    """Whether independent arrivals would give such a number in less than one run of a thousand."""
+    if expected <= 0:
+        return rows > 0
+    if expected > _EXACT_UP_TO:
+        # The square root of a count has about the same spread whatever the count (Anscombe 1948).
+        return abs(2 * (sqrt(rows + 0.375) - sqrt(expected + 0.375))) > _CHANCE
+    if rows > 10 * expected + 50:
+        return True
+    at_most = [exp(k * log(expected) - expected - lgamma(k + 1)) for k in range(rows + 1)]
+    return min(sum(at_most), 1 - sum(at_most[:-1])) < _TAIL
 
 
 def _rows(crossing: Crossing, rows: int, expected: float | None, sentence: str) -> TriggerReading:

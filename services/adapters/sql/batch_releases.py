@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, insert, select, update
 
-from services.adapters.sql.schema.batch import batch_run
+from services.adapters.sql.schema.batch import batch_output
 from services.kernel.errors import StaleRequestError
 from services.rollout.batch_models import BatchRun, Crossing, RunState, TriggerReading
 
@@ -19,36 +19,36 @@ class SqlBatches:
         self._connection = connection
 
     def run(self, run_id: str) -> BatchRun | None:
-        row = self._connection.execute(select(batch_run).where(batch_run.c.run_id == run_id)).first()
+        row = self._connection.execute(select(batch_output).where(batch_output.c.run_id == run_id)).first()
         return _run(row) if row else None
 
     def runs(self, model: str = "", *, states: tuple[RunState, ...] = (), limit: int = 50) -> tuple[BatchRun, ...]:
-        query = select(batch_run)
+        query = select(batch_output)
         if model:
-            query = query.where(batch_run.c.model == model)
+            query = query.where(batch_output.c.model == model)
         if states:
-            query = query.where(batch_run.c.state.in_([state.value for state in states]))
+            query = query.where(batch_output.c.state.in_([state.value for state in states]))
         return self._read(_newest_first(query).limit(limit))
 
     def of_window(self, model: str, window_start: datetime) -> tuple[BatchRun, ...]:
-        table = batch_run.c
-        query = select(batch_run).where(table.model == model, table.window_start == window_start)
+        table = batch_output.c
+        query = select(batch_output).where(table.model == model, table.window_start == window_start)
         return self._read(_newest_first(query))
 
     def unsettled(self) -> tuple[BatchRun, ...]:
-        table = batch_run.c
-        query = select(batch_run).where(table.settled.is_(False))
+        table = batch_output.c
+        query = select(batch_output).where(table.settled.is_(False))
         return self._read(query.order_by(table.window_start, table.updated_at, table.run_id))
 
     def save(self, run: BatchRun) -> BatchRun:
         saved = replace(run, revision=run.revision + 1)
         values = _values(saved)
         if run.revision == 0:
-            self._connection.execute(insert(batch_run).values(**values))
+            self._connection.execute(insert(batch_output).values(**values))
             return saved
-        table = batch_run.c
+        table = batch_output.c
         done = self._connection.execute(
-            update(batch_run).where(table.run_id == run.run_id, table.revision == run.revision).values(**values)
+            update(batch_output).where(table.run_id == run.run_id, table.revision == run.revision).values(**values)
         )
         if done.rowcount != 1:
             raise StaleRequestError("Somebody decided about this run at the same moment.", hint="Look again.")
@@ -59,7 +59,7 @@ class SqlBatches:
 
 
 def _newest_first(query: Select[Any]) -> Select[Any]:
-    table = batch_run.c
+    table = batch_output.c
     return query.order_by(table.window_start.desc(), table.started_at.desc(), table.run_id)
 
 
@@ -72,5 +72,5 @@ def _run(row: Row[Any]) -> BatchRun:
 
 
 def _values(run: BatchRun) -> dict[str, Any]:
-    values: dict[str, Any] = {column.name: getattr(run, column.name) for column in batch_run.columns}
+    values: dict[str, Any] = {column.name: getattr(run, column.name) for column in batch_output.columns}
     return values | {"state": run.state.value, "triggers": json.dumps([asdict(item) for item in run.triggers])}

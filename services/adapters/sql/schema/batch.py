@@ -10,8 +10,8 @@ from sqlalchemy import Boolean, Column, Index, Integer, String, Table, Text
 
 from services.adapters.sql.schema.base import UtcDateTime, metadata
 
-batch_run = Table(
-    "batch_run",
+batch_output = Table(
+    "batch_output",
     metadata,
     Column("run_id", String(60), primary_key=True),
     Column("model", String(200), nullable=False),
@@ -35,8 +35,8 @@ batch_run = Table(
     Column("incident", String(60), nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("revision", Integer, nullable=False),
-    Index("ix_batch_run_window", "model", "window_start"),
-    Index("ix_batch_run_state", "state"),
+    Index("ix_batch_output_window", "model", "window_start"),
+    Index("ix_batch_output_state", "state"),
 )
 
 fallback_card = Table(

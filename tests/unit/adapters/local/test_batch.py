@@ -26,7 +26,9 @@ class Endpoint:
         self.answer = answer
         self.asked: list[tuple[str, datetime, str]] = []
 
-    async def score(self, deployment: str, rows: Any, entities: Any, *, at: datetime, request_id: str) -> Scored:
+    async def score(
+        self, deployment: str, rows: Any, entities: Any, *, at: datetime, request_id: str, version: str = ""
+    ) -> Scored:
         self.asked.append((deployment, at, request_id))
         if isinstance(self.answer, Exception):
             raise self.answer

@@ -19,7 +19,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_table('batch_run',
+    op.create_table('batch_output',
     sa.Column('run_id', sa.String(length=60), nullable=False),
     sa.Column('model', sa.String(length=200), nullable=False),
     sa.Column('job', sa.String(length=250), nullable=False),
@@ -42,11 +42,11 @@ def upgrade() -> None:
     sa.Column('incident', sa.String(length=60), nullable=False),
     sa.Column('updated_at', base.UtcDateTime(timezone=True), nullable=False),
     sa.Column('revision', sa.Integer(), nullable=False),
-    sa.PrimaryKeyConstraint('run_id', name=op.f('pk_batch_run'))
+    sa.PrimaryKeyConstraint('run_id', name=op.f('pk_batch_output'))
     )
-    with op.batch_alter_table('batch_run', schema=None) as batch_op:
-        batch_op.create_index('ix_batch_run_state', ['state'], unique=False)
-        batch_op.create_index('ix_batch_run_window', ['model', 'window_start'], unique=False)
+    with op.batch_alter_table('batch_output', schema=None) as batch_op:
+        batch_op.create_index('ix_batch_output_state', ['state'], unique=False)
+        batch_op.create_index('ix_batch_output_window', ['model', 'window_start'], unique=False)
 
     op.create_table('fallback_card',
     sa.Column('model', sa.String(length=200), nullable=False),
@@ -103,4 +103,4 @@ def downgrade() -> None:
     op.drop_table('fallback_switch')
     op.drop_table('fallback_drill')
     op.drop_table('fallback_card')
-    op.drop_table('batch_run')
+    op.drop_table('batch_output')
