@@ -12,7 +12,7 @@ import numpy as np
 from services.kernel.errors import ServingUnavailableError, TelemetryUnavailableError
 from services.rollout.batch_models import BatchRun, Handed, Output, RunFact, Shift
 
-START = datetime(2030, 1, 1, 6, tzinfo=UTC)
+START = datetime(2030, 2, 1, 6, tzinfo=UTC)
 
 
 def a_fact(day: int, version: str = "1", *, model: str = "delay_claim_score", **changes: object) -> RunFact:
