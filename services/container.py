@@ -7,10 +7,11 @@ MLflow is never imported here: its adapter loads it when it is first asked, whic
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from services.adapters.databricks.statements import Warehouse, workspace
 from services.adapters.databricks.unity import UnityLineage
@@ -140,6 +141,11 @@ from services.settings import Profile, Settings
 from services.value.models import Rates
 from services.value.service import ValueService
 
+if TYPE_CHECKING:  # the SDK is loaded where a workspace is used
+    from services.adapters.databricks.changes import ServedModel
+    from services.adapters.databricks.client import Connection
+    from services.adapters.databricks.job_pins import PinnedJob
+
 _INCIDENTS = 200
 """Actions of a model that are looked through for what went wrong before."""
 
@@ -207,6 +213,33 @@ def open_control_room(
     registry = registry or MlflowRegistry(settings.registry_uri, settings.artifacts_folder)
     serving = serving or LocalServing(settings.endpoint_url, token_file=settings.keys_folder / "gateway.token")
     return _open(settings, clock=clock, registry=registry, serving=serving)
+
+
+def databricks_serving(
+    settings: Settings,
+    connection: Connection,
+    *,
+    endpoints: Mapping[str, ServedModel],
+    jobs: Mapping[str, PinnedJob],
+    clock: Clock,
+) -> ServingPlatform:
+    """Databricks Model Serving, for `open_control_room`; no setting offers it before its profile is complete.
+
+    Nothing is asked of the workspace here. Raises SettingsError for a connection without credentials.
+    """
+    from services.adapters.databricks.client import Workspace
+    from services.adapters.databricks.job_pins import DatabricksJobPins
+    from services.adapters.databricks.serving import DatabricksServing
+    from services.adapters.databricks.snapshots import SnapshotFiles
+
+    workspace = Workspace(connection)
+    return DatabricksServing(
+        workspace,
+        endpoints,
+        snapshots=SnapshotFiles(settings.serving_folder / "databricks"),
+        jobs=DatabricksJobPins(workspace, jobs, now=clock.now),
+        now=clock.now,
+    )
 
 
 def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: ServingPlatform) -> ControlRoom:

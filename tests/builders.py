@@ -389,8 +389,12 @@ def a_world(
     policies: Path = POLICIES,
     after_step: Callable[[str], None] = lambda _step: None,
     sleep: Callable[[float], None] = lambda _seconds: None,
+    serving: Any = None,
 ) -> World:
-    """A founded workspace in `folder`; opening the same folder again continues it."""
+    """A founded workspace in `folder`; opening the same folder again continues it.
+
+    `serving` is any other ServingPlatform in place of the one in a file.
+    """
     clock = clock or FrozenClock(NOON)
     database = Database(url or f"sqlite:///{folder / 'governance.db'}")
     fresh = not (folder / "keys").exists()
@@ -403,7 +407,8 @@ def a_world(
     if fresh:
         for number in versions:
             registry.add_version(MODEL, number, content=f"weights {number}", report=GOOD_REPORT)
-    return _wired(folder, clock, database, desk, book, inventory, registry, policies, after_step, sleep)
+    platform = serving or FilePlatform(folder / "platform.json")
+    return _wired(clock, database, desk, book, inventory, registry, policies, after_step, sleep, platform, folder)
 
 
 def _found(database: Database, folder: Path, clock: Clock, *, profile: str, url: str, policies: Path) -> None:
@@ -445,7 +450,6 @@ def _serves(units: SqlUnits, model: str) -> bool:
 
 
 def _wired(
-    folder: Path,
     clock: Clock,
     database: Database,
     desk: KeyDesk,
@@ -455,8 +459,9 @@ def _wired(
     policies: Path,
     after_step: Callable[[str], None],
     sleep: Callable[[float], None],
+    platform: FilePlatform,
+    folder: Path,
 ) -> World:
-    platform = FilePlatform(folder / "platform.json")
     ledger_service = LedgerService(book=book, desk=desk, keys=desk, clock=clock, anchors=Anchors(folder / "anchors"))
     store = SqlPeople(database)
     people_service = PeopleService(store=store, ledger=ledger_service, clock=clock, demo=DEMO_ACCOUNTS)

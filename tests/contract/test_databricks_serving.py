@@ -534,3 +534,27 @@ def test_credentials_in_the_environment_are_neither_used_nor_in_the_way(
     )
 
     assert serving.observe(NAME).routes == (("1", 100),)
+
+
+def test_the_container_builds_it_without_asking_the_workspace(scene: Scene, tmp_path: Path) -> None:
+    from services.container import databricks_serving
+    from services.kernel.clock import FrozenClock
+    from services.settings import Settings
+
+    scene.ready(NAME, "1")
+    calls = len(scene.platform.calls)
+    serving = databricks_serving(
+        Settings(home=tmp_path / "home"),
+        scene.platform.connection(),
+        endpoints=targets(NAME),
+        jobs={},
+        clock=FrozenClock(NOON),
+    )
+    assert len(scene.platform.calls) == calls
+
+    while not serving.ensure_ready(NAME, "2", op="load"):
+        pass
+
+    assert serving.observe(NAME).ready == ("1", "2")
+    kept = [str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*load*.json") if "home" in file.parts]
+    assert kept == [f"home/serving/databricks/{NAME}/00000001-load-2-load.json"]
