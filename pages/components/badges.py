@@ -10,6 +10,7 @@ from services.approvals.models import Decision, Purpose, RequestState
 from services.evaluation.harness.models import RunState
 from services.evaluation.harness.models import Status as CheckStatus
 from services.exceptions.models import ExceptionState
+from services.incidents.models import IncidentState
 from services.inventory.models import DeploymentKind, Tier
 from services.kernel.health import Health
 from services.notices.models import Severity
@@ -114,6 +115,10 @@ _ROWS: tuple[tuple[Enum, Status], ...] = (
     (ReviewState.ACCEPTED, _status("Reviewed, accepted", "verified", "green")),
     (ReviewState.CORRECTED, _status("Reviewed, corrected", "build", "orange")),
     (ReviewState.ROLL_BACK, _status("Reviewed, to be rolled back", "undo", "red")),
+    (IncidentState.OPEN, _status("Not acknowledged", "notification_important", "red")),
+    (IncidentState.ACKNOWLEDGED, _status("Being worked on", "engineering", "orange")),
+    (IncidentState.MITIGATED, _status("Mitigated", "healing", "violet")),
+    (IncidentState.CLOSED, _status("Closed", "task_alt", "gray")),
     (Severity.RED, _status("Urgent", "priority_high", "red")),
     (Severity.AMBER, _status("To do", "pending_actions", "orange")),
     (Severity.INFO, _status("News", "info", "blue")),
@@ -129,6 +134,12 @@ _ROWS: tuple[tuple[Enum, Status], ...] = (
 # Two string enums with the same word are equal, so the kind of status is part of the key.
 STATUSES: dict[tuple[type[Enum], object], Status] = {(type(value), value.value): shown for value, shown in _ROWS}
 
+SEVERITIES = {
+    1: _status("Severity 1", "counter_1", "red"),
+    2: _status("Severity 2", "counter_2", "orange"),
+    3: _status("Severity 3", "counter_3", "blue"),
+    4: _status("Severity 4", "counter_4", "gray"),
+}
 OVERDUE = _status("Overdue", "event_busy", "red")
 PRODUCTION = _status("Production", "public", "blue")
 FINDING = _status("Finding", "flag", "red")

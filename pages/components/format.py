@@ -152,6 +152,17 @@ def span(delta: timedelta) -> str:
     return plural(round(total / 86400), "day")
 
 
+def took(delta: timedelta | None) -> str:
+    """A measured duration in its two largest units: `45 s`, `12 min 5 s`, `3 h 12 min`, `2 days 4 h`."""
+    if delta is None:
+        return "not known"
+    total = round(delta.total_seconds())
+    parts = ((total // 86400, "day"), (total // 3600 % 24, "h"), (total // 60 % 60, "min"), (total % 60, "s"))
+    first = next((place for place, (amount, _) in enumerate(parts) if amount), len(parts) - 1)
+    shown = [(amount, unit) for amount, unit in parts[first : first + 2] if amount] or [(0, "s")]
+    return " ".join(f"{amount} {unit}{'s' if unit == 'day' and amount != 1 else ''}" for amount, unit in shown)
+
+
 def age(at: datetime | None, now: datetime) -> str:
     if at is None:
         return "never"

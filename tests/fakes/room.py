@@ -53,6 +53,7 @@ from tests.fakes.reports import fake_reports
 from tests.fakes.room_data import FakeHandling, FakeRows
 from tests.fakes.room_exceptional import FakeEmergency, FakeExceptions
 from tests.fakes.room_governance import USE_CASES, FakeClassification, FakeStewardship, an_impact
+from tests.fakes.room_incidents import FakeIncidents
 from tests.fakes.room_policy import FakePolicy, FakePublishing
 from tests.fakes.room_release import FakeReleases
 from tests.fakes.room_requests import FakeApprovals
@@ -115,6 +116,7 @@ class FakeRoom:
         self.stewardship = FakeStewardship(self)
         self.classification = FakeClassification(self)
         self.emergency = FakeEmergency(self)
+        self.incidents = FakeIncidents(self)
         self.notices = FakeNotices(self)
 
     def _gates(self, model: str, version: str) -> Any:
