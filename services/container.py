@@ -80,6 +80,7 @@ from services.exceptions.models import ExceptionTerms
 from services.exceptions.service import ExceptionService
 from services.exceptions.terms import terms_of
 from services.feedback.service import FeedbackService
+from services.incidents import lessons
 from services.incidents.service import IncidentService
 from services.inventory import vendors
 from services.inventory.classification import ClassificationService
@@ -307,6 +308,7 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
         catalog=reading.inventory,
         desk=trusted.signing,
         clock=clock,
+        release_of=lambda model, version: _release_of(units, model, version),
     )
     standing = _standing(approvals)
     runner = OutboxRunner(
@@ -329,6 +331,7 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
         attestations=trusted.attested,
         preconditions=preconditions,
         clock=clock,
+        on_call=lambda model: incidents.on_call(model).name or "",
     )
     rollout = RolloutService(
         units=units,
@@ -457,6 +460,7 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
             stale_seconds=settings.worker_stale_seconds,
             tables=handling,
             policies=policy,
+            incidents=incidents,
         ),
         audit=AuditService(
             reader=trusted.book,
@@ -474,7 +478,9 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
             database,
             trusted,
             clock,
-            OtherFacts(people=trusted.people, exceptions=exceptions, emergency=emergency),
+            OtherFacts(
+                people=trusted.people, exceptions=exceptions, emergency=emergency, incidents=incidents, clock=clock
+            ),
         ),
         runner=runner,
         registry_anchoring=RegistryAnchoring(
@@ -627,11 +633,21 @@ def _harness(  # noqa: PLR0917 - one caller, some lines above
 
 
 def _incidents(units: SqlUnits, model: str) -> tuple[Incident, ...]:
-    """Rollbacks and emergency releases, newest first. Only codes: what people wrote about them stays where it is."""
+    """Recorded incidents, then rollbacks and emergency releases, each newest first.
+
+    Only codes: what people wrote about them stays where it is.
+    """
     with units.read() as unit:
         actions = unit.rollouts.actions(model, _INCIDENTS)
+        recorded = unit.incidents.all(model)[::-1]
     words = {ActionKind.ROLLBACK: "brought back", ActionKind.EMERGENCY: "replaced in an emergency"}
+    reasons = {item.action_id: item.reason_code for item in actions}
+    known = [(item, lessons.code_of(item, reasons)) for item in recorded]
+    named = {action_id for item in recorded for action_id in item.actions}
     return tuple(
+        Incident(kind="incident", code=code, version=item.version, words=lessons.words_of(item, code))
+        for item, code in known
+    ) + tuple(
         Incident(
             kind=item.kind.value,
             code=item.reason_code,
@@ -640,8 +656,18 @@ def _incidents(units: SqlUnits, model: str) -> tuple[Incident, ...]:
             f"{item.created_at:%Y-%m-%d} ({item.reason_code}).",
         )
         for item in actions
-        if item.kind in words
+        if item.kind in words and item.action_id not in named
     )
+
+
+def _release_of(units: SqlUnits, model: str, version: str) -> str:
+    """The running release, or the newest one of that version; empty where there is none."""
+    with units.read() as unit:
+        running = unit.releases.running_release(model)
+        if running is not None and version in {"", running.candidate}:
+            return running.release_id
+        found = unit.releases.releases(model) if version else ()
+    return next((item.release_id for item in found if item.candidate == version), "")
 
 
 def _released(units: SqlUnits) -> tuple[TagPlace, ...]:

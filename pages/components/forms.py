@@ -64,11 +64,13 @@ def secret(text: str) -> Secret:
 class FieldErrors:
     """Places under the fields of one form, so that a fault stands next to what has to be corrected."""
 
-    def __init__(self) -> None:
+    def __init__(self, form: str = "") -> None:
+        """`form` names a form that stands on the page itself: a dialog over it has places of its own."""
+        self._form = form
         self._places: dict[str, Any] = {}
 
     def place(self, name: str) -> None:
-        self._places[name] = st.container(key=f"fault-{name}")
+        self._places[name] = st.container(key=f"fault-{self._form}{name}")
 
     def say(self, name: str, sentence: str) -> None:
         with self._places[name]:

@@ -101,7 +101,9 @@ def _tiles(model: str) -> None:
     waiting = sum(item.state is IncidentState.OPEN for item in standing)
     first, second, third, fourth = st.columns(4)
     with first:
-        words = f"{waiting:,} of {len(standing):,}" if waiting else "all acknowledged" if standing else "nothing is open"
+        words = (
+            f"{waiting:,} of {len(standing):,}" if waiting else "all acknowledged" if standing else "nothing is open"
+        )
         parts.tile("Not closed", f"{len(standing):,}", words, state=IncidentState.OPEN if waiting else None)
     with second:
         parts.tile("Mean time to detect", _mean(summary.all.detect), spread_words(summary.all.detect))

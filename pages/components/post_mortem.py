@@ -69,21 +69,21 @@ def _form(view: IncidentView, me: Actor) -> None:
         ":gray[It looks for causes, not for somebody to blame. Closing is signed with your key: the entry holds its "
         "digest, never its words.]"
     )
-    faults = forms.FieldErrors()
+    faults = forms.FieldErrors("post-mortem-")
     # The number of slots follows what is kept, so that keeping it once makes room for one more.
     slots = min(max(len(kept.follow_ups) + 1, 2), _MOST)
     with st.form(f"post-mortem-{item.incident_id}", border=False, enter_to_submit=False):
-        given = {
-            name: st.text_area(
-                title,
-                value=getattr(kept, name),
-                placeholder=hint,
-                max_chars=_LONGEST,
-                height=90,
-                key=f"pm-{item.incident_id}-{name}",
-            )
-            for name, title, hint in _FIELDS
-        }
+        given = {}
+        for pair in (_FIELDS[:2], _FIELDS[2:]):
+            for column, (name, title, hint) in zip(st.columns(2), pair, strict=True):
+                given[name] = column.text_area(
+                    title,
+                    value=getattr(kept, name),
+                    placeholder=hint,
+                    max_chars=_LONGEST,
+                    height=120,
+                    key=f"pm-{item.incident_id}-{name}",
+                )
         st.markdown("**Follow-ups** :gray[at least one; empty lines are left out]")
         follow_ups = [_slot(item.incident_id, number, kept, owners) for number in range(slots)]
         st.markdown(_still_missing(view))

@@ -26,6 +26,9 @@ def _body(home: Home) -> None:
             parts.todo(home.others, key="others")
         else:
             notices.remark("Nobody else is holding anything up.", "done_all")
+    if home.on_call:
+        with parts.card("On call", "for what serves now", key="on-call"):
+            parts.todo(home.on_call, key="on-call")
     if home.reviews:
         with parts.card("Reviews due", f"{len(home.reviews)} overdue or within 30 days", key="reviews"):
             parts.todo(home.reviews, key="reviews")

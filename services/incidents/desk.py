@@ -19,6 +19,8 @@ from services.rollout.models import Action, ActionKind
 
 _LOOK_BACK = timedelta(days=1)
 """Older changes of traffic are history: nobody is called about them now."""
+_SETTLING = timedelta(minutes=1)
+"""What the machine did is told by its watcher, which knows when the impact began; only later it was left out."""
 _ACTIONS = 200
 _DRILL = "DRILL"
 _SEVERITY = {"HARM": 1, "SECURITY": 1, "OUTAGE": 2, "ERRORS": 2, "QUALITY": 2, "COMPLIANCE": 2, "LEGAL": 2}
@@ -29,9 +31,9 @@ class RuleDesk:
     """Implements rollout.release_ports.IncidentDesk."""
 
     def __init__(
-        self, *, units: IncidentUnits, recorder: Recorder, clock: Clock, release_of: Callable[[str], str]
+        self, *, units: IncidentUnits, recorder: Recorder, clock: Clock, release_of: Callable[[str, str], str]
     ) -> None:
-        """`release_of`: the id of the release that runs for a model, empty when none does."""
+        """`release_of`: the id of the release of a model's version, empty where there is none."""
         self._release_of = release_of
         self._units = units
         self._recorder = recorder
@@ -61,11 +63,11 @@ class RuleDesk:
         detected = (detected_at or self._clock.now()).replace(microsecond=0)
         # A rule's window may end a moment after the look at it: the impact did not begin later than it was seen.
         start = min(impact_start.replace(microsecond=0), detected) if impact_start else None
-        release = self._release_of(model)
+        release = self._release_of(model, version)
         with self._units.write() as unit:
             found = _joinable(unit, key, action_id)
             if found is not None:
-                self._join(unit, found, action_id=action_id, measured=measured, detected=detected)
+                self._join(unit, found, action_id=action_id, measured=measured, start=start, detected=detected)
                 return found.incident_id
             earlier = unit.incidents.of_key(key)
             incident = Incident(
@@ -119,10 +121,13 @@ class RuleDesk:
 
         A rollback or an emergency release has an incident, and a verified one ends the impact. Rehearsals have none.
         """
-        since, changed = self._clock.now() - _LOOK_BACK, 0
+        now, changed = self._clock.now(), 0
+        since = now - _LOOK_BACK
         with self._units.read() as unit:
             recent = [item for item in unit.rollouts.actions("", _ACTIONS) if item.created_at >= since]
-            unnamed = [item for item in recent if _needs_incident(item) and not unit.incidents.naming(item.action_id)]
+            unnamed = [
+                item for item in recent if _needs_incident(item, now=now) and not unit.incidents.naming(item.action_id)
+            ]
             over = [item.incident_id for item in unit.incidents.open() if _mitigating(unit, item) is not None]
         for action in reversed(unnamed):
             self._for_action(action)
@@ -180,8 +185,19 @@ class RuleDesk:
         )
 
     def _join(
-        self, unit: IncidentUnit, incident: Incident, *, action_id: str, measured: str, detected: datetime
+        self,
+        unit: IncidentUnit,
+        incident: Incident,
+        *,
+        action_id: str,
+        measured: str,
+        start: datetime | None,
+        detected: datetime,
     ) -> None:
+        if incident.times.closed is not None:
+            return
+        if incident.times.impact_start is None and start is not None and start <= incident.times.detected:
+            incident = self._start_known(unit, incident, start)
         if rules.recurs(incident, action_id=action_id, detected=detected):
             draft = self._recorder.draft(
                 Step.RECURRED,
@@ -195,6 +211,13 @@ class RuleDesk:
         if action_id and action_id not in incident.actions:
             incident = self.link(unit, incident, action_id)
         self.settle(unit, incident)
+
+    def _start_known(self, unit: IncidentUnit, incident: Incident, start: datetime) -> Incident:
+        """Whoever opened it did not know when it began; the rule that watched does."""
+        at = utc_text(start)
+        draft = self._recorder.draft(Step.IMPACT, wording.impact(incident, "A rule", at), actor=None, impactStart=at)
+        known, _ = self._recorder.add(unit, incident, draft, actor=None, idem=f"incident:{incident.incident_id}:start")
+        return known
 
     def _mitigate(
         self, unit: IncidentUnit, incident: Incident, action_id: str, *, at: datetime, seq: int | None, sentence: str
@@ -218,11 +241,12 @@ class RuleDesk:
 
 
 def _joinable(unit: IncidentUnit, key: str, action_id: str) -> Incident | None:
+    """An open one of this key, or one of this action: also a closed one, since the same change is no new breach."""
     same = unit.incidents.of_key(key)
     if same is not None and same.times.closed is None:
         return same
     named = unit.incidents.naming(action_id) if action_id else ()
-    return next((item for item in named if item.times.closed is None), None)
+    return next((item for item in named if item.times.closed is None), named[-1] if named else None)
 
 
 def _mitigating(unit: IncidentUnit, incident: Incident) -> Action | None:
@@ -230,5 +254,7 @@ def _mitigating(unit: IncidentUnit, incident: Incident) -> Action | None:
     return next((item for item in found if item is not None and rules.mitigates(incident, item)), None)
 
 
-def _needs_incident(action: Action) -> bool:
+def _needs_incident(action: Action, *, now: datetime) -> bool:
+    if action.subject == MACHINE_SUBJECT and now - action.created_at < _SETTLING:
+        return False
     return action.kind in {ActionKind.ROLLBACK, ActionKind.EMERGENCY} and action.reason_code != _DRILL

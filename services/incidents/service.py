@@ -8,7 +8,7 @@ people=people, ledger=ledger, catalog=inventory, desk=signing, clock=clock)`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
@@ -60,7 +60,7 @@ class IncidentService:
         catalog: Catalog,
         desk: SigningDesk,
         clock: Clock,
-        release_of: Callable[[str], str] = lambda _model: "",
+        release_of: Callable[[str, str], str] = lambda _model, _version: "",
     ) -> None:
         self._units = units
         self._people = people
@@ -123,13 +123,21 @@ class IncidentService:
 
     def on_call(self, model: str) -> OnCall:
         """Who is on call for a model now. Raises UnknownModelError."""
-        return self.duty(model, people=self._people.people())
-
-    def duty(self, model: str, *, people: tuple[Person, ...]) -> OnCall:
-        """As `on_call`, for a list of models: the people are read once."""
         now = self._clock.now()
         lent = self._people.active_delegations(now=now, role=Role.SRE.value)
-        return on_call(self._catalog.model(model), people=people, delegations=lent, now=now)
+        return on_call(self._catalog.model(model), people=self._people.people(), delegations=lent, now=now)
+
+    def duties(self, models: Sequence[str]) -> tuple[OnCall, ...]:
+        """As `on_call` for each, the people read once; models nobody knows any more are left out."""
+        now, people = self._clock.now(), self._people.people()
+        lent = self._people.active_delegations(now=now, role=Role.SRE.value)
+        found = []
+        for name in models:
+            try:
+                found.append(on_call(self._catalog.model(name), people=people, delegations=lent, now=now))
+            except UnknownModelError:
+                continue
+        return tuple(found)
 
     def assignees(self) -> tuple[Person, ...]:
         """People who may handle incidents, by name."""
@@ -163,7 +171,7 @@ class IncidentService:
             measured="",
             times=NOT_YET,
             opened_seq=0,
-            release_id=self._release_of(model.name),
+            release_id=self._release_of(model.name, command.version),
         )
         # Title and text are one text to the entry: both are the person's words, and both can be erased.
         draft = self._recorder.draft(

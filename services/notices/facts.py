@@ -112,6 +112,21 @@ class RunningException:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenIncident:
+    """Something that is wrong in production. `on_call` is (issuer, subject) of a stand-in who is no engineer."""
+
+    incident_id: str
+    model: str
+    version: str
+    severity: int
+    detected_at: datetime
+    late_at: datetime | None
+    """When somebody else has to hear that nobody took it up; None while there is time, or once somebody did."""
+    on_call: tuple[str, str] | None
+    seq: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndingAccess:
     issuer: str
     subject: str
@@ -136,4 +151,5 @@ class Situation:
     reviews: tuple[OpenReview, ...] = ()
     exceptions: tuple[RunningException, ...] = ()
     access: tuple[EndingAccess, ...] = ()
+    incidents: tuple[OpenIncident, ...] = ()
     unreadable: frozenset[str] = frozenset()

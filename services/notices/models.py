@@ -41,6 +41,8 @@ class NoticeKind(StrEnum):
     AUTOMATIC_ROLLBACK = "automatic-rollback"
     RELEASE_HELD = "release-held"
     WORKER_AWAY = "worker-away"
+    INCIDENT = "incident"
+    INCIDENT_UNATTENDED = "incident-unattended"
     KEY_LOCKED = "key-locked"
     KEY_USED = "key-used"
     KEY_CHANGED = "key-changed"

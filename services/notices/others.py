@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from services.exceptions.models import ExceptionState
 from services.exceptions.service import ExceptionService
-from services.notices.facts import EndingAccess, OpenReview, RunningException
+from services.incidents import rules
+from services.incidents.on_call import OnCall
+from services.incidents.service import IncidentService
+from services.kernel.clock import Clock
+from services.kernel.identity import Role
+from services.notices.facts import EndingAccess, OpenIncident, OpenReview, RunningException
 from services.people.service import PeopleService
 from services.rollout.emergency import EmergencyService
 
@@ -14,7 +19,17 @@ _RUNNING = {ExceptionState.PROPOSED: "proposed", ExceptionState.ACTIVE: "active"
 class OtherFacts:
     """Each method may raise UnavailableError on its own; the others then still say what they know."""
 
-    def __init__(self, *, people: PeopleService, exceptions: ExceptionService, emergency: EmergencyService) -> None:
+    def __init__(
+        self,
+        *,
+        people: PeopleService,
+        exceptions: ExceptionService,
+        emergency: EmergencyService,
+        incidents: IncidentService,
+        clock: Clock,
+    ) -> None:
+        self._incidents = incidents
+        self._clock = clock
         self._people = people
         self._exceptions = exceptions
         self._emergency = emergency
@@ -54,6 +69,26 @@ class OtherFacts:
             for item in found
         )
 
+    def incidents(self) -> tuple[OpenIncident, ...]:
+        found = self._incidents.open()
+        duties = {item.model: item for item in self._incidents.duties(sorted({item.model for item in found}))}
+        now = self._clock.now()
+        # Engineers hear of it by their role; a stand-in in another role only by name.
+        engineers = {person.subject for person in self._people.holders(Role.SRE)}
+        return tuple(
+            OpenIncident(
+                incident_id=item.incident_id,
+                model=item.model,
+                version=item.version,
+                severity=item.severity,
+                detected_at=item.times.detected,
+                late_at=rules.unacknowledged_since(item, now=now),
+                on_call=_stand_in(duties.get(item.model), engineers),
+                seq=item.opened_seq,
+            )
+            for item in found
+        )
+
     def access(self) -> tuple[EndingAccess, ...]:
         return tuple(
             EndingAccess(issuer=person.issuer, subject=person.subject, name=person.name, until=person.access_until)
@@ -63,3 +98,9 @@ class OtherFacts:
 
     def _issuers(self) -> dict[str, str]:
         return {person.subject: person.issuer for person in self._people.people()}
+
+
+def _stand_in(duty: OnCall | None, engineers: set[str]) -> tuple[str, str] | None:
+    if duty is None or duty.name is None or duty.subject in engineers:
+        return None
+    return duty.issuer, duty.subject

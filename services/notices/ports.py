@@ -15,6 +15,7 @@ from services.notices.facts import (
     EndedRequest,
     EndingAccess,
     LockedKey,
+    OpenIncident,
     OpenReview,
     OpenStep,
     RequestFacts,
@@ -70,6 +71,10 @@ class NeighbourFacts(Protocol):
 
     def exceptions(self) -> tuple[RunningException, ...]:
         """Proposed and active ones."""
+        ...
+
+    def incidents(self) -> tuple[OpenIncident, ...]:
+        """Those that are not closed."""
         ...
 
     def access(self) -> tuple[EndingAccess, ...]:

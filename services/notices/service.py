@@ -183,7 +183,7 @@ class NoticeService:
     def _stand(self, situation: Situation) -> int:
         found = standing.standing(situation)
         failing = delivery.failing_channels(self._dispatcher.health(), situation.now)
-        escalated = [item for item in found if item.kind is NoticeKind.ESCALATED]
+        escalated = [item for item in found if item.kind in {NoticeKind.ESCALATED, NoticeKind.INCIDENT_UNATTENDED}]
         self._record_escalations(escalated)
         tokens = standing.tokens(situation) | {item.stands_while for item in failing}
         recorded = self._store.record(
@@ -200,17 +200,12 @@ class NoticeService:
         fresh = self._store.unknown(tuple(item.key for item in escalated))
         for item in escalated:
             if item.key in fresh:
+                event, about, words = _escalation(item)
                 self._ledger.record_event(
-                    event="request-escalated",
+                    event=event,
                     actor=None,
                     model=item.model,
-                    detail={
-                        "request": item.request_id,
-                        "to": item.audience.role,
-                        "since": utc_text(item.at),
-                        "sentence": f"An overdue step of {item.request_id} ({item.model} version {item.version}) was "
-                        f"escalated to the {item.audience.role.replace('_', ' ')}. Who may sign stays as it was.",
-                    },
+                    detail={**about, "to": item.audience.role, "since": utc_text(item.at), "sentence": words},
                     idem=f"escalated:{item.stands_while}:{item.audience.role}",
                 )
 
@@ -248,5 +243,20 @@ class NoticeService:
             reviews=ask("review", others.reviews),
             exceptions=ask("exception", others.exceptions),
             access=ask("access", others.access),
+            incidents=ask("incident", others.incidents),
             unreadable=frozenset(unreadable),
         )
+
+
+def _escalation(item: Announcement) -> tuple[str, dict[str, str], str]:
+    """(event, what it is about, sentence)."""
+    role = item.audience.role.replace("_", " ")
+    if item.kind is NoticeKind.INCIDENT_UNATTENDED:
+        incident_id = item.stands_while.split("/")[1]
+        words = f"{incident_id} of {item.model} was not acknowledged in time; the {role} was told."
+        return "incident-escalated", {"incident": incident_id}, words
+    words = (
+        f"An overdue step of {item.request_id} ({item.model} version {item.version}) was "
+        f"escalated to the {role}. Who may sign stays as it was."
+    )
+    return "request-escalated", {"request": item.request_id}, words

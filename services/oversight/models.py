@@ -41,6 +41,8 @@ class Home:
     """Waiting on somebody else."""
     reviews: tuple[TodoItem, ...] = ()
     """Periodic reviews that are overdue or due within thirty days, for everybody to see."""
+    on_call: tuple[TodoItem, ...] = ()
+    """Who is on call for what serves now, for engineers: nobody first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

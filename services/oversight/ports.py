@@ -8,6 +8,8 @@ from typing import Protocol
 
 from services.approvals.models import EndingApproval, QueueCounts, QueueQuery, QueueRow
 from services.exceptions.models import ExceptionState, ExceptionView
+from services.incidents.models import Incident
+from services.incidents.on_call import OnCall
 from services.inventory.models import SyncState
 from services.inventory.owners import Orphan
 from services.inventory.proposals import Proposal
@@ -41,6 +43,16 @@ class Exceptions(Protocol):
     """Gates that may stay red for a while."""
 
     def all(self, model: str = "", states: tuple[ExceptionState, ...] = ()) -> tuple[ExceptionView, ...]: ...
+
+
+class Incidents(Protocol):
+    """What is wrong now, and who is there for it."""
+
+    def open(self, model: str = "") -> tuple[Incident, ...]: ...
+
+    def duties(self, models: Sequence[str]) -> tuple[OnCall, ...]:
+        """Who is on call for each; models nobody knows any more are left out."""
+        ...
 
 
 class FeatureTables(Protocol):

@@ -21,7 +21,7 @@ from services.kernel.errors import InputError, UnknownModelError
 from services.kernel.health import Health
 from services.kernel.identity import Actor, Role
 from services.monitoring.service import MonitoringService
-from services.oversight import todo
+from services.oversight import todo, trouble
 from services.oversight.findings import broken_tables, findings, model_of, of_policies, orphaned, unreviewed
 from services.oversight.impact import Impact, impact
 from services.oversight.models import Home, Operations, ServedModel, TimelineEvent, TodoItem
@@ -30,6 +30,7 @@ from services.oversight.ports import (
     Emergencies,
     Exceptions,
     FeatureTables,
+    Incidents,
     OversightStore,
     Policies,
     Stewards,
@@ -65,7 +66,9 @@ class OversightService:
         stale_seconds: int = 60,
         tables: FeatureTables | None = None,
         policies: Policies | None = None,
+        incidents: Incidents | None = None,
     ) -> None:
+        self._incidents = incidents
         self._policies = policies
         self._inventory = inventory
         self._monitoring = monitoring
@@ -92,7 +95,14 @@ class OversightService:
             todo=own,
             others=other,
             reviews=todo.reviews(situation),
+            on_call=self._on_call(situation, actor),
         )
+
+    def _on_call(self, situation: todo.Situation, actor: Actor) -> tuple[TodoItem, ...]:
+        if self._incidents is None or actor.role is not Role.SRE:
+            return ()
+        serving = [served.model for served in situation.served if served.desired]
+        return trouble.duty(self._incidents.duties(serving[:_LOOK_AT_MOST]), actor)
 
     def operations(self) -> Operations:
         seen = self._store.heartbeat()
@@ -229,7 +239,17 @@ class OversightService:
             values=self._value.portfolio() if actor.role is Role.BUSINESS_OWNER else (),
             syncs=self._store.syncs(),
             worker_alive=self._alive(seen),
+            troubles=self._troubles(),
         )
+
+    def _troubles(self) -> tuple[trouble.Trouble, ...]:
+        return tuple((item, self._known(item.model)) for item in (self._incidents.open() if self._incidents else ()))
+
+    def _known(self, name: str) -> GovernedModel | None:
+        try:
+            return self._inventory.model(name)
+        except UnknownModelError:
+            return None
 
     def _overdue(self) -> tuple[tuple[InventoryRow, GovernedModel], ...]:
         rows = self._rows(InventoryQuery(sort=InventorySort.NEXT_REVIEW, limit=_LOOK_AT_MOST))

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from services.kernel.health import Health
 from services.kernel.identity import Actor, Role
+from services.oversight import trouble
 from services.oversight.models import Tile
 from services.oversight.todo import Situation
 
@@ -17,6 +18,7 @@ def tiles(situation: Situation, actor: Actor) -> tuple[Tile, ...]:
         _health(situation),
         _exceptions(situation),
         *_of_role(situation, actor),
+        *trouble.tile(situation.troubles, actor),
     )
 
 

@@ -13,6 +13,7 @@ from services.inventory.proposals import Proposal
 from services.inventory.reviews import because
 from services.kernel.health import Health
 from services.kernel.identity import ROLE_TITLES, Actor, Role
+from services.oversight import trouble
 from services.oversight.models import OpenAction, ServedModel, TodoItem
 from services.rollout.emergency_models import REVIEWERS_NEEDED, EmergencyMode, EmergencyReview, ReviewState
 from services.value.models import ModelValue
@@ -64,12 +65,14 @@ class Situation:
     values: tuple[ModelValue, ...]
     syncs: tuple[SyncState, ...]
     worker_alive: bool
+    troubles: tuple[trouble.Trouble, ...] = ()
+    """Incidents that are not closed."""
 
 
 def mine(situation: Situation, actor: Actor) -> tuple[TodoItem, ...]:
     """What this person can do something about now."""
     signing = [_request(request, actor, situation.now) for request in situation.requests if request.mine]
-    items: list[TodoItem] = []
+    items: list[TodoItem] = trouble.mine(situation.troubles, actor, now=situation.now)
     if actor.role in _ENDING_ROLES:
         items += [ending(item, situation.now) for item in situation.endings]
     if actor.role in _REVIEW_ROLES:
@@ -98,6 +101,7 @@ def mine(situation: Situation, actor: Actor) -> tuple[TodoItem, ...]:
 def others(situation: Situation, actor: Actor) -> tuple[TodoItem, ...]:
     """Requests that wait on somebody else; an auditor also sees the findings here, to read and not to act."""
     items = [_elsewhere(request, situation.now) for request in situation.requests if not request.mine]
+    items += trouble.others(situation.troubles, actor, now=situation.now)
     if actor.role is Role.AUDITOR:
         items += situation.findings
     if actor.role not in _REVIEW_ROLES:

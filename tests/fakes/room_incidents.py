@@ -184,9 +184,7 @@ class FakeIncidents:
         )
 
     def on_call(self, model: str) -> OnCall:
-        return self.duty(model, people=self._room.people.people())
-
-    def duty(self, model: str, *, people: tuple[Person, ...]) -> OnCall:
+        people = self._room.people.people()
         return on_call(self._room.inventory.model(model), people=people, delegations=(), now=NOW)
 
     def assignees(self) -> tuple[Person, ...]:

@@ -138,7 +138,7 @@ class Incident:
     """Something that went wrong with the model in production before."""
 
     kind: str
-    """`rollback` or `emergency`."""
+    """`incident`, or `rollback` or `emergency` where no incident was recorded."""
     code: str
     """Reason code given by the person, for example LATENCY or DATA."""
     version: str

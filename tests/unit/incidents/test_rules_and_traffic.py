@@ -69,6 +69,25 @@ def test_saying_the_same_again_after_a_crash_is_not_a_second_breach(ward: Ward) 
     assert ward.entries("incident-recurred") == []
 
 
+def test_the_same_change_of_traffic_is_no_new_breach_once_its_incident_is_closed(ward: Ward) -> None:
+    action = ward.rolled_back()
+    incident_id = ward.by_rule(f"automatic:{action}", action_id=action)
+    ward.acknowledge(incident_id)
+    ward.close(incident_id)
+
+    assert ward.by_rule(f"automatic:{action}", action_id=action) == incident_id
+    assert ward.incidents.find(IncidentQuery()).total == 1
+
+
+def test_a_rule_that_knows_the_start_completes_an_incident_that_did_not(ward: Ward) -> None:
+    incident_id = ward.by_rule(impact_start=None)
+    ward.by_rule(impact_start=NOON - timedelta(minutes=2))
+    ward.by_rule(impact_start=NOON - timedelta(minutes=9))
+
+    assert ward.view(incident_id).time_to_detect == timedelta(minutes=2)
+    assert len(ward.entries("incident-impact")) == 1
+
+
 def test_an_impact_never_begins_after_it_was_seen(ward: Ward) -> None:
     incident_id = ward.by_rule(impact_start=NOON + timedelta(seconds=4))
 

@@ -13,7 +13,7 @@ from services.adapters.sql.notices import SqlNoticeOutbox, SqlNotices
 from services.approvals.models import Decision, RequestState
 from services.kernel.clock import FrozenClock
 from services.kernel.errors import StorageUnavailableError, TelemetryUnavailableError
-from services.notices.facts import EndingAccess, OpenReview, RunningException
+from services.notices.facts import EndingAccess, OpenIncident, OpenReview, RunningException
 from services.notices.models import Channel, Message, Notice, NoticeKind, NoticeQuery, QuietHours
 from services.notices.service import NoticeService
 from tests.builders import MODEL, NOON, World, a_world
@@ -58,6 +58,7 @@ class Others:
     def __init__(self, *reviews: OpenReview, away: bool = False) -> None:
         self._reviews = reviews
         self._away = away
+        self.troubles: tuple[OpenIncident, ...] = ()
 
     def reviews(self) -> tuple[OpenReview, ...]:
         if self._away:
@@ -69,6 +70,9 @@ class Others:
 
     def access(self) -> tuple[EndingAccess, ...]:
         return ()
+
+    def incidents(self) -> tuple[OpenIncident, ...]:
+        return self.troubles
 
 
 def hearing(world: World, channels: MemoryChannels | None = None, others: Others | None = None) -> NoticeService:
