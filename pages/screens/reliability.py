@@ -39,6 +39,21 @@ def _tiles(view: SlaView) -> None:
         parts.explain(view.explanation, key="explain-sla")
 
 
+def _budget(row: InventoryRow) -> None:
+    budget = reads.attempt(
+        "the error budget", lambda: room.reliability.error_budget(row.name), key=f"budget-{row.name}"
+    )
+    if budget is None:
+        return
+    left, right = st.columns((1, 2))
+    with left:
+        parts.tile("Error budget left, 30 days", percent(budget.remaining), budget.sentence, state=budget.state)
+    with right, parts.card("How fast it burns", "counted in slots of an hour, all versions together"):
+        for burn in budget.burns:
+            icon = ":red[:material/local_fire_department:]" if burn.firing else ":gray[:material/check:]"
+            st.markdown(f"{icon if burn.long_rate is not None else ':gray[:material/help:]'} {md(burn.sentence)}")
+
+
 def _by_version(points: tuple[SlaPoint, ...]) -> list[tuple[str, list[SlaPoint]]]:
     ordered = sorted(points, key=lambda point: (point.version, point.start))
     return [(name, list(group)) for name, group in groupby(ordered, key=lambda point: point.version)]
@@ -134,6 +149,7 @@ def _realtime(row: InventoryRow, days: int) -> None:
     if view is None:
         return
     _tiles(view)
+    _budget(row)
     if not view.points:
         notices.empty(
             "No request in this window", "Nothing was served, so nothing can be said about the promise.", icon="speed"

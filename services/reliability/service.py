@@ -14,10 +14,11 @@ from services.inventory.models import DeploymentKind
 from services.kernel.clock import Clock
 from services.kernel.errors import TelemetryUnavailableError
 from services.kernel.health import Explanation
-from services.reliability import promise
+from services.reliability import promise, slo
 from services.reliability.latency import quantile
 from services.reliability.models import RequestSlot, SlaPoint, SlaView
 from services.reliability.ports import Catalog, ReliabilityStore, RequestFacts
+from services.reliability.slo import BudgetView
 
 SLOT_MINUTES = 60
 
@@ -59,6 +60,23 @@ class ReliabilityService:
             slots=counted,
             explanation=_explanation(governed.kind, days, slots, runs.runs, runs.last_finished),
         )
+
+    def error_budget(self, model: str) -> BudgetView | None:
+        """What is left of the promised error rate over thirty days, and how fast it burns, all versions together.
+
+        None where no error rate is promised, or for a batch model. Slots are an hour, so a fast burn is noticed in the
+        hour in which it begins and forgotten up to an hour after it ends. Raises UnknownModelError.
+        """
+        governed = self._catalog.model(model)
+        objective = slo.objective_of(governed.service_level)
+        if objective is None or governed.kind is not DeploymentKind.REALTIME:
+            return None
+        now, length = self._clock.now(), timedelta(minutes=SLOT_MINUTES)
+        slots = self._store.slots(model, now - objective.window - length, now + timedelta(minutes=1))
+        served = [
+            slo.Served(start=slot.start, length=length, requests=slot.requests, failed=slot.errors) for slot in slots
+        ]
+        return slo.budget(objective, served, now)
 
     def requests_per_minute(self, model: str) -> float | None:
         """Mean over the slot that is filling now and the whole one before it; None when neither holds a request."""

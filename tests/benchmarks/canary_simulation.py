@@ -322,9 +322,8 @@ def _share(title: str, per_tick: int, runs: int) -> Iterator[Figure]:
 def _scores(title: str, per_tick: int, runs: int) -> Iterator[Figure]:
     rng = np.random.default_rng(10)
     edges = stats.norm.ppf(np.linspace(0, 1, 11))
-    few = max(1, runs // 2)  # ten bins and two dozen alternatives: twice the work of everything else
     for shift, name in ((0.0, "same scores"), (0.5, "half a standard deviation")):
-        n_c, n_o = rng.poisson(per_tick * SHARE, (few, TICKS)), rng.poisson(per_tick * (1 - SHARE), (few, TICKS))
+        n_c, n_o = rng.poisson(per_tick * SHARE, (runs, TICKS)), rng.poisson(per_tick * (1 - SHARE), (runs, TICKS))
         c = rng.multinomial(n_c, np.diff(stats.norm.cdf(edges - shift)))
         o = rng.multinomial(n_o, np.full(10, 0.1))
         log_e = renewed(evidence.scores_moved(c, o, SHARE), n_c + n_o > 0)
@@ -345,10 +344,9 @@ def _psi(reference: Ints, current: Ints) -> Floats:
 def _business(title: str, per_tick: int, runs: int) -> Iterator[Figure]:
     """3 % of the requests are followed by what the business counts; ticks of six minutes over three days."""
     rng, minutes, ticks = np.random.default_rng(11), 6.0, 720
-    few = max(1, runs // 4)
     for share, change in ((SHARE, 0.0), (SHARE, -0.2), (0.2, -0.2), (SHARE, -0.1)):
         seen = arms(
-            rng, per_tick * 24, few, share=share, canary_rate=0.03 * (1 + change), control_rate=0.03, ticks=ticks
+            rng, per_tick * 24, runs, share=share, canary_rate=0.03 * (1 + change), control_rate=0.03, ticks=ticks
         )
         step = evidence.either_way(
             seen.canary,
@@ -365,9 +363,8 @@ def _business(title: str, per_tick: int, runs: int) -> Iterator[Figure]:
 def _go(title: str, per_tick: int, runs: int) -> Iterator[Figure]:
     """Evidence that a good canary keeps the promise; ticks of one minute, up to ten hours."""
     rng = np.random.default_rng(12)
-    few = max(1, runs // 2)
     for share, rate in ((0.05, BASE), (0.2, BASE), (0.2, PROMISE)):
-        seen = arms(rng, per_tick * 4, few, share=share, canary_rate=rate, ticks=600)
+        seen = arms(rng, per_tick * 4, runs, share=share, canary_rate=rate, ticks=600)
         step = evidence.against_rate(seen.canary, seen.n_canary, PROMISE, ratios=evidence.GO_RATIOS)
         outcome = first(evidence.log_mean(np.cumsum(step, axis=1)) >= log(RULES.go_evidence), minutes=1)
         if rate == PROMISE:
@@ -379,12 +376,11 @@ def _go(title: str, per_tick: int, runs: int) -> Iterator[Figure]:
 def _detector(title: str, per_tick: int, runs: int) -> Iterator[Figure]:
     """After everything moved: nothing to compare with, held to half of the promised rate."""
     rng = np.random.default_rng(13)
-    day, few = 5_760, max(1, runs * 300 // 2_000)
+    day = 5_760
     for rate, ticks, name in ((BASE, day, "a healthy day"), (0.05, TICKS, "5 % errors"), (0.02, TICKS, "2 % errors")):
-        size = few if rate == BASE else runs
-        n = rng.poisson(per_tick, (size, ticks))
+        n = rng.poisson(per_tick, (runs, ticks))
         failed = rng.binomial(n, rate)
-        sums, stop = np.zeros((size, len(evidence.SEVERITIES))), np.zeros((size, ticks), dtype=bool)
+        sums, stop = np.zeros((runs, len(evidence.SEVERITIES))), np.zeros((runs, ticks), dtype=bool)
         for tick in range(ticks):
             step = evidence.against_rate(failed[:, tick], n[:, tick], PROMISE / 2, ratios=evidence.SEVERITIES)
             sums = evidence.restarted(sums, step)

@@ -99,7 +99,10 @@ class FakeRoom:
         self.audit = FakeAudit(self)
         self.reports = fake_reports(self, hostile=HOSTILE)
         self.monitoring = FakeMonitoring(self)
-        self.reliability = SimpleNamespace(sla=self.measured(lambda model, *, days=7: sample.sla_view(model, days)))
+        self.reliability = SimpleNamespace(
+            sla=self.measured(lambda model, *, days=7: sample.sla_view(model, days)),
+            error_budget=self.measured(sample.error_budget),
+        )
         self.value = FakeValue(self)
         self.evaluation = SimpleNamespace(
             gates=self.measured(self._gates), detail=self.measured(self._detail), facts=self.measured(self._facts)

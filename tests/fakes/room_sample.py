@@ -29,6 +29,7 @@ from services.kernel.identity import Role
 from services.monitoring.models import DriftPoint, DriftView, FeatureDrift, JobRun, PerformancePoint, PerformanceView
 from services.people.models import DemoAccount
 from services.policy.models import GateOutcome, GateReport, PolicyRef, QuorumRule, ReleaseTerms, Verdict
+from services.reliability import slo
 from services.reliability.models import SlaPoint, SlaView
 from services.value.models import BenefitLine, CostDay, Measure, ModelValue
 
@@ -484,6 +485,14 @@ def job_runs(model: str) -> tuple[JobRun, ...]:
         )
         for i in range(24)
     )
+
+
+def error_budget(model: str) -> slo.BudgetView | None:
+    """An hour of trouble after a good month."""
+    hour = timedelta(hours=1)
+    month = [slo.Served(start=NOW - n * hour, length=hour, requests=2_000, failed=4) for n in range(2, 700)]
+    trouble = slo.Served(start=NOW - hour, length=hour, requests=2_000, failed=500)
+    return slo.budget(slo.Objective(target=0.99), [*month, trouble], NOW)
 
 
 def sla_view(model: str, days: int = 7) -> SlaView:

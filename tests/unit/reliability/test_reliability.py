@@ -173,6 +173,21 @@ def test_no_request_has_no_quantile() -> None:
     assert quantile((), 0.95) is None
 
 
+def test_the_error_budget_counts_the_failures_of_thirty_days(room: Room) -> None:
+    room.requests(3, np.full(1_000, 50.0), status=[500] * 4 + [200] * 996)
+    room.service.refresh()
+
+    view = room.service.error_budget("m")
+
+    assert view is not None
+    assert (view.requests, view.failed) == (1_000, 4)
+    assert view.remaining == pytest.approx(1 - 4 / (1_000 * view.objective.budget))
+
+
+def test_a_batch_model_has_no_error_budget(tmp_path: Path) -> None:
+    assert Room(tmp_path, a_model(kind=DeploymentKind.BATCH)).service.error_budget("m") is None
+
+
 def test_the_request_rate_is_a_mean_over_the_time_that_was_counted(room: Room) -> None:
     """From the start of the whole slot before: 60 minutes at noon sharp, not the minute since noon."""
     moments = pd.DatetimeIndex([NOON - timedelta(seconds=1 + second) for second in range(120)])
