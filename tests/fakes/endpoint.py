@@ -78,7 +78,7 @@ def an_endpoint(home: Path, tracking_uri: str, *deployments: str) -> Iterator[Te
             wait_until(lambda: not _alive(pids), seconds=5)
 
 
-def wait_until(condition: Any, *, seconds: float = 20.0) -> None:
+def wait_until(condition: Any, *, seconds: float = 90.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true in time"

@@ -21,6 +21,8 @@ from services.kernel.errors import (
     ServingUnavailableError,
     UnknownVersionError,
 )
+from services.rollout.endpoint_models import EndpointReading, EndpointVersion
+from services.rollout.endpoints import role_of
 from services.rollout.models import Capabilities, Observed, Probe
 
 _SHORT = httpx.Timeout(5.0, connect=2.0)
@@ -126,6 +128,10 @@ class LocalServing:
         answer = self._admin("POST", f"/admin/endpoints/{deployment}/probe", json={"version": version})
         return Probe(answered=((version, 1),), failed=0) if answer["answered"] else Probe(answered=(), failed=1)
 
+    def readings(self) -> tuple[EndpointReading, ...]:
+        """Implements rollout.endpoints.EndpointSight: everything at once, with figures per version."""
+        return tuple(_reading(item) for item in self._get("/endpoints")["endpoints"])
+
     # Beyond the port: what the embedded workspace needs -------------------------------------------------------
 
     def register(self, deployment: str, kind: str) -> None:
@@ -222,3 +228,53 @@ def _observed(document: dict[str, Any]) -> Observed:
         )
     except (KeyError, TypeError, ValueError) as strange:
         raise ServingUnavailableError("The endpoint's answer was not understood.", hint=_HINT) from strange
+
+
+def _reading(document: dict[str, Any]) -> EndpointReading:
+    observed = _observed(document)
+    try:
+        stored = document["stored_scores"] or {}
+        named = [*(version for version, _ in observed.routes), *([observed.mirror[0]] if observed.mirror else [])]
+        loaded = document["versions"]
+        return EndpointReading(
+            observed=observed,
+            versions=tuple(
+                _version(observed, name, loaded.get(name), document["faults"].get(name))
+                for name in dict.fromkeys([*named, *sorted(loaded, key=int)])
+            ),
+            copies=int(document["copies"]["sent"]),
+            copies_dropped=sum(document["copies"]["dropped"].values()),
+            stored_entities=stored.get("entities"),
+            stored_newest=datetime.fromisoformat(stored["newest"]) if stored.get("newest") else None,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as strange:
+        raise ServingUnavailableError("The endpoint's answer was not understood.", hint=_HINT) from strange
+
+
+def _version(
+    observed: Observed, name: str, loaded: dict[str, Any] | None, fault: dict[str, Any] | None
+) -> EndpointVersion:
+    role = role_of(observed, name)
+    if loaded is None:
+        # A batch version is loaded for its runs; a real-time one that is not there is missing.
+        state = "ready" if name in observed.ready else "absent"
+        return EndpointVersion(version=name, state=state, role=role, share=observed.share(name))
+    recent = loaded["recent"]["mirror" if role == "mirror" else "live"]
+    return EndpointVersion(
+        version=name,
+        state=loaded["state"],
+        reason=loaded["reason"],
+        role=role,
+        share=observed.share(name),
+        pid=loaded["pid"],
+        restarts=loaded["restarts"],
+        memory_bytes=loaded["memory_bytes"],
+        cpu_percent=loaded["cpu_percent"],
+        requests_per_minute=recent["per_minute"],
+        requests=recent["requests"],
+        errors=recent["errors"],
+        p50_ms=recent["p50_ms"],
+        p95_ms=recent["p95_ms"],
+        window_seconds=recent["seconds"],
+        fault=fault["label"] if fault else "",
+    )

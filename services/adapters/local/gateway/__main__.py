@@ -16,6 +16,7 @@ from services.adapters.local.gateway.app import Gateway, build_app
 from services.adapters.local.gateway.journal import Journal
 from services.adapters.local.gateway.pool import Pool
 from services.adapters.local.gateway.routing import Router
+from services.adapters.local.gateway.stored import StoredScores
 from services.adapters.local.gateway.table import RefusedError, TableFile
 from services.adapters.local.processes import listen_on
 from services.kernel.clock import Clock, OffsetClock, SystemClock
@@ -39,7 +40,8 @@ def main(words: list[str] | None = None) -> int:
         return 1
     journal = Journal(asked.home / "serving" / "journal")
     pool = Pool(tracking_uri=asked.tracking_uri, logs=asked.home / "logs", note=asked.home / "serving" / "sockets.txt")
-    router = Router(table=table, pool=pool, journal=journal, clock=_clock())
+    stored = StoredScores(asked.home / "serving" / "scores")
+    router = Router(table=table, pool=pool, journal=journal, stored=stored, clock=_clock())
     app = build_app(Gateway(router=router, pool=pool, token=token, parent=asked.parent))
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_keep_alive=75, timeout_graceful_shutdown=15, backlog=1024

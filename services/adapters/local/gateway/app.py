@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.applications import Starlette
@@ -18,9 +18,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from services.adapters.local.gateway.asking import Fault
 from services.adapters.local.gateway.pool import Pool, Scorer
 from services.adapters.local.gateway.request import MAX_BODY_BYTES, read_envelope
-from services.adapters.local.gateway.routing import Answer, Fault, Router
+from services.adapters.local.gateway.routing import Answer, Router
+from services.adapters.local.gateway.state import described, process_state
 from services.adapters.local.gateway.table import KINDS, Deployment, RefusedError
 
 IDLE_SECONDS = 120.0
@@ -92,7 +94,7 @@ class _Endpoints:
     # Everybody ------------------------------------------------------------------------------------------------
 
     async def health(self, _request: Request) -> Response:
-        counts = self._router.counts
+        mirrors = self._router.mirrors
         return JSONResponse(
             {
                 "status": "ok",
@@ -101,8 +103,8 @@ class _Endpoints:
                 "nonce": self._nonce,
                 "uptime_seconds": round(time.monotonic() - self._started, 1),
                 "deployments": len(self._router.table.deployments),
-                "mirrored": counts.mirrored,
-                "mirrors_dropped": counts.mirrors_dropped,
+                "mirrored": mirrors.copied.total(),
+                "mirrors_dropped": mirrors.dropped.total(),
             }
         )
 
@@ -213,7 +215,7 @@ class _Endpoints:
         return JSONResponse({"closed": [str(file) for file in self._router.journal.rotate()]})
 
     async def processes(self, _request: Request) -> Response:
-        return JSONResponse({"processes": [_process(scorer) for scorer in self._pool.all()]})
+        return JSONResponse({"processes": [process_state(scorer) for scorer in self._pool.all()]})
 
     # Upkeep ---------------------------------------------------------------------------------------------------
 
@@ -228,6 +230,7 @@ class _Endpoints:
                     self._keep_loaded(deployment, version)
                 for scorer in self._pool.of(deployment.name):
                     self._note_ready(scorer)
+                    scorer.measure()
                     if not scorer.socket.exists():
                         self._pool.lost(scorer)
                     idle = time.monotonic() - scorer.used_at > IDLE_SECONDS
@@ -247,32 +250,7 @@ class _Endpoints:
             self._router.table.put(deployment.with_known(scorer.version))
 
     def _describe(self, deployment: Deployment) -> dict[str, Any]:
-        counts = self._router.counts
-        return {
-            "deployment": deployment.name,
-            "kind": deployment.kind,
-            "generation": deployment.generation,
-            "routes": deployment.routes,
-            "ready": self._ready(deployment),
-            "op": deployment.op,
-            "mirror": deployment.mirror,
-            "mode": deployment.mode,
-            "faults": {
-                version: asdict(fault)
-                for (name, version), fault in self._router.faults.items()
-                if name == deployment.name
-            },
-            "versions": {
-                item.version: _version_state(item, counts.requests, counts.errors)
-                for item in self._pool.of(deployment.name)
-            },
-            "at": self._router.clock.now().isoformat(),
-        }
-
-    def _ready(self, deployment: Deployment) -> list[str]:
-        """A batch version is loaded for its runs only; having answered a probe before counts as ready."""
-        ready = self._pool.ready(deployment.name)
-        return sorted(ready | set(deployment.known) if deployment.kind == "batch" else ready)
+        return described(self._router, deployment)
 
     def _answer(self, deployment: Deployment) -> Response:
         return JSONResponse(self._describe(deployment))
@@ -288,7 +266,9 @@ class _Endpoints:
 async def _refused(_request: Request, refused: Exception) -> Response:
     if not isinstance(refused, RefusedError):
         raise refused
-    return JSONResponse({"error": refused.sentence}, refused.status)
+    # Whatever cannot be answered now may be asked again; the caller's own faults may not.
+    again = {"Retry-After": "60"} if refused.status == 503 else None
+    return JSONResponse({"error": refused.sentence}, refused.status, again)
 
 
 async def _document(request: Request) -> dict[str, Any]:
@@ -335,28 +315,5 @@ def _headers(answer: Answer) -> dict[str, str]:
         "X-Countersign-Version": answer.version,
         "X-Countersign-Generation": str(answer.generation),
         "X-Countersign-Request": answer.request_id,
-    }
-
-
-def _version_state(scorer: Scorer, requests: Any, errors: Any) -> dict[str, Any]:
-    key = (scorer.deployment, scorer.version)
-    return {
-        "state": scorer.state,
-        "reason": scorer.reason,
-        "pid": scorer.pid,
-        "restarts": scorer.restarts,
-        "requests": requests[key],
-        "errors": errors[key],
-    }
-
-
-def _process(scorer: Scorer) -> dict[str, Any]:
-    return {
-        "deployment": scorer.deployment,
-        "version": scorer.version,
-        "state": scorer.state,
-        "pid": scorer.pid,
-        "cpu_seconds": scorer.cpu_seconds(),
-        "model_bytes": scorer.model_bytes,
-        "reason": scorer.reason,
+        **dict(answer.more),
     }

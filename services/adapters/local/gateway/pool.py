@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 SCORING_TIMEOUT_SECONDS = 30.0
 _DRAIN_SECONDS = 10.0
+_MEASURED_SECONDS = 5.0
 _BACK_OFF = (0.2, 1.0, 5.0, 15.0, 60.0)
 _SOCKETS = "countersign-"
 _FAILED_FOR_SECONDS = 5.0
@@ -51,6 +52,10 @@ class Scorer:
     used_at: float = 0.0
     failed_at: float = 0.0
     restarts: int = 0
+    cpu_percent: float | None = None
+    """Of one processor, over the time since it was last measured."""
+    measured: tuple[float, float] | None = None
+    """(monotonic time, CPU seconds) of that measurement."""
 
     @property
     def key(self) -> str:
@@ -64,6 +69,23 @@ class Scorer:
         except psutil.Error:
             return 0.0
         return float(times.user + times.system)
+
+    def memory_bytes(self) -> int | None:
+        """What is in memory for it; pages shared with other versions count in each."""
+        if self.pid is None:
+            return None
+        try:
+            return int(psutil.Process(self.pid).memory_info().rss)
+        except psutil.Error:
+            return None
+
+    def measure(self) -> None:
+        now, used = time.monotonic(), self.cpu_seconds()
+        if self.measured is None:
+            self.measured = (now, used)
+        elif now - self.measured[0] >= _MEASURED_SECONDS:
+            self.cpu_percent = round(max(used - self.measured[1], 0.0) / (now - self.measured[0]) * 100, 1)
+            self.measured = (now, used)
 
     async def score(self, body: bytes, *, timeout_seconds: float = SCORING_TIMEOUT_SECONDS) -> tuple[int, bytes]:
         """Status and body of the answer. Raises aiohttp.ClientConnectorError when nothing was sent, others after."""

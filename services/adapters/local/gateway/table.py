@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class Deployment:
     warm: tuple[str, ...] = ()
     """Versions kept loaded without traffic: the way back."""
     mode: str = "live"
+    base: str = ""
+    """The version that was there before the other one; it alone may answer in another's place."""
 
     @property
     def op(self) -> str:
@@ -89,6 +91,7 @@ class Deployment:
         return self._changed(
             op,
             routes=shares,
+            base=self.base if self.base in now else _largest(shares),
             # One salt per release: the same clients are not the test group every time.
             salt=self.salt if self.salt and now <= before else secrets.token_hex(16),
             warm=tuple(sorted(before - now)) or tuple(version for version in self.warm if version not in now),
@@ -178,8 +181,14 @@ def _deployment(name: str, fields: Mapping[str, Any]) -> Deployment:
         salt=fields["salt"],
         known=tuple(fields["known"]),
         warm=tuple(fields["warm"]),
-        mode=fields.get("mode", "live"),  # files written before there were modes
+        # Files written before there were modes and a base.
+        mode=fields.get("mode", "live"),
+        base=fields["base"] if "base" in fields else _largest(fields["routes"]),
     )
+
+
+def _largest(routes: Sequence[Sequence[Any]]) -> str:
+    return str(max(routes, key=lambda route: int(route[1]))[0]) if routes else ""
 
 
 def _write(file: Path, deployments: Mapping[str, Deployment]) -> None:

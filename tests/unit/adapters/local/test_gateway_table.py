@@ -100,3 +100,51 @@ def test_another_releases_file_is_refused_in_words(tmp_path: Path) -> None:
 
     with pytest.raises(RefusedError, match="another release"):
         TableFile(file)
+
+
+def test_mode_mirror_and_base_survive_a_restart(tmp_path: Path) -> None:
+    put = a_deployment(routes=(("1", 90), ("2", 10)), mirror=("3", 100), mode="batch_only", base="1")
+    TableFile(tmp_path / "state.json").put(put)
+
+    assert TableFile(tmp_path / "state.json").get("score") == put
+
+
+def test_a_file_from_before_modes_and_bases_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "state.json"
+    TableFile(file).put(a_deployment(routes=(("1", 90), ("2", 10))))
+    document = json.loads(file.read_text())
+    for name in ("mode", "base"):
+        del document["deployments"]["score"][name]
+    file.write_text(json.dumps(document))
+
+    read = TableFile(file).get("score")
+
+    assert (read.mode, read.base) == ("live", "1")
+
+
+def test_the_version_that_was_there_before_stays_the_base_until_it_leaves() -> None:
+    state = a_deployment()
+    bases = []
+    for number, routes in enumerate(((("1", 100),), (("1", 90), ("2", 10)), (("1", 40), ("2", 60)), (("2", 100),))):
+        state = state.with_routes(routes, expect_generation=number, op=str(number), ready=READY)
+        bases.append(state.base)
+
+    assert bases == ["1", "1", "1", "2"]
+
+
+def test_live_needs_every_routed_version_and_batch_only_needs_none() -> None:
+    away = a_deployment(routes=(("1", 100),))
+
+    dark = away.with_mode("batch_only", expect_generation=0, op="dark", ready=frozenset())
+    with pytest.raises(RefusedError) as refused:
+        dark.with_mode("live", expect_generation=1, op="light", ready=frozenset())
+
+    assert dark.mode == "batch_only"
+    assert refused.value.status == 503
+    assert dark.with_mode("live", expect_generation=1, op="light", ready=READY).mode == "live"
+
+
+def test_a_batch_model_has_no_batch_only_mode() -> None:
+    with pytest.raises(RefusedError) as refused:
+        a_deployment(kind="batch").with_mode("batch_only", expect_generation=0, op="x", ready=READY)
+    assert refused.value.status == 422
