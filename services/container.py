@@ -57,9 +57,11 @@ from services.adapters.warehouse.batch_jobs import DuckDbJobLog
 from services.adapters.warehouse.batch_outputs import ParquetOutputs
 from services.adapters.warehouse.feedback import DuckDbReviewFacts
 from services.adapters.warehouse.inputs import DuckDbInputLog
+from services.adapters.warehouse.last_scores import LastScores
 from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
 from services.adapters.warehouse.predictions import DuckDbPredictionLog
 from services.adapters.warehouse.reliability import DuckDbRequestFacts
+from services.adapters.warehouse.shadow import DuckDbShadowFacts
 from services.adapters.warehouse.small_cells import DuckDbCells
 from services.adapters.warehouse.table_checks import DuckDbTableFacts
 from services.adapters.warehouse.value import DuckDbUsageFacts
@@ -86,7 +88,7 @@ from services.inventory import vendors
 from services.inventory.classification import ClassificationService
 from services.inventory.columns import ColumnService
 from services.inventory.handling import DataHandling
-from services.inventory.models import Task
+from services.inventory.models import ServiceLevel, Task
 from services.inventory.ports import ModelRegistry
 from services.inventory.rows import RowService
 from services.inventory.service import InventoryService
@@ -128,14 +130,17 @@ from services.rollout.batch_ports import BatchRunner
 from services.rollout.batch_release import BatchReleaseService
 from services.rollout.emergency import EmergencyService
 from services.rollout.emergency_review import delegate_pairs
+from services.rollout.endpoints import EndpointService, PlainSight
 from services.rollout.fallback import FallbackService
+from services.rollout.last_good import LastGood
 from services.rollout.models import ActionKind
 from services.rollout.outbox import OutboxRunner
 from services.rollout.ports import ApprovalStanding, ServingPlatform
-from services.rollout.preconditions import Preconditions, UncomparedShadows
+from services.rollout.preconditions import Preconditions
 from services.rollout.reconcile import Reconciler
 from services.rollout.releases import ReleaseService
 from services.rollout.service import RolloutService
+from services.rollout.shadow import JudgedShadow
 from services.rollout.signed_plan import SignedPlans
 from services.rollout.stages import stage_rules
 from services.settings import Profile, Settings
@@ -184,6 +189,8 @@ class ControlRoom:
     fallbacks: FallbackService
     exceptions: ExceptionService
     emergency: EmergencyService
+    endpoints: EndpointService
+    last_good: LastGood
     incidents: IncidentService
     oversight: OversightService
     audit: AuditService
@@ -442,6 +449,17 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
         ),
         exceptions=exceptions,
         emergency=emergency,
+        # The embedded endpoint tells more than the port asks for; of any other platform routes and readiness are known.
+        endpoints=EndpointService(
+            units=units,
+            sight=serving if isinstance(serving, LocalServing) else PlainSight(serving),
+            serving=serving,
+        ),
+        last_good=LastGood(
+            units=units,
+            shelf=LastScores(settings.inference_folder, settings.serving_folder / "scores"),
+            clock=clock,
+        ),
         incidents=incidents,
         oversight=OversightService(
             inventory=reading.inventory,
@@ -525,7 +543,10 @@ def _preconditions(  # noqa: PLR0917 - one caller, some lines above
         armed=armed,
         frozen=lambda model: _frozen(policy, reading.inventory, model, clock),
         standing=standing,
-        shadow=UncomparedShadows(),
+        shadow=JudgedShadow(
+            facts=DuckDbShadowFacts(settings.inference_folder),
+            level_of=lambda deployment: _level_of(units, reading.inventory, deployment),
+        ),
         stage_rules=stage_rules,
         judgement=lambda model: _judgement(reading.inventory, model),
         clock=clock,
@@ -567,6 +588,13 @@ def _batch_runner(settings: Settings, clock: Clock) -> BatchRunner | None:
         prepared_at=lambda: prepared_at(settings),
         clock=clock,
     )
+
+
+def _level_of(units: SqlUnits, inventory: InventoryService, deployment: str) -> ServiceLevel | None:
+    """What was promised for the model behind a deployment; None for one that nobody governs."""
+    with units.read() as unit:
+        owners = [row.model for row in unit.rollouts.deployments() if row.deployment == deployment]
+    return inventory.model(owners[0]).service_level if owners else None
 
 
 def _serves(units: SqlUnits, model: str) -> bool:

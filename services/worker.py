@@ -258,6 +258,7 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("incidents", 5, room.incidents.catch_up),
         ("batch", 5, room.batch.work),
         ("fallbacks", 2, room.fallbacks.work),
+        ("last-scores", 600, room.last_good.refresh),
         ("expiry", 60, room.approvals.expire_due),
         ("evidence", 15, room.approvals.revalidate),
         ("evaluations", 2, room.harness.work),

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from services.inventory.service import InventoryService
 from services.kernel.clock import Clock
-from services.kernel.errors import ControlRoomError, RefusalError, TelemetryUnavailableError, UnavailableError
+from services.kernel.errors import ControlRoomError, RefusalError, UnavailableError
 from services.kernel.health import Health
 from services.people.service import PeopleService
 from services.rollout import conditions
@@ -36,13 +36,6 @@ class FreezeError(PreconditionError):
     """A freeze window stands: nothing new goes live."""
 
     code = "freeze"
-
-
-class UncomparedShadows:
-    """Where nothing compares the answers of a shadow run: said so, and no shadow run can be closed."""
-
-    def compare(self, deployment: str, **_asked: object) -> ShadowComparison:
-        raise TelemetryUnavailableError(f"Nothing compares the answers of a shadow run of {deployment}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
