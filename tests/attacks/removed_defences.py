@@ -27,6 +27,17 @@ _COPIED = ("services", "pages", "tests", "static", "app.py", "pyproject.toml", "
 REMOVALS = (*NAMED, *BY_ROW)
 
 
+def without(removal: Removal) -> dict[str, str]:
+    """The changed files and their text. Raises SystemExit when a text to remove is not there."""
+    changed: dict[str, str] = {}
+    for cut in removal.cuts:
+        text = changed.get(cut.file) or (ROOT / cut.file).read_text()
+        if cut.old not in text:
+            raise SystemExit(f"{removal.attack}: the text to remove is not in {cut.file}; update this list.")
+        changed[cut.file] = text.replace(cut.old, cut.new, 1)
+    return changed
+
+
 @contextmanager
 def _without(removal: Removal) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="removed-") as name:
@@ -37,12 +48,8 @@ def _without(removal: Removal) -> Iterator[Path]:
                 shutil.copytree(source, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
             elif source.exists():
                 shutil.copy(source, copy / part)
-        for cut in removal.cuts:
-            file = copy / cut.file
-            text = file.read_text()
-            if cut.old not in text:
-                raise SystemExit(f"{removal.attack}: the text to remove is not in {cut.file}; update this list.")
-            file.write_text(text.replace(cut.old, cut.new, 1))
+        for file, text in without(removal).items():
+            (copy / file).write_text(text)
         yield copy
 
 
