@@ -18,6 +18,9 @@ from services.adapters.local.estate.recipes import MODEL_PLANS, VERSION_PLANS
 from services.adapters.local.estate.scores import score_of
 from services.adapters.local.estate.trained import Trained, created_at, train, windows
 from services.adapters.local.estate.training import write_reference
+from services.evaluation.measures import fairness
+from services.evaluation.measures.classification import measure_classification
+from services.evaluation.measures.regression import measure_regression
 
 
 @cache
@@ -100,6 +103,44 @@ def test_what_the_runs_say_agrees_with_scikit_learn_and_fairlearn() -> None:
     groups = dict(claims.model_plan.slices)["sex"](claims.holdout)
     theirs = MetricFrame(metrics=selection_rate, y_true=label, y_pred=chosen, sensitive_features=groups).by_group
     assert rates == pytest.approx(theirs.to_dict(), abs=5e-7)
+
+
+@pytest.mark.parametrize("number", ["1", "3", "5"])
+def test_the_measures_agree_to_a_billionth_on_the_rows_of_the_workspace(number: str) -> None:
+    """What the runs log has six digits; what is measured has all of them."""
+    claims = version("claims_triage", number)
+    label, score = claims.holdout["label"].to_numpy(dtype=float), np.asarray(claims.score, dtype=float)
+    chosen = score >= claims.model_plan.threshold
+    found = measure_classification(label, score, claims.model_plan.threshold)
+    expected = {
+        "auc": metrics.roc_auc_score(label, score),
+        "pr_auc": metrics.average_precision_score(label, score),
+        "brier": metrics.brier_score_loss(label, score),
+        "logloss": metrics.log_loss(label, score),
+        "recall": metrics.recall_score(label, chosen),
+        "f1": metrics.f1_score(label, chosen),
+    }
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-9)
+    groups = dict(claims.model_plan.slices)["sex"](claims.holdout)
+    theirs = MetricFrame(metrics=selection_rate, y_true=label, y_pred=chosen, sensitive_features=groups).by_group
+    rates = {
+        row["group"]: row["rate"]
+        for row in fairness.slices("sex", np.asarray(groups), label, score, claims.model_plan.threshold)
+    }
+    assert rates == pytest.approx(theirs.to_dict(), abs=1e-9)
+
+
+@pytest.mark.parametrize(("model", "number"), [("plan_utilisation", "2"), ("payout_forecast", "4")])
+def test_the_measures_of_amounts_agree_to_a_billionth_on_the_rows_of_the_workspace(model: str, number: str) -> None:
+    made = version(model, number)
+    label, prediction = made.holdout["label"].to_numpy(dtype=float), np.asarray(made.score, dtype=float)
+    found = measure_regression(label, prediction)
+    expected = {
+        "mae": metrics.mean_absolute_error(label, prediction),
+        "rmse": metrics.root_mean_squared_error(label, prediction),
+        "r2": metrics.r2_score(label, prediction),
+    }
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize(
