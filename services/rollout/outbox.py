@@ -29,6 +29,8 @@ from services.rollout.views import action_view
 
 LEASE = timedelta(seconds=15)
 _RETRY = (1, 2, 4, 8, 15, 30)
+_URGENT = 2
+"""Longest wait of an action that brings something back: it is sent as soon as a busy platform is free."""
 _GIVE_UP = timedelta(minutes=30)
 
 _log = logging.getLogger(__name__)
@@ -136,6 +138,8 @@ class OutboxRunner:
             expired = _may_give_up(action) and now - action.created_at > _GIVE_UP
             if not expired:
                 delay = _RETRY[min(action.attempts, len(_RETRY) - 1)]
+                if not _may_give_up(action):
+                    delay = min(delay, _URGENT)
                 waiting = replace(
                     action,
                     attempts=action.attempts + 1,
@@ -147,7 +151,8 @@ class OutboxRunner:
                 )
                 unit.rollouts.update_action(waiting)
                 while_unverified(unit, waiting, at=now)
-                unit.rollouts.add_step(action_id, "waiting", why, at=now)
+                if why != action.detail:
+                    unit.rollouts.add_step(action_id, "waiting", why, at=now)
                 return False
         failed = Outcome(state=ActionState.FAILED, detail=f"Given up after 30 minutes. {why}")
         close(self._units, self._desk, action_id, failed, at=now)

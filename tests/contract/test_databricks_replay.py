@@ -158,7 +158,8 @@ def test_errors_of_the_version_are_answers_and_do_not_stop_it(scene: Scene) -> N
     done = a_replayer(scene, log).replay(NAME, limit=10, seconds=60)
 
     assert (done.sent, done.answered) == (3, 0)
-    assert all("evaluating the model" in item.error for item in log.kept[NAME, "2"].values())
+    # The code alone: the model's own words may repeat what was asked.
+    assert {item.error for item in log.kept[NAME, "2"].values()} == {"BAD_REQUEST"}
 
 
 def test_a_throttled_run_keeps_what_it_has_and_stops(scene: Scene) -> None:

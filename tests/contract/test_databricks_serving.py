@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from services.adapters.databricks.changes import InvocationFailed
 from services.adapters.databricks.client import Workspace
 from services.adapters.databricks.serving import DatabricksServing
 from services.kernel.errors import (
@@ -243,6 +244,17 @@ def test_an_update_a_person_cancelled_is_not_sent_again(scene: Scene) -> None:
 
     assert scene.platform.sent("PUT", CONFIG) == puts
     assert scene.serving.observe(NAME).update == "cancelled"
+
+
+def test_a_switch_a_person_cancelled_is_sent_again_because_it_may_be_a_rollback(canary: Scene) -> None:
+    canary.platform.endpoints.cancel_updates = 1
+    switch(canary, ("2", 100), op="back")
+    cancelled = canary.serving.observe(NAME)
+
+    switch(canary, ("2", 100), op="back")
+
+    assert (cancelled.update, cancelled.routes) == ("cancelled", (("1", 100),))
+    assert canary.serving.observe(NAME).routes == (("2", 100),)
 
 
 def test_a_lost_answer_to_a_change_is_found_out_by_looking_and_not_sent_twice(canary: Scene) -> None:
@@ -513,6 +525,24 @@ def test_wrong_credentials_are_unavailable_and_printed_nowhere(
 
     printed = "".join(traceback.format_exception(refused.value)) + caplog.text + repr(connection)
     assert [leak for leak in ("dapiffffffffffffffff", "wrong") if leak in printed and leak in str(who)] == []
+
+
+def test_an_answer_nobody_can_parse_does_not_print_what_was_sent(canary: Scene) -> None:
+    there = canary.platform.endpoints.find(NAME).active
+    assert there
+    for entity in there.served_entities or []:
+        entity.environment_vars = {"PASSWORD": "hunter2-in-the-clear"}
+    canary.platform.broken |= {("PUT", CONFIG), ("POST", "invocations")}
+
+    with pytest.raises(ServingUnavailableError) as broken:
+        switch(canary, ("2", 100), op="full")
+    with pytest.raises(InvocationFailed) as failed:
+        canary.serving.line_to(NAME, "2")({"dataframe_records": [{"name": "a member"}]})
+
+    printed = "".join(traceback.format_exception(broken.value)) + "".join(traceback.format_exception(failed.value))
+    assert "hunter2" not in printed
+    assert '"a member"' not in printed.replace('{"name": "a member"}', "")
+    assert "Request log:" not in printed
 
 
 def test_a_connection_without_credentials_is_refused_before_anything_is_asked() -> None:

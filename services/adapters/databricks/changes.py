@@ -123,7 +123,8 @@ class Endpoints:
             except (DatabricksError, WaitRefusedError) as refused:
                 cause = refused.__context__ if isinstance(refused, WaitRefusedError) else refused
                 if isinstance(cause, DatabricksError) and not isinstance(cause, _ABOUT_US):
-                    raise InvocationFailed(self._workspace.clean(str(cause))[:200]) from cause
+                    # Not its text: what a model says about a request may repeat what was in it.
+                    raise InvocationFailed(cause.error_code or type(cause).__name__) from self._workspace.cleaned(cause)
                 raise
         document = answer if isinstance(answer, dict) else {"predictions": answer}
         return str(document.pop("served-model-name", None) or ""), document
@@ -149,7 +150,7 @@ class Endpoints:
 
 
 class InvocationFailed(Exception):  # noqa: N818 - an answer, not a fault of ours
-    """The endpoint answered a request with an error."""
+    """The endpoint answered a request with an error; the text is the platform's code for it."""
 
 
 def busy(target: ServedModel) -> UpdateInProgressError:

@@ -16,7 +16,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.clock import Clock as SdkClock
 from databricks.sdk.config import Config
 
-from services.adapters.databricks.errors import Redactor, WaitRefusedError, in_our_words
+from services.adapters.databricks.errors import Redactor, WaitRefusedError, cleaned, in_our_words
 from services.kernel.errors import SettingsError
 from services.kernel.secret import Secret
 
@@ -73,8 +73,9 @@ class Workspace:
         """Around one changing call. Raises ConflictError, InputError, RefusalError or ServingUnavailableError."""
         return in_our_words(what, self._redactor)
 
-    def clean(self, text: str) -> str:
-        return self._redactor.clean(text)
+    def cleaned(self, vendor: Exception) -> Exception:
+        """The same error without anything secret in it, to chain from."""
+        return cleaned(vendor, self._redactor)
 
 
 def _config(connection: Connection) -> Config:

@@ -88,6 +88,8 @@ class Redactor:
         self._secrets = tuple(sorted((secret for secret in secrets if secret), key=len, reverse=True))
 
     def clean(self, text: str) -> str:
+        # An answer the SDK cannot parse is quoted by it with the whole request: rows of callers, variables of entities.
+        text = text.partition("Request log:")[0]
         for secret in self._secrets:
             text = text.replace(secret, "********")
         return _TOKENS.sub("********", text)
@@ -100,9 +102,9 @@ def in_our_words(what: str, redactor: Redactor, *, reading: bool = False) -> Ite
         yield
     except WaitRefusedError as wait:
         cause = wait.__context__ if isinstance(wait.__context__, Exception) else wait
-        raise _translated(what, cause, redactor, reading=reading) from _cleaned(cause, redactor)
+        raise _translated(what, cause, redactor, reading=reading) from cleaned(cause, redactor)
     except _FOREIGN as vendor:
-        raise _translated(what, vendor, redactor, reading=reading) from _cleaned(vendor, redactor)
+        raise _translated(what, vendor, redactor, reading=reading) from cleaned(vendor, redactor)
 
 
 def meaning_of(vendor: BaseException) -> Meaning:
@@ -135,7 +137,7 @@ def _reason(vendor: Exception, redactor: Redactor) -> str:
     return f"Databricks says: {said}." if said else "Databricks gave no reason."
 
 
-def _cleaned(vendor: Exception, redactor: Redactor) -> Exception:
+def cleaned(vendor: Exception, redactor: Redactor) -> Exception:
     """The same error with a clean text: a chained error is printed with every traceback."""
     vendor.args = tuple(redactor.clean(item) if isinstance(item, str) else item for item in vendor.args)
     vendor.__cause__ = None

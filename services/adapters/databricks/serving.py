@@ -7,17 +7,26 @@ which request is sent when, and what only a real workspace can prove.
 
 from __future__ import annotations
 
-import secrets
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from services.adapters.databricks.changes import Endpoints, InvocationFailed, ServedModel, busy, unknown
+from services.adapters.databricks.changes import Endpoints, ServedModel, busy, unknown
 from services.adapters.databricks.client import Workspace
-from services.adapters.databricks.endpoint import MAX_ENTITIES, NOTHING, Config, Found
+from services.adapters.databricks.endpoint import MAX_ENTITIES, NOTHING, Found
 from services.adapters.databricks.marks import Marks
-from services.kernel.errors import ArtifactMissingError, ConflictError, InputError, RefusalError
+from services.adapters.databricks.probing import Probes
+from services.adapters.databricks.rules import (
+    claimed,
+    defaults,
+    require_addable,
+    require_current,
+    require_mirrorable,
+    require_possible,
+    stale,
+    unloadable,
+)
+from services.kernel.errors import InputError
 from services.rollout.models import Capabilities, Observed, Probe
 from services.rollout.serving_ports import ConfigSnapshot, ConfigSnapshots, JobPins
 
@@ -49,6 +58,7 @@ class DatabricksServing:
     ) -> None:
         self._targets = dict(endpoints)
         self._endpoints = Endpoints(workspace, snapshots, now)
+        self._probes = Probes(self._endpoints)
         self._snapshots = snapshots
         self._jobs = jobs
         self._now = now
@@ -81,19 +91,19 @@ class DatabricksServing:
         target = self._target(deployment)
         found = self._endpoints.find(target)
         if found is None:
-            first = NOTHING.with_version(version, target.model, _defaults(target))
+            first = NOTHING.with_version(version, target.model, defaults(target))
             self._endpoints.create(target, first, Marks(loading=f"{version} {op}"))
             return False
         if found.active.entity(version):
             return self._is_serving(target, found, version)
         if found.pending and (coming := found.pending.entity(version)):
             if coming.is_broken:
-                raise _unloadable(deployment, version, coming.message)
+                raise unloadable(deployment, version, coming.message)
             if found.update == "running":
                 return False
         if found.update == "running":
             raise busy(target)
-        self._require_addable(deployment, found, version, op)
+        require_addable(deployment, found, version, op)
         self._add(deployment, target, found, version, op)
         return False
 
@@ -112,10 +122,10 @@ class DatabricksServing:
             return self._observed(deployment, found)
         if found.update == "running":
             raise busy(target)
-        self._require_current(deployment, found, expect_generation)
+        require_current(deployment, found, expect_generation)
         wanted = found.active.routed(routes)
         mirror = None if found.marks.mirror and found.marks.mirror[0] in dict(routes) else found.marks.mirror
-        found = self._endpoints.claim(target, found, _claimed(found, op, wanted=wanted.essence, mirror=mirror))
+        found = self._endpoints.claim(target, found, claimed(found, op, wanted=wanted.essence, mirror=mirror))
         if found.active.essence != wanted.essence:
             found = self._endpoints.send(target, found, wanted, deployment=deployment, op=op)
         return self._observed(deployment, found)
@@ -132,11 +142,11 @@ class DatabricksServing:
             return self._observed(deployment, found)
         if found.update == "running":
             raise busy(target)
-        self._require_current(deployment, found, expect_generation)
+        require_current(deployment, found, expect_generation)
         if version is not None:
-            _require_mirrorable(deployment, found.active, version, percent)
+            require_mirrorable(deployment, found.active, version, percent)
         mirror = (version, percent) if version is not None else None
-        marks = _claimed(found, op, wanted=found.active.essence, mirror=mirror)
+        marks = claimed(found, op, wanted=found.active.essence, mirror=mirror)
         return self._observed(deployment, self._endpoints.claim(target, found, marks))
 
     def set_mode(self, deployment: str, mode: str, *, expect_generation: int, op: str) -> Observed:
@@ -144,7 +154,7 @@ class DatabricksServing:
         del op
         observed = self.observe(deployment)
         if observed.generation != expect_generation:
-            raise _stale(deployment, observed.generation)
+            raise stale(deployment, observed.generation)
         if mode != "live":
             raise InputError(
                 f"A Databricks endpoint cannot be switched to {mode}: it answers, or it is deleted.",
@@ -158,18 +168,7 @@ class DatabricksServing:
             return Probe(answered=(), failed=n)
         target = self._target(deployment)
         found = self._endpoints.find(target)
-        answered: Counter[str] = Counter()
-        failed = 0
-        for _ in range(n if found else 0):
-            try:
-                name, _answer = self._endpoints.invoke(target, _marked(target))
-            except InvocationFailed:
-                failed += 1
-            else:
-                answered[name] += 1
-        if found is None:
-            return Probe(answered=(), failed=n)
-        return Probe(answered=self._by_version(target, found, answered), failed=failed)
+        return self._probes.routed(target, found, n) if found else Probe(answered=(), failed=n)
 
     def probe_version(self, deployment: str, version: str) -> Probe:
         if deployment in self._batch():
@@ -177,7 +176,7 @@ class DatabricksServing:
         target = self._target(deployment)
         found = self._endpoints.find(target)
         entity = found.active.entity(version) if found else None
-        if entity is None or not self._answers(target, entity.name):
+        if entity is None or not self._probes.answers(target, entity.name):
             return Probe(answered=(), failed=1)
         return Probe(answered=((version, 1),), failed=0)
 
@@ -244,104 +243,15 @@ class DatabricksServing:
         if entity is None:
             return False
         if entity.is_broken:
-            raise _unloadable(target.endpoint, version, entity.message)
-        return entity.is_ready and self._answers(target, entity.name)
-
-    def _answers(self, target: ServedModel, entity: str) -> bool:
-        try:
-            self._endpoints.invoke(target, _marked(target), entity=entity)
-        except InvocationFailed:
-            return False
-        return True
-
-    def _by_version(
-        self, target: ServedModel, found: Found, answered: Mapping[str, int]
-    ) -> tuple[tuple[str, int], ...]:
-        """An answer that does not name its entity counts for the one version that can have given it.
-
-        Where several can have, each of them is asked directly instead.
-        """
-        total: Counter[str] = Counter()
-        for name, count in answered.items():
-            if name:
-                total[found.active.version_of(name)] += count
-            elif len(found.active.routes) == 1:
-                total[found.active.routes[0][0]] += count
-            else:
-                routed = [item for item in found.active.entities if found.active.shares.get(item.name, 0)]
-                total.update(item.version for item in routed if self._answers(target, item.name))
-        return tuple(sorted(total.items()))
+            raise unloadable(target.endpoint, version, entity.message)
+        return entity.is_ready and self._probes.answers(target, entity.name)
 
     # Changing -------------------------------------------------------------------------------------------------
 
-    def _require_current(self, deployment: str, found: Found, expect_generation: int) -> None:
-        if found.generation != expect_generation:
-            raise _stale(deployment, found.generation)
-
-    def _require_addable(self, deployment: str, found: Found, version: str, op: str) -> None:
-        if found.marks.loading == f"{version} {op}" and found.update == "failed":
-            raise _unloadable(deployment, version, "the platform gave the update up.")
-        if found.marks.loading == f"{version} {op}" and found.update == "cancelled":
-            raise ConflictError(
-                f"The update that was to load version {version} on {found.name} was cancelled in the workspace.",
-                hint="Nothing was sent again. Ask who cancelled it; a new release tries once more.",
-            )
-        if len(found.active.entities) >= MAX_ENTITIES:
-            idle = ", ".join(item.version for item in found.active.entities if not found.active.shares[item.name])
-            raise RefusalError(
-                f"Endpoint {found.name} holds {MAX_ENTITIES} versions already, which is the most it can.",
-                hint=f"Remove one that answers nobody and is no way back any more; at 0 % are: {idle or 'none'}.",
-            )
-
     def _add(self, deployment: str, target: ServedModel, found: Found, version: str, op: str) -> None:
-        wanted = found.active.with_version(version, target.model, _defaults(target))
+        wanted = found.active.with_version(version, target.model, defaults(target))
         found = self._endpoints.claim(target, found, replace(found.marks, loading=f"{version} {op}"))
         try:
             self._endpoints.send(target, found, wanted, deployment=deployment, op=f"load-{version}-{op}")
         except InputError as refused:
-            raise _unloadable(deployment, version, refused.message) from refused
-
-
-def require_possible(routes: tuple[tuple[str, int], ...]) -> None:
-    """Raises InputError unless the shares are whole percents of different versions that sum to 100."""
-    shares = [share for _, share in routes]
-    versions = [version for version, _ in routes]
-    if sum(shares) != 100 or any(not 0 <= share <= 100 for share in shares) or len(set(versions)) != len(versions):
-        raise InputError("Routes must be whole percents of different versions that sum to 100.")
-
-
-def _require_mirrorable(deployment: str, active: Config, version: str, percent: int) -> None:
-    entity = active.entity(version)
-    if entity is None or not entity.is_ready:
-        raise InputError(f"Version {version} is not loaded on {deployment}.")
-    if active.shares[entity.name]:
-        raise InputError(f"Version {version} of {deployment} answers callers already.")
-    if not 0 < percent <= 100:
-        raise InputError("Between 1 and 100 percent of the requests can be sent again.")
-
-
-def _claimed(found: Found, op: str, *, wanted: str, mirror: tuple[str, int] | None) -> Marks:
-    accepted = found.marks.accepted + (0 if found.marks.op == op else 1)
-    return replace(found.marks, op=op, accepted=accepted, wanted=wanted, mirror=mirror)
-
-
-def _marked(target: ServedModel) -> dict[str, object]:
-    return {**target.probe, "client_request_id": f"countersign-probe-{secrets.token_hex(8)}"}
-
-
-def _defaults(target: ServedModel) -> dict[str, str]:
-    return {"workload_size": target.workload_size, "workload_type": target.workload_type}
-
-
-def _stale(deployment: str, generation: int) -> ConflictError:
-    return ConflictError(
-        f"Traffic of {deployment} was changed meanwhile: generation {generation}.",
-        hint="Read the current state and try again.",
-    )
-
-
-def _unloadable(deployment: str, version: str, why: str) -> ArtifactMissingError:
-    return ArtifactMissingError(
-        f"Version {version} of {deployment} cannot be loaded: {why or 'the platform gave no reason.'}",
-        hint="The build logs of the served entity in the workspace say more.",
-    )
+            raise unloadable(deployment, version, refused.message) from refused

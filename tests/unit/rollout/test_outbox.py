@@ -173,6 +173,23 @@ def test_with_the_platform_away_a_rollback_waits_and_is_done_when_it_is_back(wor
         assert unit.ledger.head().size == before + 2
 
 
+def test_a_rollback_that_waits_is_tried_every_two_seconds_and_says_each_reason_once(world: World) -> None:
+    world.release("1")
+    world.release("2")
+    world.platform.loading.add("1")
+    world.rollout._rollbacks.record(world.a_rollback("1"), world.actor("sam.sre"))
+    for _ in range(10):
+        world.runner.run_pending()
+        later(world, seconds=2)
+
+    waiting = world.rollout.actions(MODEL)[0]
+    assert [step for step, _ in waiting.steps].count("waiting") == 1
+
+    world.platform.loading.clear()
+    assert world.runner.run_pending() == 1
+    assert the_action(world) is ActionState.APPLIED
+
+
 def test_a_rollback_supersedes_a_release_in_the_queue(world: World) -> None:
     world.release("1")
     world.release("2")

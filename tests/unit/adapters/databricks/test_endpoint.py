@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.adapters.databricks import endpoint, marks
 from services.adapters.databricks.endpoint import NOTHING, Config, Entity
 from services.adapters.databricks.marks import Marks
-from services.adapters.databricks.serving import require_possible
+from services.adapters.databricks.rules import require_possible
 from services.kernel.errors import InputError
 
 MODEL = "main.claims.score"
