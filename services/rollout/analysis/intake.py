@@ -74,7 +74,7 @@ def take_in(
     if watermark > state.watermark:
         state = replace(state, watermark=watermark, looked=(max(state.watermark, state.since), watermark))
     resumed = state.paused and release.state is not ReleaseState.PAUSED
-    late = 0 if resumed else int(settings.late.total_seconds())
+    late = 0 if resumed else int((settings.late + settings.telemetry_lag).total_seconds())
     state = _settled(state, frame, until=state.watermark - late)
     if resumed:
         state = _begun_anew(state)

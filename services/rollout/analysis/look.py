@@ -13,18 +13,16 @@ from datetime import UTC, datetime, timedelta
 
 from services.inventory.models import ServiceLevel
 from services.rollout.analysis.evidence import e_value, log_mean
-from services.rollout.analysis.intake import Exposure, exposure_of, take_in
-from services.rollout.analysis.limits import impaired, judge_limits, measure
-from services.rollout.analysis.power import detectable
+from services.rollout.analysis.intake import exposure_of, take_in
+from services.rollout.analysis.limits import impaired, judge_limits
 from services.rollout.analysis.readings import ADVANCE, HOLD, ROLL_BACK, judge_tests, reading
 from services.rollout.analysis.settings import Settings
 from services.rollout.analysis.state import Evidence, State, Tally
-from services.rollout.release_models import Analysis, ArmWindow, Reading, Release, StageRules, TelemetryBatch, Verdict
+from services.rollout.analysis.traffic import RECENT, findable, seen_arms
+from services.rollout.release_models import Analysis, Reading, Release, StageRules, TelemetryBatch, Verdict
 
 EXPECTED_BUT_NONE = 10
 """Requests the candidate should have had: none at all is then no data, and not zero errors."""
-_TRAFFIC_WINDOW = timedelta(minutes=15)
-_FULL_HOUR = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +35,9 @@ class Silence:
 
 def needed_since(state: State, *, release: Release, settings: Settings, now: datetime) -> datetime:
     """From when on telemetry is needed: what is not settled, and the longest window of a rule."""
-    window = max((timedelta(minutes=rule.window_minutes) for rule in settings.limits), default=_TRAFFIC_WINDOW)
+    window = max((timedelta(minutes=rule.window_minutes) for rule in settings.limits), default=RECENT)
     unsettled = datetime.fromtimestamp(state.settled_until, UTC) if state.settled_until else release.stage_since
-    return min(unsettled, now - max(window, _TRAFFIC_WINDOW))
+    return min(unsettled, now - max(window, RECENT))
 
 
 def look(
@@ -90,8 +88,8 @@ def look(
         verdict=verdict,
         readings=readings,
         sentence=sentence + _segments(state),
-        detectable=_power(batch, exposure, level, rules, chosen),
-        arms=_arms(state, batch, exposure, chosen),
+        detectable=findable(batch, exposure, level, rules, chosen),
+        arms=seen_arms(state, batch, exposure, chosen),
         advice=advice,
         silent_minutes=minutes,
         impaired=impaired(readings),
@@ -125,8 +123,9 @@ def _silence(state: State, evidence: Evidence, batch: TelemetryBatch, now: datet
         lasted = now - max(batch.watermark, since)
         minutes = lasted.total_seconds() / 60
         return Silence(lasted=lasted, reason=f"Telemetry stops {minutes:.1f} minutes ago: no data.")
-    if evidence.expected > EXPECTED_BUT_NONE:
-        last = datetime.fromtimestamp(evidence.last_canary or state.since, UTC)
+    last = datetime.fromtimestamp(evidence.last_canary or state.since, UTC)
+    # Replayed copies arrive after the requests they copy, so their absence is waited for as long as a watermark is.
+    if evidence.expected > EXPECTED_BUT_NONE and now - last >= allowed:
         return Silence(
             lasted=now - last,
             reason=f"The candidate had no request where about {evidence.expected:,.0f} were expected: no data, "
@@ -220,48 +219,7 @@ def _together(readings: Sequence[Reading], silence: Silence, rules: StageRules) 
     return Verdict.UNDECIDED, "", going.sentence if going else "Nothing speaks against the version so far."
 
 
-def _arms(state: State, batch: TelemetryBatch, exposure: Exposure, settings: Settings) -> tuple[ArmWindow, ...]:
-    """Both arms between this look and the one before, for the chart."""
-    begin, end = (datetime.fromtimestamp(second, UTC) for second in state.looked)
-    found = []
-    for arm in (exposure.canary, exposure.control):
-        failed = measure("error_rate", batch.cells, arm, since=begin, until=end, tick=settings.tick)
-        slow = measure("p95_ms", batch.cells, arm, since=begin, until=end, tick=settings.tick)
-        if failed.n:
-            version, role = arm
-            found.append(
-                ArmWindow(version=version, role=role, requests=failed.n, errors=failed.events, p95_ms=slow.value)
-            )
-    return tuple(found)
-
-
 def _segments(state: State) -> str:
     if not state.backwards:
         return ""
     return " Counters of the source went back once or more; what was counted before stays counted."
-
-
-def _power(
-    batch: TelemetryBatch, exposure: Exposure, level: ServiceLevel | None, rules: StageRules, settings: Settings
-) -> str:
-    """From the traffic of the last minutes: over the minimum time of the stage, or an hour where that is shorter."""
-    if batch.watermark is None or exposure.kind == "full":
-        return ""
-    until, since = batch.watermark, batch.watermark - _TRAFFIC_WINDOW
-    control = measure("error_rate", batch.cells, exposure.control, since=since, until=until, tick=settings.tick)
-    canary = measure("error_rate", batch.cells, exposure.canary, since=since, until=until, tick=settings.tick)
-    ticks = {cell.tick for cell in batch.cells if since <= cell.tick <= until - settings.tick}
-    if not ticks or not control.n + canary.n:
-        return "No request was served in the last minutes, so nothing can be found with this traffic."
-    per_minute = (control.n + canary.n) / (len(ticks) * settings.tick_seconds / 60)
-    promised = level.error_rate / 5 if level else 0.002
-    share = exposure.share if exposure.share is not None else canary.n / (control.n + canary.n)
-    if not 0 < share < 1:
-        return ""
-    return detectable(
-        per_minute=per_minute,
-        share=share,
-        minutes=max(_FULL_HOUR, rules.min_time.total_seconds() / 60),
-        base_rate=control.events / control.n if control.events else promised,
-        settings=settings,
-    ).sentence

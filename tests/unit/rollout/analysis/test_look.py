@@ -176,6 +176,18 @@ def test_a_shadow_without_copies_is_no_data() -> None:
     assert analysis.advice == "hold"
 
 
+def test_copies_that_arrive_later_than_the_requests_are_waited_for() -> None:
+    replayed = Settings(reference_ms=(FAST, 100.0), telemetry_lag=timedelta(minutes=5))
+    watch = Watch(a_release(state=ReleaseState.SHADOW, share=0), replayed)
+    live = tuple(a_cell("3", tick, 100) for tick in range(30))
+
+    waiting = watch.look(live[:20], 20)
+    missing = watch.look(live, 30)
+
+    assert waiting.verdict is Verdict.UNDECIDED
+    assert missing.verdict is Verdict.NO_DATA
+
+
 def test_an_idle_endpoint_is_undecided_and_not_silent() -> None:
     analysis = Watch().look((), 40)
 
