@@ -64,6 +64,7 @@ from services.adapters.warehouse.reliability import DuckDbRequestFacts
 from services.adapters.warehouse.shadow import DuckDbShadowFacts
 from services.adapters.warehouse.small_cells import DuckDbCells
 from services.adapters.warehouse.table_checks import DuckDbTableFacts
+from services.adapters.warehouse.telemetry import DuckDbTelemetry
 from services.adapters.warehouse.value import DuckDbUsageFacts
 from services.approvals.records import DecisionRecord
 from services.approvals.service import ApprovalService
@@ -106,6 +107,7 @@ from services.ledger.ports import RegistryTags, TagPlace
 from services.ledger.registry_anchoring import RegistryAnchoring
 from services.ledger.registry_anchors import RegistryAnchors
 from services.ledger.service import LedgerService
+from services.monitoring.profile import SCORE
 from services.monitoring.service import MonitoringService
 from services.notices.others import OtherFacts
 from services.notices.service import NoticeService
@@ -132,17 +134,21 @@ from services.rollout.emergency import EmergencyService
 from services.rollout.emergency_review import delegate_pairs
 from services.rollout.endpoints import EndpointService, PlainSight
 from services.rollout.fallback import FallbackService
+from services.rollout.judging import SequentialJudge
 from services.rollout.last_good import LastGood
 from services.rollout.models import ActionKind
 from services.rollout.outbox import OutboxRunner
 from services.rollout.ports import ApprovalStanding, ServingPlatform
 from services.rollout.preconditions import Preconditions
 from services.rollout.reconcile import Reconciler
+from services.rollout.release_ports import IncidentDesk, Telemetry
 from services.rollout.releases import ReleaseService
 from services.rollout.service import RolloutService
 from services.rollout.shadow import JudgedShadow
 from services.rollout.signed_plan import SignedPlans
 from services.rollout.stages import stage_rules
+from services.rollout.watch import Watcher
+from services.rollout.watch_acts import WatchActs
 from services.settings import Profile, Settings
 from services.value.models import Rates
 from services.value.service import ValueService
@@ -152,6 +158,9 @@ if TYPE_CHECKING:  # the SDK is loaded where a workspace is used
     from services.adapters.databricks.client import Connection
     from services.adapters.databricks.job_pins import PinnedJob
 
+
+WATCHED = "worker:watch"
+"""Name under which the worker records that it looked at the running releases."""
 _INCIDENTS = 200
 """Actions of a model that are looked through for what went wrong before."""
 
@@ -187,6 +196,7 @@ class ControlRoom:
     releases: ReleaseService
     batch: BatchReleaseService
     fallbacks: FallbackService
+    watcher: Watcher
     exceptions: ExceptionService
     emergency: EmergencyService
     endpoints: EndpointService
@@ -327,7 +337,7 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
         desk=trusted.signing,
         clock=clock,
     )
-    preconditions = _preconditions(database, settings, clock, units, trusted, reading, policy, standing)
+    preconditions = _preconditions(database, settings, clock, units, trusted, reading, policy, standing, serving)
     releases = ReleaseService(
         units=units,
         people=trusted.people,
@@ -447,6 +457,9 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
             clock=clock,
             incidents=incidents,
         ),
+        watcher=_watcher(
+            database, settings, clock, units, trusted, reading, preconditions, rollout, incidents.rules, serving
+        ),
         exceptions=exceptions,
         emergency=emergency,
         # The embedded endpoint tells more than the port asks for; of any other platform routes and readiness are known.
@@ -526,17 +539,9 @@ def _preconditions(  # noqa: PLR0917 - one caller, some lines above
     reading: _Reading,
     policy: PolicyService,
     standing: ApprovalStanding,
+    serving: ServingPlatform,
 ) -> Preconditions:
-    armed = Arming(
-        model=reading.inventory.model,
-        has_reference=lambda model: SqlMonitoring(database).reference(model) is not None,
-        last_beat=SqlOps(database).last_beat,
-        machine_key=lambda: trusted.desk.machine_key.key_id if trusted.desk.machine_key else "",
-        units=units,
-        plans=SignedPlans(trusted.attested),
-        clock=clock,
-        stale=timedelta(seconds=settings.worker_stale_seconds),
-    )
+    armed = _armed(database, settings, clock, units, trusted, reading, policy, serving)
     return Preconditions(
         people=trusted.people,
         inventory=reading.inventory,
@@ -595,6 +600,80 @@ def _level_of(units: SqlUnits, inventory: InventoryService, deployment: str) -> 
     with units.read() as unit:
         owners = [row.model for row in unit.rollouts.deployments() if row.deployment == deployment]
     return inventory.model(owners[0]).service_level if owners else None
+
+
+def _telemetry(settings: Settings, clock: Clock) -> Telemetry:
+    journal = settings.serving_folder / "journal" if settings.profile is Profile.EMBEDDED else None
+    return DuckDbTelemetry(settings.inference_folder, clock=clock, journal=journal)
+
+
+def _armed(  # noqa: PLR0917 - one caller, just above
+    database: Database,
+    settings: Settings,
+    clock: Clock,
+    units: SqlUnits,
+    trusted: _Trusted,
+    reading: _Reading,
+    policy: PolicyService,
+    serving: ServingPlatform,
+) -> Arming:
+    monitoring, ops = SqlMonitoring(database), SqlOps(database)
+    return Arming(
+        units=units,
+        models=reading.inventory,
+        telemetry=_telemetry(settings, clock),
+        plans=SignedPlans(trusted.attested),
+        clock=clock,
+        scores=lambda model: (monitoring.reference(model) is not None, monitoring.last_day(model)),
+        watcher_at=lambda: ops.last_success(WATCHED),
+        plan_rules=lambda model: bool(policy.for_model(reading.inventory.model(model)).document.rollback),
+        machine=lambda: trusted.desk.machine_key.key_id if trusted.desk.machine_key else "",
+        telemetry_lag=lambda deployment: serving.capabilities(deployment).telemetry_lag_seconds,
+    )
+
+
+def _watcher(  # noqa: PLR0917 - one caller, further above
+    database: Database,
+    settings: Settings,
+    clock: Clock,
+    units: SqlUnits,
+    trusted: _Trusted,
+    reading: _Reading,
+    preconditions: Preconditions,
+    rollout: RolloutService,
+    incidents: IncidentDesk,
+    serving: ServingPlatform,
+) -> Watcher:
+    monitoring = SqlMonitoring(database)
+
+    def lag(deployment: str) -> timedelta:
+        try:
+            return timedelta(seconds=serving.capabilities(deployment).telemetry_lag_seconds)
+        except ControlRoomError:
+            return timedelta(0)
+
+    def edges(model: str) -> tuple[float, ...]:
+        reference = monitoring.reference(model)
+        scores = reference.feature(SCORE) if reference else None
+        return tuple(sorted(set(scores.deciles))) if scores and scores.numeric else ()
+
+    return Watcher(
+        units=units,
+        telemetry=_telemetry(settings, clock),
+        judge=SequentialJudge(
+            level_of=lambda model: reading.inventory.model(model).service_level,
+            stage_rules=preconditions.rules,
+            telemetry_lag=lag,
+        ),
+        plans=SignedPlans(trusted.attested),
+        machine=rollout.machine.roll_back_under_plan,
+        acts=WatchActs(units=units, desk=trusted.signing, incidents=incidents),
+        armed=preconditions.armed,
+        frozen=preconditions.frozen,
+        stage_rules=preconditions.rules,
+        clock=clock,
+        edges=edges,
+    )
 
 
 def _serves(units: SqlUnits, model: str) -> bool:

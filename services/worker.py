@@ -254,6 +254,7 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("registry", 5, lambda: _copy_registry(room)),
         ("lineage", 15, room.handling.refresh_lineage),
         ("deployments", 5, room.rollout.reconcile),
+        ("watch", 5, room.watcher.run),
         ("traffic", 2, _live_traffic(room)),
         ("incidents", 5, room.incidents.catch_up),
         ("batch", 5, room.batch.work),

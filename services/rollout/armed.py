@@ -25,6 +25,8 @@ class ArmedFacts:
 
     model: str
     version: str
+    realtime: bool
+    """A batch model is watched run by run: promises and the worker are what it needs here."""
     level: ServiceLevel | None
     watermark: datetime | None
     telemetry_problem: str
@@ -44,14 +46,8 @@ class ArmedFacts:
 
 
 def checks(facts: ArmedFacts, now: datetime) -> tuple[Check, ...]:
-    return (
-        _service_level(facts),
-        _telemetry(facts, now),
-        _scores(facts, now),
-        _watcher(facts, now),
-        _plan(facts),
-        _calm(facts, now),
-    )
+    always = (_service_level(facts), _watcher(facts, now), _calm(facts, now))
+    return (*always, _telemetry(facts, now), _scores(facts, now), _plan(facts)) if facts.realtime else always
 
 
 def _check(id_: str, title: str, *, holds: bool, sentence: str, target: str = "", unknown: bool = False) -> Check:
@@ -62,15 +58,16 @@ def _check(id_: str, title: str, *, holds: bool, sentence: str, target: str = ""
 def _service_level(facts: ArmedFacts) -> Check:
     level, target = facts.level, f"model?model={facts.model}"
     title = "Latency and errors promised"
-    if level is None or level.p95_ms is None or level.error_rate is None:
+    if level is None or (facts.realtime and level.p95_ms is None):
         sentence = "No limit for latency and errors is recorded, so nothing could be called a breach."
         return _check("service-level", title, holds=False, sentence=sentence, target=target)
-    sentence = f"p95 within {level.p95_ms:,.0f} ms, at most {level.error_rate:.2%} of requests fail."
+    fast = f"p95 within {level.p95_ms:,.0f} ms, " if level.p95_ms is not None else ""
+    sentence = f"Promised: {fast}at most {level.error_rate:.2%} failed."
     return _check("service-level", title, holds=True, sentence=sentence, target=target)
 
 
 def _telemetry(facts: ArmedFacts, now: datetime) -> Check:
-    title, target = "Telemetry arrives", f"rollout?model={facts.model}"
+    title, target = "Telemetry arrives", f"rollouts?model={facts.model}"
     if facts.telemetry_problem:
         sentence = f"Telemetry could not be read: {facts.telemetry_problem}"
         return _check("telemetry", title, holds=False, unknown=True, sentence=sentence, target=target)
@@ -106,7 +103,7 @@ def _watcher(facts: ArmedFacts, now: datetime) -> Check:
 
 
 def _plan(facts: ArmedFacts) -> Check:
-    title, target = "Automatic rollback armed", f"rollout?model={facts.model}"
+    title, target = "Automatic rollback armed", f"rollouts?model={facts.model}"
     if not facts.plan_is_signed_for:
         sentence = "No automatic rollback was signed for this version: only people bring it back."
         return _check("rollback-plan", title, holds=True, sentence=sentence, target=target)
@@ -124,7 +121,7 @@ def _plan(facts: ArmedFacts) -> Check:
 
 
 def _calm(facts: ArmedFacts, now: datetime) -> Check:
-    title, target = "No automatic rollback just now", f"rollout?model={facts.model}"
+    title, target = "No automatic rollback just now", f"rollouts?model={facts.model}"
     if facts.quarantined:
         return _check("cool-down", title, holds=False, sentence=facts.quarantined, target=target)
     if facts.rolled_back_at is not None and timedelta(0) <= now - facts.rolled_back_at < COOL_DOWN:

@@ -1,109 +1,141 @@
-"""Whether what has to watch a version is there, as lines of its checklist, from what is known without asking outside.
-
-Missing and unknown are told apart: neither lets a step through.
-"""
+"""Finds out what the checks of a watched release rest on. Satisfies rollout.release_ports.Armed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from typing import Protocol
 
 from services.inventory.models import DeploymentKind, GovernedModel
 from services.kernel.clock import Clock
-from services.kernel.errors import ControlRoomError
-from services.kernel.health import Health
-from services.rollout.ports import RolloutUnits
-from services.rollout.release_models import Check
-from services.rollout.signed_plan import SignedPlan, SignedPlans
+from services.kernel.errors import ControlRoomError, StorageUnavailableError, TelemetryUnavailableError
+from services.kernel.identity import MACHINE_SUBJECT
+from services.rollout.armed import ArmedFacts, checks
+from services.rollout.models import Action, ActionKind, ActionState
+from services.rollout.ports import RolloutStore, RolloutUnits
+from services.rollout.release_models import Check, Release
+from services.rollout.release_ports import Telemetry
+from services.rollout.signed_plan import SignedPlans
+
+_TICKS_LATE = 3
+_TICK_SECONDS = 15
+_LOOK_BACK = timedelta(minutes=10)
+_ACTIONS = 50
+
+
+class Models(Protocol):
+    def model(self, name: str) -> GovernedModel:
+        """Raises UnknownModelError."""
+        ...
 
 
 class Arming:
-    """Satisfies release_ports.Armed."""
-
     def __init__(
         self,
         *,
-        model: Callable[[str], GovernedModel],
-        has_reference: Callable[[str], bool],
-        last_beat: Callable[[], datetime | None],
-        machine_key: Callable[[], str],
         units: RolloutUnits,
+        models: Models,
+        telemetry: Telemetry,
         plans: SignedPlans,
         clock: Clock,
-        stale: timedelta = timedelta(seconds=60),
+        scores: Callable[[str], tuple[bool, date | None]],
+        watcher_at: Callable[[], datetime | None],
+        plan_rules: Callable[[str], bool],
+        machine: Callable[[], str],
+        telemetry_lag: Callable[[str], float] = lambda _deployment: 0.0,
     ) -> None:
-        self._model = model
-        self._has_reference = has_reference
-        self._last_beat = last_beat
-        self._machine_key = machine_key
+        """`scores`: (is there a reference, last day compared with it); `plan_rules`: does the policy ask for a plan."""
         self._units = units
+        self._models = models
+        self._telemetry = telemetry
         self._plans = plans
         self._clock = clock
-        self._stale = stale
+        self._scores = scores
+        self._watcher_at = watcher_at
+        self._plan_rules = plan_rules
+        self._machine = machine
+        self._telemetry_lag = telemetry_lag
 
     def __call__(self, model: str, version: str) -> tuple[Check, ...]:
-        governed = self._model(model)
-        checks = [self._service_level(governed), self._watcher(model)]
-        if governed.kind is DeploymentKind.REALTIME:
-            checks += [self._scores(model), *self._plan(model, version)]
-        return tuple(checks)
-
-    def _service_level(self, governed: GovernedModel) -> Check:
-        promised = governed.service_level is not None
-        return Check(
-            id="service-level",
-            title="Service level",
-            state=Health.HEALTHY if promised else Health.BREACH,
-            sentence="Promised and watched." if promised else "nothing is promised, so nothing can be broken.",
-            target=f"model?model={governed.name}",
-        )
-
-    def _scores(self, model: str) -> Check:
-        try:
-            known = self._has_reference(model)
-        except ControlRoomError as away:
-            state, words = Health.UNKNOWN, f"could not be found out. {away.message}"
-        else:
-            state = Health.HEALTHY if known else Health.BREACH
-            words = "A reference is kept." if known else "there is no reference distribution to compare scores with."
-        return Check(
-            id="score-monitor", title="Score monitor", state=state, sentence=words, target=f"monitoring?model={model}"
-        )
-
-    def _watcher(self, model: str) -> Check:
-        beat, now = self._last_beat(), self._clock.now()
-        alive = beat is not None and now - beat <= self._stale
-        words = "It answered within the last minute." if alive else "the worker that watches does not answer."
-        return Check(
-            id="watcher",
-            title="Watcher",
-            state=Health.HEALTHY if alive else Health.BREACH,
-            sentence=words,
-            target=f"rollouts?model={model}",
-        )
-
-    def _plan(self, model: str, version: str) -> tuple[Check, ...]:
-        """Nothing for a first version: there is nothing to go back to, which its approval says."""
+        """Raises UnknownModelError."""
+        governed, now = self._models.model(model), self._clock.now()
         with self._units.read() as unit:
-            release = unit.releases.running_release(model)
-            if release is None or release.base is None or release.candidate != version:
-                return ()
-            signed = self._plans.of_request(unit.rollouts, release.request_id, version)
-        state, words = _judged(signed, self._machine_key())
-        return (
-            Check(
-                id="rollback-plan",
-                title="Automatic rollback",
-                state=state,
-                sentence=words,
-                target=f"rollouts?model={model}",
-            ),
+            row = unit.rollouts.deployment(model)
+            release = _release_of(unit.releases.running_releases(model), version)
+            plan = self._plans.of_request(unit.rollouts, release.request_id, version) if release else None
+            actions = unit.rollouts.actions(model, _ACTIONS)
+            quarantined = _quarantined(unit.rollouts, release)
+        deployment = row.deployment if row else model
+        watermark, problem = self._watermark(deployment, now)
+        reference, until = self._scores_of(model)
+        base = release.base if release else None
+        facts = ArmedFacts(
+            model=model,
+            version=version,
+            realtime=governed.kind is DeploymentKind.REALTIME,
+            level=governed.service_level,
+            watermark=watermark,
+            telemetry_problem=problem,
+            telemetry_within=timedelta(seconds=self._lag(deployment) + _TICKS_LATE * _TICK_SECONDS),
+            score_reference=reference,
+            scores_until=until,
+            watcher_at=self._seen(),
+            plan=plan,
+            plan_is_signed_for=base is not None and self._plan_rules(model),
+            machine=self._machine(),
+            rolled_back_at=_last_automatic(actions),
+            quarantined=quarantined,
         )
+        return checks(facts, now)
+
+    def _watermark(self, deployment: str, now: datetime) -> tuple[datetime | None, str]:
+        try:
+            found = self._telemetry.since(deployment, now - _LOOK_BACK, tick_seconds=_TICK_SECONDS)
+        except TelemetryUnavailableError as away:
+            return None, away.message
+        return found.watermark, ""
+
+    def _scores_of(self, model: str) -> tuple[bool, date | None]:
+        try:
+            return self._scores(model)
+        except ControlRoomError:
+            return False, None  # what could not be read watches nothing
+
+    def _lag(self, deployment: str) -> float:
+        try:
+            return self._telemetry_lag(deployment)
+        except ControlRoomError:
+            return 0.0  # nothing is forgiven to a platform that does not answer
+
+    def _seen(self) -> datetime | None:
+        try:
+            return self._watcher_at()
+        except StorageUnavailableError:
+            return None
 
 
-def _judged(signed: SignedPlan | None, machine: str) -> tuple[Health, str]:
-    if signed is None:
-        return Health.BREACH, "no rollback plan was signed with the request."
-    if not machine or machine != signed.machine:
-        return Health.BREACH, "the plan was signed for another key of the machine than the one in use."
-    return Health.HEALTHY, f"Back to version {signed.to} under {len(signed.rules)} signed rules."
+def _release_of(running: tuple[Release, ...], version: str) -> Release | None:
+    return next((item for item in running if item.candidate == version), None)
+
+
+def _last_automatic(actions: tuple[Action, ...]) -> datetime | None:
+    return next(
+        (
+            item.finished_at
+            for item in actions
+            if item.kind is ActionKind.ROLLBACK
+            and item.subject == MACHINE_SUBJECT
+            and item.state is ActionState.APPLIED
+        ),
+        None,
+    )
+
+
+def _quarantined(rollouts: RolloutStore, release: Release | None) -> str:
+    """A version that was taken back under an approval does not come again under the same one."""
+    if release is None:
+        return ""
+    for item in rollouts.served(release.model):
+        if item.version == release.candidate and item.rolled_back and item.request_id == release.request_id:
+            return f"Version {item.version} was rolled back under this approval; a new request has to bring it again."
+    return ""

@@ -87,6 +87,10 @@ class Preconditions:
         missing = () if first else self.checklist(model, version)
         return next((f"{item.title}: {item.sentence}" for item in missing if item.state is not Health.HEALTHY), "")
 
+    def armed(self, model: str, version: str) -> tuple[Check, ...]:
+        """What has to watch this version."""
+        return self._armed(model, version)
+
     def rules(self, release: Release) -> StageRules:
         return self._stage_rules(release)
 

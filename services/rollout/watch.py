@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from services.kernel.clock import Clock
-from services.kernel.errors import ControlRoomError, RefusalError, TelemetryUnavailableError
+from services.kernel.errors import ControlRoomError, InputError, RefusalError, TelemetryUnavailableError
 from services.kernel.health import Health
 from services.rollout import plan_measures, watch_state
 from services.rollout.judging import TICK_SECONDS
+from services.rollout.ports import RolloutUnits
 from services.rollout.release_models import (
     Analysis,
     Check,
@@ -28,8 +29,8 @@ from services.rollout.release_models import (
 from services.rollout.release_ports import Armed, Frozen, Telemetry
 from services.rollout.signed_plan import SignedPlan
 from services.rollout.watch_acts import WatchActs
-from services.rollout.watch_ports import Edges, Judge, MachineRollback, Plans, WatchUnits
-from services.rollout.watch_rules import Decision, Facts, Move, decide
+from services.rollout.watch_ports import Edges, Judge, MachineRollback, Plans
+from services.rollout.watch_rules import BAKE, Decision, Facts, Move, decide
 from services.rollout.watch_state import WatchState
 
 _WATCHED = {ReleaseState.SHADOW, ReleaseState.CANARY, ReleaseState.FULL, ReleaseState.PAUSED}
@@ -55,7 +56,7 @@ class Watcher:
     def __init__(
         self,
         *,
-        units: WatchUnits,
+        units: RolloutUnits,
         telemetry: Telemetry,
         judge: Judge,
         plans: Plans,
@@ -86,14 +87,16 @@ class Watcher:
         """Looks at every running release; how many. What one of them could not do is raised after the others."""
         broken = list[ControlRoomError]()
         with self._units.read() as unit:
-            running = [item for item in unit.releases.running_releases() if _is_watched(item)]
+            running = _watched(unit.releases.running_releases(), self._clock.now())
         for release in running:
             try:
                 self._act(self._look(release))
+            except InputError as unreadable:
+                self._acts.unjudged(release, unreadable.message, at=self._clock.now())
+                broken.append(unreadable)
             except ControlRoomError as problem:
                 _log.warning("release not watched", extra={"release": release.release_id, "reason": str(problem)})
                 broken.append(problem)
-        self._acts.settle(self._clock.now())
         if broken:
             raise broken[0]
         return len(running)
@@ -168,10 +171,10 @@ class Watcher:
         decision = look.decision
         if decision.move is Move.ROLL_BACK:
             self._roll_back(look)
-        elif decision.move is Move.HOLD:
-            self._acts.hold(look.release, decision, at=look.at)
+        held = decision.move is Move.HOLD and self._acts.hold(look.release, decision, at=look.at)
         self._acts.keep(look.release, look.after, look.analysis)
-        if decision.move is Move.HOLD or (decision.move is Move.CALL and decision.topic != look.before.topic):
+        called = decision.move is Move.CALL and decision.topic != look.before.topic
+        if decision.severity and (held or called):
             self._acts.call(look.release, decision, at=look.at)
 
     def _roll_back(self, look: _Look) -> None:
@@ -188,11 +191,20 @@ class Watcher:
             if look.before.topic != decision.topic:
                 self._acts.refused(release, doubt, at=look.at, impact_start=began)
             return
-        self._acts.rolled_back(release, receipt, at=look.at, impact_start=began or release.stage_since)
+        since = began or release.stage_since
+        self._acts.rolled_back(release, decision, receipt, at=look.at, impact_start=since)
 
 
-def _is_watched(release: Release) -> bool:
-    return release.kind == "realtime" and release.state in _WATCHED
+def _watched(running: tuple[Release, ...], now: datetime) -> list[Release]:
+    """The newest of each model: the one before is its control. Everything moved a day ago is no release any more."""
+    newest = {release.model: release for release in reversed(running)}
+    return [
+        release
+        for release in newest.values()
+        if release.kind == "realtime"
+        and release.state in _WATCHED
+        and (release.state is not ReleaseState.FULL or now - release.stage_since < BAKE)
+    ]
 
 
 def _counted(state: WatchState, release: Release, batch: TelemetryBatch) -> WatchState:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
 from services.attestation.models import Receipt
-from services.attestation.ports import LedgerWriter
 from services.policy.models import RollbackRule
 from services.rollout.machine import Measured
 from services.rollout.models import Deployment
 from services.rollout.ports import RolloutStore
 from services.rollout.release_models import Analysis, Release, TelemetryBatch
-from services.rollout.release_ports import ReleaseStore
 from services.rollout.signed_plan import SignedPlan
 
 
@@ -40,31 +37,6 @@ class MachineRollback(Protocol):
 
 class Plans(Protocol):
     def of(self, rollouts: RolloutStore, row: Deployment) -> SignedPlan | None: ...
-
-
-class WatchStore(ReleaseStore, Protocol):
-    def running_releases(self, model: str = "") -> tuple[Release, ...]:
-        """Everything that is not final, newest first."""
-        ...
-
-    def keep_watch(self, release_id: str, text: str) -> None:
-        """Keeps the watcher's memory without a new revision: a look must not make a form that is open go stale."""
-        ...
-
-
-class WatchUnit(Protocol):
-    @property
-    def ledger(self) -> LedgerWriter: ...
-    @property
-    def rollouts(self) -> RolloutStore: ...
-    @property
-    def releases(self) -> WatchStore: ...
-
-
-class WatchUnits(Protocol):
-    def write(self) -> AbstractContextManager[WatchUnit]: ...
-
-    def read(self) -> AbstractContextManager[WatchUnit]: ...
 
 
 Edges = Callable[[str], tuple[float, ...]]

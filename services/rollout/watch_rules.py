@@ -22,6 +22,8 @@ from services.rollout.release_models import (
     Verdict,
 )
 
+BAKE = timedelta(days=1)
+"""How long a release is watched after it got everything; afterwards the error budget speaks."""
 COOL_DOWN = timedelta(minutes=30)
 """After an automatic rollback no new release of the model begins to answer for this long: no flapping."""
 _HELD_BY = {"scores": Hold.SCORES, "business": Hold.BUSINESS, "share": Hold.SHARE}

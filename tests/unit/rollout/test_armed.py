@@ -31,6 +31,7 @@ def facts(**changes: Any) -> ArmedFacts:
     values: dict[str, Any] = {
         "model": MODEL,
         "version": "2",
+        "realtime": True,
         "level": ServiceLevel(p95_ms=150.0, error_rate=0.01),
         "watermark": NOON - timedelta(seconds=10),
         "telemetry_problem": "",
@@ -85,6 +86,15 @@ def test_telemetry_that_could_not_be_read_is_unknown_and_not_fresh() -> None:
 
 def test_without_anything_to_go_back_to_no_plan_is_asked_for() -> None:
     assert failing(plan=None, plan_is_signed_for=False) == []
+
+
+def test_a_batch_model_is_asked_for_its_promise_and_the_watcher_alone() -> None:
+    found = checks(facts(realtime=False, level=ServiceLevel(p95_ms=None, error_rate=0.02)), NOON)
+    assert [(item.id, item.state) for item in found] == [
+        ("service-level", Health.HEALTHY),
+        ("watcher", Health.HEALTHY),
+        ("cool-down", Health.HEALTHY),
+    ]
 
 
 def test_the_cool_down_ends_after_half_an_hour_and_a_clock_set_back_starts_none() -> None:
