@@ -8,6 +8,7 @@ from pages.components import (
     address,
     badges,
     emergency_forms,
+    endpoint_list,
     evidence,
     forms,
     notices,
@@ -26,6 +27,7 @@ from services.rollout.release_models import ReleaseState, ReleaseView
 
 _REFRESH_SECONDS = 30
 _LOOKS = 300
+_SHOWN = {"releases": "releases", "endpoints": "endpoints"}
 me = session.enter("rollouts")
 room = session.control_room()
 
@@ -67,7 +69,19 @@ def _overview(views: tuple[DeploymentView, ...]) -> None:
     )
     with parts.header("Rollouts", f":gray[{fact}]"):
         pass
-    if not views:
+    shown = address.one("show", _SHOWN, "releases")
+    st.segmented_control(
+        "Show",
+        list(_SHOWN),
+        format_func=str.capitalize,
+        required=True,
+        key=address.follow("show", shown),
+        on_change=address.writes("show"),
+        label_visibility="collapsed",
+    )
+    if shown == "endpoints":
+        st.fragment(_endpoints, run_every=_REFRESH_SECONDS)()
+    elif not views:
         notices.empty(
             "Nothing is deployed",
             "A version goes live after its request has all signatures.",
@@ -75,11 +89,18 @@ def _overview(views: tuple[DeploymentView, ...]) -> None:
             page="approvals",
             link="Approvals",
         )
-        return
-    for start in range(0, len(views[:40]), 2):
-        for column, view in zip(st.columns(2), views[start : start + 2], strict=False):
-            with column:
-                _line(view)
+    else:
+        for start in range(0, len(views[:40]), 2):
+            for column, view in zip(st.columns(2), views[start : start + 2], strict=False):
+                with column:
+                    _line(view)
+
+
+def _endpoints() -> None:
+    found = reads.attempt("the endpoints", room.endpoints.list, key="endpoints")
+    if found is not None:
+        endpoint_list.section(found)
+        st.caption(f"Read {when(session.now(), session.zone())}; read again every {_REFRESH_SECONDS} seconds.")
 
 
 def _one(view: DeploymentView) -> None:

@@ -55,7 +55,7 @@ from tests.fakes.room_exceptional import FakeEmergency, FakeExceptions
 from tests.fakes.room_governance import USE_CASES, FakeClassification, FakeStewardship, an_impact
 from tests.fakes.room_incidents import FakeIncidents
 from tests.fakes.room_policy import FakePolicy, FakePublishing
-from tests.fakes.room_release import FakeReleases
+from tests.fakes.room_release import FakeReleases, fake_endpoints
 from tests.fakes.room_requests import FakeApprovals
 from tests.fakes.room_sample import HOSTILE, NOW, at
 
@@ -95,6 +95,7 @@ class FakeRoom:
         self.approvals = FakeApprovals(self)
         self.rollout = FakeRollout(self)
         self.releases = FakeReleases(self)
+        self.endpoints = fake_endpoints(self)
         self.oversight = FakeOversight(self)
         self.audit = FakeAudit(self)
         self.reports = fake_reports(self, hostile=HOSTILE)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 from services.attestation.models import Receipt
 from services.kernel.errors import IllegalTransitionError, RoleMissingError, TelemetryUnavailableError
 from services.kernel.health import Health
 from services.kernel.identity import ROLE_PERMISSIONS, Actor, Permission
+from services.rollout.endpoint_models import EndpointVersion, EndpointView
 from services.rollout.release_models import (
     Analysis,
     ArmWindow,
@@ -159,6 +161,44 @@ READINGS = (
 )
 
 
+def endpoints(*, away: bool = False) -> tuple[EndpointView, ...]:
+    """A real-time endpoint in canary, a batch one, and one that belongs to nobody."""
+    versions = (
+        EndpointVersion(
+            version="3", state="ready", role="live", share=90, pid=41, memory_bytes=151_000_000, cpu_percent=4,
+            requests_per_minute=37.5, requests=375, errors=1, p50_ms=21, p95_ms=61, window_seconds=600,
+        ),
+        EndpointVersion(
+            version="4", state="ready", role="live", share=10, pid=42, memory_bytes=149_000_000, cpu_percent=1,
+            requests_per_minute=4.1, requests=41, errors=0, p50_ms=24, p95_ms=70, window_seconds=600,
+            fault="test-panel",
+        ),
+        EndpointVersion(version="2", state="failed", reason="Its files are gone.", role="", restarts=3),
+    )  # fmt: skip
+    common: dict[str, Any] = {
+        "update": "idle",
+        "pending": (),
+        "generation": 12,
+        "last_op": "act-1",
+        "last_op_words": "advance of version 4",
+        "read_at": at(0.02),
+        "problem": "The local endpoint is not reachable." if away else "",
+        "mirror_kind": "live",
+    }
+    return (
+        EndpointView(
+            model="delay_claim_score", deployment="delay_claim_score", kind="realtime", desired=(("3", 90), ("4", 10)),
+            routes=(("3", 90), ("4", 10)), mode="live", mirror=None, versions=versions, differs=False,
+            stored_entities=1204, stored_newest=at(3), **common,
+        ),
+        EndpointView(
+            model="claims_triage", deployment="claims_triage", kind="batch", desired=(("3", 100),),
+            routes=(("2", 100),), mode="live", mirror=("4", 100), versions=(), differs=True, copies=2310,
+            copies_dropped=4, **common,
+        ),
+    )  # fmt: skip
+
+
 class FakeReleases:
     """`held` after a hold, `aborted` after an abort; every command is kept in the room's `written`."""
 
@@ -255,3 +295,8 @@ def _offers(release: Release) -> tuple[StepOffer, ...]:
     effect = "Version 4 then answers 20 % of the requests."
     advance = StepOffer(step="advance", label="Raise to 20 %", enabled=True, effect=effect, share=20)
     return advance, hold
+
+
+def fake_endpoints(room: FakeRoom) -> Any:
+    """`list()` as EndpointService: never raises for a platform that is away, and says so instead."""
+    return SimpleNamespace(list=lambda: () if room.mode == "empty" else endpoints(away=room.mode == "unavailable"))

@@ -28,6 +28,8 @@ OBJECTS = (
     ("evaluation", {"model": "claims_triage", "version": "5", "show": "charts"}),
     ("evaluation", {"model": "claims_triage", "version": "2"}),
     ("rollouts", {"model": "delay_claim_score"}),
+    ("rollouts", {"model": "claims_triage"}),
+    ("rollouts", {"show": "endpoints"}),
     ("incidents", {"incident": "inc-1"}),
     ("incidents", {"incident": "inc-2"}),
     ("incidents", {"incident": "inc-3"}),

@@ -99,3 +99,22 @@ def test_without_a_release_the_screen_says_when_the_next_one_starts(visit: Visit
     app = visit(FakeRoom(), "rollouts", "sam.sre", model="payout_forecast")
 
     assert "No release is running" in words(app)
+
+
+def test_endpoints_show_what_is_served_per_version_and_what_differs(visit: Visit) -> None:
+    app = visit(FakeRoom(), "rollouts", "sam.sre", show="endpoints")
+
+    said = words(app)
+    assert "Serves v3 90 %" in said.replace("\u00a0", " ") or "90 %" in said
+    assert "Differs" in said
+    assert "1 of 375" in said
+    assert "injected fault" in said
+    assert "copies of live requests (2,310 sent, 4 dropped)" in said
+
+
+def test_an_endpoint_that_cannot_be_read_says_so_and_shows_the_last_known_state_with_its_age(visit: Visit) -> None:
+    app = visit(FakeRoom(mode="unavailable"), "rollouts", "sam.sre", show="endpoints")
+
+    assert crashed(app) == []
+    assert "Not read just now." in " ".join(text.value for text in app.warning)
+    assert "Read back from the platform 1 minute ago" in words(app)
