@@ -257,22 +257,22 @@ def approved(model: Model, version: Version, *, as_json: AsJson = False) -> None
 def gate(model: Model, version: Version, *, as_json: AsJson = False) -> None:
     """Exit 0 only when every gate of the model's policy lets this version pass: the check for a build pipeline.
 
-    Prints the lines that stand in the way; what could not be measured, or is inconclusive, is one of them.
+    Prints the lines that stand in the way; what could not be measured, or is inconclusive, is one of them. Lines that
+    an exception sets aside are named, too.
     """
     from services.policy.exceptions import apply_exceptions
+    from services.policy.wording import report_lines
 
     with _spoken():
         room = _room()
         report = apply_exceptions(room.evaluation.gates(model, version), room.exceptions.active(model))
-        failing = [item for item in report.outcomes if item.stands_in_the_way]
         if as_json:
             _print_json({"passed": report.passed, "policy": report.policy, "outcomes": report.outcomes})
         else:
             policy = f"{report.policy.name} version {report.policy.version}"
             word = "passes" if report.passed else "does not pass"
-            print(f"{model} version {version} {word} {policy}: {len(failing)} of {len(report.outcomes)} lines fail.")
-            for item in failing:
-                print(f"  {item.verdict.value:12} {item.gate}: {item.value} (rule: {item.rule}). {item.sentence}")
+            lines = "\n".join(report_lines(report))
+            print(f"{model} version {version} {word} {policy}: {lines}")
         if not report.passed:
             raise typer.Exit(1)
 

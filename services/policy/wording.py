@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 
 from services.policy.gates import Gate
-from services.policy.models import GateOutcome, Verdict
+from services.policy.models import GateOutcome, GateReport, Verdict
 
 
 def shown(value: Decimal) -> str:
@@ -46,4 +46,21 @@ def outcome(
         champion=champion,
         data=data,
         n=n,
+    )
+
+
+def report_lines(report: GateReport) -> tuple[str, ...]:
+    """What a build pipeline prints: how many lines fail, then each of them, then those an exception sets aside."""
+    failing = [item for item in report.outcomes if item.stands_in_the_way]
+    excepted = [item for item in report.outcomes if item.verdict.blocks and item.exception]
+    head = f"{len(failing)} of {len(report.outcomes)} lines fail"
+    if excepted:
+        head += f", {len(excepted)} more would without a granted exception"
+    return (
+        f"{head}.",
+        *(
+            f"  {item.verdict.value:12} {item.gate}: {item.value} (rule: {item.rule}). {item.sentence}"
+            for item in failing
+        ),
+        *(f"  {'excepted':12} {item.gate}: {item.value} (rule: {item.rule}). {item.exception}" for item in excepted),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from services.policy.evaluation import evaluate
 from services.policy.evidence import AvailabilityFact, SliceFact, SuspectFact
 from services.policy.models import GateOutcome, PolicyRef, Verdict
 from services.policy.schema import parse
+from services.policy.wording import report_lines
 from tests.builders import POLICIES
 from tests.unit.policy.evidence import evidence
 
@@ -28,6 +30,20 @@ def test_good_evidence_passes_every_gate() -> None:
     report = evaluate(evidence(), POLICY, ref=REF)
     assert report.passed
     assert {item.verdict for item in report.outcomes} == {Verdict.PASSED}
+
+
+def test_a_line_that_only_an_exception_lets_pass_is_counted_and_named() -> None:
+    report = evaluate(evidence(metrics=(("holdout_ece", "0.061"),)), POLICY, ref=REF)
+    red = [item for item in report.outcomes if item.verdict.blocks]
+    granted = replace(red[0], exception="Excepted until 5 Jan 2027 by Clara Whitfield.")
+    report = replace(report, outcomes=tuple(granted if item is red[0] else item for item in report.outcomes))
+
+    head, *lines = report_lines(report)
+    assert head == f"{len(red) - 1} of {len(report.outcomes)} lines fail, 1 more would without a granted exception."
+    assert len(lines) == len(red)
+    assert lines[-1].startswith(f"  excepted     {granted.gate}: ")
+    assert lines[-1].endswith("Excepted until 5 Jan 2027 by Clara Whitfield.")
+    assert report_lines(evaluate(evidence(), POLICY, ref=REF)) == (f"0 of {len(report.outcomes)} lines fail.",)
 
 
 @pytest.mark.parametrize(
