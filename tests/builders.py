@@ -33,6 +33,7 @@ from services.attestation.models import Receipt
 from services.evaluation.service import EvaluationService
 from services.exceptions.service import ExceptionService
 from services.exceptions.terms import terms_of
+from services.incidents.service import IncidentService
 from services.inventory.governance import FactorLevel, RiskStanding
 from services.inventory.models import (
     DatasetRef,
@@ -247,6 +248,7 @@ class World:
     """What releases are asked for in this world, and what is measured of them; a test may change it."""
     exceptions: ExceptionService
     emergency: EmergencyService
+    incidents: IncidentService
     runner: OutboxRunner
     desk: KeyDesk
 
@@ -645,6 +647,9 @@ def _wired(
             review_days=lambda model: policy.for_model(typed.model(model)).document.review_days,
             clock=clock,
             inline_seconds=0.5,
+        ),
+        incidents=IncidentService(
+            units=units, people=people_service, ledger=ledger_service, catalog=typed, desk=signing, clock=clock
         ),
         runner=runner,
         desk=desk,

@@ -196,10 +196,11 @@ class IncidentService:
 
         Raises RoleMissingError, AlreadyDecidedError, IllegalTransitionError, MissingReasonError.
         """
-        if command.step not in _BY_WORD:
-            raise InputError(f"{command.step.value} is not a step of this kind.", hint="Reload the page.")
         is_note = command.step is Step.NOTE
         permission = Permission.OPEN_INCIDENT if is_note else Permission.MANAGE_INCIDENT
+        self._people.require(actor, permission)
+        if command.step not in _BY_WORD:
+            raise InputError(f"{command.step.value} is not a step of this kind.", hint="Reload the page.")
 
         def draft(incident: Incident) -> tuple[Draft, dict[str, Any]]:
             if command.step is not Step.ACKNOWLEDGED:

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 
 from services.adapters.local.replay import FaultWindow
 from services.approvals.models import Decision, Purpose
-from services.workspace import episodes
-from services.workspace.cast import Cast
+from services.workspace import episodes, troubles
+from services.workspace.cast import BEN, SAM, Cast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +60,7 @@ def beats(made: Callable[[str, str], datetime], *, start: datetime, end: datetim
     _payout(at, promote, after)
     _plan(at, after, end)
     _vendor(at, end)
+    _troubles(at, after, end)
     return tuple(sorted(lines, key=lambda beat: beat.at))
 
 
@@ -163,6 +164,47 @@ def _payout(at: At, promote: Promote, after: After) -> None:
         "Viktor reviews the emergency, late",
         lambda cast: episodes.review(cast, "viktor.validator", name, "Figures checked against the runs of that week."),
     )
+
+
+def _troubles(at: At, after: After, end: datetime) -> None:
+    """What went wrong, as it was noticed, ended and learned from; one is still worked on."""
+    name = "payout_forecast"
+    back = after(name, "4", days=5)
+    at(back - timedelta(minutes=50), "Ben reports the jump", lambda cast: troubles.report(cast, BEN, troubles.FEED))
+    at(back - timedelta(minutes=41), "Sam takes it up", lambda cast: troubles.take_up(cast, name))
+    at(back + timedelta(minutes=2), "Sam links the rollback", lambda cast: troubles.link_newest_change(cast, name))
+    at(
+        back + timedelta(days=2),
+        "Sam signs what was learned of the feed",
+        lambda cast: troubles.learn(cast, name, troubles.FEED_LEARNED),
+    )
+    glass = after(name, "4", days=8)
+    at(
+        glass - timedelta(minutes=35),
+        "Ben reports overpaying",
+        lambda cast: troubles.report(cast, BEN, troubles.OVERPAYS),
+    )
+    at(glass - timedelta(minutes=31), "Sam takes it up", lambda cast: troubles.take_up(cast, name))
+    at(glass + timedelta(minutes=3), "Sam links the release", lambda cast: troubles.link_newest_change(cast, name))
+    at(
+        glass + timedelta(days=3),
+        "Sam signs what was learned of the schedule",
+        lambda cast: troubles.learn(cast, name, troubles.OVERPAYS_LEARNED),
+    )
+    fault, slow = disturbance(end), "delay_claim_score"
+    seen = fault.start + troubles.SLOW_HOST.began
+    at(seen, "Sam reports the slow host", lambda cast: troubles.report(cast, SAM, troubles.SLOW_HOST))
+    at(seen + timedelta(minutes=1), "Sam takes it up", lambda cast: troubles.take_up(cast, slow))
+    over = "The disturbance ended; answers of the last minutes are within the promise, looked at on the chart."
+    at(fault.end + timedelta(minutes=6), "The host is quiet", lambda cast: troubles.is_over(cast, slow, over))
+    at(
+        fault.end + timedelta(hours=40),
+        "Sam signs what was learned of the host",
+        lambda cast: troubles.learn(cast, slow, troubles.SLOW_HOST_LEARNED),
+    )
+    late = end - timedelta(hours=26)
+    at(late, "Ben asks about the season", lambda cast: troubles.report(cast, BEN, troubles.LATE_SEASON))
+    at(late + timedelta(minutes=38), "Sam takes it up", lambda cast: troubles.take_up(cast, name))
 
 
 def _plan(at: At, after: After, end: datetime) -> None:

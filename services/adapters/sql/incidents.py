@@ -184,7 +184,7 @@ def _values(item: Incident) -> dict[str, Any]:
         "opened_seq": item.opened_seq,
         "mitigated_seq": item.mitigated_seq,
         "recurred_seq": item.recurred_seq,
-        "post_mortem": json.dumps(asdict(item.post_mortem), default=date.isoformat, ensure_ascii=False),
+        "post_mortem": _written(item.post_mortem),
         "revision": item.revision,
     }
 
@@ -220,7 +220,17 @@ def _incident(row: Row[Any], actions: tuple[str, ...]) -> Incident:
     )
 
 
+def _written(post_mortem: PostMortem) -> str:
+    return json.dumps(asdict(post_mortem), default=date.isoformat, ensure_ascii=False)
+
+
+NO_POST_MORTEM = _written(PostMortem())
+"""How an incident is kept whose post-mortem nobody has begun."""
+
+
 def _post_mortem(text: str) -> PostMortem:
+    if not text.startswith("{"):
+        return PostMortem(impact=text)  # erased: the words that say so stand in its place
     given = json.loads(text)
     follow_ups = tuple(
         FollowUp(**{**item, "due": date.fromisoformat(item["due"]) if item["due"] else None})

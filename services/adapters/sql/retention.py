@@ -16,6 +16,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, f
 
 from services.adapters.sql.database import Database, lock_writers
 from services.adapters.sql.facts import fetched
+from services.adapters.sql.incidents import NO_POST_MORTEM
 from services.adapters.sql.schema.approvals import promotion_request, request_decision, signing_challenge
 from services.adapters.sql.schema.exceptions import (
     emergency_review,
@@ -23,6 +24,7 @@ from services.adapters.sql.schema.exceptions import (
     policy_exception,
     review_signature,
 )
+from services.adapters.sql.schema.incidents import incident, incident_event
 from services.adapters.sql.schema.people import access_view
 from services.adapters.sql.schema.rollout import rollout_action, traffic_change
 from services.attestation.ports import LedgerWriter
@@ -42,6 +44,8 @@ class _Place:
     salt: Column[Any] | None = None
     about: tuple[Table, Column[Any], Column[Any]] | None = None
     only: ColumnElement[bool] | None = None
+    also: tuple[Column[Any], ...] = ()
+    """Columns that repeat the words, erased with them."""
 
     @property
     def keys(self) -> list[Column[Any]]:
@@ -107,6 +111,27 @@ _PLACES = {
         at=review_signature.c.at,
         about=_of(review_signature, emergency_review, "review_id"),
     ),
+    # A rule's words are the machine's and stand in the ledger too.
+    "incident-text": _Place(
+        table=incident,
+        text=incident.c.text,
+        at=incident.c.detected_at,
+        only=incident.c.key == "",
+        also=(incident.c.title, incident.c.search_text),
+    ),
+    "incident-post-mortem": _Place(
+        table=incident,
+        text=incident.c.post_mortem,
+        at=incident.c.detected_at,
+        only=incident.c.post_mortem != NO_POST_MORTEM,
+    ),
+    "incident-words": _Place(
+        table=incident_event,
+        text=incident_event.c.text,
+        salt=incident_event.c.salt,
+        at=incident_event.c.at,
+        about=_of(incident_event, incident, "incident_id"),
+    ),
 }
 
 
@@ -130,6 +155,7 @@ class SqlDisposal:
             place = _PLACES[item.kind]
             values = {place.text.name: words} | ({place.salt.name: ""} if place.salt is not None else {})
             given = json.loads(item.ref)
+            values |= dict.fromkeys((column.name for column in place.also), words)
             same = [column == value for column, value in zip(place.keys, given, strict=True)]
             change = update(place.table).where(and_(*same)).values(**values)
         return int(self._connection.execute(change).rowcount)

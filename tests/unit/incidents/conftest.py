@@ -26,9 +26,7 @@ from services.incidents.models import (
     TakeStep,
 )
 from services.incidents.service import IncidentService
-from services.inventory.service import InventoryService
 from services.kernel.clock import FrozenClock
-from services.ledger.attempts import RecordingDesk
 from tests.builders import MODEL, World, a_world
 from tests.contract.conftest import database_url, postgres
 
@@ -162,15 +160,5 @@ def quick_ward(tmp_path: Path) -> Iterator[Ward]:
 
 
 def _ward(world: World) -> Iterator[Ward]:
-    yield Ward(
-        world=world,
-        incidents=IncidentService(
-            units=world.units,
-            people=world.people,
-            ledger=world.ledger,
-            catalog=cast(InventoryService, world.inventory),
-            desk=RecordingDesk(world.desk, world.ledger),
-            clock=world.clock,
-        ),
-    )
+    yield Ward(world=world, incidents=world.incidents)
     world.database.dispose()

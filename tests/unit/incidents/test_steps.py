@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from services.adapters.sql.retention import SqlDisposal
 from services.attestation.free_text import digest_of
 from services.incidents.models import Assign, ChangeSeverity, IncidentQuery, IncidentState, PostMortem, Step
 from services.incidents.models import SavePostMortem as Save
@@ -219,6 +220,27 @@ def test_an_auditor_reads_and_is_offered_nothing(ward: Ward) -> None:
         ward.open(OTTO)
     with pytest.raises(RoleMissingError):
         ward.take(incident_id, Step.NOTE, OTTO, "I would like to add something.")
+
+
+def test_what_people_wrote_can_be_erased_and_the_record_stays(ward: Ward) -> None:
+    incident_id = ward.open(title="Refused twice: Mrs Miller", text="Mrs Miller of Lyon was refused twice.")
+    ward.take(incident_id, Step.NOTE, BEN, "Mrs Miller called again today.")
+    ward.acknowledge(incident_id)
+    ward.mitigate(incident_id)
+    ward.close(incident_id)
+
+    with ward.world.database.write() as connection:
+        disposal = SqlDisposal(connection)
+        mine = tuple(item for item in disposal.erasable() if item.kind.startswith("incident"))
+        erased = disposal.erase(mine, words="[erased on 2041-01-31, certificate in entry 9]")
+
+    view = ward.view(incident_id)
+    assert erased == len(mine) >= 5
+    assert "Miller" not in str(view)
+    assert LEARNED.cause not in str(view)
+    assert view.incident.title == view.incident.post_mortem.impact == "[erased on 2041-01-31, certificate in entry 9]"
+    assert view.time_to_restore is not None
+    assert ward.incidents.find(IncidentQuery(text="Miller")).total == 0
 
 
 @pytest.mark.parametrize(
