@@ -106,9 +106,9 @@ def _tiles(model: str) -> None:
         )
         parts.tile("Not closed", f"{len(standing):,}", words, state=IncidentState.OPEN if waiting else None)
     with second:
-        parts.tile("Mean time to detect", _mean(summary.all.detect), spread_words(summary.all.detect))
+        parts.tile("Mean time to detect", mean(summary.all.detect), spread_words(summary.all.detect))
     with third:
-        parts.tile("Mean time to restore", _mean(summary.all.restore), spread_words(summary.all.restore))
+        parts.tile("Mean time to restore", mean(summary.all.restore), spread_words(summary.all.restore))
     with fourth:
         parts.tile("Last 30 days", f"{summary.recent.count:,}", _compared(summary))
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -129,7 +129,8 @@ def _on_call(model: str) -> None:
         st.markdown(f":{colour}[:material/{icon}: {md(duty.sentence)}]")
 
 
-def _mean(spread: Spread) -> str:
+def mean(spread: Spread) -> str:
+    """In words; a mean of nothing is not known."""
     return took(spread.mean) if spread.mean is not None else "not known"
 
 

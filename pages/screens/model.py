@@ -13,6 +13,7 @@ from pages.components import (
     forms,
     model_facts,
     model_gates,
+    model_incidents,
     model_lineage,
     model_metadata,
     model_risk,
@@ -52,6 +53,7 @@ def _body(model: GovernedModel) -> None:
         live = model_facts.traffic(model)
         if model.kind is not DeploymentKind.VENDOR:
             model_standing.approvals(model, live, me=me)
+        model_incidents.card(model)
     chosen = _section(VENDOR_SECTIONS if model.kind is DeploymentKind.VENDOR else SECTIONS)
     draw = {"History": _history, "Metadata": model_metadata.section, "Risk": model_risk.section}.get(chosen)
     if draw is not None:

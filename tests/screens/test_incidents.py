@@ -263,6 +263,16 @@ def test_without_the_database_nothing_is_shown_as_known(visit: Visit) -> None:
     assert "incidents-csv" not in {button.key for button in app.get("download_button")}
 
 
+def test_each_model_page_names_who_is_on_call_and_how_long_it_took_to_restore(visit: Visit) -> None:
+    app = visit(FakeRoom(), "model", SAM, name="delay_claim_score")
+    text = words(app)
+
+    assert "on call for delay" in text
+    assert "2 incidents" in text
+    assert "4 min 1 s" in text
+    assert any("inc-3" in link.proto.label for link in app.get("page_link"))
+
+
 def test_the_export_carries_the_figures_and_the_entries() -> None:
     text = tables.to_csv(incident_tables.export(ALL), note="filter: none", as_of=NOW)
 
