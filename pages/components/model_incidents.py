@@ -1,4 +1,4 @@
-"""A model's incidents in short: who is on call, what is open, how long it took to restore; the rest is one link away."""
+"""A model's incidents in short: who is on call, what is open, how long restoring took; the rest is a link away."""
 
 from __future__ import annotations
 
