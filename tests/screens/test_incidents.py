@@ -270,7 +270,7 @@ def test_each_model_page_names_who_is_on_call_and_how_long_it_took_to_restore(vi
     assert "on call for delay" in text
     assert "2 incidents" in text
     assert "4 min 1 s" in text
-    assert any("inc-3" in link.proto.label for link in app.get("page_link"))
+    assert any(md("inc-3") in link.proto.label for link in app.get("page_link"))
 
 
 def test_the_export_carries_the_figures_and_the_entries() -> None:
