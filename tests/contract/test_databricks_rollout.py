@@ -15,7 +15,7 @@ import pytest
 
 from services.kernel.clock import FrozenClock
 from services.rollout.models import ActionKind, ActionState, Advance
-from tests.builders import MODEL, NOON, World, a_world
+from tests.builders import DOCUMENTS, MODEL, NOON, World, a_world
 from tests.fakes.databricks import SCHEMA, Scene, a_scene
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -173,6 +173,28 @@ def test_traffic_moved_by_hand_in_the_workspace_is_a_finding_and_is_not_overwrit
     work(world)
     assert newest(world) is ActionState.APPLIED
     assert scene.serving.observe(MODEL).routes == (("1", 100),)
+
+
+def test_a_shadow_run_loads_the_version_at_zero_records_the_wish_and_ends_with_an_abort(
+    tmp_path: Path, scene: Scene
+) -> None:
+    world = a_world(tmp_path, serving=scene.serving, policies=DOCUMENTS)
+    released(world, "1")
+    world.approve("2")
+    work(world)
+    assert scene.serving.observe(MODEL).ready == ("1",)
+
+    world.take("start-shadow")
+    work(world)
+    begun = scene.serving.observe(MODEL)
+    world.take("abort", reason="Not today.")
+    work(world)
+    ended = scene.serving.observe(MODEL)
+
+    assert (begun.mirror, begun.routes, begun.ready) == (("2", 100), (("1", 100),), ("1", "2"))
+    assert (ended.mirror, ended.routes) == (None, (("1", 100),))
+    assert sent(scene) == [{"v1": 100}, {"v1": 100, "v2": 0}]
+    world.database.dispose()
 
 
 SCRIPT = """
