@@ -217,20 +217,28 @@ def _may_rise(release: Release, facts: Facts, low_evidence: str) -> Iterator[str
     if found is None or found.stage_since < release.stage_since:
         yield "Nothing was measured at this share yet."
         return
-    seen = max((reading.canary_n for reading in found.readings), default=0)
-    if seen < rules.min_requests:
-        yield f"This share needs {rules.min_requests:,} requests to version {release.candidate}: {seen:,} so far."
-    if found.verdict is Verdict.UNDECIDED:
-        limit = stage_limit(rules)
-        if stayed < limit:
-            yield f"The analysis has not decided yet. {found.sentence} After {_lasting(limit)} a person may decide."
-        elif not low_evidence:
-            yield (
-                f"The analysis did not decide in {_lasting(limit)}. {found.sentence} "
-                "Going on needs a signature with a reason why this evidence is enough."
-            )
-    elif found.verdict is not Verdict.GO:
+    if found.verdict is Verdict.GO or found.verdict is Verdict.UNDECIDED:
+        yield from _undecided(release, facts, found, low_evidence)
+    else:
         yield f"The analysis says {found.verdict.value}. {found.sentence}"
+
+
+def _undecided(release: Release, facts: Facts, found: Analysis, low_evidence: str) -> Iterator[str]:
+    """Too few requests, or no decision: by the stage limit a person may go on, and signs why this is enough."""
+    rules, limit = facts.rules, stage_limit(facts.rules)
+    seen = max((reading.canary_n for reading in found.readings), default=0)
+    lacks = []
+    if seen < rules.min_requests:
+        lacks.append(
+            f"This share needs {rules.min_requests:,} requests to version {release.candidate}: {seen:,} so far."
+        )
+    if found.verdict is Verdict.UNDECIDED:
+        lacks.append(f"The analysis has not decided. {found.sentence}")
+    if not lacks or (low_evidence and facts.now - release.stage_since >= limit):
+        return
+    later = facts.now - release.stage_since < limit
+    when = f"After {_lasting(limit)} at this share a person may go on" if later else "A person may go on"
+    yield f"{' '.join(lacks)} {when} with a signature and the reason why this evidence is enough."
 
 
 def stage_limit(rules: StageRules) -> timedelta:
