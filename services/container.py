@@ -141,7 +141,7 @@ from services.rollout.outbox import OutboxRunner
 from services.rollout.ports import ApprovalStanding, ServingPlatform
 from services.rollout.preconditions import Preconditions
 from services.rollout.reconcile import Reconciler
-from services.rollout.release_ports import IncidentDesk, Telemetry
+from services.rollout.release_ports import Armed, IncidentDesk, Telemetry
 from services.rollout.releases import ReleaseService
 from services.rollout.service import RolloutService
 from services.rollout.shadow import JudgedShadow
@@ -222,6 +222,7 @@ def open_control_room(
     clock: Clock | None = None,
     registry: Registry | None = None,
     serving: ServingPlatform | None = None,
+    armed: Armed | None = None,
 ) -> ControlRoom:
     """Everything plugged together, on an existing workspace. Nothing is created here.
 
@@ -230,7 +231,7 @@ def open_control_room(
     clock = clock or (OffsetClock(settings.clock_file) if settings.has_test_panel else SystemClock())
     registry = registry or MlflowRegistry(settings.registry_uri, settings.artifacts_folder)
     serving = serving or LocalServing(settings.endpoint_url, token_file=settings.keys_folder / "gateway.token")
-    return _open(settings, clock=clock, registry=registry, serving=serving)
+    return _open(settings, clock=clock, registry=registry, serving=serving, armed=armed)
 
 
 def databricks_serving(
@@ -260,7 +261,9 @@ def databricks_serving(
     )
 
 
-def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: ServingPlatform) -> ControlRoom:
+def _open(
+    settings: Settings, *, clock: Clock, registry: Registry, serving: ServingPlatform, armed: Armed | None = None
+) -> ControlRoom:
     database = _database(settings)
     trusted = _trusted(settings, database, clock)
     reading = _reading(settings, database, clock, registry, trusted.ledger)
@@ -337,7 +340,9 @@ def _open(settings: Settings, *, clock: Clock, registry: Registry, serving: Serv
         desk=trusted.signing,
         clock=clock,
     )
-    preconditions = _preconditions(database, settings, clock, units, trusted, reading, policy, standing, serving)
+    preconditions = _preconditions(
+        database, settings, clock, units, trusted, reading, policy, standing, serving, armed
+    )
     releases = ReleaseService(
         units=units,
         people=trusted.people,
@@ -540,8 +545,9 @@ def _preconditions(  # noqa: PLR0917 - one caller, some lines above
     policy: PolicyService,
     standing: ApprovalStanding,
     serving: ServingPlatform,
+    armed: Armed | None,
 ) -> Preconditions:
-    armed = _armed(database, settings, clock, units, trusted, reading, policy, serving)
+    armed = armed or _armed(database, settings, clock, units, trusted, reading, policy, serving)
     return Preconditions(
         people=trusted.people,
         inventory=reading.inventory,

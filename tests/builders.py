@@ -415,16 +415,16 @@ def a_world(
 
 def _found(database: Database, folder: Path, clock: Clock, *, profile: str, url: str, policies: Path) -> None:
     """A log of its own where the caller named a database, a time or policies; else a copy of one made once."""
-    if url or not isinstance(clock, FrozenClock) or clock.now() != NOON or policies != POLICIES:
+    if url or not isinstance(clock, FrozenClock) or clock.now() != NOON or policies not in {POLICIES, DOCUMENTS}:
         _found_log(database, folder, clock, profile, policies)
         return
 
     def make(home: Path) -> None:
         made = Database(f"sqlite:///{home / 'governance.db'}")
-        _found_log(made, home, FrozenClock(NOON), profile, POLICIES)
+        _found_log(made, home, FrozenClock(NOON), profile, policies)
         made.dispose()
 
-    templates.copied(f"world {profile}", folder, make)
+    templates.copied(f"world {profile} {'as shipped' if policies == DOCUMENTS else 'short'}", folder, make)
 
 
 def _found_log(database: Database, folder: Path, clock: Clock, profile: str, policies: Path) -> None:

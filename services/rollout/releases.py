@@ -121,6 +121,11 @@ class ReleaseService:
         with self._units.read() as unit:
             return unit.releases.looks(release_id, limit)
 
+    def keep_look(self, analysis: Analysis) -> None:
+        """A look that was not made by the watcher: of replayed history."""
+        with self._units.write() as unit:
+            unit.releases.save_analysis(analysis)
+
     def checklist(self, model: str, version: str | None = None) -> tuple[Check, ...]:
         """What has to be there before a version receives anything, computed now. Raises UnknownModelError."""
         if version is None:

@@ -16,6 +16,7 @@ from services.kernel.identity import Actor
 from services.kernel.ids import new_id
 from services.kernel.secret import Secret
 from services.rollout.models import Advance, RollBack
+from services.rollout.release_models import StepCommand
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,8 @@ class Cast:
     clock: FrozenClock
     settle: Callable[[], None]
     """Runs the outbox until nothing is pending; raises when an action fails."""
+    measure: Callable[[str], None]
+    """Judges the running release of a model by what was replayed, and keeps that look."""
 
     def evaluate(self, model: str, version: str) -> None:
         """Dana has the version measured, unless it was. The worker's part is done here: nothing else runs yet."""
@@ -105,7 +108,29 @@ class Cast:
     def withdraw(self, model: str, version: str, comment: str) -> None:
         self.decide(DANA, model, version, Decision.WITHDRAW, reason="OTHER", comment=comment)
 
+    def take(self, model: str, step: str) -> None:
+        """One step of the release on its way, signed by Sam."""
+        actor = self.actor(SAM)
+        view = self.room.releases.view(model)
+        if view is None:
+            raise ControlRoomError(f"No release of {model} is on its way in the story.")
+        self.room.releases.take(
+            StepCommand(
+                command_id=self.command(),
+                model=model,
+                release_id=view.release.release_id,
+                step=step,
+                reason="",
+                challenge=self.room.releases.plan(step, model, actor=actor),
+                passphrase=self.passphrase(SAM),
+            ),
+            actor=actor,
+        )
+        self.settle()
+
     def advance(self, model: str, share: int) -> None:
+        """The hours of the replay are sparse, so the analysis rarely decides: Sam signs why that is enough."""
+        self.measure(model)
         actor = self.actor(SAM)
         self.room.rollout.advance(
             Advance(
@@ -114,6 +139,7 @@ class Cast:
                 share=share,
                 challenge=self.room.rollout.plan_advance(model, actor=actor),
                 passphrase=self.passphrase(SAM),
+                reason="A day at this share, and the shadow run agreed; traffic is too low for the tests to decide.",
             ),
             actor=actor,
         )

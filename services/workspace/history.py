@@ -36,6 +36,7 @@ def act(
     start: datetime,
     end: datetime,
     progress: Callable[[str, float], None],
+    measure: Callable[[str], None],
 ) -> None:
     """Raises ControlRoomError when the story cannot be acted out: a gate, a signature or the endpoint said no."""
     made = {
@@ -43,7 +44,7 @@ def act(
         for governed in room.inventory.models()
         for item in room.inventory.versions(governed.name)
     }
-    cast = Cast(room=room, clock=clock, settle=lambda: settle(room, clock))
+    cast = Cast(room=room, clock=clock, settle=lambda: settle(room, clock), measure=measure)
     reached, checked = start, None
     for beat in beats(lambda model, version: made[model, version], start=start, end=end):
         if beat.at > reached:

@@ -109,7 +109,7 @@ def _live_through(settings: Settings, start: datetime, end: datetime, progress: 
     from services.adapters.local.replay import HistoryReplay
     from services.adapters.local.serving import LocalServing
     from services.container import open_control_room
-    from services.workspace import facts, history
+    from services.workspace import facts, history, replayed
     from services.workspace.story import disturbance
 
     progress("Starting the local endpoint", _FOUNDED)
@@ -119,7 +119,8 @@ def _live_through(settings: Settings, start: datetime, end: datetime, progress: 
         endpoint = start_endpoint(home=settings.home, tracking_uri=settings.registry_uri, port=0, output=output)
         try:
             serving = LocalServing(endpoint.url, token_file=endpoint.token_file)
-            room = open_control_room(settings, clock=clock, serving=serving)
+            # Nothing watches in real time while half a year passes in minutes; the story looks before each step.
+            room = open_control_room(settings, clock=clock, serving=serving, armed=replayed.armed)
             facts.register(room, today=end)
             for model in room.inventory.models():
                 if model.kind.value != "vendor":
@@ -144,6 +145,7 @@ def _live_through(settings: Settings, start: datetime, end: datetime, progress: 
                 start=start,
                 end=end,
                 progress=lambda words, share: progress(words, _FOUNDED + share * span),
+                measure=lambda model: replayed.measure(room, model, settings.inference_folder),
             )
             _references(settings, serving)
         finally:

@@ -15,6 +15,9 @@ from services.approvals.models import Decision, Purpose
 from services.workspace import episodes, troubles
 from services.workspace.cast import BEN, SAM, Cast
 
+SHADOW = timedelta(days=3, hours=18)
+"""Longer than the policy asks for: three days around a quiet day have fewer records than it wants to see."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beat:
@@ -36,15 +39,32 @@ def beats(made: Callable[[str, str], datetime], *, start: datetime, end: datetim
         lines.append(Beat(at=min(when, end), words=words, act=act))
         return when
 
-    def promote(model: str, version: str, *, asked: datetime, note: str, full_after_days: float | None = None) -> None:
-        """Request, then the whole quorum over the following two days; optionally the step to full traffic."""
+    def promote(model: str, version: str, *, asked: datetime, note: str, shares: tuple[int, ...] = ()) -> None:
+        """Request, then the whole quorum over the following two days; for a real-time model also the release.
+
+        `shares` are those it is given, from the first canary on, after a shadow run of more than three days.
+        """
         at(asked, f"Dana asks for {model} v{version}", lambda cast: cast.request(model, version, note))
         at(asked + timedelta(hours=5), f"Vera signs {model} v{version}", lambda cast: cast.validate(model, version))
         at(asked + timedelta(hours=22), f"Ben on {model} v{version}", lambda cast: cast.acknowledge(model, version))
         at(asked + timedelta(hours=27), f"Clara signs {model} v{version}", lambda cast: cast.approve(model, version))
-        if full_after_days is not None:
-            later = asked + timedelta(days=full_after_days)
-            at(later, f"Sam gives {model} v{version} everything", lambda cast: cast.advance(model, 100))
+        if not shares:
+            return
+        copied = asked + timedelta(hours=30)
+        at(copied, f"Sam starts the shadow of {model} v{version}", lambda cast: cast.take(model, "start-shadow"))
+        seen = copied + SHADOW
+        at(seen, f"Sam closes the shadow of {model} v{version}", lambda cast: cast.take(model, "close-shadow"))
+        at(
+            seen + timedelta(hours=1),
+            f"Sam gives {model} v{version} {shares[0]} %",
+            lambda cast: cast.take(model, "start-canary"),
+        )
+        for number, share in enumerate(shares[1:], 1):
+            at(
+                seen + timedelta(days=number),
+                f"Sam gives {model} v{version} {share} %",
+                lambda cast, share=share: cast.advance(model, share),  # type: ignore[misc]
+            )
 
     first = "First release; replaces the manual rule."
     for model, hours in (
@@ -90,8 +110,9 @@ def _delay(at: At, promote: Promote, after: After, end: datetime) -> None:
         "Dana withdraws",
         lambda cast: cast.withdraw(name, "2", "Wrong training window named."),
     )
-    promote(name, "2", asked=early + timedelta(days=2), note="Logistic model with weather.", full_after_days=4.5)
-    promote(name, "3", asked=after(name, "3", days=1), note="Boosted trees with recent delays.", full_after_days=4)
+    everything = (5, 10, 20, 100)
+    promote(name, "2", asked=early + timedelta(days=2), note="Logistic model with weather.", shares=everything)
+    promote(name, "3", asked=after(name, "3", days=1), note="Boosted trees with recent delays.", shares=everything)
     renewed = after(name, "3", days=76)
     at(
         renewed,
@@ -104,7 +125,7 @@ def _delay(at: At, promote: Promote, after: After, end: datetime) -> None:
     refused = min(after(name, "5", hours=8), end - timedelta(days=1))
     at(refused, "Dana tries the leaking version", lambda cast: cast.try_request(name, "5", "Best AUC so far."))
     asked = min(after(name, "4", days=1), end - timedelta(days=7))
-    promote(name, "4", asked=asked, note="Retrained on the summer; canary first.")
+    promote(name, "4", asked=asked, note="Retrained on the summer; canary first.", shares=(5, 10))
     at(after(name, "6", hours=2), "Dana has v6 evaluated", lambda cast: cast.evaluate(name, "6"))
 
 
