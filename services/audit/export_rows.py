@@ -25,6 +25,8 @@ _CHANGES = {
     "revert": "outside change reverted",
     "emergency": "emergency release",
 }
+_COPIES = {"shadow", "abort"}
+"""Orders that begin or end copies of requests: nobody is answered differently, so nothing in service changed."""
 _FAIR = ("fair", "select", "found", "parity", "disparate")
 
 Row = Mapping[str, str]
@@ -36,7 +38,10 @@ def total_row(view: AsOfView, past: History) -> Row:
     begun = [
         fact
         for fact in recent
-        if fact.event == "outcome:applied" and (order := past.action_of(fact)) and order.said.get("rollback") is None
+        if fact.event == "outcome:applied"
+        and (order := past.action_of(fact))
+        and order.said.get("rollback") is None
+        and order.text("kind") not in _COPIES
     ]
     back = [
         fact
@@ -44,6 +49,7 @@ def total_row(view: AsOfView, past: History) -> Row:
         if fact.event == "outcome:applied"
         and (order := past.action_of(fact))
         and order.said.get("rollback") is not None
+        and order.text("kind") not in _COPIES
     ]
     tiers = view.by_tier
     return {
@@ -144,7 +150,7 @@ def change_rows(past: History, note_of: Callable[[str], str]) -> list[Row]:
     for state in traffic(past):
         action = state.action
         request = past.request_of(action) if action else None
-        if action is None or action.text("kind") == "advance":
+        if action is None or action.text("kind") in {"advance", *_COPIES}:
             continue
         rolled = action.said.get("rollback") is not None
         rows.append(

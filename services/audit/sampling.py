@@ -117,7 +117,8 @@ def _promotions(history: History) -> tuple[Fact, ...]:
 
 
 def _rollbacks(history: History) -> tuple[Fact, ...]:
-    return tuple(fact for fact in history.of(Kind.ACTION) if fact.said.get("rollback") is not None)
+    orders = history.of(Kind.ACTION)
+    return tuple(fact for fact in orders if fact.said.get("rollback") is not None and fact.text("kind") != "abort")
 
 
 def _overrides(history: History) -> tuple[Fact, ...]:

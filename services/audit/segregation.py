@@ -120,12 +120,15 @@ def reason_words(fact: Fact) -> str:
     return said or words or "no reason recorded"
 
 
+_NO_START = {"shadow", "advance", "revert", "emergency", "adopt"}
+
+
 def promotion_actions(past: History) -> tuple[Fact, ...]:
     """Every order that put an approved version into service; later steps of the same release are left out."""
     return tuple(
         fact
         for fact in past.of(Kind.ACTION, void=True)
-        if fact.said.get("rollback") is None and fact.text("kind") not in {"advance", "revert", "emergency", "adopt"}
+        if fact.said.get("rollback") is None and fact.text("kind") not in _NO_START
     )
 
 

@@ -129,8 +129,14 @@ def _keyring_sentence(predicate: Mapping[str, Any], actor: str, _model: str, _ve
     return f"{actor} {words[predicate['op']]}."
 
 
-def _action_sentence(predicate: Mapping[str, Any], actor: str, model: str, version: str) -> str:
+def _action_sentence(  # noqa: PLR0911 - one sentence per kind
+    predicate: Mapping[str, Any], actor: str, model: str, version: str
+) -> str:
     earlier = (predicate["from"] or {}).get("version", "")
+    if predicate["kind"] == "abort":
+        return f"{actor} aborted the release of {_what(model, version)}; nobody was answered by it."
+    if predicate["kind"] == "shadow":
+        return f"{actor} ordered copies of live requests to {_what(model, version)}; version {earlier} answers."
     if predicate["rollback"] is not None:
         left = f" from version {earlier}" if earlier else ""
         obeyed = predicate.get("obeys")
