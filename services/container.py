@@ -340,9 +340,7 @@ def _open(
         desk=trusted.signing,
         clock=clock,
     )
-    preconditions = _preconditions(
-        database, settings, clock, units, trusted, reading, policy, standing, serving, armed
-    )
+    preconditions = _preconditions(database, settings, clock, units, trusted, reading, policy, standing, serving, armed)
     releases = ReleaseService(
         units=units,
         people=trusted.people,
