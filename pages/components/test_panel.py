@@ -10,6 +10,7 @@ import streamlit as st
 
 from pages.components import forms, notices, parts, reads, session
 from pages.components.format import md, span
+from services.inventory.models import DeploymentKind
 from services.kernel.errors import ControlRoomError
 from services.kernel.identity import Actor
 
@@ -164,6 +165,27 @@ def _fault() -> None:
             **given,
         )
         _ask("End it", "fault-end", f"Version {version} of {model} answers as it is.", **given)
+        _traffic(given)
+
+
+def _traffic(given: dict[str, object]) -> None:
+    """Without requests a breach shows only when somebody happens to call."""
+    model, version = given["model"], given["version"]
+    if session.control_room().inventory.model(str(model)).kind is not DeploymentKind.REALTIME:
+        notices.remark("Its job scores this model, so no traffic can be sent to it.")
+        return
+    requests = st.number_input("Requests", 1, 12_000, 600, step=100, key="panel-requests")
+    pace = st.number_input("A second", 1, 100, 20, key="panel-pace")
+    more = {**given, "requests": int(requests), "pace": int(pace)}
+    sending = f"{requests:,} held-out rows of {model} are sent as live requests, {pace} a second, and logged."
+    _ask("Send traffic", "traffic", sending, **more)
+    _ask(
+        "Inject breach and send traffic",
+        "breach",
+        f"Version {version} of {model} answers {given['delay']} ms later and fails {given['errors']} % of its "
+        f"requests until you end it. {sending}",
+        **more,
+    )
 
 
 def _model(key: str) -> str | None:
@@ -204,17 +226,26 @@ def _confirm(me: Actor) -> None:
 
 def _run(me: Actor, action: str, given: dict[str, object], label: str) -> None:
     forms.close_dialog()
+    bar = st.progress(0.0, "Sending") if action in {"traffic", "breach"} else None
+
+    def progress(done: int, of: int) -> None:
+        if bar is not None:
+            bar.progress(done / of, f"{done:,} of {of:,} answered")
+
     try:
-        _actions(_panel(), me, given)[action]()
+        result = _actions(_panel(), me, given, progress)[action]()
     except ControlRoomError as problem:
         notices.show(problem)
         return
     reads.forget()
-    notices.flash(f"Done: {label.lower()}.")
+    sent = getattr(result, "sentence", "")
+    notices.flash(f"Done: {label.lower()}. {sent}." if sent else f"Done: {label.lower()}.")
     st.rerun()
 
 
-def _actions(panel: TestPanel, me: Actor, given: dict[str, object]) -> dict[str, Callable[[], object]]:
+def _actions(
+    panel: TestPanel, me: Actor, given: dict[str, object], progress: Callable[[int, int], None]
+) -> dict[str, Callable[[], object]]:
     def text(name: str) -> str:
         return str(given[name])
 
@@ -231,6 +262,19 @@ def _actions(panel: TestPanel, me: Actor, given: dict[str, object]) -> dict[str,
         "restore-tag": lambda: panel.restore_tag(actor=me),
         "fault": lambda: panel.inject_fault(
             text("model"), text("version"), latency_ms=number("delay"), error_rate=number("errors") / 100, actor=me
+        ),
+        "traffic": lambda: panel.send_traffic(
+            text("model"), requests=number("requests"), per_second=number("pace"), actor=me, progress=progress
+        ),
+        "breach": lambda: panel.inject_and_send(
+            text("model"),
+            text("version"),
+            latency_ms=number("delay"),
+            error_rate=number("errors") / 100,
+            requests=number("requests"),
+            per_second=number("pace"),
+            actor=me,
+            progress=progress,
         ),
         "fault-end": lambda: panel.clear_fault(text("model"), text("version"), actor=me),
     }

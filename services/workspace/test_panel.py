@@ -6,21 +6,27 @@ who is active, and is recorded in the ledger where the harm itself does not forb
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from services.adapters.local.gateway.client import Caller
 from services.adapters.local.processes import ROOT, child_environment
 from services.adapters.local.serving import LocalServing
+from services.inventory.models import DeploymentKind
 from services.kernel.clock import OffsetClock
-from services.kernel.errors import InputError, PanelOffError, RegistryUnavailableError
+from services.kernel.errors import InputError, PanelOffError, RegistryUnavailableError, ServingUnavailableError
 from services.kernel.identity import Actor, Permission
+from services.workspace.panel_traffic import CONNECTIONS, Progress, TrafficSent, held_out_rows, require_sane, send
 from services.workspace.tampering import LedgerTampering, Tampered, remove_tag, restore_tag
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from services.container import ControlRoom
 
 LONGEST_STEP = timedelta(days=35)
@@ -136,6 +142,61 @@ class TestPanel:
             model,
         )
         self._serving.inject_fault(model, version, label=_LABEL, latency_ms=latency_ms, error_rate=error_rate)
+
+    def send_traffic(
+        self,
+        model: str,
+        *,
+        requests: int,
+        per_second: float,
+        actor: Actor,
+        progress: Progress = lambda _done, _of: None,
+    ) -> TrafficSent:
+        """Sends held-out rows through the endpoint as live requests: answered, logged and judged like any caller's.
+
+        Raises ServingUnavailableError, InputError for a model that callers cannot ask.
+        """
+        self._require(actor)
+        require_sane(requests, per_second)
+        if self._room.inventory.model(model).kind is not DeploymentKind.REALTIME:
+            raise InputError(f"{model} is scored by its job, not by calls.", hint="Choose a real-time model.")
+        rows = held_out_rows(model, self._prepared(), requests)
+        self._say(actor, f"sends {requests:,} requests to {model}, {per_second:g} a second", model)
+        sent = asyncio.run(self._send(model, rows, per_second, progress))
+        if sent.unanswered == sent.asked:
+            raise ServingUnavailableError("The local endpoint answered none of them.", hint="Start it with `make run`.")
+        return sent
+
+    async def _send(self, model: str, rows: pd.DataFrame, per_second: float, progress: Progress) -> TrafficSent:
+        settings = self._room.settings
+        token = settings.keys_folder / "gateway.token"
+        async with Caller(settings.endpoint_url, token_file=token, connections=CONNECTIONS) as caller:
+            return await send(caller, model, rows, per_second=per_second, clock=self._room.clock, progress=progress)
+
+    def _prepared(self) -> datetime:
+        from services.container import prepared_at
+
+        found = prepared_at(self._room.settings)
+        if found is None:
+            raise InputError("The demonstration is not prepared yet.", hint="Run `make run` once.")
+        return found
+
+    def inject_and_send(
+        self,
+        model: str,
+        version: str,
+        *,
+        latency_ms: float,
+        error_rate: float,
+        requests: int,
+        per_second: float,
+        actor: Actor,
+        progress: Progress = lambda _done, _of: None,
+    ) -> TrafficSent:
+        """A breach with the traffic that shows it. The fault stays until it is ended."""
+        require_sane(requests, per_second)
+        self.inject_fault(model, version, latency_ms=latency_ms, error_rate=error_rate, actor=actor)
+        return self.send_traffic(model, requests=requests, per_second=per_second, actor=actor, progress=progress)
 
     def clear_fault(self, model: str, version: str, *, actor: Actor) -> None:
         self._require(actor)

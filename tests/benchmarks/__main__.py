@@ -15,6 +15,7 @@ from tests.benchmarks import (
     canary_simulation,
     evaluation_figures,
     evaluation_run,
+    gateway_load,
     interval_coverage,
     inventory_rerun,
     ledger_figures,
@@ -33,6 +34,7 @@ PARTS: dict[str, Callable[[Path], Iterable[Figure]]] = {
     "evaluation": evaluation_figures.measure,
     "coverage": lambda _folder: interval_coverage.measure(),
     "harness": evaluation_run.measure,
+    "endpoint": gateway_load.measure,
     "canary": lambda _folder: canary_simulation.measure(),
 }
 

@@ -70,3 +70,18 @@ def test_cancel_leaves_everything_as_it_was(visit: Visit, room: FakeRoom) -> Non
 
     assert room.ledger.said == []
     assert not [button for button in app.button if button.key == "panel-confirm"]
+
+
+def test_a_breach_is_recorded_before_it_is_tried_and_a_missing_endpoint_is_said(visit: Visit, room: FakeRoom) -> None:
+    room.settings = room.settings.model_copy(update={"serving_url": "http://127.0.0.1:1"})
+    app = visit(room, "settings", "otto.auditor", show="panel")
+    assert crashed(app) == []
+
+    app.button(key="panel-breach").click().run()
+    assert "a second, and logged" in words(app)
+    app.button(key="panel-confirm").click().run()
+
+    assert len(room.ledger.said) == 1
+    assert "ms later" in room.ledger.said[0]
+    assert "gateway.token" in words(app)
+    assert crashed(app) == []

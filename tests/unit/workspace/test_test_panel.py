@@ -102,6 +102,8 @@ def test_switch_that_is_turned_off_later_stops_every_action(world: World, tmp_pa
         lambda: panel.restore_tag(actor=otto),
         lambda: panel.inject_fault("m", "1", latency_ms=1, error_rate=0, actor=otto),
         lambda: panel.clear_fault("m", "1", actor=otto),
+        lambda: panel.send_traffic("m", requests=1, per_second=1, actor=otto),
+        lambda: panel.inject_and_send("m", "1", latency_ms=1, error_rate=0, requests=1, per_second=1, actor=otto),
     ):
         with pytest.raises(PanelOffError):
             action()

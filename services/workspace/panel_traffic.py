@@ -1,0 +1,111 @@
+"""Held-out rows sent through the endpoint like any caller's, at a steady pace, so that a breach shows quickly."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import pandas as pd
+
+from services.adapters.local.estate.calendar import REPLAYED_DAYS
+from services.adapters.local.estate.placed import FEATURES
+from services.adapters.local.estate.streams import stream_for
+from services.adapters.local.gateway.client import Caller, Scored
+from services.kernel.clock import Clock
+from services.kernel.errors import InputError, ServingUnavailableError
+
+MOST_PER_SECOND = 100
+LONGEST_SECONDS = 120
+CONNECTIONS = 32
+
+Progress = Callable[[int, int], None]
+"""(answered so far, asked for)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficSent:
+    """What came back. `unanswered` is what got no answer at all."""
+
+    asked: int
+    answered: int
+    failed: int
+    unanswered: int
+    by_version: tuple[tuple[str, int], ...]
+    """(version, answers), also failed ones that name it."""
+
+    @property
+    def sentence(self) -> str:
+        versions = ", ".join(f"version {version}: {n:,}" for version, n in self.by_version) or "none by a version"
+        return (
+            f"{self.asked:,} requests sent, {self.answered:,} answered well, {self.failed:,} failed, "
+            f"{self.unanswered:,} without an answer ({versions})"
+        )
+
+
+def require_sane(requests: int, per_second: float) -> None:
+    """Raises InputError for nothing, a flood, or a wait that nobody stands."""
+    if not 1 <= requests <= MOST_PER_SECOND * LONGEST_SECONDS or not 0 < per_second <= MOST_PER_SECOND:
+        raise InputError(
+            f"Send 1 to {MOST_PER_SECOND * LONGEST_SECONDS:,} requests, at most {MOST_PER_SECOND} a second.",
+            hint="Choose smaller numbers.",
+        )
+    if requests / per_second > LONGEST_SECONDS:
+        raise InputError(
+            f"That would take {requests / per_second:,.0f} seconds.",
+            hint=f"Send fewer, or more a second: {LONGEST_SECONDS} seconds at most.",
+        )
+
+
+def held_out_rows(model: str, prepared_at: datetime, requests: int) -> pd.DataFrame:
+    """Rows of the held-back days, again from the start when they are fewer. Raises InputError for other models."""
+    if model not in FEATURES:
+        raise InputError(f"There are no held-out rows of {model} here.", hint="Choose a model of the demonstration.")
+    stream = stream_for(model, prepared_at)
+    days = [stream.cases.on_day(REPLAYED_DAYS + day, stream.calendar) for day in range(stream.cases.lap_days)]
+    rows = pd.concat(days)
+    return rows.iloc[[number % len(rows) for number in range(requests)]]
+
+
+async def send(
+    caller: Caller, model: str, rows: pd.DataFrame, *, per_second: float, clock: Clock, progress: Progress
+) -> TrafficSent:
+    """One request per row. A slow answer delays no later request as long as connections are left."""
+    run, loop = secrets.token_hex(4), asyncio.get_running_loop()
+    started, done = loop.time(), Counter[str]()
+    versions: Counter[str] = Counter()
+    room = asyncio.Semaphore(CONNECTIONS)
+
+    async def one(number: int) -> None:
+        name = f"panel-{run}-{number}"
+        row = rows.iloc[number : number + 1].set_axis([name])
+        async with room:
+            outcome, version = await _score(caller, model, row, name, clock)
+        done[outcome] += 1
+        if version:
+            versions[version] += 1
+        progress(done.total(), len(rows))
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(len(rows)):
+            await asyncio.sleep(max(0.0, started + number / per_second - loop.time()))
+            group.create_task(one(number))
+    return TrafficSent(
+        asked=len(rows),
+        answered=done["answered"],
+        failed=done["failed"],
+        unanswered=done["unanswered"],
+        by_version=tuple(sorted(versions.items())),
+    )
+
+
+async def _score(caller: Caller, model: str, row: pd.DataFrame, name: str, clock: Clock) -> tuple[str, str]:
+    inputs, entity = row[list(FEATURES[model])], row["entity"]
+    try:
+        found: Scored = await caller.score(model, inputs, entity, at=clock.now(), request_id=name)
+    except ServingUnavailableError:
+        return "unanswered", ""
+    return "answered" if found.status == 200 else "failed", found.version

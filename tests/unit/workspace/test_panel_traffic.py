@@ -1,0 +1,91 @@
+"""Traffic of the test panel: held-out rows as live requests, counted by what came back."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from services.adapters.local.estate.placed import FEATURES
+from services.adapters.local.gateway.client import Scored
+from services.kernel.clock import FrozenClock
+from services.kernel.errors import InputError, ServingUnavailableError
+from services.workspace.panel_traffic import TrafficSent, require_sane, send
+
+NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
+MODEL = "delay_claim_score"
+
+
+class ACaller:
+    """Answers like an endpoint whose version 2 fails on every third request and is away on every fifth."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[pd.DataFrame, pd.Series, datetime, str]] = []
+
+    async def score(
+        self, _model: str, rows: pd.DataFrame, entities: pd.Series, *, at: datetime, request_id: str
+    ) -> Scored:
+        self.asked.append((rows, entities, at, request_id))
+        n = len(self.asked)
+        if n % 5 == 0:
+            raise ServingUnavailableError("gone")
+        status = 503 if n % 3 == 0 else 200
+        return Scored(status=status, version="2" if n % 3 == 0 else "1", rows=1, seconds=0.01, error="")
+
+
+def sent(caller: Any, n: int, progress: list[tuple[int, int]] | None = None) -> TrafficSent:
+    rows = pd.DataFrame({name: range(n) for name in FEATURES[MODEL]}).assign(entity=[f"N{k}" for k in range(n)])
+    seen = progress if progress is not None else []
+    return asyncio.run(
+        send(
+            caller,
+            MODEL,
+            rows,
+            per_second=1000,
+            clock=FrozenClock(NOON),
+            progress=lambda done, of: seen.append((done, of)),
+        )
+    )
+
+
+def test_every_row_is_one_request_with_an_id_of_its_own_at_the_time_of_the_clock() -> None:
+    caller = ACaller()
+
+    sent(caller, 8)
+
+    assert len({request for *_, request in caller.asked}) == 8
+    assert {at for _, _, at, _ in caller.asked} == {NOON}
+    for rows, entities, _, request in caller.asked:
+        assert list(rows.columns) == list(FEATURES[MODEL])
+        assert list(rows.index) == [request]
+        assert len(entities) == 1
+
+
+def test_what_came_back_is_counted_apart() -> None:
+    found = sent(ACaller(), 15)
+
+    assert (found.asked, found.answered, found.failed, found.unanswered) == (15, 8, 4, 3)
+    assert dict(found.by_version) == {"1": 8, "2": 4}
+    assert found.sentence == (
+        "15 requests sent, 8 answered well, 4 failed, 3 without an answer (version 1: 8, version 2: 4)"
+    )
+
+
+def test_progress_reaches_the_end() -> None:
+    progress: list[tuple[int, int]] = []
+
+    sent(ACaller(), 6, progress)
+
+    assert progress == [(done, 6) for done in range(1, 7)]
+
+
+@pytest.mark.parametrize(
+    ("requests", "per_second"), [(0, 10), (10, 0), (10, 101), (100_000, 100), (1000, 1)],
+    ids=["nothing", "no pace", "a flood", "too many", "too long"],
+)  # fmt: skip
+def test_absurd_traffic_is_refused(requests: int, per_second: float) -> None:
+    with pytest.raises(InputError):
+        require_sane(requests, per_second)
