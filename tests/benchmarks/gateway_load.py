@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -24,7 +25,8 @@ from tests.benchmarks.inventory_rerun import Figure
 from tests.fakes.endpoint import BODY, wait_until
 from tests.fakes.tiny_models import register_versions
 
-PER_SECOND = 200
+PER_SECOND = int(os.environ.get("COUNTERSIGN_BENCH_PER_SECOND", "200"))
+"""Lower it on a machine that is busy with other work: a queue that only grows measures the machine."""
 CONNECTIONS = 32
 SWITCHES = 20
 ROLLBACKS = 20
@@ -146,7 +148,7 @@ def _switching(gateway: Gateway) -> Iterator[Figure]:
     yield Figure(value=float(np.quantile(took, 0.95)), unit="ms", name="switch read back by probes, p95")
 
 
-def _hop(gateway: Gateway, rounds: int = 4, seconds: float = 3.0) -> Iterator[Figure]:
+def _hop(gateway: Gateway, rounds: int = 3, seconds: float = 2.5) -> Iterator[Figure]:
     """Through the gateway and directly, in turn, at the same pace."""
     through, direct = Heard(), Heard()
     socket = asyncio.run(_socket_of(gateway, "1"))
