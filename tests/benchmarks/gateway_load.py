@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -19,10 +18,9 @@ from pathlib import Path
 import aiohttp
 import numpy as np
 
-from services.adapters.local.processes import ROOT, child_environment, gateway_command, listen_on, stop_group, wait_for
-from services.adapters.local.serving import LocalServing
 from tests.benchmarks.inventory_rerun import Figure
 from tests.fakes.endpoint import BODY, wait_until
+from tests.fakes.held_gateway import HeldGateway
 from tests.fakes.tiny_models import register_versions
 
 PER_SECOND = int(os.environ.get("COUNTERSIGN_BENCH_PER_SECOND", "200"))
@@ -48,58 +46,9 @@ class Heard:
     finished: list[float] = field(default_factory=list)
 
 
-class Gateway:
-    """A gateway on a socket that outlives it, as the supervisor keeps it."""
-
-    def __init__(self, home: Path, uri: str) -> None:
-        home.mkdir(parents=True, exist_ok=True)
-        self.home, self._uri = home, uri
-        self._listener = listen_on(0)
-        self._listener.set_inheritable(True)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self.process = self._start()
-        wait_for(f"{self.url}/health", self.process, seconds=60)
-        self.serving = LocalServing(self.url, token_file=home / "keys" / "gateway.token")
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        fd = self._listener.fileno()
-        with (self.home / "out.log").open("ab") as out:
-            return subprocess.Popen(
-                gateway_command(home=self.home, tracking_uri=self._uri, fd=fd),
-                cwd=ROOT,
-                env=child_environment(),
-                stdout=out,
-                stderr=out,
-                pass_fds=(fd,),
-                start_new_session=True,
-            )
-
-    def kill_and_start(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.process = self._start()
-
-    def stop(self) -> None:
-        self.serving.close()
-        stop_group(self.process)
-        self._listener.close()
-
-    def logged(self) -> list[str]:
-        """Request ids of every live line."""
-        lines = [
-            line
-            for file in (self.home / "serving" / "journal").glob("*.jsonl")
-            for line in file.read_bytes().splitlines()
-        ]
-        return [document["request"] for document in map(json.loads, lines) if document["role"] == "live"]
-
-    def sockets(self) -> list[Path]:
-        return sorted(Path((self.home / "serving" / "sockets.txt").read_text()).glob("*.sock"))
-
-
 def measure(folder: Path) -> Iterator[Figure]:
     uri = register_versions(folder, MODEL, (0.0, 100.0))
-    gateway = Gateway(folder / "home", uri)
+    gateway = HeldGateway(folder / "home", uri)
     try:
         gateway.serving.register(MODEL, "realtime")
         for version in ("1", "2"):
@@ -113,11 +62,11 @@ def measure(folder: Path) -> Iterator[Figure]:
         gateway.stop()
 
 
-def _ready(gateway: Gateway, version: str) -> Callable[[], bool]:
+def _ready(gateway: HeldGateway, version: str) -> Callable[[], bool]:
     return lambda: gateway.serving.ensure_ready(MODEL, version, op="load")
 
 
-def _route(gateway: Gateway, version: str, op: str) -> None:
+def _route(gateway: HeldGateway, version: str, op: str) -> None:
     state = gateway.serving.observe(MODEL)
     gateway.serving.set_routes(MODEL, ((version, 100),), expect_generation=state.generation, op=op)
 
@@ -125,7 +74,7 @@ def _route(gateway: Gateway, version: str, op: str) -> None:
 # Phases
 
 
-def _switching(gateway: Gateway) -> Iterator[Figure]:
+def _switching(gateway: HeldGateway) -> Iterator[Figure]:
     """A switch and the rollback of it, twenty times, each read back by probes."""
     took: list[float] = []
 
@@ -148,7 +97,7 @@ def _switching(gateway: Gateway) -> Iterator[Figure]:
     yield Figure(value=float(np.quantile(took, 0.95)), unit="ms", name="switch read back by probes, p95")
 
 
-def _hop(gateway: Gateway, rounds: int = 3, seconds: float = 2.5) -> Iterator[Figure]:
+def _hop(gateway: HeldGateway, rounds: int = 3, seconds: float = 2.5) -> Iterator[Figure]:
     """Through the gateway and directly, in turn, at the same pace."""
     through, direct = Heard(), Heard()
     socket = asyncio.run(_socket_of(gateway, "1"))
@@ -162,7 +111,7 @@ def _hop(gateway: Gateway, rounds: int = 3, seconds: float = 2.5) -> Iterator[Fi
                      note=note)  # fmt: skip
 
 
-def _killed(gateway: Gateway) -> Iterator[Figure]:
+def _killed(gateway: HeldGateway) -> Iterator[Figure]:
     moment: list[float] = []
 
     async def kill() -> None:
@@ -240,7 +189,7 @@ async def _session(socket: Path | None) -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-async def _socket_of(gateway: Gateway, version: str) -> Path:
+async def _socket_of(gateway: HeldGateway, version: str) -> Path:
     """The socket behind which `version` answers: told by what it adds to its input."""
     wanted = 1.0 if version == "1" else 101.0
     for socket in gateway.sockets():
@@ -250,6 +199,6 @@ async def _socket_of(gateway: Gateway, version: str) -> Path:
     raise LookupError(f"no scoring process answers as version {version}")
 
 
-async def _warm(gateway: Gateway) -> None:
+async def _warm(gateway: HeldGateway) -> None:
     heard = Heard()
     await _call(gateway.url, f"/endpoints/{MODEL}/invocations", heard, asyncio.sleep(1.0))

@@ -1,0 +1,100 @@
+"""A gateway that is killed with SIGKILL while traffic is changed: done once after the restart, nothing forgotten."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.kernel.errors import ServingUnavailableError
+from services.rollout.models import Observed
+from tests.fakes.endpoint import wait_until
+from tests.fakes.held_gateway import HeldGateway
+from tests.fakes.tiny_models import register_versions
+
+BASE, CANDIDATE = "1", "2"
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[HeldGateway]:
+    """Version 2 answers 20 percent beside version 1 and version 3 gets copies."""
+    gateway = HeldGateway(tmp_path / "home", register_versions(tmp_path, "score", (0.0, 100.0, 200.0)))
+    try:
+        gateway.serving.register("score", "realtime")
+        for version in (BASE, CANDIDATE, "3"):
+            wait_until(lambda version=version: gateway.serving.ensure_ready("score", version, op="load"))
+        routes = ((BASE, 80), (CANDIDATE, 20))
+        gateway.serving.set_routes("score", routes, expect_generation=0, op="canary")
+        gateway.serving.set_mirror("score", "3", 100, expect_generation=1, op="shadow")
+        yield gateway
+    finally:
+        gateway.stop()
+
+
+def rolled_back(gateway: HeldGateway) -> Observed:
+    return gateway.serving.set_routes("score", ((BASE, 100),), expect_generation=2, op="rollback")
+
+
+def test_a_rollback_meets_a_dead_gateway_and_is_done_once_after_its_restart(gateway: HeldGateway) -> None:
+    gateway.kill()
+    with pytest.raises(ServingUnavailableError):
+        gateway.serving.observe("score")
+    gateway.start()
+
+    wait_until(lambda: gateway.serving.ensure_ready("score", BASE, op="rollback"))
+    first, again = rolled_back(gateway), rolled_back(gateway)
+
+    assert first.routes == ((BASE, 100),)
+    assert (first.generation, again.generation) == (3, 3)
+    assert gateway.serving.probe_routed("score", 3).answered == ((BASE, 3),)
+
+
+def test_a_gateway_killed_behind_an_accepted_rollback_knows_it_afterwards(gateway: HeldGateway) -> None:
+    accepted = rolled_back(gateway)
+    gateway.kill_and_start()
+
+    wait_until(lambda: _answers(gateway))
+    known = gateway.serving.observe("score")
+
+    assert (known.routes, known.generation, known.op) == (accepted.routes, accepted.generation, "rollback")
+    assert rolled_back(gateway).generation == accepted.generation
+
+
+def test_copies_and_mode_outlive_a_killed_gateway(gateway: HeldGateway) -> None:
+    gateway.serving.set_mode("score", "batch_only", expect_generation=2, op="fallback")
+
+    gateway.kill_and_start()
+
+    wait_until(lambda: _answers(gateway))
+    known = gateway.serving.observe("score")
+    assert (known.mirror, known.mode, known.generation) == (("3", 100), "batch_only", 3)
+
+
+def test_a_caller_who_comes_while_the_gateway_is_away_waits_and_is_answered(gateway: HeldGateway) -> None:
+    gateway.kill()
+    heard: list[int] = []
+
+    def call() -> None:
+        import httpx
+
+        from tests.fakes.endpoint import BODY
+
+        with httpx.Client(base_url=gateway.url, trust_env=False, timeout=120) as client:
+            heard.append(client.post("/endpoints/score/invocations", json=BODY).status_code)
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    gateway.start()
+    caller.join(timeout=150)
+
+    assert heard == [200]
+
+
+def _answers(gateway: HeldGateway) -> bool:
+    try:
+        gateway.serving.observe("score")
+    except ServingUnavailableError:
+        return False
+    return True
