@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -182,13 +183,14 @@ def covered() -> dict[int, tuple[str, ...]]:
     return {row: tuple(sorted(ids)) for row, ids in sorted(found.items()) if row in ROWS}
 
 
-def _functions() -> list[tuple[Path, ast.FunctionDef]]:
-    return [
+@cache
+def _functions() -> tuple[tuple[Path, ast.FunctionDef], ...]:
+    return tuple(
         (file, node)
         for file in sorted(TESTS.rglob("test_*.py"))
         for node in ast.parse(file.read_text()).body
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
-    ]
+    )
 
 
 def _id(file: Path, function: ast.FunctionDef) -> str:
