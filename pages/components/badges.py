@@ -16,6 +16,8 @@ from services.kernel.health import Health
 from services.notices.models import Severity
 from services.policy.models import Verdict
 from services.policy.rehearsal import Effect
+from services.rollout.batch_models import Crossing
+from services.rollout.batch_models import RunState as BatchRunState
 from services.rollout.emergency_models import ReviewState
 from services.rollout.models import ActionKind, ActionState
 from services.rollout.release_models import ReleaseState
@@ -105,6 +107,17 @@ _ROWS: tuple[tuple[Enum, Status], ...] = (
     (Look.UNDECIDED, _status("Too early to say", "hourglass_top", "gray")),
     (Look.NO_DATA, _status("No data", "help", "orange")),
     (Look.INVALID, _status("Split is wrong", "warning", "orange")),
+    (BatchRunState.HELD, _status("Held", "pause_circle", "orange")),
+    (BatchRunState.PUBLISHED, _status("Published", "check_circle", "green")),
+    (BatchRunState.QUARANTINED, _status("Withheld", "report", "red")),
+    (BatchRunState.REPLACED, _status("Replaced", "swap_horiz", "gray")),
+    (BatchRunState.FAILED, _status("Failed", "error", "red")),
+    (BatchRunState.ORDERED, _status("Being scored again", "autorenew", "blue")),
+    (Crossing.CLEAR, _status("Clear", "check_circle", "green")),
+    (Crossing.WATCH, _status("Unusual", "warning", "orange")),
+    (Crossing.TOO_FEW, _status("Too few", "help", "gray")),
+    (Crossing.UNMEASURED, _status("Not measured", "help", "gray")),
+    (Crossing.CROSSED, _status("Crossed", "error", "red")),
     (ExceptionState.PROPOSED, _status("Asked for", "schedule", "blue")),
     (ExceptionState.ACTIVE, _status("Excepted", "rule", "orange")),
     (ExceptionState.REFUSED, _status("Refused", "cancel", "gray")),

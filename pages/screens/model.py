@@ -10,6 +10,7 @@ from pages.components import (
     emergency_forms,
     evidence,
     exception_forms,
+    fallback_card,
     forms,
     model_facts,
     model_gates,
@@ -44,6 +45,7 @@ def _body(model: GovernedModel) -> None:
             icon=":material/visibility_off:",
         )
     emergency_forms.banner(room, model.name)
+    fallback_card.banner(room, model.name)
     left, right = st.columns([3, 2])
     with left:
         model_facts.about(model)

@@ -7,9 +7,11 @@ import streamlit as st
 from pages.components import (
     address,
     badges,
+    batch_runs,
     emergency_forms,
     endpoint_list,
     evidence,
+    fallback_card,
     forms,
     notices,
     parts,
@@ -114,10 +116,13 @@ def _one(view: DeploymentView) -> None:
         )
         _rollback_button(view)
     emergency_forms.banner(room, view.model)
+    fallback_card.banner(room, view.model)
     _finding(view)
     left, right = st.columns([3, 2])
     with left:
         st.fragment(_live, run_every=_REFRESH_SECONDS)(view.model)
+        if view.kind == "batch":
+            batch_runs.section(room, me, view.model)
         _timeline(view.model)
     with right:
         if release is None:
@@ -127,6 +132,7 @@ def _one(view: DeploymentView) -> None:
             release_parts.checklist(release.checks)
             release_parts.stop_rules(release)
             release_parts.events(release.events)
+        fallback_card.section(room, me, view.model)
         emergency_forms.section(room, me, view.model)
         _actions(view.model)
     forms.show_open_dialog(

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 
 from services.adapters.local.replay import FaultWindow
 from services.approvals.models import Decision, Purpose
-from services.workspace import episodes, troubles
+from services.rollout.fallback_models import FallbackMode
+from services.workspace import episodes, fallbacks, troubles
 from services.workspace.cast import BEN, SAM, Cast
 
 SHADOW = timedelta(days=3, hours=18)
@@ -81,7 +82,19 @@ def beats(made: Callable[[str, str], datetime], *, start: datetime, end: datetim
     _plan(at, after, end)
     _vendor(at, end)
     _troubles(at, after, end)
+    _fallbacks(at, start, end)
     return tuple(sorted(lines, key=lambda beat: beat.at))
+
+
+def _fallbacks(at: At, start: datetime, end: datetime) -> None:
+    at(start + timedelta(days=9), "Sam writes the fallback cards", fallbacks.write_cards)
+    # A little more than ninety days ago: the next drill is due on the day of the demonstration.
+    words = "Eleven minutes until the reviewers knew. The second shift had no phone number on the card; it has now."
+    at(
+        end - timedelta(days=97),
+        "Sam drills claims_triage",
+        lambda cast: fallbacks.drill(cast, "claims_triage", FallbackMode.BATCH_ONLY, words),
+    )
 
 
 def disturbance(end: datetime) -> FaultWindow:

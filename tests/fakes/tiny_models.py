@@ -85,15 +85,28 @@ import pandas as pd
 class Any(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input: pd.DataFrame, params=None):
         numbers = model_input.select_dtypes("number").fillna(0.0)
-        return [float(total % 10) / 10 for total in numbers.sum(axis=1)]
+        return {answer}
 
 
 mlflow.models.set_model(Any())
 """
 
 
+_FOLLOWS = "[float(total % 10) / 10 for total in numbers.sum(axis=1)]"
+_CONSTANT = "[0.5] * len(numbers)"
+
+
 def register_answering(folder: Path, model: str, cases: pd.DataFrame) -> str:
     """One version that takes the inputs of an estate model and answers something between 0 and 1."""
+    return _register_any(folder, model, cases, (_FOLLOWS,))
+
+
+def register_good_and_broken(folder: Path, model: str, cases: pd.DataFrame) -> str:
+    """Version 1 follows its inputs; version 2 answers the same number for every row."""
+    return _register_any(folder, model, cases, (_FOLLOWS, _CONSTANT))
+
+
+def _register_any(folder: Path, model: str, cases: pd.DataFrame, answers: tuple[str, ...]) -> str:
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     import mlflow
 
@@ -106,15 +119,16 @@ def register_answering(folder: Path, model: str, cases: pd.DataFrame) -> str:
         model, artifact_location=(folder / "artifacts" / model).as_uri()
     )
     example = cases[list(FEATURES[model])].head(2)
-    code = folder / f"{model}.py"
-    code.write_text(_ANY)
-    with mlflow.start_run(experiment_id=number):
-        mlflow.pyfunc.log_model(
-            name="model",
-            python_model=str(code),
-            signature=mlflow.models.infer_signature(example, [1.0, 2.0]),
-            input_example=example,
-            registered_model_name=model,
-            pip_requirements=[],
-        )
+    for position, answer in enumerate(answers, start=1):
+        code = folder / f"{model}_{position}.py"
+        code.write_text(_ANY.format(answer=answer))
+        with mlflow.start_run(experiment_id=number):
+            mlflow.pyfunc.log_model(
+                name="model",
+                python_model=str(code),
+                signature=mlflow.models.infer_signature(example, [1.0, 2.0]),
+                input_example=example,
+                registered_model_name=model,
+                pip_requirements=[],
+            )
     return uri

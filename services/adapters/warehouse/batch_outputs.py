@@ -46,7 +46,7 @@ ORDER BY 1
 _UNUSABLE = "score IS NULL OR NOT isfinite(score) OR score < $low OR score > $high"
 _EDGES = "SELECT quantile_cont(score, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]) FROM {files} WHERE isfinite(score)"
 _COUNTS = """
-SELECT filename, len(list_filter($edges, edge -> score >= edge)) AS bin, count(*)
+SELECT filename, len(list_filter($edges, lambda edge: score >= edge)) AS bin, count(*)
 FROM read_parquet($all, filename = true, hive_partitioning = false) WHERE isfinite(score) GROUP BY ALL
 """
 
@@ -147,7 +147,7 @@ class ParquetOutputs:
         }
         sql = _ROWS.format(predictions=table_of("files"), mine=mine)
         with asking(f"predictions of {run.model}") as connection:
-            return connection.execute(sql, {k: v for k, v in given.items() if f"${k}" in sql}).to_arrow_table()
+            return connection.sql(sql, params={k: v for k, v in given.items() if f"${k}" in sql}).to_arrow_table()
 
     def _run_file(self, run: BatchRun) -> Path:
         window = run.window_start.astimezone(UTC).strftime(_WINDOW)
