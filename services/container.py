@@ -129,7 +129,7 @@ from services.rollout.attested import CheckedEntries
 from services.rollout.batch_judging import BatchParts
 from services.rollout.batch_models import BatchTerms
 from services.rollout.batch_ports import BatchRunner
-from services.rollout.batch_release import BatchReleaseService
+from services.rollout.batch_release import BatchReleaseService, next_batch
 from services.rollout.emergency import EmergencyService
 from services.rollout.emergency_review import delegate_pairs
 from services.rollout.endpoints import EndpointService, PlainSight
@@ -374,6 +374,7 @@ def _open(
         preconditions=preconditions,
         clock=clock,
         requests_per_minute=lambda model: _requests_per_minute(reading.reliability, model),
+        next_batch=lambda model: next_batch(units, model),
     )
     emergency = EmergencyService(
         units=units,

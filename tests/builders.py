@@ -63,7 +63,7 @@ from services.policy.service import PolicyService
 from services.rollout.attested import CheckedEntries
 from services.rollout.batch_judging import BatchParts
 from services.rollout.batch_models import BatchTerms
-from services.rollout.batch_release import BatchReleaseService
+from services.rollout.batch_release import BatchReleaseService, next_batch
 from services.rollout.emergency import EmergencyService
 from services.rollout.emergency_review import delegate_pairs
 from services.rollout.fallback import FallbackService
@@ -562,6 +562,7 @@ def _wired(
         preconditions=preconditions,
         clock=clock,
         inline_seconds=0.5,
+        next_batch=lambda model: next_batch(units, model),
     )
     return World(
         clock=clock,

@@ -99,8 +99,9 @@ def _blast_radius(plan: RollbackPlan) -> None:
         else f"{number(plan.requests_per_minute, 1)} requests a minute"
     )
     consumers = ", ".join(plan.consumers) or "no consumer on record"
+    how_much = plan.next_batch or f"{rate}."
     st.markdown(
-        f"**What it touches:** {md(rate)}; used by {md(consumers)}. The model registry's champion moves with it."
+        f"**What it touches:** {md(how_much)} Used by {md(consumers)}. The model registry's champion moves with it."
     )
     for sentence in plan.unchecked:
         st.markdown(f":orange[:material/help: Not checked just now: {md(sentence)}]")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from services.attestation.free_text import salted
 from services.attestation.models import Receipt
-from services.inventory.models import GovernedModel
+from services.inventory.models import DeploymentKind
 from services.kernel.errors import (
     ConflictError,
     ControlRoomError,
@@ -33,7 +33,7 @@ from services.rollout import batch_entries as entries
 from services.rollout import batch_triggers as triggers
 from services.rollout.batch_judging import BatchParts, replace_others
 from services.rollout.batch_models import BatchRun, BatchView, DecideRun, Rerun, RunState
-from services.rollout.batch_ports import BatchUnit, TargetsOf
+from services.rollout.batch_ports import BatchUnit, BatchUnits, TargetsOf
 from services.rollout.batch_work import BatchWork
 from services.rollout.models import Deployment
 from services.rollout.rollback import consumers_of
@@ -268,10 +268,16 @@ class BatchReleaseService:
             raise
 
 
-def next_batch(view: Callable[[str], BatchView], governed: GovernedModel) -> str:
-    """When a change of the pinned version takes effect, in words."""
-    due = view(governed.name).next_run
-    return f"The next batch run, due {entries.window_words(due)}, uses it." if due else "The next batch run uses it."
+def next_batch(units: BatchUnits, model: str) -> str:
+    """When a change of the pinned version takes effect, and what consumers keep until then; empty for other models."""
+    with units.read() as unit:
+        row = unit.rollouts.deployment(model)
+        found = unit.batches.runs(model, limit=_SHOWN)
+    if row is None or row.kind != DeploymentKind.BATCH:
+        return ""
+    due = triggers.next_window([run.window_start for run in found if run.rerun_of is None])
+    when = f"The next batch run, due {entries.window_words(due)}, uses it" if due else "The next batch run uses it"
+    return f"{when}; its first output is judged before consumers read it, and what they read now stays."
 
 
 def _require(run: BatchRun, revision: int, what: _Decision) -> None:

@@ -180,6 +180,8 @@ class RollbackPlan:
     """What could not be checked just now (for example the registry), in words."""
     challenge: str
     """Single-use nonce bound to the person and this plan."""
+    next_batch: str = ""
+    """For batch models: when the change takes effect, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

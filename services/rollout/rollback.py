@@ -46,6 +46,7 @@ class Rollbacks:
         guards: Guards,
         clock: Clock,
         requests_per_minute: Callable[[str], float | None],
+        next_batch: Callable[[str], str],
     ) -> None:
         self._units = units
         self._inventory = inventory
@@ -54,6 +55,7 @@ class Rollbacks:
         self._guards = guards
         self._clock = clock
         self._requests_per_minute = requests_per_minute
+        self._next_batch = next_batch
 
     def plan(self, model: str, *, actor: Actor) -> RollbackPlan:
         """What will happen, with a single-use challenge for this person and this state."""
@@ -81,6 +83,7 @@ class Rollbacks:
             consumers=consumers_of(governed),
             unchecked=tuple(unchecked),
             challenge=challenge,
+            next_batch=self._next_batch(model),
         )
 
     def record(self, command: RollBack, actor: Actor) -> tuple[Receipt, str]:

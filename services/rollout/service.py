@@ -59,6 +59,7 @@ class RolloutService:
         preconditions: Preconditions,
         clock: Clock,
         requests_per_minute: Callable[[str], float | None] = lambda _model: None,
+        next_batch: Callable[[str], str] = lambda _model: "",
         inline_seconds: float = _INLINE_SECONDS,
     ) -> None:
         self._units = units
@@ -78,6 +79,7 @@ class RolloutService:
             guards=self._guards,
             clock=clock,
             requests_per_minute=requests_per_minute,
+            next_batch=next_batch,
         )
         self._advances = Advances(
             units=units, inventory=inventory, desk=desk, guards=self._guards, preconditions=preconditions, clock=clock

@@ -347,3 +347,12 @@ def test_a_deployment_that_was_never_released_has_no_runs(world: World) -> None:
     view = world.batch.runs(MODEL)
 
     assert (view.runs, view.pinned, view.rerun_versions, view.next_run) == ((), "", (), None)
+
+
+def test_the_plan_of_a_rollback_says_when_the_next_batch_uses_it(world: World) -> None:
+    a_batch_model(world)
+
+    plan = world.rollout.plan_rollback(MODEL, actor=world.actor("sam.sre"))
+
+    assert plan.next_batch.startswith("The next batch run, due 2030-02-15 06:00 UTC, uses it")
+    assert plan.consumers == ("claims-portal",)
