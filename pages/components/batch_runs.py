@@ -107,11 +107,21 @@ def _head(run: BatchRun) -> None:
         f"{badges.badge(run.state)} **{when(run.window_start, session.zone())}** {version(run.version)}, "
         f"{plural(run.rows, 'row')} :gray[{again}]"
     )
-    st.markdown(f":gray[{md(run.reason)}]")
+    told = _beyond_triggers(run)
+    if told:
+        st.markdown(f":gray[{md(told)}]")
     if run.note:
         st.markdown(f":gray[:material/person: {md(run.decided_by)}: {md(run.note)}]")
     if not run.settled:
         st.markdown(":orange[:material/hourglass_top: Decided; what consumers read follows within seconds.]")
+
+
+def _beyond_triggers(run: BatchRun) -> str:
+    """The reason without the sentences of triggers, which stand below it."""
+    told = run.reason
+    for reading in run.triggers:
+        told = told.replace(reading.sentence, "")
+    return told.strip()
 
 
 def _trigger(reading: TriggerReading) -> None:
