@@ -56,7 +56,7 @@ def _check(id_: str, title: str, *, holds: bool, sentence: str, target: str = ""
 
 
 def _service_level(facts: ArmedFacts) -> Check:
-    level, target = facts.level, f"model?model={facts.model}"
+    level, target = facts.level, f"model?name={facts.model}"
     title = "Latency and errors promised"
     if level is None or (facts.realtime and level.p95_ms is None):
         sentence = "No limit for latency and errors is recorded, so nothing could be called a breach."
@@ -80,7 +80,7 @@ def _telemetry(facts: ArmedFacts, now: datetime) -> Check:
 
 
 def _scores(facts: ArmedFacts, now: datetime) -> Check:
-    title, target = "Scores are watched", f"monitoring?model={facts.model}"
+    title, target = "Scores are watched", f"drift?model={facts.model}"
     if not facts.score_reference:
         sentence = "There is no reference of the scores, so a shift would not be noticed."
         return _check("score-monitor", title, holds=False, sentence=sentence, target=target)

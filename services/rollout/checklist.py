@@ -20,7 +20,7 @@ def people_checks(model: GovernedModel, people: Iterable[Person]) -> tuple[Check
 
 
 def _check(model: GovernedModel, role: str, title: str, active: dict[str, Person]) -> Check:
-    owner, target = model.owner_of(role), f"model?model={model.name}"
+    owner, target = model.owner_of(role), f"model?name={model.name}&show=metadata"
     if owner is None:
         words = "nobody is named. Name somebody on the model's page, under owners."
         return Check(id=role, title=title, state=Health.BREACH, sentence=words, target=target)
