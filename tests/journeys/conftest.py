@@ -70,6 +70,7 @@ def running(home: Path) -> Iterator[Running]:
         "COUNTERSIGN_HOME": str(home),
         "COUNTERSIGN_APP_PORT": str(app_port),
         "COUNTERSIGN_SERVING_PORT": str(serving_port),
+        "COUNTERSIGN_TEST_PANEL": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     }

@@ -1,11 +1,15 @@
-"""The whole path, once, in a browser: request, gates, acknowledgement, signatures, traffic, rollback, proof."""
+"""The whole path, once, in a browser: request, signatures, shadow, 5, 10, 20 and 100 percent, rollback, proof.
+
+Days pass by the switch that testers have: the demonstration's clock moves forward, and real requests are sent between.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
 import sqlite3
-import threading
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -14,40 +18,11 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.journeys.conftest import Running
+from tests.journeys.conftest import ROOT, Running
+from tests.journeys.load import Load, alias, routes, until
 from tests.journeys.steps import PASSPHRASES, Desk
 
 MODEL = "delay_claim_score"
-
-
-def routes(running: Running, model: str = MODEL) -> dict[str, int]:
-    return dict(httpx.get(f"{running.endpoint}/endpoints/{model}", timeout=5).json()["routes"])
-
-
-def until(check: Callable[[], bool], *, seconds: float, what: str) -> float:
-    began = time.monotonic()
-    while time.monotonic() - began < seconds:
-        if check():
-            return time.monotonic() - began
-        time.sleep(0.2)
-    pytest.fail(f"not within {seconds} seconds: {what}")
-
-
-def alias(running: Running, model: str = MODEL) -> str:
-    with sqlite3.connect(running.home / "mlflow.db") as store:
-        row = store.execute(
-            "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = 'champion'", (model,)
-        ).fetchone()
-    return str(row[0])
-
-
-def advance(sam: Desk, running: Running, version: str) -> None:
-    sam.open(f"rollouts?model={MODEL}")
-    sam.press("advance")
-    sam.passphrase("advance-passphrase")
-    sam.press("advance-go")
-    until(lambda: routes(running) == {version: 100}, seconds=20, what=f"all traffic on version {version}")
-    until(lambda: alias(running) == version, seconds=20, what=f"champion points at version {version}")
 
 
 def decide(person: Desk, request: str, verb: str) -> None:
@@ -58,12 +33,9 @@ def decide(person: Desk, request: str, verb: str) -> None:
     person.page.locator(".st-key-receipt").wait_for()
 
 
-def test_canary_gets_everything_by_one_signature(desk: Callable[[str], Desk], running: Running) -> None:
-    assert routes(running) == {"3": 90, "4": 10}
-    advance(desk("sam.sre"), running, "4")
-
-
-def test_request_reaches_production_only_with_every_signature(desk: Callable[[str], Desk], running: Running) -> None:
+def test_request_is_approved_only_with_every_signature_and_moves_nothing(
+    desk: Callable[[str], Desk], running: Running
+) -> None:
     dana = desk("dana.datascience")
     dana.open(f"model?name={MODEL}&show=gates&v=5")
     dana.sees("departure_delay")
@@ -95,24 +67,115 @@ def test_request_reaches_production_only_with_every_signature(desk: Callable[[st
     assert ben.page.locator(".st-key-decide-approve").count() == 0, "the business owner acknowledges"
     ben.shot("4-business-owner")
     decide(ben, request, "acknowledge")
-    assert routes(running) == {"4": 100}, "nothing moves before the quorum is complete"
-
     clara = desk("clara.compliance")
     clara.open(f"approvals?request={request}")
     clara.shot("5-compliance")
     decide(clara, request, "approve")
-    until(lambda: routes(running) == {"4": 90, "6": 10}, seconds=30, what="canary of version 6")
     clara.open(f"approvals?request={request}")
+    clara.sees("shadow")
     clara.shot("6-signed")
-    advance(desk("sam.sre"), running, "6")
+    time.sleep(5)
+    assert routes(running) == {"3": 100}, "production is unchanged until a release is begun"
     done = running.cli("approved", MODEL, "6", "--json")
     assert done.returncode == 0, done.stderr
     assert running.cli("approved", MODEL, "5").returncode != 0
 
 
+def pass_time(running: Running, *, hours: float, requests: int = 0) -> None:
+    """Moves the demonstration's clock forward and sends real requests, as the switches of the test panel do."""
+    script = (
+        "from datetime import timedelta\n"
+        "from services.container import open_control_room\n"
+        "from services.settings import read_settings\n"
+        "from services.workspace.test_panel import TestPanel\n"
+        "room = open_control_room(read_settings())\n"
+        "panel, sam = TestPanel(room), room.people.sign_in_demo('sam.sre')\n"
+        f"panel.move_clock(timedelta(hours={hours}), actor=sam) if {hours} else None\n"
+        f"panel.send_traffic({MODEL!r}, {requests}, per_second=100, actor=sam) if {requests} else None\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=running.env,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def step(sam: Desk, name: str, *, reason: str = "") -> None:
+    sam.open(f"rollouts?model={MODEL}")
+    sam.press(f"step-{name}")
+    if reason:
+        sam.fill("step-reason", reason)
+    sam.passphrase("step-passphrase")
+    sam.press("step-go")
+
+
+def mirror(running: Running) -> object:
+    return httpx.get(f"{running.endpoint}/endpoints/{MODEL}", timeout=5).json().get("mirror")
+
+
+def test_shadow_comes_first_and_needs_days_and_records(desk: Callable[[str], Desk], running: Running) -> None:
+    pass_time(running, hours=1, requests=20)  # no new release within half an hour after an automatic rollback
+    sam = desk("sam.sre")
+    sam.open(f"rollouts?model={MODEL}")
+    sam.sees("Shadow needs 3 days and 5,000 records; it has not started.")
+    assert not sam.button("step-start-canary").is_enabled()
+    step(sam, "start-shadow")
+    until(lambda: bool(mirror(running)), seconds=30, what="copies go to version 6")
+    assert routes(running) == {"3": 100}, "callers are answered by the live version alone"
+    sam.open(f"rollouts?model={MODEL}")
+    sam.sees("records: 0 days and")
+    assert not sam.button("step-close-shadow").is_enabled()
+    sam.shot("7-shadow-begun")
+    for _ in range(4):
+        pass_time(running, hours=20, requests=1350)
+    sam = desk("sam.sre")
+    sam.open(f"rollouts?model={MODEL}")
+    sam.sees("Same decision")
+    sam.shot("8-shadow")
+    step(sam, "close-shadow")
+    sam.open(f"rollouts?model={MODEL}")
+    assert sam.button("step-start-canary").inner_text().strip().endswith("5 %")
+    step(sam, "start-canary")
+    until(lambda: routes(running) == {"3": 95, "6": 5}, seconds=30, what="canary of version 6")
+    until(lambda: not mirror(running), seconds=30, what="no more copies")
+
+
+def test_each_share_follows_the_one_before_and_everything_comes_last(
+    desk: Callable[[str], Desk], running: Running
+) -> None:
+    sam = desk("sam.sre")
+    sam.open(f"rollouts?model={MODEL}")
+    sam.sees("This share needs 30 minutes")
+    assert not sam.button("advance").is_enabled()
+    for share in (10, 20, 100):
+        pass_time(running, hours=0, requests=500)
+        pass_time(running, hours=3, requests=60)
+        sam = desk("sam.sre")
+        until(lambda sam=sam: _may_rise(sam), seconds=60, what=f"{share} % is offered")
+        sam.shot(f"9-before-{share}")
+        sam.press("advance")
+        if sam.page.locator(".st-key-advance-reason").count():
+            sam.fill("advance-reason", "A demonstration: so few requests cannot show more.")
+        sam.passphrase("advance-passphrase")
+        sam.press("advance-go")
+        wanted = {"6": 100} if share == 100 else {"3": 100 - share, "6": share}
+        until(lambda wanted=wanted: routes(running) == wanted, seconds=30, what=f"{share} % on version 6")
+    until(lambda: alias(running) == "6", seconds=30, what="champion points at version 6")
+
+
+def _may_rise(sam: Desk) -> bool:
+    sam.open(f"rollouts?model={MODEL}")
+    return sam.button("advance").is_enabled()
+
+
 def test_rollback_moves_real_traffic_without_a_failed_request(desk: Callable[[str], Desk], running: Running) -> None:
     sam = desk("sam.sre")
-    load = Load(running, per_second=50)
+    load = Load(running, MODEL, per_second=50)
     load.start()
     try:
         sam.open(f"rollouts?model={MODEL}")
@@ -124,7 +187,7 @@ def test_rollback_moves_real_traffic_without_a_failed_request(desk: Callable[[st
         sam.passphrase("rollback-passphrase")
         clicked = time.monotonic()
         sam.button("rollback-go").click()
-        until(lambda: routes(running) == {"4": 100}, seconds=10, what="version 4 serves again")
+        until(lambda: routes(running) == {"3": 100}, seconds=10, what="version 3 serves again")
         switched = time.monotonic() - clicked
         sam.idle()
         sam.shot("8-rolled-back")
@@ -132,8 +195,8 @@ def test_rollback_moves_real_traffic_without_a_failed_request(desk: Callable[[st
         load.stop()
     assert load.failed == []
     assert load.answered > 100
-    assert load.after(clicked + switched + 0.5) == {"4"}, "only the restored version answers"
-    until(lambda: alias(running) == "4", seconds=20, what="champion points at version 4")
+    assert load.after(clicked + switched + 0.5) == {"3"}, "only the restored version answers"
+    until(lambda: alias(running) == "3", seconds=20, what="champion points at version 3")
 
 
 def test_killed_worker_completes_the_move_exactly_once(running: Running) -> None:
@@ -213,59 +276,3 @@ def worker_process(running: Running) -> psutil.Process:
                 return process
         time.sleep(0.5)
     pytest.fail("no worker runs")
-
-
-class Load:
-    """Fixed-rate requests on kept-alive connections from a few threads; remembers which version answered when."""
-
-    def __init__(self, running: Running, *, per_second: int, threads: int = 5) -> None:
-        self._url = f"{running.endpoint}/endpoints/{MODEL}/invocations"
-        self._body = example(running)
-        self._pause = threads / per_second
-        self._stop = threading.Event()
-        self._lock = threading.Lock()
-        self._answers: list[tuple[float, str]] = []
-        self.failed: list[str] = []
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(threads)]
-
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
-
-    def stop(self) -> None:
-        time.sleep(2)
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(timeout=20)
-
-    @property
-    def answered(self) -> int:
-        return len(self._answers)
-
-    def after(self, moment: float) -> set[str]:
-        return {version for sent, version in self._answers if sent > moment}
-
-    def _run(self) -> None:
-        with httpx.Client(timeout=20, trust_env=False) as client:
-            while not self._stop.is_set():
-                sent = time.monotonic()
-                try:
-                    answer = client.post(self._url, content=self._body, headers={"Content-Type": "application/json"})
-                except httpx.HTTPError as fault:
-                    with self._lock:
-                        self.failed.append(repr(fault))
-                    continue
-                with self._lock:
-                    if answer.status_code == 200:
-                        self._answers.append((sent, answer.headers["X-Countersign-Version"]))
-                    else:
-                        self.failed.append(f"{answer.status_code} {answer.text[:200]}")
-                time.sleep(max(0.0, self._pause - (time.monotonic() - sent)))
-
-
-def example(running: Running) -> bytes:
-    """The input example logged with the versions that serve: the widest one without the leaking column."""
-    files = (running.home / "artifacts" / MODEL).rglob("serving_input_example.json")
-    bodies = [json.loads(file.read_text()) for file in files]
-    fair = [body for body in bodies if "departure_delay" not in body["dataframe_split"]["columns"]]
-    return json.dumps(max(fair, key=lambda body: len(body["dataframe_split"]["columns"]))).encode()
