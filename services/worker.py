@@ -260,6 +260,7 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("batch", 5, room.batch.work),
         ("fallbacks", 2, room.fallbacks.work),
         ("last-scores", 600, room.last_good.refresh),
+        ("releases", 60, room.releases.retire_due),
         ("expiry", 60, room.approvals.expire_due),
         ("evidence", 15, room.approvals.revalidate),
         ("evaluations", 2, room.harness.work),

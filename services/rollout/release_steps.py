@@ -263,8 +263,8 @@ _ORDERS = {"start-shadow", "start-canary", "abort"}
 
 def running(unit: RolloutUnit, model: str) -> tuple[Release, Deployment]:
     """The release a step is about, with the deployment. Raises InputError when nothing is on its way."""
-    release, row = unit.releases.running_release(model), unit.rollouts.deployment(model)
-    if release is None or row is None:
+    release, row = next(iter(unit.releases.releases(model, limit=1)), None), unit.rollouts.deployment(model)
+    if release is None or row is None or release.state.is_final:
         raise InputError(f"No release of {model} is on its way.", hint="A complete approval begins one.")
     return release, row
 

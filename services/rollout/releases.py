@@ -78,7 +78,7 @@ class ReleaseService:
     # looking
 
     def view(self, model: str) -> ReleaseView | None:
-        """The release on its way, or the newest one; None for a model that never had one. Raises UnknownModelError."""
+        """The release on its way, or the one that ended last; None for a model without. Raises UnknownModelError."""
         self._inventory.model(model)
         with self._units.read() as unit:
             release = self._newest(unit, model)
@@ -172,8 +172,8 @@ class ReleaseService:
     # details
 
     def _newest(self, unit: RolloutUnit, model: str) -> Release | None:
-        found = unit.releases.running_release(model)
-        return found or next(iter(unit.releases.releases(model, limit=1)), None)
+        """A release on its way is always the newest; one that ended is shown until another begins."""
+        return next(iter(unit.releases.releases(model, limit=1)), None)
 
     def _outside(self, release: Release) -> Outside:
         """Pages refresh every few seconds; comparing thousands of answers each time would serve nobody."""

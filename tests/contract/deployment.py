@@ -90,6 +90,7 @@ class Deployment:
             ],
             "expires": utc_text(self.clock.now() + timedelta(days=7)),
         }
+        predicate |= {name: changes.pop(name) for name in ("terms", "purpose") if name in changes}
         data = self.sign(Kind.REQUEST, predicate, by=by, **changes)
         receipt = self.append(data)
         cited = {
@@ -130,7 +131,7 @@ class Deployment:
     ) -> Receipt:
         predicate = {
             "id": id_,
-            "kind": "rollback" if changes.get("rollback") else "start",
+            "kind": changes.pop("kind", "rollback" if changes.get("rollback") else "start"),
             "request": cited,
             "decisions": [{"entry": item.seq, "sha256": item.leaf_hash} for item in decisions],
             "policy": {"digest": {"sha256": BYTES}},
@@ -140,6 +141,7 @@ class Deployment:
             "rollback": changes.pop("rollback", None),
             "notAfter": utc_text(self.clock.now() + timedelta(days=7)),
         }
+        predicate |= {name: changes.pop(name) for name in ("routes", "mirror", "shadow") if name in changes}
         return self.record(Kind.ACTION, predicate, by=by, **changes)
 
     def outcome(self, action: str = "act-1", result: str = "applied") -> Receipt:

@@ -136,7 +136,7 @@ def test_the_shadow_is_not_closed_before_its_days_and_records(live: World) -> No
         live.take("close-shadow")
     later(live, days=3)
     with pytest.raises(PreconditionError, match="2,310 so far"):
-        live.take("close-shadow", challenge="0" * 32)
+        live.take("close-shadow")
     live.asked.records = None
     with pytest.raises(PreconditionError, match="cannot be read"):
         live.take("close-shadow")
@@ -194,7 +194,7 @@ def test_a_freeze_that_begins_while_a_form_is_open_stops_the_signature_and_is_re
 def test_a_freeze_stops_no_rollback_no_abort_and_no_revocation(live: World) -> None:
     canary(live)
     live.asked.window = "Month-end closing, until 31 Jan 2030 (UTC)"
-    live.sign_off(live.request_of("2").request_id, "clara.compliance", Decision.REVOKE, reason="RISK", comment="Odd.")
+    live.sign_off(live.request_of("2").request_id, "clara.compliance", Decision.REVOKE, reason="OTHER", comment="Odd.")
     live.rollout.roll_back(live.a_rollback("1"), actor=live.actor("sam.sre"))
     assert state(live) == (S.ROLLED_BACK, 0)
     assert routes(live) == {"1": 100}
@@ -328,7 +328,7 @@ def test_a_start_that_touched_nothing_leaves_the_release_where_it_was(live: Worl
 
 def test_a_revoked_approval_starts_nothing_and_is_aborted(live: World) -> None:
     live.take("start-shadow")
-    live.sign_off(live.request_of("2").request_id, "clara.compliance", Decision.REVOKE, reason="RISK", comment="Odd.")
+    live.sign_off(live.request_of("2").request_id, "clara.compliance", Decision.REVOKE, reason="OTHER", comment="Odd.")
     later(live, days=4)
     with pytest.raises(PreconditionError, match="does not stand"):
         live.take("close-shadow")
