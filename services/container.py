@@ -134,6 +134,7 @@ from services.rollout.emergency import EmergencyService
 from services.rollout.emergency_review import delegate_pairs
 from services.rollout.endpoints import EndpointService, PlainSight
 from services.rollout.fallback import FallbackService
+from services.rollout.fallback_rules import impaired
 from services.rollout.judging import SequentialJudge
 from services.rollout.last_good import LastGood
 from services.rollout.models import ActionKind
@@ -584,6 +585,15 @@ def _batch_parts(  # noqa: PLR0917 - one caller, some lines above
         runner=_batch_runner(settings, clock),
         incidents=incidents,
     )
+
+
+def _impaired(units: SqlUnits, inventory: InventoryService, model: str) -> str:
+    """What the newest look at a running release says about both of its versions."""
+    level = inventory.model(model).service_level
+    with units.read() as unit:
+        release = unit.releases.running_release(model)
+        looked = unit.releases.analysis(release.release_id) if release else None
+    return impaired(looked.readings, level.error_rate) if looked and level else ""
 
 
 def _batch_runner(settings: Settings, clock: Clock) -> BatchRunner | None:

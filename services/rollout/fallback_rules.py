@@ -22,8 +22,11 @@ from services.rollout.fallback_models import (
     SwitchFallback,
     SwitchState,
 )
+from services.rollout.release_models import Reading
 
 DRILL_EVERY = timedelta(days=90)
+FEWEST_REQUESTS = 50
+"""Below this many requests of either version nothing is said about both."""
 LONGEST = 500
 MODE_TITLES = {
     FallbackMode.BATCH_ONLY: "Batch-only",
@@ -90,6 +93,20 @@ def last_used(switches: Sequence[Switch]) -> datetime | None:
     return next(
         (item.done_at for item in switches if item.state is SwitchState.DONE and item.mode is not FallbackMode.LIVE),
         None,
+    )
+
+
+def impaired(readings: Sequence[Reading], promised: float) -> str:
+    """Why going back would not help: both versions break the promise at once; empty when they do not, or few asked."""
+    errors = next((item for item in readings if item.metric == "errors"), None)
+    if errors is None or min(errors.canary_n, errors.control_n) < FEWEST_REQUESTS:
+        return ""
+    canary, control = errors.canary_events / errors.canary_n, errors.control_events / errors.control_n
+    if min(canary, control) <= promised:
+        return ""
+    return (
+        f"Both versions fail more often than promised ({canary:.1%} and {control:.1%}, promised {promised:.1%}): "
+        "rolling back would not help."
     )
 
 

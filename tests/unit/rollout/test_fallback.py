@@ -30,7 +30,8 @@ from services.rollout.fallback_models import (
     SwitchState,
     TickStep,
 )
-from services.rollout.fallback_rules import platform_mode, readiness
+from services.rollout.fallback_rules import impaired, platform_mode, readiness
+from services.rollout.release_models import Reading, Verdict
 from tests.builders import MODEL, NOON, World
 
 STEPS = (
@@ -275,3 +276,27 @@ def test_a_later_order_takes_the_place_of_one_that_was_not_carried_out(world: Wo
 )
 def test_each_mode_asks_the_platform_for_something_it_has(mode: FallbackMode, kind: DeploymentKind, asked: str) -> None:
     assert platform_mode(mode, kind.value) == asked
+
+
+@pytest.mark.parametrize(
+    ("canary", "control", "n", "suggested"),
+    [(10, 10, 100, True), (10, 0, 100, False), (0, 10, 100, False), (10, 10, 20, False)],
+)
+def test_a_fallback_is_suggested_only_when_both_versions_break_the_promise(
+    canary: int, control: int, n: int, *, suggested: bool
+) -> None:
+    errors = Reading(
+        metric="errors",
+        title="Errors",
+        verdict=Verdict.UNDECIDED,
+        action="roll-back",
+        evidence=None,
+        limit=None,
+        canary_events=canary,
+        canary_n=n,
+        control_events=control,
+        control_n=n,
+        sentence="",
+    )
+
+    assert bool(impaired((errors,), 0.01)) is suggested
