@@ -58,23 +58,23 @@ def test_the_figures_of_the_screen_are_those_of_the_entries(ward: Ward) -> None:
     assert ward.incidents.summary("another_model").all.count == 0
 
 
-def test_this_month_is_compared_with_the_month_before(ward: Ward) -> None:
-    ward.by_rule("old")
-    ward.later(days=40)
-    ward.by_rule("new")
+def test_this_month_is_compared_with_the_month_before(quick_ward: Ward) -> None:
+    quick_ward.by_rule("old")
+    quick_ward.later(days=40)
+    quick_ward.by_rule("new")
 
-    summary = ward.incidents.summary()
+    summary = quick_ward.incidents.summary()
     assert (summary.all.count, summary.recent.count, summary.before.count) == (2, 1, 1)
 
 
-def test_a_clock_set_back_makes_no_negative_time_and_is_counted(ward: Ward) -> None:
-    incident_id = ward.by_rule()
-    clock = ward.world.clock
+def test_a_clock_set_back_makes_no_negative_time_and_is_counted(quick_ward: Ward) -> None:
+    incident_id = quick_ward.by_rule()
+    clock = quick_ward.world.clock
     assert isinstance(clock, FrozenClock)
     clock.set(NOON - timedelta(minutes=10))  # within what signing tolerates
-    ward.mitigate(incident_id)
+    quick_ward.mitigate(incident_id)
 
-    view, restore = ward.view(incident_id), ward.incidents.summary(MODEL).all.restore
+    view, restore = quick_ward.view(incident_id), quick_ward.incidents.summary(MODEL).all.restore
     assert view.time_to_restore is None
     assert (restore.n, restore.clock_moved, restore.mean) == (0, 1, None)
     assert [line.step for line in view.timeline] == ["start", "opened", "mitigated"]

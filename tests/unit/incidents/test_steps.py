@@ -84,11 +84,11 @@ def test_closing_is_signed_by_the_person_with_the_digest_of_the_post_mortem(ward
     assert ward.get(incident_id).post_mortem == LEARNED
 
 
-def test_closing_without_a_post_mortem_is_refused_and_names_what_is_missing(ward: Ward) -> None:
-    incident_id = ward.open()
+def test_closing_without_a_post_mortem_is_refused_and_names_what_is_missing(quick_ward: Ward) -> None:
+    incident_id = quick_ward.open()
 
     with pytest.raises(PostMortemMissingError) as refused:
-        ward.close(incident_id, PostMortem(impact=LEARNED.impact))
+        quick_ward.close(incident_id, PostMortem(impact=LEARNED.impact))
 
     assert refused.value.missing == (
         "somebody who acknowledged it",
@@ -99,93 +99,93 @@ def test_closing_without_a_post_mortem_is_refused_and_names_what_is_missing(ward
         "a follow-up with owner and due date",
     )
     assert "the cause" in str(refused.value)
-    assert ward.entries("incident-refused")[-1]["detail"]["code"] == "post-mortem-missing"
+    assert quick_ward.entries("incident-refused")[-1]["detail"]["code"] == "post-mortem-missing"
 
 
-def test_a_follow_up_needs_text_owner_and_day(ward: Ward) -> None:
-    incident_id = ward.open()
-    ward.acknowledge(incident_id)
-    ward.mitigate(incident_id)
+def test_a_follow_up_needs_text_owner_and_day(quick_ward: Ward) -> None:
+    incident_id = quick_ward.open()
+    quick_ward.acknowledge(incident_id)
+    quick_ward.mitigate(incident_id)
     half = replace(LEARNED.follow_ups[0], owner_subject="", due=None)
 
     with pytest.raises(PostMortemMissingError) as refused:
-        ward.close(incident_id, replace(LEARNED, follow_ups=(half,)))
+        quick_ward.close(incident_id, replace(LEARNED, follow_ups=(half,)))
 
     assert refused.value.missing == ("the owner of follow-up 1", "the due date of follow-up 1")
 
 
-def test_a_wrong_passphrase_closes_nothing(ward: Ward) -> None:
-    incident_id = ward.open()
-    ward.acknowledge(incident_id)
-    ward.mitigate(incident_id)
+def test_a_wrong_passphrase_closes_nothing(quick_ward: Ward) -> None:
+    incident_id = quick_ward.open()
+    quick_ward.acknowledge(incident_id)
+    quick_ward.mitigate(incident_id)
 
     with pytest.raises(PassphraseError):
-        ward.close(incident_id, passphrase=Secret("wrong"))
+        quick_ward.close(incident_id, passphrase=Secret("wrong"))
 
-    assert ward.get(incident_id).state is IncidentState.MITIGATED
+    assert quick_ward.get(incident_id).state is IncidentState.MITIGATED
 
 
-def test_a_closed_incident_takes_no_further_step(ward: Ward) -> None:
-    incident_id = ward.open()
-    ward.acknowledge(incident_id)
-    ward.mitigate(incident_id)
-    ward.close(incident_id)
+def test_a_closed_incident_takes_no_further_step(quick_ward: Ward) -> None:
+    incident_id = quick_ward.open()
+    quick_ward.acknowledge(incident_id)
+    quick_ward.mitigate(incident_id)
+    quick_ward.close(incident_id)
 
     with pytest.raises(IllegalTransitionError, match="closed on 31 Jan 2030"):
-        ward.take(incident_id, Step.NOTE, text="One more thought about it.")
+        quick_ward.take(incident_id, Step.NOTE, text="One more thought about it.")
 
 
-def test_acknowledging_twice_says_that_it_was_done(ward: Ward) -> None:
-    incident_id = ward.open()
-    ward.take(incident_id, Step.ACKNOWLEDGED, command="a")
+def test_acknowledging_twice_says_that_it_was_done(quick_ward: Ward) -> None:
+    incident_id = quick_ward.open()
+    quick_ward.take(incident_id, Step.ACKNOWLEDGED, command="a")
 
-    again = ward.take(incident_id, Step.ACKNOWLEDGED, command="a")
+    again = quick_ward.take(incident_id, Step.ACKNOWLEDGED, command="a")
     assert again.repeated
     with pytest.raises(AlreadyDecidedError):
-        ward.take(incident_id, Step.ACKNOWLEDGED, command="b")
+        quick_ward.take(incident_id, Step.ACKNOWLEDGED, command="b")
 
 
-def test_taking_over_and_giving_away(ward: Ward) -> None:
-    incident_id = ward.open()
+def test_taking_over_and_giving_away(quick_ward: Ward) -> None:
+    incident_id = quick_ward.open()
     give = Assign(command_id="g", incident_id=incident_id, subject="ada.admin")
-    admin = next(person.subject for person in ward.incidents.assignees() if person.subject != SAM)
-    ward.incidents.assign(replace(give, subject=admin), actor=ward.world.actor(SAM))
-    given = ward.get(incident_id).assignee
-    ward.incidents.assign(replace(give, command_id="t", subject=SAM), actor=ward.world.actor(SAM))
-    taken = ward.get(incident_id).assignee
+    admin = next(person.subject for person in quick_ward.incidents.assignees() if person.subject != SAM)
+    quick_ward.incidents.assign(replace(give, subject=admin), actor=quick_ward.world.actor(SAM))
+    given = quick_ward.get(incident_id).assignee
+    quick_ward.incidents.assign(replace(give, command_id="t", subject=SAM), actor=quick_ward.world.actor(SAM))
+    taken = quick_ward.get(incident_id).assignee
 
     assert given is not None
     assert taken is not None
     assert (given.subject, taken.subject) == (admin, SAM)
     with pytest.raises(InputError, match="handles incidents"):
-        ward.incidents.assign(replace(give, command_id="x", subject=OTTO), actor=ward.world.actor(SAM))
+        quick_ward.incidents.assign(replace(give, command_id="x", subject=OTTO), actor=quick_ward.world.actor(SAM))
 
 
-def test_the_severity_changes_with_a_reason(ward: Ward) -> None:
-    incident_id = ward.open()
+def test_the_severity_changes_with_a_reason(quick_ward: Ward) -> None:
+    incident_id = quick_ward.open()
     change = ChangeSeverity(command_id="s", incident_id=incident_id, severity=1, reason="")
 
     with pytest.raises(MissingReasonError):
-        ward.incidents.change_severity(change, actor=ward.world.actor(SAM))
-    ward.incidents.change_severity(
-        replace(change, reason="Money left the house, says finance."), actor=ward.world.actor(SAM)
+        quick_ward.incidents.change_severity(change, actor=quick_ward.world.actor(SAM))
+    quick_ward.incidents.change_severity(
+        replace(change, reason="Money left the house, says finance."), actor=quick_ward.world.actor(SAM)
     )
 
-    assert ward.get(incident_id).severity == 1
-    assert ward.entries("incident-severity")[0]["detail"]["from"] == "2"
+    assert quick_ward.get(incident_id).severity == 1
+    assert quick_ward.entries("incident-severity")[0]["detail"]["from"] == "2"
 
 
-def test_a_corrected_start_of_the_impact_moves_both_durations(ward: Ward) -> None:
-    incident_id = ward.open()
-    ward.later(minutes=10)
-    ward.mitigate(incident_id)
+def test_a_corrected_start_of_the_impact_moves_both_durations(quick_ward: Ward) -> None:
+    incident_id = quick_ward.open()
+    quick_ward.later(minutes=10)
+    quick_ward.mitigate(incident_id)
 
-    ward.state_impact(incident_id, NOON - timedelta(hours=2))
+    quick_ward.state_impact(incident_id, NOON - timedelta(hours=2))
 
-    view = ward.view(incident_id)
+    view = quick_ward.view(incident_id)
     assert (view.time_to_detect, view.time_to_restore) == (timedelta(hours=2), timedelta(hours=2, minutes=10))
     with pytest.raises(InputError, match="cannot have begun after"):
-        ward.state_impact(incident_id, NOON + timedelta(minutes=1))
+        quick_ward.state_impact(incident_id, NOON + timedelta(minutes=1))
 
 
 def test_a_post_mortem_is_kept_before_it_is_complete(ward: Ward) -> None:
@@ -201,25 +201,25 @@ def test_a_post_mortem_is_kept_before_it_is_complete(ward: Ward) -> None:
 
 
 @pytest.mark.parametrize("step", [Step.ACKNOWLEDGED, Step.MITIGATED])
-def test_a_business_owner_opens_and_notes_but_does_not_handle(ward: Ward, step: Step) -> None:
-    incident_id = ward.open(BEN)
-    ward.take(incident_id, Step.NOTE, BEN, "The portal shows the old wording.")
+def test_a_business_owner_opens_and_notes_but_does_not_handle(quick_ward: Ward, step: Step) -> None:
+    incident_id = quick_ward.open(BEN)
+    quick_ward.take(incident_id, Step.NOTE, BEN, "The portal shows the old wording.")
 
     with pytest.raises(RoleMissingError):
-        ward.take(incident_id, step, BEN, "It looks fine to me now.")
+        quick_ward.take(incident_id, step, BEN, "It looks fine to me now.")
 
 
-def test_an_auditor_reads_and_is_offered_nothing(ward: Ward) -> None:
-    incident_id = ward.open()
+def test_an_auditor_reads_and_is_offered_nothing(quick_ward: Ward) -> None:
+    incident_id = quick_ward.open()
 
-    view = ward.view(incident_id, OTTO)
+    view = quick_ward.view(incident_id, OTTO)
 
     assert not any(offer.enabled for offer in view.offers)
     assert all(offer.reason for offer in view.offers)
     with pytest.raises(RoleMissingError):
-        ward.open(OTTO)
+        quick_ward.open(OTTO)
     with pytest.raises(RoleMissingError):
-        ward.take(incident_id, Step.NOTE, OTTO, "I would like to add something.")
+        quick_ward.take(incident_id, Step.NOTE, OTTO, "I would like to add something.")
 
 
 def test_what_people_wrote_can_be_erased_and_the_record_stays(ward: Ward) -> None:
