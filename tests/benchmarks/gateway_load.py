@@ -17,6 +17,7 @@ from pathlib import Path
 
 import aiohttp
 import numpy as np
+import psutil
 
 from tests.benchmarks.inventory_rerun import Figure
 from tests.fakes.endpoint import BODY, wait_until
@@ -43,6 +44,8 @@ class Heard:
     """No connection at all."""
     broken: int = 0
     """Sent, and the connection ended."""
+    late: int = 0
+    """No answer within a minute."""
     finished: list[float] = field(default_factory=list)
 
 
@@ -71,6 +74,11 @@ def _route(gateway: HeldGateway, version: str, op: str) -> None:
     gateway.serving.set_routes(MODEL, ((version, 100),), expect_generation=state.generation, op=op)
 
 
+def _cpu(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
 # Phases
 
 
@@ -91,7 +99,7 @@ def _switching(gateway: HeldGateway) -> Iterator[Figure]:
     heard = asyncio.run(_under_load(gateway.url, switch()))
     lost = set(heard.requests) - (set(gateway.logged()) - before)
     n = f"{len(heard.requests):,} requests, {SWITCHES} switches and {ROLLBACKS} rollbacks at {PER_SECOND} a second"
-    failed = heard.failed + heard.refused + heard.broken
+    failed = heard.failed + heard.refused + heard.broken + heard.late
     yield Figure(value=failed, unit="requests", name="failed while traffic was switched", note=f"{n}; bar 0")
     yield Figure(value=len(lost), unit="rows", name="answered and not in the log", note="bar 0")
     yield Figure(value=float(np.quantile(took, 0.95)), unit="ms", name="switch read back by probes, p95")
@@ -101,9 +109,21 @@ def _hop(gateway: HeldGateway, rounds: int = 3, seconds: float = 2.5) -> Iterato
     """Through the gateway and directly, in turn, at the same pace."""
     through, direct = Heard(), Heard()
     socket = asyncio.run(_socket_of(gateway, "1"))
+    scorer = next(item.pid for item in gateway.serving.processes() if item.version == "1") or 0
+    used = {"gateway": 0.0, "scorer": 0.0}
     for _ in range(rounds):
+        before = _cpu(gateway.process.pid), _cpu(scorer)
         asyncio.run(_call(gateway.url, f"/endpoints/{MODEL}/invocations", through, asyncio.sleep(seconds)))
+        used["gateway"] += _cpu(gateway.process.pid) - before[0]
+        used["scorer"] += _cpu(scorer) - before[1]
         asyncio.run(_call("http://scorer", "/invocations", direct, asyncio.sleep(seconds), socket=socket))
+    n = max(len(through.milliseconds), 1)
+    yield Figure(
+        value=used["gateway"] / used["scorer"],
+        unit="ratio",
+        name="CPU of the gateway beside that of the scoring process",
+        note=f"{used['gateway'] / n * 1000:.2f} ms beside {used['scorer'] / n * 1000:.2f} ms a request",
+    )
     for share, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99")):
         here, there = (float(np.quantile(heard.milliseconds, share)) for heard in (through, direct))
         note = f"{here:.1f} ms beside {there:.1f} ms, {len(through.milliseconds):,} requests each way"
@@ -123,7 +143,7 @@ def _killed(gateway: HeldGateway) -> Iterator[Figure]:
     heard = asyncio.run(_under_load(gateway.url, kill()))
     lost = set(heard.requests) - set(gateway.logged())
     back = min((at for at in heard.finished if at > moment[0] + 0.2), default=float("inf")) - moment[0]
-    note = f"{len(heard.requests):,} answered"
+    note = f"{len(heard.requests):,} answered, {heard.late} not within a minute"
     yield Figure(
         value=heard.refused, unit="requests", name="refused while the gateway was killed", note=f"{note}; bar 0"
     )
@@ -167,7 +187,9 @@ async def _ask(session: aiohttp.ClientSession, url: str, body: bytes, heard: Hea
             await answer.read()
     except aiohttp.ClientConnectorError:
         heard.refused += 1
-    except (aiohttp.ClientError, TimeoutError):
+    except TimeoutError:
+        heard.late += 1
+    except aiohttp.ClientError:
         heard.broken += 1
     else:
         if answer.status != 200:
