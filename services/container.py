@@ -130,6 +130,7 @@ from services.rollout.batch_judging import BatchParts
 from services.rollout.batch_models import BatchTerms
 from services.rollout.batch_ports import BatchRunner
 from services.rollout.batch_release import BatchReleaseService, next_batch
+from services.rollout.burning import BurnAlerts
 from services.rollout.emergency import EmergencyService
 from services.rollout.emergency_review import delegate_pairs
 from services.rollout.endpoints import EndpointService, PlainSight
@@ -198,6 +199,7 @@ class ControlRoom:
     batch: BatchReleaseService
     fallbacks: FallbackService
     watcher: Watcher
+    burning: BurnAlerts
     exceptions: ExceptionService
     emergency: EmergencyService
     endpoints: EndpointService
@@ -462,6 +464,13 @@ def _open(
             clock=clock,
             incidents=incidents,
         ),
+        burning=BurnAlerts(
+            models=lambda: [model.name for model in reading.inventory.models()],
+            budget_of=reading.reliability.error_budget,
+            live=lambda model: _champion(units, model),
+            incidents=incidents.rules,
+            clock=clock,
+        ),
         watcher=_watcher(
             database, settings, clock, units, trusted, reading, preconditions, rollout, incidents.rules, serving
         ),
@@ -689,6 +698,12 @@ def _watcher(  # noqa: PLR0917 - one caller, further above
         clock=clock,
         edges=edges,
     )
+
+
+def _champion(units: SqlUnits, model: str) -> str:
+    with units.read() as unit:
+        row = unit.rollouts.deployment(model)
+    return row.champion if row else ""
 
 
 def _serves(units: SqlUnits, model: str) -> bool:

@@ -268,6 +268,7 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("tiers", 60, room.classification.expire_due),
         ("monitoring", 30, room.monitoring.refresh),
         ("reliability", 10, room.reliability.refresh),
+        ("burn-rates", 60, room.burning.run),
         ("value", 60, room.value.refresh),
         ("feedback", 30, room.feedback.refresh),
         ("tables", 300, room.handling.refresh_tables),
