@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from services.kernel.clock import FrozenClock
 from services.rollout.judging import SequentialJudge
 from services.rollout.models import ActionState
 from services.rollout.release_models import Release
+from services.rollout.release_ports import Telemetry
 from services.rollout.watch import Watcher
 from services.rollout.watch_acts import WatchActs
 from tests.builders import MODEL, World, a_world
@@ -77,7 +79,9 @@ def a_watched(folder: Path, *, url: str = "") -> Watched:
     return with_watcher(world)
 
 
-def with_watcher(world: World, telemetry: FakeTelemetry | None = None) -> Watched:
+def with_watcher(
+    world: World, telemetry: Telemetry | None = None, *, monotonic: Callable[[], float] | None = None
+) -> Watched:
     telemetry = telemetry or FakeTelemetry()
     incidents = IncidentService(
         units=world.units,
@@ -105,6 +109,6 @@ def with_watcher(world: World, telemetry: FakeTelemetry | None = None) -> Watche
         frozen=world.asked.frozen,
         stage_rules=world.asked.stage_rules,
         clock=world.clock,
-        monotonic=passed,
+        monotonic=monotonic or passed,
     )
-    return Watched(world=world, telemetry=telemetry, incidents=incidents, watcher=watcher)
+    return Watched(world=world, telemetry=cast(FakeTelemetry, telemetry), incidents=incidents, watcher=watcher)
