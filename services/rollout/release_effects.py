@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from services.kernel.errors import StaleRequestError
 from services.kernel.identity import MACHINE_SUBJECT
 from services.rollout import lifecycle
 from services.rollout.lifecycle import Move, allows, is_exposed
@@ -16,6 +17,7 @@ from services.rollout.models import Action, ActionKind, ActionState
 from services.rollout.ports import RolloutUnit
 from services.rollout.release_models import Release, ReleaseEvent, ReleaseState, ShadowTerms
 
+_GOING_BACK = {ReleaseState.ROLLING_BACK, ReleaseState.FAILED}
 UNVERIFIED = timedelta(minutes=2)
 """A rollback that is not verified after this long is a failure people hear about; it is tried on all the same."""
 
@@ -56,6 +58,9 @@ def planned(
         created_at=at,
         updated_at=at,
     )
+    # A rollback may take several releases back at once, so no index can say this for those that are going back.
+    if any(item.state in _GOING_BACK for item in unit.releases.running_releases(model)):
+        raise StaleRequestError(f"Another release of {model} is being taken back.", hint="Look again when it is.")
     unit.releases.save_release(release)
     _note(unit, release, sentence, actor=actor, seq=seq, at=at)
     return release

@@ -202,6 +202,19 @@ def test_a_rollback_supersedes_a_release_in_the_queue(world: World) -> None:
     assert world.entries("outcome:superseded") == 1
 
 
+def test_a_rollback_past_the_live_version_takes_its_release_and_the_canary_back(world: World) -> None:
+    """Version 3 is a canary beside version 2 when both turn out to be bad."""
+    world.release("1")
+    world.release("2")
+    world.approve("3")
+    world.runner.run_pending()
+    world.rollout.roll_back(world.a_rollback("1"), actor=world.actor("sam.sre"))
+    assert world.platform.observe(MODEL).routes == (("1", 100),)
+    with world.units.read() as unit:
+        states = {item.candidate: item.state.value for item in unit.releases.releases(MODEL)}
+    assert (states["2"], states["3"]) == ("rolled-back", "rolled-back")
+
+
 def test_a_second_rollback_joins_the_first(world: World) -> None:
     world.release("1")
     world.release("2")

@@ -9,7 +9,7 @@ from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Tabl
 
 from services.adapters.sql.schema.base import UtcDateTime, metadata
 
-_MOVING = "state in ('planned', 'shadow', 'canary', 'paused', 'rolling-back', 'failed')"
+_MOVING = "state in ('planned', 'shadow', 'canary', 'paused')"
 
 release = Table(
     "release",
@@ -43,7 +43,8 @@ release = Table(
     UniqueConstraint("release_id", name="uq_release_release_id"),
     Index("ix_release_model", "model", "id"),
     Index("uq_release_request", "request_id", unique=True),
-    # Two versions of one model are never on their way at once; the one before stays `full` until it is retired.
+    # Two versions of one model never go forward at once; the one before stays `full` until it is retired, and a
+    # rollback may take both back in one transaction.
     Index("uq_release_moving", "model", unique=True, sqlite_where=text(_MOVING), postgresql_where=text(_MOVING)),
 )
 

@@ -18,7 +18,7 @@ branch_labels = None
 depends_on = None
 
 
-_MOVING = "state in ('planned', 'shadow', 'canary', 'paused', 'rolling-back', 'failed')"
+_MOVING = "state in ('planned', 'shadow', 'canary', 'paused')"
 
 
 def upgrade() -> None:
