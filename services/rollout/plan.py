@@ -6,6 +6,7 @@ Routes are whole percents that sum to 100 and name at most two versions: the bas
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from services.kernel.errors import IllegalTransitionError, InputError
 from services.rollout.models import Deployment, RollbackTarget, ServedVersion
@@ -72,8 +73,11 @@ def rollback_targets(
     approved: Collection[str],
     revoked: Collection[str],
     manifests: Mapping[str, str],
+    unsure: bool = False,
 ) -> tuple[RollbackTarget, ...]:
     """Every known version with the reason why it may be chosen or not, the proposed one first.
+
+    `unsure`: a change of traffic was begun and never verified, so what should serve is a target too.
 
     `manifests` holds the file digests as last read; a version whose files changed since is not eligible.
     """
@@ -82,7 +86,8 @@ def rollback_targets(
     targets = []
     for name in names:
         item = by_version.get(name)
-        refusal = _refusal(name, item, deployment, versions, approved, revoked, manifests)
+        known = replace(deployment, desired=()) if unsure else deployment
+        refusal = _refusal(name, item, known, versions, approved, revoked, manifests)
         targets.append(
             RollbackTarget(
                 version=name,

@@ -33,6 +33,7 @@ from services.rollout.models import (
     ServedVersion,
 )
 from services.rollout.ports import RolloutStore, RolloutUnit, RolloutUnits, ServingPlatform
+from services.rollout.release_models import ReleaseState
 
 
 class Rollbacks:
@@ -139,6 +140,8 @@ class Rollbacks:
         return receipt, action.action_id
 
     def targets(self, rollouts: RolloutStore, row: Deployment) -> tuple[RollbackTarget, ...]:
+        with self._units.read() as unit:
+            release = unit.releases.running_release(row.model)
         return plan.rollback_targets(
             versions=[item.version for item in self._inventory.versions(row.model)],
             served=rollouts.served(row.model),
@@ -146,6 +149,7 @@ class Rollbacks:
             approved=rollouts.approved_versions(row.model),
             revoked=rollouts.revoked_versions(row.model),
             manifests=rollouts.manifests(row.model),
+            unsure=release is not None and release.state is ReleaseState.FAILED,
         )
 
     def eligible(self, rollouts: RolloutStore, row: Deployment, version: str) -> ServedVersion:

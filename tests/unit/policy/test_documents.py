@@ -61,7 +61,6 @@ def test_tier_one_asks_three_roles_and_goes_from_shadow_over_five_to_everything(
         ("at_least: 0.65", "at_leest: 0.65", "unknown key `at_leest`"),
         ("needed: 1, decision: acknowledge", "needed: 0, decision: acknowledge", "greater than or equal to 1"),
         ("realtime: [5, 10, 20, 100]", "realtime: [10, 90]", "end with 100"),
-        ("min_days: 3, ", "", "min_days"),
         ("above: 250", "above: 20", "by chance"),
         ("request_days: 14", "request_days: true", "request_days"),
         ("request_days: 14", "approval_days: 14", "given twice"),
