@@ -138,7 +138,7 @@ class ReleaseService:
 
     def plan(self, step: str, model: str, *, actor: Actor) -> str:
         """A challenge for one step. Raises PreconditionError with the reason why not, RoleMissingError, InputError."""
-        self._people.require(actor, _permission(step))
+        self._require(step, actor)
         return self._steps.plan(step, model, actor=actor)
 
     def take(self, command: StepCommand, *, actor: Actor) -> Receipt:
@@ -147,7 +147,7 @@ class ReleaseService:
         Raises PreconditionError, FreezeError, StaleRequestError, MissingReasonError, PassphraseError, KeyLockedError.
         Refused attempts are recorded.
         """
-        self._people.require(actor, _permission(command.step))
+        self._require(command.step, actor)
         if command.step not in _STOPPING:
             # Stopping is not held up by this: it must work while the ledger is being repaired.
             self._ledger.require_trustworthy()
@@ -171,6 +171,12 @@ class ReleaseService:
 
     # details
 
+    def _require(self, step: str, actor: Actor) -> None:
+        """Who may comes first: a person without the role learns nothing about which steps there are."""
+        self._people.require(actor, Permission.ROLL_BACK if step in _STOPPING else Permission.ADVANCE_ROLLOUT)
+        if step not in conditions.LABELS:
+            raise InputError(f"There is no step {step!r}.", hint="Choose one the release page offers.")
+
     def _newest(self, unit: RolloutUnit, model: str) -> Release | None:
         """A release on its way is always the newest; one that ended is shown until another begins."""
         return next(iter(unit.releases.releases(model, limit=1)), None)
@@ -193,12 +199,6 @@ class ReleaseService:
             return self._asked_on_call(model)
         owner = self._inventory.model(model).owner_of("sre")
         return owner.name if owner else ""
-
-
-def _permission(step: str) -> Permission:
-    if step not in conditions.LABELS:
-        raise InputError(f"There is no step {step!r}.", hint="Choose one the release page offers.")
-    return Permission.ROLL_BACK if step in _STOPPING else Permission.ADVANCE_ROLLOUT
 
 
 def _plan_id(signed: SignedPlan | None) -> str:

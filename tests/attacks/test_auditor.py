@@ -54,6 +54,8 @@ WRITES = {
     "approvals.sign_off",
     "rollout.advance",
     "rollout.plan_advance",
+    "releases.plan",
+    "releases.take",
     "rollout.plan_rollback",
     "rollout.roll_back",
     "batch.publish",

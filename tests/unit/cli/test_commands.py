@@ -84,7 +84,7 @@ def test_the_gate_for_pipelines_names_the_lines_that_fail(home: Path, monkeypatc
     monkeypatch.setenv("COUNTERSIGN_HOME", str(home))
     done = inline("gate", MODEL, "3")
     assert done.exit_code == 1, done.stderr
-    assert "does not pass tier-1 version 5" in done.stdout
+    assert "does not pass tier-1 version 6" in done.stdout
     assert "  error        files: none (rule: every file of the version is hashed)." in done.stdout
     told = json.loads(inline("gate", MODEL, "3", "--json").stdout)
     assert told["passed"] is False
