@@ -98,9 +98,10 @@ def _switching(gateway: HeldGateway) -> Iterator[Figure]:
     before = set(gateway.logged())
     heard = asyncio.run(_under_load(gateway.url, switch()))
     lost = set(heard.requests) - (set(gateway.logged()) - before)
-    n = f"{len(heard.requests):,} requests, {SWITCHES} switches and {ROLLBACKS} rollbacks at {PER_SECOND} a second"
+    n = f"{len(heard.requests):,} answered, {SWITCHES} switches and {ROLLBACKS} rollbacks at {PER_SECOND} a second"
+    why = f"{heard.failed} answered badly, {heard.refused} refused, {heard.broken} broken, {heard.late} after a minute"
     failed = heard.failed + heard.refused + heard.broken + heard.late
-    yield Figure(value=failed, unit="requests", name="failed while traffic was switched", note=f"{n}; bar 0")
+    yield Figure(value=failed, unit="requests", name="failed while traffic was switched", note=f"{n}; {why}; bar 0")
     yield Figure(value=len(lost), unit="rows", name="answered and not in the log", note="bar 0")
     yield Figure(value=float(np.quantile(took, 0.95)), unit="ms", name="switch read back by probes, p95")
 
