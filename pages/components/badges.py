@@ -61,7 +61,7 @@ _ROWS: tuple[tuple[Enum, Status], ...] = (
     (Effect.UNKNOWN, _status("Cannot be said", "help", "violet")),
     (RequestState.OPEN, _status("Open", "schedule", "blue")),
     (RequestState.CHANGES_REQUESTED, _status("Changes requested", "edit_note", "orange")),
-    (RequestState.APPROVED, _status("Approved, waiting for the machine", "hourglass_top", "violet")),
+    (RequestState.APPROVED, _status("Approved, being carried out", "hourglass_top", "violet")),
     (RequestState.APPLIED, _status("Applied", "check_circle", "green")),
     (RequestState.APPLY_FAILED, _status("Could not be applied", "error", "red")),
     (RequestState.REJECTED, _status("Rejected", "cancel", "red")),
@@ -157,6 +157,7 @@ OVERDUE = _status("Overdue", "event_busy", "red")
 PRODUCTION = _status("Production", "public", "blue")
 FINDING = _status("Finding", "flag", "red")
 ESCALATED = _status("Escalated", "campaign", "orange")
+PLANNED = _status("Approved; release planned", "event_upcoming", "violet")
 UNREAD = _status("New to you", "fiber_new", "blue")
 VOID = _status("Void", "contract_delete", "red")
 ENDING = _status("Ends soon", "event_upcoming", "orange")

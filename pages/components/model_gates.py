@@ -16,7 +16,7 @@ from pages.components import (
     submit_form,
 )
 from pages.components.format import md, plural, version
-from pages.components.request_facts import rollback_words
+from pages.components.request_facts import rollback_words, way_words
 from services.approvals.models import Purpose, RequestDraft
 from services.inventory.models import GovernedModel, ModelVersion
 from services.kernel.identity import Actor, Permission
@@ -93,7 +93,7 @@ def _what_changes(draft: RequestDraft) -> None:
 
 def _ask(draft: RequestDraft) -> None:
     quorum = evidence.quorum_words(draft.quorum)
-    shares = ", then ".join(f"{share} %" for share in draft.terms.shares)
+    shares = way_words(draft.terms, draft.base)
     st.markdown(_meaning(draft))
     for stage in draft.stages:
         st.markdown(
@@ -102,9 +102,11 @@ def _ask(draft: RequestDraft) -> None:
         )
     if not draft.stages:
         st.markdown(f"Needed: {md(quorum)}.")
-    release = f"Traffic: {md(shares)}. " if draft.purpose is Purpose.PROMOTION and shares else ""
+    release = f"Way: {md(shares)}. " if draft.purpose is Purpose.PROMOTION and shares else ""
     st.markdown(f"{release}The approval lasts {plural(draft.terms.approval_days, 'day')}.")
     st.markdown(f"Rollback plan: {md(rollback_words(draft.rollback, draft.base))}.")
+    if draft.ahead:
+        st.markdown(f":orange[:material/traffic_jam: {md(draft.ahead)}]")
     if draft.freeze:
         notices.remark(md(draft.freeze), "ac_unit")
     for words in draft.exceptions:

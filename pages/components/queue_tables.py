@@ -60,7 +60,7 @@ def due_chips(row: QueueRow, now: datetime) -> list[str]:
 
 
 def state_word(row: QueueRow) -> str:
-    return badges.word(row.state)
+    return _shown(row).word
 
 
 def export(rows: Iterable[QueueRow]) -> list[dict[str, object]]:
@@ -96,4 +96,9 @@ def _due_options(cells: Iterable[list[str]], rows: Sequence[QueueRow], now: date
 
 
 def _state_options(rows: Sequence[QueueRow]) -> list[tuple[str, str]]:
-    return badges.chips(list(dict.fromkeys(row.state for row in rows)))
+    shown = dict.fromkeys(_shown(row) for row in rows)
+    return [(item.word, item.colour) for item in shown]
+
+
+def _shown(row: QueueRow) -> badges.Status:
+    return badges.PLANNED if row.planned else badges.status(row.state)

@@ -50,7 +50,23 @@ def _standing(view: RequestView) -> None:
         colour, word = ("red", "Approval ended on") if ended else ("green", "Approved until")
         st.markdown(f":{colour}[:material/verified:] **{word} {when(view.valid_until, session.zone())}**")
         if view.purpose is Purpose.PROMOTION and view.terms.shares:
-            st.markdown(f":gray[First step of the release: {view.terms.shares[0]} % of traffic.]")
+            _release(view)
+
+
+def _release(view: RequestView) -> None:
+    """What follows for traffic, and where it is done."""
+    if view.row.planned:
+        shadow = "the shadow run" if view.terms.shadow and view.row.base else "its first share"
+        words = f"Production is unchanged. Next is {shadow}, started by a site reliability engineer."
+        st.markdown(f":gray[{words}]")
+    label = "Open the planned release" if view.row.planned else "Open the release"
+    st.page_link(
+        places.path("rollouts"),
+        label=label,
+        icon=":material/alt_route:",
+        query_params={"model": view.row.model},
+        width="content",
+    )
 
 
 def _not_yours(view: RequestView, me: Actor, step: StepView) -> None:
@@ -156,6 +172,8 @@ def _is_missing(view: RequestView, step: StepView | None) -> bool:
 def _who_signs(view: RequestView, me: Actor, step: StepView | None) -> None:
     name = role(step.role) if step is not None else me.role.label
     st.markdown(f"You sign as **{md(name)}**. {after_words(view)}")
+    if view.ahead:
+        st.markdown(f":orange[:material/traffic_jam: {md(view.ahead)}]")
 
 
 def _what_is_acknowledged(view: RequestView) -> None:

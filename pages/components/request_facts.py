@@ -117,8 +117,19 @@ def release_words(view: RequestView, terms: ReleaseTerms) -> str:
     lasts = f"approval lasts {plural(terms.approval_days, 'day')}"
     if view.purpose is not Purpose.PROMOTION or not terms.shares:
         return f"Traffic stays as it is; {lasts}"
-    shares = ", then ".join(f"{share} %" for share in terms.shares)
-    return f"{shares} of traffic; {lasts}"
+    return f"{_capital(way_words(terms, view.row.base))} of traffic; {lasts}"
+
+
+def way_words(terms: ReleaseTerms, base: str | None) -> str:
+    """`a shadow run (3 days ...), then 5 %, then 100 %`: the way of a release as the policy has it."""
+    shares = [f"{share} %" for share in (terms.shares if base else terms.shares and (100,))]
+    if terms.shadow and base:
+        shares.insert(0, f"a shadow run ({terms.shadow.sentence})")
+    return ", then ".join(shares)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def unchanged_words(groups: Sequence[DiffGroup]) -> str:

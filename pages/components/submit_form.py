@@ -14,7 +14,7 @@ TITLES = {
     Purpose.ADOPTION: "Ask to adopt what is served",
 }
 _EFFECTS = {
-    Purpose.PROMOTION: "nothing changes in production until all of them have signed; then traffic goes {shares}.",
+    Purpose.PROMOTION: "production stays until all of them have signed; then the version goes this way: {shares}.",
     Purpose.REATTESTATION: "traffic stays as it is; when all of them have signed, the approval is valid again.",
     Purpose.ADOPTION: "traffic stays as it is; when all of them have signed, what is served is recorded as wanted.",
 }

@@ -71,7 +71,11 @@ def _fact(view: RequestView) -> str:
     waits = row.state in {RequestState.OPEN, RequestState.CHANGES_REQUESTED}
     at = row.stage_due_at or row.due_at
     late = ":red-badge[:material/event_busy:" if at < now else ":orange-badge[:material/schedule:"
-    badge_row = [badges.badge(row.state), f"{late} {due(at, now)}]" if waits else "", badges.badge(Tier(row.tier))]
+    badge_row = [
+        badges.badge(badges.PLANNED if row.planned else row.state),
+        f"{late} {due(at, now)}]" if waits else "",
+        badges.badge(Tier(row.tier)),
+    ]
     badge_row += [badges.badge(view.purpose), badges.badge(badges.ESCALATED) if row.escalated else ""]
     words = f":gray[{md(row.request_id)}, asked by {md(row.requester)} on {when(row.created_at, zone)}]"
     return " ".join([*(item for item in badge_row if item), words])

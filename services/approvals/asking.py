@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from services.approvals import parts, rules, statements
+from services.approvals import ahead, parts, rules, statements
 from services.approvals.completion import save
 from services.approvals.context import Context, short_digest
 from services.approvals.drafting import Drafted, as_draft, blocked_by
@@ -36,10 +36,13 @@ class Asking:
             draft = as_draft(
                 drafted,
                 open_request=self._with.undecided(unit, model, version),
-                deployment=unit.rollouts.deployment(model),
+                deployment=(row := unit.rollouts.deployment(model)),
             )
+            # A version that answers already blocks the draft by itself.
+            told = purpose is not Purpose.PROMOTION or (row is not None and bool(row.candidate))
+            running = None if told else ahead.in_the_way(unit, model, version)
             overdue = unit.rollouts.overdue_reviews(model, now=self._with.clock.now())
-        return replace(draft, blocked_by=(*overdue, *draft.blocked_by))
+        return replace(draft, blocked_by=(*overdue, *draft.blocked_by), ahead=ahead.sentence(running))
 
     def submit(self, command: SubmitRequest, actor: Actor) -> Receipt:
         context = self._with

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from services.approvals import rules, stages
+from services.approvals import ahead, rules, stages
 from services.approvals.models import Decision, Purpose
 from services.approvals.ports import ApprovalUnit
 from services.approvals.records import DecisionRecord, PromotionRequest
@@ -19,7 +19,6 @@ from services.kernel.errors import IllegalTransitionError
 from services.rollout import intents, plan, release_effects
 from services.rollout.guards import require_reviewed
 from services.rollout.models import Action, ActionKind, ActionState, Basis, Deployment
-from services.rollout.release_models import ReleaseState
 
 
 def step_of(decision: Decision) -> Step | None:
@@ -118,19 +117,15 @@ def _promotion(
 
 def _require_free(unit: ApprovalUnit, request: PromotionRequest, deployment: Deployment, *, at: datetime) -> None:
     """One version at a time is on its way; the same one asked for again takes the place of what has not begun."""
-    version = deployment.candidate
-    for running in unit.releases.running_releases(request.model):
-        begun = running.state is not ReleaseState.PLANNED or unit.rollouts.open_actions(request.model)
-        if running.state is ReleaseState.FULL:
-            continue
-        if running.candidate == request.version and not begun:
-            release_effects.replaced_by(unit, running, request.request_id, at=at)
-        else:
-            version = running.candidate
+    running = ahead.in_the_way(unit, request.model, request.version)
+    version = running.candidate if running else deployment.candidate
     if version is not None:
         raise IllegalTransitionError(
             f"Version {version} is still being released.", hint="Finish that release or roll it back, then sign."
         )
+    for earlier in unit.releases.running_releases(request.model):
+        if ahead.is_replaceable(unit, earlier, request.version):
+            release_effects.replaced_by(unit, earlier, request.request_id, at=at)
 
 
 def _adopted(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from services.approvals import rules
 from services.approvals.models import Decision, Purpose
 from services.approvals.records import DecisionRecord, PromotionRequest
@@ -9,9 +11,16 @@ from services.inventory.models import DeploymentKind
 
 
 def effects(
-    request: PromotionRequest, decisions: tuple[DecisionRecord, ...], role: str
+    request: PromotionRequest,
+    decisions: tuple[DecisionRecord, ...],
+    role: str,
+    *,
+    now: datetime,
+    not_yet: str = "",
+    ahead: str = "",
 ) -> tuple[tuple[Decision, str], ...]:
-    sign = _effect_of_signing(request, decisions, role)
+    """`not_yet` is what keeps an approved version from starting now, `ahead` the other release in its way."""
+    sign = _effect_of_signing(request, decisions, role, now=now, not_yet=not_yet, ahead=ahead)
     running = f"version {request.base}" if request.base else "the manual process"
     stays = f"Traffic stays on {running}." if request.purpose is Purpose.PROMOTION else "Traffic stays as it is."
     return (
@@ -28,7 +37,15 @@ def effects(
     )
 
 
-def _effect_of_signing(request: PromotionRequest, decisions: tuple[DecisionRecord, ...], role: str) -> str:
+def _effect_of_signing(  # noqa: PLR0911 - one sentence per case
+    request: PromotionRequest,
+    decisions: tuple[DecisionRecord, ...],
+    role: str,
+    *,
+    now: datetime,
+    not_yet: str,
+    ahead: str,
+) -> str:
     missing = {
         line.rule.role: line.rule.needed - line.have
         for line in rules.progress(request.frozen.quorum, decisions)
@@ -46,8 +63,18 @@ def _effect_of_signing(request: PromotionRequest, decisions: tuple[DecisionRecor
         return f"Version {request.version} stays approved for {request.frozen.terms.approval_days} more days."
     if request.purpose is Purpose.ADOPTION:
         return f"What is served now, version {request.version}, becomes what was decided. Nothing is switched."
+    if ahead:
+        return f"This signature would be refused now. {ahead}"
+    shadow = request.frozen.terms.shadow if request.base else None
+    until = now + timedelta(days=request.frozen.terms.approval_days)
+    planned = f"Approved until {until.day} {until:%b %Y}; production is unchanged."
+    if shadow is not None:
+        run = f"the shadow run, started by a site reliability engineer ({shadow.sentence})"
+        return f"{planned} The next step is {run}."
+    if not_yet:
+        return f"{planned} The release is planned, and a site reliability engineer starts it. {not_yet}"
     share = request.frozen.terms.shares[0] if request.base else 100
-    first = f"Version {request.version} gets {share} % of traffic at once"
+    first = f"The release is queued: version {request.version} gets {share} % of traffic"
     if share == 100:
         return f"{first} and alias `champion` moves to it."
     return f"{first}, version {request.base} keeps {100 - share} %. Further steps are signed by an SRE."

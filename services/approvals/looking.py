@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.approvals import parts, rules
+from services.approvals import ahead, parts, rules
 from services.approvals.context import Context, known, unsigned_change
 from services.approvals.drafting import Drafted
 from services.approvals.excepted import Exceptions, fallen
 from services.approvals.models import (
     ApprovalStatus,
     EndingApproval,
+    Purpose,
     QueueCounts,
     QueueQuery,
     QueueRow,
@@ -68,6 +69,8 @@ class Looking:
             trail = unit.requests.trail(request_id)
             seen = unit.requests.seen(request_id, actor=actor)
             moved = unsigned_change(request, unit.rollouts.deployment(request.model))
+            promoted = request.purpose is Purpose.PROMOTION and rules.is_undecided(request)
+            running = ahead.in_the_way(unit, request.model, request.version) if promoted else None
         drafted = context.drafting.again(request) if rules.is_undecided(request) else None
         return request_view(
             request,
@@ -80,7 +83,18 @@ class Looking:
             now=context.clock.now(),
             said=self._said,
             freeze=drafted.freeze if drafted else "",
+            not_yet=self._not_yet(request) if promoted else "",
+            ahead=ahead.sentence(running),
         )
+
+    def _not_yet(self, request: PromotionRequest) -> str:
+        """What the release would wait for; a shadow run is told from the signed terms instead."""
+        if request.base and request.frozen.terms.shadow:
+            return ""
+        try:
+            return self._with.not_yet(request)
+        except ControlRoomError as away:
+            return f"Whether it could start could not be found out. {away.message}"
 
     def mark_seen(self, request_id: str, part: str, *, actor: Actor) -> None:
         self._with.people.require(actor, Permission.VIEW)

@@ -195,6 +195,8 @@ class RequestDraft:
     exceptions: tuple[str, ...] = ()
     freeze: str = ""
     """The freeze window of the policy the model is in now, in a sentence, or empty."""
+    ahead: str = ""
+    """Another release of the model that has to end before the last signature, in a sentence, or empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,6 +303,8 @@ class QueueRow:
     age_days: int = 0
     opens_step: str = ""
     """Role of the reader's next step, or empty."""
+    planned: bool = False
+    """Approved, and traffic is as before: an engineer starts the release."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -361,6 +365,8 @@ class RequestView:
     rollback: RollbackTerms | None = None
     freeze: str = ""
     """The freeze window of the policy the model is in now, in a sentence, or empty."""
+    ahead: str = ""
+    """Another release of the model that has to end before the last signature, in a sentence, or empty."""
     exceptions: tuple[str, ...] = ()
     stale: str = ""
     """What changed since it was submitted, in words; nobody can sign until it is submitted again."""

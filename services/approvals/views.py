@@ -12,6 +12,7 @@ from services.approvals.effects import effects
 from services.approvals.models import (
     Decision,
     DelegationRef,
+    Purpose,
     QueueRow,
     RequestState,
     RequestView,
@@ -83,7 +84,13 @@ def queue_row(
         escalated=open_now and request.escalate_at is not None and now > request.escalate_at,
         age_days=(now - request.created_at).days,
         opens_step=step,
+        planned=is_planned(request, state),
     )
+
+
+def is_planned(request: PromotionRequest, state: RequestState) -> bool:
+    """Approved, and nothing was ordered: the release waits for an engineer."""
+    return state is RequestState.APPROVED and request.action_id is None and request.purpose is Purpose.PROMOTION
 
 
 def _own_step(
@@ -116,8 +123,13 @@ def request_view(
     now: datetime,
     said: Callable[[DecisionRecord], Mapping[str, Any]],
     freeze: str = "",
+    not_yet: str = "",
+    ahead: str = "",
 ) -> RequestView:
-    """`now_frozen` is judged now; `stale` says what changed since submission and forbids to sign."""
+    """`now_frozen` is judged now; `stale` says what changed since submission and forbids to sign.
+
+    `not_yet` and `ahead` are what the release would meet after the last signature.
+    """
     actor, report = reader.actor, now_frozen.report
     allowed, refused = rules.allowed(request, decisions, acting=rules.own(actor), now=now, report=report)
     if stale:
@@ -150,7 +162,7 @@ def request_view(
         benefit=frozen.benefit,
         limits=frozen.limits,
         fallback=frozen.fallback,
-        effects=effects(request, decisions, actor.role.value),
+        effects=effects(request, decisions, actor.role.value, now=now, not_yet=not_yet, ahead=ahead),
         allowed=allowed,
         refused_because=refused,
         purpose=request.purpose,
@@ -163,6 +175,7 @@ def request_view(
         rollback=frozen.rollback,
         exceptions=current.exceptions,
         freeze=freeze,
+        ahead=ahead,
         stale=stale,
         parts=frozen.parts,
         risk=frozen.risk,

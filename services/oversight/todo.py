@@ -170,7 +170,8 @@ def _elsewhere(request: QueueRow, now: datetime) -> TodoItem:
     waiting = ", ".join(ROLE_TITLES[Role(role)].lower() for role in request.waiting_on)
     at = request.stage_due_at or request.due_at
     if request.state is RequestState.APPROVED:
-        why = "Approved; waiting for the worker to act."
+        why = "Approved; the release is planned and waits for an engineer."
+        why = why if request.planned else "Approved; waiting for the worker to act."
     elif request.state is RequestState.CHANGES_REQUESTED:
         why = f"Sent back for changes; waiting for {request.requester}."
     else:

@@ -464,7 +464,10 @@ def _signature(*, role: str, signer: str, comment: str, seq: int) -> SignatureVi
 
 def _effects() -> tuple[tuple[Decision, str], ...]:
     return (
-        (Decision.APPROVE, "No traffic moves now; one more signature is needed. Then v4 gets 10 %, later 100 %."),
+        (
+            Decision.APPROVE,
+            "No traffic moves now; one more signature is needed. Then the release is queued: v4 gets 10 %.",
+        ),
         (Decision.ACKNOWLEDGE, "No traffic moves now; one more signature is needed."),
         (Decision.REQUEST_CHANGES, "Production stays as it is; the requester is told."),
         (Decision.REJECT, "Production stays as it is; the request ends."),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from services.approvals.models import QueueQuery
+from services.approvals.models import Decision, QueueQuery
 from services.kernel.clock import FrozenClock
-from services.kernel.errors import DuplicateSignerError
-from tests.builders import MODEL, World
+from services.kernel.errors import DuplicateSignerError, IllegalTransitionError
+from tests.builders import DOCUMENTS, MODEL, World, a_world
 
 
 def _later(world: World, **delta: float) -> None:
@@ -75,3 +77,79 @@ def test_an_input_that_looks_sensitive_and_has_no_tag_is_named_with_the_problem(
 
     assert [(item.name, item.tagged) for item in columns if not item.tagged] == [("birth_year", False)]
     assert "nobody has tagged it" in columns[-1].problem
+
+
+def _effect(world: World, version: str, subject: str) -> str:
+    request_id = world.request_of(version).request_id
+    decision = Decision.ACKNOWLEDGE if subject == "ben.business" else Decision.APPROVE
+    return dict(world.approvals.get(request_id, actor=world.actor(subject)).effects)[decision]
+
+
+def _all_but_the_last(world: World, version: str) -> str:
+    world.submit(version)
+    request_id = world.request_of(version).request_id
+    world.sign_off(request_id, "vera.validator", Decision.APPROVE)
+    world.sign_off(request_id, "ben.business", Decision.ACKNOWLEDGE)
+    return request_id
+
+
+@pytest.fixture
+def shadowed(tmp_path: Path) -> Iterator[World]:
+    """The policies as they ship: tier 1 asks for a shadow run; version 1 serves."""
+    world = a_world(tmp_path, policies=DOCUMENTS)
+    world.approve("1")
+    world.runner.run_pending()
+    yield world
+    world.database.dispose()
+
+
+def test_the_last_signer_is_told_that_production_stays_and_the_shadow_run_is_next(shadowed: World) -> None:
+    _all_but_the_last(shadowed, "2")
+
+    said = _effect(shadowed, "2", "clara.compliance")
+
+    assert "production is unchanged" in said
+    assert "shadow run, started by a site reliability engineer (3 days and 5,000 records" in said
+    assert "%" not in said
+
+
+def test_a_request_whose_release_is_planned_says_so_and_not_that_something_runs(shadowed: World) -> None:
+    shadowed.approve("2")
+
+    assert shadowed.request_of("2").planned
+    assert not shadowed.request_of("1").planned
+
+
+def test_the_last_signer_is_told_that_the_first_share_is_queued_where_no_shadow_is_asked_for(world: World) -> None:
+    world.release("1")
+    _all_but_the_last(world, "3")
+
+    assert _effect(world, "3", "clara.compliance").startswith("The release is queued: version 3 gets 10 % of traffic")
+
+
+def test_the_last_signer_is_told_what_the_release_waits_for(world: World) -> None:
+    world.release("1")
+    _all_but_the_last(world, "3")
+    world.asked.window = "the year is being closed until 5 January"
+
+    said = _effect(world, "3", "clara.compliance")
+
+    assert "production is unchanged. The release is planned" in said
+    assert "the year is being closed until 5 January" in said
+
+
+def test_draft_and_request_name_the_release_that_has_to_end_first(shadowed: World) -> None:
+    shadowed.approve("2")
+    shadowed.take("start-shadow")
+    draft = shadowed.approvals.draft(MODEL, "3", actor=shadowed.actor("dana.datascience"))
+    request_id = _all_but_the_last(shadowed, "3")
+    clara = shadowed.actor("clara.compliance")
+
+    view = shadowed.approvals.get(request_id, actor=clara)
+
+    assert draft.blocked_by == ()
+    assert draft.ahead.startswith("Version 2 is in shadow since ")
+    assert view.ahead == draft.ahead
+    assert dict(view.effects)[Decision.APPROVE] == f"This signature would be refused now. {draft.ahead}"
+    with pytest.raises(IllegalTransitionError, match="Version 2 is still being released"):
+        shadowed.sign_off(request_id, "clara.compliance", Decision.APPROVE)
