@@ -9,7 +9,20 @@ import pandas as pd
 import streamlit as st
 
 from pages.components import badges, exporting, notices, parts, places, session
-from pages.components.format import age, count, md, milliseconds, number, percent, plural, routes, size, span, version
+from pages.components.format import (
+    NOTHING,
+    age,
+    count,
+    md,
+    milliseconds,
+    number,
+    percent,
+    plural,
+    routes,
+    size,
+    span,
+    version,
+)
 from services.kernel.health import Health
 from services.rollout.endpoint_models import EndpointVersion, EndpointView
 
@@ -99,7 +112,7 @@ def _frame(versions: Sequence[EndpointVersion]) -> pd.DataFrame:
             _failed(item),
             milliseconds(item.p95_ms),
             size(item.memory_bytes),
-            "-" if item.cpu_percent is None else f"{item.cpu_percent:.0f} %",
+            NOTHING if item.cpu_percent is None else f"{item.cpu_percent:.0f} %",
         )
         for item in versions
     ]
@@ -124,7 +137,7 @@ def _readiness(item: EndpointVersion) -> str:
 
 def _failed(item: EndpointVersion) -> str:
     if item.errors is None or item.requests is None:
-        return "-"
+        return NOTHING
     if not item.requests:
         return ":gray[no requests]"
     return f"{count(item.errors)} of {count(item.requests)} ({percent(item.errors / item.requests, 1)})"

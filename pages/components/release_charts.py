@@ -14,6 +14,7 @@ from pages.components import charts
 from services.rollout.release_models import Analysis, ArmWindow
 
 _SILENCE = timedelta(minutes=5)
+_SHORTEST = timedelta(minutes=10)
 _LABELS_PX = 140
 
 
@@ -78,7 +79,10 @@ def _compared(
         y_format=y_format,
         hover=hover,
     )
-    figure.update_xaxes(tickformat="%H:%M", nticks=8)
+    times = [look.at for look in looks]
+    # Two looks of the same minute would otherwise label every tick with that minute.
+    first = min(times[0], times[-1] - _SHORTEST) if times else None
+    figure.update_xaxes(tickformat="%H:%M", nticks=8, range=[first, times[-1]] if times else None)
     return figure
 
 
@@ -106,5 +110,6 @@ def scores(bins: Sequence[tuple[float, float, int, int]], ink: charts.Ink, *, ca
     charts.layout(figure, ink, height=220, right=16, y_format=".0%")
     figure.update_layout(barmode="group", bargap=0.25, bargroupgap=0.05, showlegend=True)
     figure.update_layout(legend={"orientation": "h", "y": 1.16, "x": 0, "font": {"color": ink.muted}})
-    figure.update_xaxes(type="category")
+    # Every third bin is named: the names of all would stand across each other.
+    figure.update_xaxes(type="category", tickmode="array", tickvals=names[::3], tickangle=0)
     return figure

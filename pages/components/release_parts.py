@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.components import badges, evidence, notices, parts, places, release_charts, session
-from pages.components.format import age, count, md, milliseconds, percent, plural, signed, span, version, when
+from pages.components.format import NOTHING, age, count, md, milliseconds, percent, plural, signed, span, version, when
 from services.inventory.models import ServiceLevel
 from services.kernel.health import Explanation, Health
 from services.rollout.release_models import (
@@ -22,6 +22,7 @@ from services.rollout.release_models import (
     ShadowComparison,
 )
 
+_A_MILLION = 1e6
 _TITLES = {
     "errors": "Failed requests",
     "latency": "Response time",
@@ -186,9 +187,10 @@ def _counted(events: int, n: int) -> str:
 
 def _evidence(item: Reading) -> str:
     if item.evidence is None or item.limit is None:
-        return ":gray[-]"
-    word = "rolls back" if item.action == "roll-back" else "holds"
-    return f"{item.evidence:,.2g} :gray[{word} at {item.limit:,.0f}]"
+        return NOTHING
+    word = {"roll-back": "rolls back", "hold": "holds"}.get(item.action, "goes on")
+    shown = "over a million" if item.evidence > _A_MILLION else f"{item.evidence:,.2f}"
+    return f"{shown} :gray[{word} at {item.limit:,.0f}]"
 
 
 def _explanation(found: Analysis) -> Explanation:

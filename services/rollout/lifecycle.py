@@ -128,11 +128,15 @@ def shadowed(release: Release, *, at: datetime) -> Release:
     return replace(_moved(release, Move.SHADOW, at=at), stage_since=at, shadow_since=at)
 
 
-def closed(release: Release, entry: tuple[int, str], *, at: datetime) -> Release:
-    """The shadow run is over on a person's signature. Raises IllegalTransitionError unless it is running, and open."""
+def closed(release: Release, entry: tuple[int, str], *, at: datetime, psi: float | None = None) -> Release:
+    """The shadow run is over on a person's signature, which covers the shift of the scores it showed.
+
+    Raises IllegalTransitionError unless it is running, and open.
+    """
     if release.state is not S.SHADOW or release.shadow_closed is not None:
         raise _illegal(release, "close the shadow run")
-    return _next(replace(release, shadow_closed=entry), at=at)
+    signed = () if psi is None else (("scores", psi),)
+    return _next(replace(release, shadow_closed=entry, accepted=(*release.accepted, *signed)), at=at)
 
 
 def exposed(release: Release, share: int, *, at: datetime) -> Release:
@@ -151,11 +155,13 @@ def held(release: Release, hold: Hold, reason: str, *, at: datetime) -> Release:
     return replace(_moved(release, Move.HOLD, at=at), resumes_to=release.state, hold=hold, hold_reason=reason)
 
 
-def resumed(release: Release, *, at: datetime) -> Release:
+def resumed(release: Release, *, at: datetime, accepted: tuple[tuple[str, float], ...] = ()) -> Release:
+    """`accepted`: what it was held for and a person signed to go on with; the same is no reason to hold it again."""
     if release.resumes_to is None:
         raise _illegal(release, "go on")
     moved = _moved(release, Move.RESUME, at=at)
-    return replace(moved, state=release.resumes_to, resumes_to=None, hold=None, hold_reason="")
+    accepted = (*release.accepted, *accepted)
+    return replace(moved, state=release.resumes_to, resumes_to=None, hold=None, hold_reason="", accepted=accepted)
 
 
 def aborted(release: Release, *, at: datetime) -> Release:

@@ -87,6 +87,8 @@ class Release:
     """(entry, leaf hash) of the signed closure of the shadow run."""
     hold: Hold | None = None
     hold_reason: str = ""
+    accepted: tuple[tuple[str, float], ...] = ()
+    """(metric, value) a person signed to go on with: the score shift of the closed shadow run, or of a resumed hold."""
     latched: bool = False
     """The machine rolled back once already; it does not do so again in this release."""
     analysis: str = ""
@@ -259,6 +261,8 @@ class Reading:
     control_events: int
     control_n: int
     sentence: str
+    value: float | None = None
+    """The measured size of the difference, where the test has one: the index of the scores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -163,7 +163,9 @@ class ReleaseSteps:
             asked,
             CLOSED,
             detail,
-            lambda receipt: lifecycle.closed(asked.release, (receipt.seq, receipt.leaf_hash), at=asked.at),
+            lambda receipt: lifecycle.closed(
+                asked.release, (receipt.seq, receipt.leaf_hash), at=asked.at, psi=comparison.psi
+            ),
             f"Shadow closed: {detail['sentence']}",
         )
 
@@ -182,13 +184,24 @@ class ReleaseSteps:
         release, reason = asked.release, asked.command.reason.strip()
         was = f"It was held: {release.hold_reason}".strip()
         detail = _detail(release, f"{release.model} version {release.candidate} goes on. {was} {reason}".strip())
+        accepted = self._accepted(release)
+        detail |= {"accepted": " ".join(f"{metric} {value:.4f}" for metric, value in accepted)}
         return self._state(
             asked,
             RESUMED,
             detail,
-            lambda _receipt: lifecycle.resumed(release, at=asked.at),
+            lambda _receipt: lifecycle.resumed(release, at=asked.at, accepted=accepted),
             f"Resumed. {reason}",
         )
+
+    def _accepted(self, release: Release) -> tuple[tuple[str, float], ...]:
+        """What the person who resumes has seen and goes on with: the difference it was held for, as last measured."""
+        if release.hold not in {Hold.SCORES, Hold.BUSINESS}:
+            return ()
+        with self._units.read() as unit:
+            found = unit.releases.analysis(release.release_id)
+        seen = next((item for item in found.readings if item.metric == release.hold.value), None) if found else None
+        return ((release.hold.value, (seen.value if seen else None) or 0.0),)
 
     def _state(
         self,

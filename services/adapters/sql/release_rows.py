@@ -49,6 +49,7 @@ def release_from(row: Row[Any]) -> Release:
         **{name: getattr(row, name) for name in _PLAIN},
         state=ReleaseState(row.state),
         plan=tuple(json.loads(row.plan)),
+        accepted=tuple((str(metric), float(value)) for metric, value in json.loads(row.accepted)),
         shadow=ShadowTerms(**json.loads(row.shadow)) if row.shadow else None,
         resumes_to=ReleaseState(row.resumes_to) if row.resumes_to else None,
         shadow_closed=closed,
@@ -61,6 +62,7 @@ def release_values(release: Release) -> dict[str, Any]:
     return {name: getattr(release, name) for name in _PLAIN} | {
         "state": release.state.value,
         "plan": json.dumps(release.plan),
+        "accepted": json.dumps(release.accepted),
         "shadow": json.dumps(asdict(release.shadow)) if release.shadow else "",
         "resumes_to": release.resumes_to.value if release.resumes_to else None,
         "shadow_closed_seq": seq,

@@ -15,7 +15,7 @@ from services.inventory.models import ServiceLevel
 from services.rollout.analysis.evidence import e_value, log_mean
 from services.rollout.analysis.intake import exposure_of, take_in
 from services.rollout.analysis.limits import impaired, judge_limits
-from services.rollout.analysis.readings import ADVANCE, HOLD, ROLL_BACK, judge_tests, reading
+from services.rollout.analysis.readings import ADVANCE, HOLD, ROLL_BACK, judge_tests, known, reading
 from services.rollout.analysis.settings import Settings
 from services.rollout.analysis.state import Evidence, State, Tally
 from services.rollout.analysis.traffic import RECENT, findable, seen_arms
@@ -56,9 +56,13 @@ def look(
         return state, _nothing(release, batch, now)
     state, evidence = take_in(state, batch, release=release, exposure=exposure, level=level, settings=chosen, now=now)
     silence = _silence(state, evidence, batch, now, chosen)
-    tests = judge_tests(evidence, kind=exposure.kind, level=level, settings=chosen)
+    accepted = dict(release.accepted)
+    tests = [known(test, accepted) for test in judge_tests(evidence, kind=exposure.kind, level=level, settings=chosen)]
     state = _remembered(state, {test.metric: e_value(test.log_e or 0.0) for test in tests if test.crossing})
-    readings = tuple(reading(test, peak=state.crossed.get(test.metric), silent=silence.reason) for test in tests)
+    readings = tuple(
+        reading(test, peak=None if test.accepted else state.crossed.get(test.metric), silent=silence.reason)
+        for test in tests
+    )
     minutes = silence.lasted.total_seconds() / 60
     readings += judge_limits(
         chosen,

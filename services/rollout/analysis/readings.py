@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from math import log
 
 import numpy as np
@@ -32,6 +33,22 @@ class Judged:
     fact: str
     crossing: bool
     """The e-value and whatever else has to hold."""
+    value: float | None = None
+    accepted: bool = False
+    """A person signed to go on with this difference; it crosses again only when it grows."""
+
+
+GROWN = 1.25
+"""A difference this many times as large as the one that was signed is another one."""
+
+
+def known(judged: Judged, accepted: Mapping[str, float]) -> Judged:
+    """The same test, at rest while what it finds is what a person signed to go on with."""
+    signed = accepted.get(judged.metric)
+    if signed is None or (judged.value is not None and judged.value > GROWN * signed):
+        return judged
+    fact = f"{judged.fact} A person signed to go on with this difference."
+    return replace(judged, crossing=False, accepted=True, fact=fact)
 
 
 def judge_tests(evidence: Evidence, *, kind: str, level: ServiceLevel | None, settings: Settings) -> tuple[Judged, ...]:
@@ -74,6 +91,7 @@ def reading(judged: Judged, *, peak: float | None, silent: str) -> Reading:
         control_events=judged.tally.control,
         control_n=judged.tally.control_n,
         sentence=sentence,
+        value=judged.value,
     )
 
 
@@ -172,6 +190,7 @@ def _scores(evidence: Evidence, settings: Settings) -> Judged:
         fact=f"Population stability index against the live version {shown} (limit {settings.score_psi:g}) over "
         f"{int(c.sum()):,} scores.",
         crossing=log_e is not None and log_e >= log(limit) and distance is not None and distance > settings.score_psi,
+        value=distance,
     )
 
 

@@ -37,6 +37,7 @@ release = Table(
     Column("shadow_closed_leaf", String(64), nullable=False, default=""),
     Column("hold", String(20), nullable=True),
     Column("hold_reason", Text, nullable=False, default=""),
+    Column("accepted", Text, nullable=False, default="[]"),  # JSON [["scores", 0.41]]
     Column("latched", Boolean, nullable=False, default=False),
     Column("analysis", Text, nullable=False, default=""),
     Column("revision", Integer, nullable=False, default=0),

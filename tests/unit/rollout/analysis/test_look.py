@@ -11,6 +11,7 @@ from services.kernel.errors import InputError
 from services.policy.models import RollbackRule
 from services.reliability.latency import bucket_of
 from services.rollout.analysis.look import needed_since
+from services.rollout.analysis.readings import GROWN
 from services.rollout.analysis.settings import Settings
 from services.rollout.analysis.state import State
 from services.rollout.release_models import ReleaseState, Verdict
@@ -246,6 +247,25 @@ def test_scores_that_moved_hold_the_release() -> None:
 
     assert said(analysis, "scores").verdict is Verdict.BREACH
     assert analysis.advice == "hold"
+
+
+@pytest.mark.parametrize(("signed", "verdict"), [(2.0, Verdict.UNDECIDED), (0.3, Verdict.BREACH)])
+def test_a_shift_of_scores_that_a_person_signed_holds_again_only_when_it_grows(signed: float, verdict: Verdict) -> None:
+    """The shift here is about 1.5: within a signed 2.0, and far beyond a signed 0.3."""
+    canary, control = (1, 1, 1, 1, 1, 1, 1, 1, 1, 11), (19,) * 10
+    cells = [
+        cell
+        for tick in range(60)
+        for cell in (a_cell("4", tick, 20, scores=canary), a_cell("3", tick, 190, scores=control))
+    ]
+
+    analysis = Watch(replace(a_release(share=10), accepted=(("scores", signed),))).look(cells, 60)
+
+    scores = said(analysis, "scores")
+    assert scores.verdict is verdict
+    assert scores.value is not None
+    assert 0.3 * GROWN < scores.value <= 2.0 * GROWN
+    assert ("A person signed" in scores.sentence) is (verdict is Verdict.UNDECIDED)
 
 
 @pytest.mark.parametrize("wins", [0, 6])

@@ -46,6 +46,7 @@ def upgrade() -> None:
     sa.Column('shadow_closed_leaf', sa.String(length=64), nullable=False),
     sa.Column('hold', sa.String(length=20), nullable=True),
     sa.Column('hold_reason', sa.Text(), nullable=False),
+    sa.Column('accepted', sa.Text(), nullable=False),
     sa.Column('latched', sa.Boolean(), nullable=False),
     sa.Column('analysis', sa.Text(), nullable=False),
     sa.Column('revision', sa.Integer(), nullable=False),
