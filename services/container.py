@@ -143,6 +143,7 @@ from services.rollout.outbox import OutboxRunner
 from services.rollout.ports import ApprovalStanding, ServingPlatform
 from services.rollout.preconditions import Preconditions
 from services.rollout.reconcile import Reconciler
+from services.rollout.release_models import SameDecision
 from services.rollout.release_ports import Armed, IncidentDesk, Telemetry
 from services.rollout.releases import ReleaseService
 from services.rollout.service import RolloutService
@@ -568,7 +569,7 @@ def _preconditions(  # noqa: PLR0917 - one caller, some lines above
             level_of=lambda deployment: _level_of(units, reading.inventory, deployment),
         ),
         stage_rules=stage_rules,
-        judgement=lambda model: _judgement(reading.inventory, model),
+        judgement=lambda model: _judgement(reading.inventory, reading.value, model),
         clock=clock,
     )
 
@@ -724,10 +725,12 @@ def _frozen(policy: PolicyService, inventory: InventoryService, model: str, cloc
     return until_words(window, now) if window else ""
 
 
-def _judgement(inventory: InventoryService, model: str) -> tuple[float | None, float | None]:
-    """Two scores are the same decision on the same side of one half; two numbers when they differ by less than one."""
-    classifies = inventory.model(model).task is Task.CLASSIFICATION
-    return (0.5, None) if classifies else (None, 1.0)
+def _judgement(inventory: InventoryService, value: ValueService, model: str) -> SameDecision:
+    """Scores are the same decision on the same side of the model's threshold, numbers when less than one apart."""
+    if inventory.model(model).task is not Task.CLASSIFICATION:
+        return SameDecision(tolerance=1.0)
+    threshold = value.decision_threshold(model)
+    return SameDecision(threshold=0.5 if threshold is None else threshold, recorded=threshold is not None)
 
 
 def prepared_at(settings: Settings) -> datetime | None:

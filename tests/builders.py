@@ -71,7 +71,7 @@ from services.rollout.models import RollBack
 from services.rollout.outbox import OutboxRunner
 from services.rollout.preconditions import Preconditions
 from services.rollout.reconcile import Reconciler
-from services.rollout.release_models import Release, StepCommand
+from services.rollout.release_models import Release, SameDecision, StepCommand
 from services.rollout.releases import ReleaseService
 from services.rollout.service import RolloutService
 from tests.contract import templates
@@ -536,7 +536,7 @@ def _wired(
         standing=standing,
         shadow=asked,
         stage_rules=asked.stage_rules,
-        judgement=lambda _model: (0.5, None),
+        judgement=lambda _model: SameDecision(threshold=0.31, recorded=True),
         clock=clock,
     )
     jobs, outputs, incident_desk = MemoryJobs(), MemoryOutputs(), MemoryIncidents()

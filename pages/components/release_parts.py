@@ -223,9 +223,10 @@ def shadow(found: ShadowComparison, release: Release) -> None:
             return
         of = f":gray[of {plural(found.requests, 'request')}]"
         between = f"95 % interval {percent(found.agreement_low, 1)} to {percent(found.agreement_high, 1)}"
+        judged = f"; {md(found.judged_by)}" if found.judged_by else ""
         parts.facts(
             [
-                ("Same decision", f"**{percent(found.agreement, 1)}** :gray[{between}]"),
+                ("Same decision", f"**{percent(found.agreement, 1)}** :gray[{between}{judged}]"),
                 ("Mean difference", f"{signed(found.mean_difference)} :gray[candidate minus live]"),
                 ("Score shift (PSI)", "not enough records" if found.psi is None else f"{found.psi:.3f}"),
                 ("p95 live, shadow", f"{milliseconds(found.live_p95_ms)}, **{milliseconds(found.candidate_p95_ms)}**"),

@@ -19,11 +19,11 @@ from services.rollout import conditions
 from services.rollout.checklist import people_checks
 from services.rollout.conditions import Facts
 from services.rollout.ports import ApprovalStanding, RolloutUnit
-from services.rollout.release_models import Check, Release, ReleaseState, ShadowComparison, StageRules
+from services.rollout.release_models import Check, Release, ReleaseState, SameDecision, ShadowComparison, StageRules
 from services.rollout.release_ports import Armed, Frozen, ShadowFacts
 
-Judgement = Callable[[str], tuple[float | None, float | None]]
-"""Model -> (decision threshold, tolerance): when two answers to one request count as the same decision."""
+Judgement = Callable[[str], SameDecision]
+"""Model -> when two answers to one request count as the same decision."""
 
 
 class PreconditionError(RefusalError):
@@ -111,7 +111,7 @@ class Preconditions:
         found = Outside(standing=standing)
         if release.shadow_since is None or release.base is None:
             return found
-        threshold, tolerance = self._judgement(release.model)
+        same = self._judgement(release.model)
         try:
             comparison = self._shadow.compare(
                 release.deployment,
@@ -119,12 +119,12 @@ class Preconditions:
                 candidate=release.candidate,
                 since=release.shadow_since,
                 until=self._shadow_end(release),
-                threshold=threshold,
-                tolerance=tolerance,
+                threshold=same.threshold,
+                tolerance=same.tolerance,
             )
         except ControlRoomError as away:
             return replace(found, comparison_problem=away.message)
-        return replace(found, comparison=comparison)
+        return replace(found, comparison=replace(comparison, judged_by=same.sentence))
 
     def _shadow_end(self, release: Release) -> datetime:
         running = release.state in {ReleaseState.SHADOW, ReleaseState.PAUSED} and release.share == 0

@@ -202,6 +202,25 @@ class TelemetryBatch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SameDecision:
+    """When two answers to one request count as the same decision."""
+
+    threshold: float | None = None
+    """Both on the same side of it."""
+    tolerance: float | None = None
+    """Both within this distance, in the unit of the prediction."""
+    recorded: bool = False
+    """The threshold is the model's own; else one half is taken because none is recorded."""
+
+    @property
+    def sentence(self) -> str:
+        if self.threshold is not None:
+            whose = "the model's decision threshold" if self.recorded else "no decision threshold is recorded"
+            return f"same side of {self.threshold:g} ({whose})"
+        return f"less than {self.tolerance:g} apart" if self.tolerance is not None else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowComparison:
     """Pairs of answers to the same requests: the live version's and the candidate's."""
 
@@ -230,6 +249,8 @@ class ShadowComparison:
     """(from, to, live rows, candidate rows) per bin of the score."""
     method: str = "mirrored live requests"
     """Or `replayed requests` where the platform has no mirror; shown beside the figures."""
+    judged_by: str = ""
+    """When two answers counted as the same decision, in words; empty when nobody recorded it."""
 
 
 class Verdict(StrEnum):

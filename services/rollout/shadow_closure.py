@@ -37,6 +37,7 @@ def closure_detail(release: Release, found: ShadowComparison, allowed_by: Basis)
         "candidateErrors": str(found.candidate_errors),
         "wouldBreach": " ".join(found.would_breach),
         "method": found.method,
+        "judgedBy": found.judged_by,
         "sentence": _sentence(release, found),
     }
 
@@ -58,7 +59,9 @@ def _sentence(release: Release, found: ShadowComparison) -> str:
     )
     parts = [lasted]
     if found.agreement is not None:
-        parts.append(f"{found.agreement * 100:.1f} % same decisions")
+        parts.append(
+            f"{found.agreement * 100:.1f} % same decisions" + (f", {found.judged_by}" if found.judged_by else "")
+        )
     if found.psi is not None:
         parts.append(f"score shift (PSI) {found.psi:.3f}")
     if found.candidate_p95_ms is not None:

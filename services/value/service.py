@@ -47,6 +47,11 @@ class ValueService:
         """Raises UnknownModelError."""
         return self._value(self._catalog.model(name), days)
 
+    def decision_threshold(self, name: str) -> float | None:
+        """At or above it a score is a positive decision; None where nobody recorded one."""
+        config = self._store.config(name)
+        return config.decision_threshold if config else None
+
     def stated(self, name: str) -> str:
         """Agreed figures in one sentence, the same until somebody agrees on others; empty when nobody stated any."""
         config = self._store.config(name)

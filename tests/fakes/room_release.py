@@ -82,6 +82,7 @@ COMPARISON = ShadowComparison(
     candidate_errors=1,
     would_breach=(),
     dropped=4,
+    judged_by="same side of 0.31 (the model's decision threshold)",
     histogram=tuple((n / 10, (n + 1) / 10, 400 - 30 * n, 390 - 29 * n) for n in range(10)),
 )
 CHECKS = (

@@ -23,7 +23,7 @@ from services.kernel.errors import (
 from services.rollout.machine import Measured
 from services.rollout.models import ActionKind, ActionState, Advance
 from services.rollout.preconditions import FreezeError, PreconditionError
-from services.rollout.release_models import Hold, ReleaseState, StageRules, Verdict
+from services.rollout.release_models import Hold, ReleaseState, SameDecision, StageRules, Verdict
 from tests.builders import DOCUMENTS, MODEL, World, a_world
 from tests.unit.pack.agreeing import judge_twice
 
@@ -140,6 +140,20 @@ def test_the_shadow_is_not_closed_before_its_days_and_records(live: World) -> No
     live.asked.records = None
     with pytest.raises(PreconditionError, match="cannot be read"):
         live.take("close-shadow")
+
+
+def test_the_comparison_says_when_two_answers_counted_as_the_same_decision(live: World) -> None:
+    closed(live)
+
+    view = live.releases.view(MODEL)
+    seq, leaf = live.on_its_way().shadow_closed or (0, "")
+
+    assert view is not None
+    assert view.shadow is not None
+    assert view.shadow.judged_by == "same side of 0.31 (the model's decision threshold)"
+    assert live.ledger.require_valid(seq, leaf)["detail"]["judgedBy"] == view.shadow.judged_by
+    assert SameDecision(threshold=0.5).sentence == "same side of 0.5 (no decision threshold is recorded)"
+    assert SameDecision(tolerance=1.0).sentence == "less than 1 apart"
 
 
 def test_the_closure_carries_the_figures_under_a_persons_name(live: World) -> None:
