@@ -392,6 +392,22 @@ def _open(
         review_days=lambda model: policy.for_model(reading.inventory.model(model)).document.review_days,
         clock=clock,
     )
+    batch = BatchReleaseService(
+        parts=_batch_parts(settings, units, reading.inventory, trusted, clock, incidents),
+        people=trusted.people,
+        ledger=trusted.ledger,
+        targets_of=rollout.targets,
+    )
+    fallbacks = FallbackService(
+        units=units,
+        people=trusted.people,
+        ledger=trusted.ledger,
+        inventory=reading.inventory,
+        desk=trusted.signing,
+        serving=serving,
+        clock=clock,
+        incidents=incidents,
+    )
     return ControlRoom(
         people=trusted.people,
         delegations=DelegationService(
@@ -449,22 +465,8 @@ def _open(
         approvals=approvals,
         rollout=rollout,
         releases=releases,
-        batch=BatchReleaseService(
-            parts=_batch_parts(settings, units, reading.inventory, trusted, clock, incidents),
-            people=trusted.people,
-            ledger=trusted.ledger,
-            targets_of=rollout.targets,
-        ),
-        fallbacks=FallbackService(
-            units=units,
-            people=trusted.people,
-            ledger=trusted.ledger,
-            inventory=reading.inventory,
-            desk=trusted.signing,
-            serving=serving,
-            clock=clock,
-            incidents=incidents,
-        ),
+        batch=batch,
+        fallbacks=fallbacks,
         burning=BurnAlerts(
             models=lambda: [model.name for model in reading.inventory.models()],
             budget_of=reading.reliability.error_budget,
@@ -507,6 +509,9 @@ def _open(
             tables=handling,
             policies=policy,
             incidents=incidents,
+            releases=releases,
+            batch=batch,
+            fallbacks=fallbacks,
         ),
         audit=AuditService(
             reader=trusted.book,

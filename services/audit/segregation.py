@@ -33,6 +33,14 @@ REASONS = {
     "void-approval": "the approval had fallen",
     "exception-refused": "the exception was refused",
     "not-exceptable": "this check allows no exception",
+    "precondition": "what the step needs was not there yet",
+    "freeze": "a freeze window stood: nothing new goes live in it",
+    "outside-plan": "the signed plan does not let the machine do it",
+    "missing-reason": "no reason was given",
+    "post-mortem-missing": "the post-mortem was not written",
+    "conflict": "another change was under way",
+    "input": "what was asked for is not possible",
+    "unavailable": "it could not be checked just then",
 }
 
 

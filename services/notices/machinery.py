@@ -14,6 +14,10 @@ from services.notices.wording import target_of
 
 _ON_CALL = (Role.SRE, Role.DATA_SCIENCE_LEAD)
 _KEEPERS = (Role.SRE, Role.ADMIN)
+_BATCH = {
+    "batch-run-held": (NoticeKind.BATCH_HELD, Severity.AMBER, "held"),
+    "batch-run-quarantined": (NoticeKind.BATCH_WITHHELD, Severity.RED, "withheld"),
+}
 _GRAVE = {"no-data", "evidence", "difference"}
 
 
@@ -23,6 +27,8 @@ def news(statement: Statement, predicate: Mapping[str, Any], seq: int) -> Iterat
     detail = detail if isinstance(detail, Mapping) else {}
     if predicate.get("event") == "release-held" and not predicate.get("actor"):
         yield from _held(statement, str(predicate.get("model", "")), detail, seq)
+    elif predicate.get("event") in _BATCH and not predicate.get("actor"):
+        yield from _run(statement, str(predicate.get("event")), str(predicate.get("model", "")), detail, seq)
     elif predicate.get("event") == "watch-interrupted":
         yield from _interrupted(statement, detail, seq)
 
@@ -60,6 +66,25 @@ def _held(statement: Statement, model: str, detail: Mapping[str, Any], seq: int)
             target=target_of("rollouts", model=model),
             model=model,
             version=version,
+            seq=seq,
+        )
+
+
+def _run(statement: Statement, event: str, model: str, detail: Mapping[str, Any], seq: int) -> Iterator[Announcement]:
+    """An output consumers do not read: the machine held or withheld it, and a person decides."""
+    kind, severity, word = _BATCH[event]
+    for audience in (Audience(role=role.value) for role in _ON_CALL):
+        yield Announcement(
+            key=f"batch/{seq}/{audience.word}",
+            kind=kind,
+            severity=severity,
+            at=statement.at,
+            audience=audience,
+            title=f"Batch run {word}: {model}, window {detail.get('window', '')}",
+            why=str(detail.get("sentence", "")),
+            target=target_of("rollouts", model=model),
+            model=model,
+            version=str(detail.get("version", "")),
             seq=seq,
         )
 

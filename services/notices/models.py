@@ -40,6 +40,8 @@ class NoticeKind(StrEnum):
     UNSIGNED_CHANGE = "unsigned-change"
     AUTOMATIC_ROLLBACK = "automatic-rollback"
     RELEASE_HELD = "release-held"
+    BATCH_HELD = "batch-held"
+    BATCH_WITHHELD = "batch-withheld"
     WORKER_AWAY = "worker-away"
     INCIDENT = "incident"
     INCIDENT_UNATTENDED = "incident-unattended"

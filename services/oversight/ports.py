@@ -18,7 +18,10 @@ from services.inventory.tables import CheckedTable
 from services.kernel.identity import Actor
 from services.kernel.page import Page
 from services.oversight.models import ModelSummary, OpenAction, ServedModel, TimelineEvent
+from services.rollout.batch_models import BatchRun
 from services.rollout.emergency_models import EmergencyReview
+from services.rollout.fallback_models import FallbackView
+from services.rollout.release_models import ReleaseView
 
 
 class Decisions(Protocol):
@@ -52,6 +55,26 @@ class Incidents(Protocol):
 
     def duties(self, models: Sequence[str]) -> tuple[OnCall, ...]:
         """Who is on call for each; models nobody knows any more are left out."""
+        ...
+
+
+class Releases(Protocol):
+    """Releases on their way."""
+
+    def waiting(self) -> tuple[ReleaseView, ...]:
+        """Those before they answer anybody, held ones, and those that could not be verified."""
+        ...
+
+
+class BatchRuns(Protocol):
+    def waiting(self) -> tuple[BatchRun, ...]:
+        """Held ones, and those withheld lately by a trigger."""
+        ...
+
+
+class Fallbacks(Protocol):
+    def view(self, model: str) -> FallbackView:
+        """Raises UnknownModelError."""
         ...
 
 

@@ -26,13 +26,16 @@ from services.oversight.findings import broken_tables, findings, model_of, of_po
 from services.oversight.impact import Impact, impact
 from services.oversight.models import Home, Operations, ServedModel, TimelineEvent, TodoItem
 from services.oversight.ports import (
+    BatchRuns,
     Decisions,
     Emergencies,
     Exceptions,
+    Fallbacks,
     FeatureTables,
     Incidents,
     OversightStore,
     Policies,
+    Releases,
     Stewards,
     TierProposals,
 )
@@ -40,6 +43,7 @@ from services.oversight.summaries import Watched, summary, trend, unwatched
 from services.oversight.tiles import tiles
 from services.oversight.worker_health import worker_problems
 from services.reliability.service import ReliabilityService
+from services.rollout.fallback_models import FallbackView
 from services.value.service import ValueService
 
 _LOOK_AT_MOST = 50
@@ -67,7 +71,13 @@ class OversightService:
         tables: FeatureTables | None = None,
         policies: Policies | None = None,
         incidents: Incidents | None = None,
+        releases: Releases | None = None,
+        batch: BatchRuns | None = None,
+        fallbacks: Fallbacks | None = None,
     ) -> None:
+        self._releases = releases
+        self._batch = batch
+        self._fallbacks = fallbacks
         self._incidents = incidents
         self._policies = policies
         self._inventory = inventory
@@ -208,7 +218,8 @@ class OversightService:
 
     def _situation(self, actor: Actor) -> todo.Situation:
         now = self._clock.now()
-        seen = self._store.heartbeat()
+        seen, served = self._store.heartbeat(), self._store.served()
+        engineer = actor.role is Role.SRE
         standing = self._exceptions.all(states=(ExceptionState.PROPOSED, ExceptionState.ACTIVE, ExceptionState.EXPIRED))
         asked = self._decisions.queue(QueueQuery(limit=_LOOK_AT_MOST), actor=actor)
         alarming = self._rows(InventoryQuery(health=(Health.BREACH, Health.WATCH), limit=_LOOK_AT_MOST))
@@ -226,7 +237,7 @@ class OversightService:
             ),
             excepted=sum(item.state is ExceptionState.ACTIVE for item in standing),
             endings=tuple(item for item in self._decisions.ending(now, todo.ENDING_WITHIN) if item.serving),
-            served=self._store.served(),
+            served=served,
             actions=self._store.open_actions(now - _FAILED_ACTIONS_FOR),
             findings=self._found("", self._orphans_of(alarming)),
             unsubmitted=self._store.unsubmitted() if actor.role is Role.DATA_SCIENCE_LEAD else (),
@@ -240,7 +251,18 @@ class OversightService:
             syncs=self._store.syncs(),
             worker_alive=self._alive(seen),
             troubles=self._troubles(),
+            releases=self._releases.waiting() if self._releases and engineer else (),
+            runs=self._batch.waiting() if self._batch and engineer else (),
+            fallbacks=self._rehearsals(served) if engineer else (),
         )
+
+    def _rehearsals(self, served: tuple[ServedModel, ...]) -> tuple[FallbackView, ...]:
+        """Of what serves; of the first ones when that is very much."""
+        found = []
+        for item in [item for item in served if item.desired][:_LOOK_AT_MOST]:
+            if self._fallbacks is not None and self._known(item.model) is not None:
+                found.append(self._fallbacks.view(item.model))
+        return tuple(found)
 
     def _troubles(self) -> tuple[trouble.Trouble, ...]:
         return tuple((item, self._known(item.model)) for item in (self._incidents.open() if self._incidents else ()))

@@ -13,9 +13,12 @@ from services.inventory.proposals import Proposal
 from services.inventory.reviews import because
 from services.kernel.health import Health
 from services.kernel.identity import ROLE_TITLES, Actor, Role
-from services.oversight import trouble
+from services.oversight import trouble, waiting
 from services.oversight.models import OpenAction, ServedModel, TodoItem
+from services.rollout.batch_models import BatchRun
 from services.rollout.emergency_models import REVIEWERS_NEEDED, EmergencyMode, EmergencyReview, ReviewState
+from services.rollout.fallback_models import FallbackView
+from services.rollout.release_models import ReleaseView
 from services.value.models import ModelValue
 
 _URGENCY = [Health.BREACH, Health.WATCH, Health.UNKNOWN, Health.HEALTHY]
@@ -67,6 +70,11 @@ class Situation:
     worker_alive: bool
     troubles: tuple[trouble.Trouble, ...] = ()
     """Incidents that are not closed."""
+    releases: tuple[ReleaseView, ...] = ()
+    """Releases that wait for an engineer; read for engineers only, as the two below."""
+    runs: tuple[BatchRun, ...] = ()
+    """Batch runs whose output nobody reads until somebody decides."""
+    fallbacks: tuple[FallbackView, ...] = ()
 
 
 def mine(situation: Situation, actor: Actor) -> tuple[TodoItem, ...]:
@@ -85,7 +93,15 @@ def mine(situation: Situation, actor: Actor) -> tuple[TodoItem, ...]:
     if actor.role is Role.DATA_SCIENCE_LEAD:
         items += [_unsubmitted(*version) for version in situation.unsubmitted]
     if actor.role is Role.SRE:
-        items += [_canary(served) for served in situation.served if served.candidate and served.plan]
+        told = {view.release.model for view in situation.releases}
+        items += [
+            _canary(served)
+            for served in situation.served
+            if served.candidate and served.plan and served.model not in told
+        ]
+        items += waiting.releases(situation.releases, busy=_busy(situation.actions))
+        items += waiting.batch_runs(situation.runs)
+        items += waiting.drills(situation.fallbacks)
         items += [_moving(action) for action in situation.actions if action.state in {"pending", "running"}]
     if actor.role is Role.BUSINESS_OWNER:
         items += [_value(value) for value in situation.values if value.state in {Health.BREACH, Health.WATCH}]
@@ -96,6 +112,10 @@ def mine(situation: Situation, actor: Actor) -> tuple[TodoItem, ...]:
         items += machinery(situation)
     # What waits for a signature comes first: only this person can do it.
     return (*urgent_first(signing), *urgent_first(items))
+
+
+def _busy(actions: Sequence[OpenAction]) -> frozenset[str]:
+    return frozenset(action.model for action in actions if action.state in {"pending", "running"})
 
 
 def others(situation: Situation, actor: Actor) -> tuple[TodoItem, ...]:

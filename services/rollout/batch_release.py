@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from services.attestation.free_text import salted
 from services.attestation.models import Receipt
@@ -40,6 +41,7 @@ from services.rollout.rollback import consumers_of
 
 _log = logging.getLogger("countersign.batch")
 _SHOWN = 50
+_LATELY = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +117,13 @@ class BatchReleaseService:
         """Runs of all models that wait for a person, newest first."""
         with self._parts.units.read() as unit:
             return unit.batches.runs(states=(RunState.HELD,))
+
+    def waiting(self) -> tuple[BatchRun, ...]:
+        """Held ones, and those a trigger withheld in the last week: nobody has decided on either."""
+        since = self._parts.clock.now() - _LATELY
+        with self._parts.units.read() as unit:
+            found = unit.batches.runs(states=(RunState.HELD, RunState.QUARANTINED))
+        return tuple(run for run in found if run.state is RunState.HELD or _undecided(run, since))
 
     def _rerun_versions(self, row: Deployment | None) -> tuple[str, ...]:
         if row is None or not row.desired:
@@ -266,6 +275,10 @@ class BatchReleaseService:
                 event=entries.REFUSED, actor=actor, model=model, detail={"target": what, "code": refused.code}
             )
             raise
+
+
+def _undecided(run: BatchRun, since: datetime) -> bool:
+    return not run.decided_by and run.updated_at >= since
 
 
 def next_batch(units: BatchUnits, model: str) -> str:

@@ -19,6 +19,7 @@ class Source(StrEnum):
     PLATFORM = "platform"
     REGISTRY = "registry"
     FILES = "files"
+    COPIES = "copies"
     RECORD = "record"
 
 
@@ -27,6 +28,7 @@ SOURCES: Mapping[str, Source] = {
     "recreated": Source.REGISTRY,
     "traffic": Source.PLATFORM,
     "pin": Source.PLATFORM,
+    "mirror": Source.COPIES,
     "files": Source.FILES,
     "record": Source.RECORD,
     "alias": Source.REGISTRY,
@@ -83,6 +85,14 @@ class RegistrySeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Copies:
+    """(version, percent) that should get copies of live requests, and that gets them; None: nobody."""
+
+    ordered: tuple[str, int] | None
+    there: tuple[str, int] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What could be read just now; None and missing digests are "could not find out"."""
 
@@ -90,6 +100,7 @@ class Seen:
     operation: str = ""
     registry: RegistrySeen | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
+    copies: Copies | None = None
 
 
 def compare(ordered: Ordered, seen: Seen, *, batch: bool, alias_pending: bool) -> tuple[UnsignedChange, ...]:
@@ -106,6 +117,8 @@ def compare(ordered: Ordered, seen: Seen, *, batch: bool, alias_pending: bool) -
         )
     if seen.routes is not None and dict(seen.routes) != dict(ordered.routes):
         found.append(_moved(ordered, seen.routes, seen.operation, batch=batch))
+    if seen.copies is not None and seen.copies.ordered != seen.copies.there:
+        found.append(_copied(seen.copies))
     if seen.registry is not None:
         found += _in_registry(ordered, seen.registry, alias_pending=alias_pending)
     found += _in_files(ordered, seen.digests)
@@ -147,6 +160,20 @@ def _moved(ordered: Ordered, routes: Routes, operation: str, *, batch: bool) -> 
         signed=f"Signed was {plan.words(ordered.routes)}.",
         by=f"The platform does not record who did it.{named}",
         version=most,
+    )
+
+
+def _copied(copies: Copies) -> UnsignedChange:
+    wanted, there = copies.ordered, copies.there
+    ended = f"Copies to version {wanted[0]} were ended outside." if wanted else ""
+    begun = f"Version {there[0]} gets copies of {there[1]} % of the requests." if there else ""
+    signed = f"copies of {wanted[1]} % of the requests to version {wanted[0]}" if wanted else "no copy to anybody"
+    return UnsignedChange(
+        kind="mirror",
+        there=begun or ended,
+        signed=f"Signed {'were' if wanted else 'was'} {signed}.",
+        by="The platform does not record who did it.",
+        version=(there or wanted or ("", 0))[0],
     )
 
 

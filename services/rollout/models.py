@@ -94,7 +94,8 @@ class UnsignedChange:
     """One difference between what was signed and what is there, in words for people."""
 
     kind: str
-    """`traffic`, `pin` (of a batch job), `alias`, `tag`, `files`, `deleted`, `recreated`, or `record` (our tables)."""
+    """`traffic`, `pin` (of a batch job), `mirror` (copies of requests), `alias`, `tag`, `files`, `deleted`,
+    `recreated`, or `record` (our tables)."""
     signed: str
     there: str
     by: str = ""

@@ -18,12 +18,14 @@ from services.inventory.service import InventoryService
 from services.kernel.clock import Clock
 from services.kernel.errors import ServingUnavailableError
 from services.rollout import plan
-from services.rollout.differences import SOURCES, Ordered, Seen, Source, compare, still_standing
+from services.rollout.differences import SOURCES, Copies, Ordered, Seen, Source, compare, still_standing
 from services.rollout.intents import ALIAS, routes_document
+from services.rollout.mirror_steps import mirrored
 from services.rollout.models import Deployment, Observed, UnsignedChange
 from services.rollout.orders import Orders
 from services.rollout.ports import AliasRegistry, Attestations, RolloutStore, RolloutUnit, RolloutUnits, ServingPlatform
 from services.rollout.registry_sight import RegistrySight
+from services.rollout.release_models import Release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,8 @@ class _Look:
     observed: Observed | None
     problem: str
     seen: Seen
+    moving: tuple[tuple[str, int], ...]
+    """The releases on their way when the look began, each with its revision."""
 
 
 class Reconciler:
@@ -86,6 +90,9 @@ class Reconciler:
 
     def _look(self, row: Deployment) -> _Look:
         observed, problem = row.observed, ""
+        # Before the platform is asked: a release that moves while we look must not accuse anybody.
+        with self._units.read() as unit:
+            running = unit.releases.running_releases(row.model)
         try:
             observed = self._serving.observe(row.deployment)
         except ServingUnavailableError as away:
@@ -97,10 +104,14 @@ class Reconciler:
             routes=observed.routes if observed and not problem else None,
             operation=observed.op if observed else "",
             digests=digests,
+            copies=Copies(ordered=mirrored(running), there=observed.mirror)
+            if observed and not problem and row.kind != "batch"
+            else None,
         )
         if ordered is not None:
             seen = self._with_registry(row, ordered, seen)
-        return _Look(row=row, ordered=ordered, observed=observed, problem=problem, seen=seen)
+        moving = _revisions(running)
+        return _Look(row=row, ordered=ordered, observed=observed, problem=problem, seen=seen, moving=moving)
 
     def _with_registry(self, row: Deployment, ordered: Ordered, seen: Seen) -> Seen:
         versions = [item.version for item in ordered.versions]
@@ -120,7 +131,9 @@ class Reconciler:
         return self._orders.last(rollouts, current.model) == look.ordered
 
     def _judged(self, unit: RolloutUnit, row: Deployment, look: _Look, ordered: Ordered, *, fresh: bool) -> Deployment:
-        seen = look.seen if fresh else replace(look.seen, routes=None)
+        seen = look.seen if fresh else replace(look.seen, routes=None, copies=None)
+        if look.moving != _revisions(unit.releases.running_releases(row.model)):
+            seen = replace(seen, copies=None)
         found = compare(ordered, seen, batch=row.kind == "batch", alias_pending=row.alias_pending)
         changes = still_standing(row.changes, found, read=_read(seen, ordered))
         if seen.registry is not None:
@@ -199,6 +212,10 @@ def _digest(changes: tuple[UnsignedChange, ...]) -> str:
     return hashlib.sha256(json.dumps([(item.kind, item.signed, item.there) for item in changes]).encode()).hexdigest()
 
 
+def _revisions(running: tuple[Release, ...]) -> tuple[tuple[str, int], ...]:
+    return tuple((item.release_id, item.revision) for item in running)
+
+
 def _of(source: Source, changes: tuple[UnsignedChange, ...]) -> bool:
     return any(SOURCES[change.kind] is source for change in changes)
 
@@ -207,6 +224,8 @@ def _read(seen: Seen, ordered: Ordered) -> set[Source]:
     found = {Source.RECORD}
     if seen.routes is not None:
         found.add(Source.PLATFORM)
+    if seen.copies is not None:
+        found.add(Source.COPIES)
     if seen.registry is not None:
         found.add(Source.REGISTRY)
     if all(seen.digests.get(item.version) for item in ordered.versions):

@@ -33,6 +33,7 @@ BAKE = timedelta(days=7)
 _INLINE_SECONDS = 5.0
 _REMEMBERED_SECONDS = 5.0
 _STOPPING = {"hold", "abort"}
+_WAITING = {ReleaseState.PLANNED, ReleaseState.SHADOW, ReleaseState.PAUSED, ReleaseState.FAILED}
 
 
 class ReleaseService:
@@ -111,6 +112,13 @@ class ReleaseService:
             models = dict.fromkeys(item.model for item in unit.releases.running_releases())
         views = (self.view(model) for model in models)
         return tuple(view for view in views if view is not None)
+
+    def waiting(self) -> tuple[ReleaseView, ...]:
+        """Those an engineer may have to take on: before they answer anybody, held, or not verified."""
+        with self._units.read() as unit:
+            found = [item for item in unit.releases.running_releases() if item.state in _WAITING]
+        views = (self.view(model) for model in dict.fromkeys(item.model for item in found))
+        return tuple(view for view in views if view is not None and view.release.state in _WAITING)
 
     def history(self, model: str) -> tuple[Release, ...]:
         with self._units.read() as unit:

@@ -213,6 +213,7 @@ def _effects(row: Deployment, ordered: Ordered) -> tuple[str, ...]:
     lines = {
         "traffic": f"Traffic goes back to {plan.words(ordered.routes)}.",
         "pin": f"The batch job is pinned to {plan.words(ordered.routes)} again; its next run uses it.",
+        "mirror": "Copies of requests go again where the shadow run that was signed sends them, and to nobody else.",
         "alias": f"The alias `champion` points at version {ordered.champion} again.",
         "tag": "The tags Countersign wrote are written again.",
     }

@@ -72,7 +72,7 @@ class Steps:
         elif not self._mine(action):
             return None
         if action.moves_traffic:
-            self._copies.end_stray(action)
+            self._copies.settle(action)
         return self._alias.move(action)
 
     def settle_alias(self, model: str) -> bool:

@@ -41,10 +41,15 @@ from services.oversight.impact import impact
 from services.oversight.service import OversightService
 from services.people.persons import Account
 from services.reliability.service import ReliabilityService
+from services.rollout.batch_models import BatchRun
+from services.rollout.batch_models import RunState as BatchState
 from services.rollout.emergency_models import EmergencyMode, EmergencyReview, ReviewState
+from services.rollout.fallback_models import FallbackMode, FallbackView
+from services.rollout.release_models import ReleaseState, ReleaseView, StepOffer
 from services.value.models import BenefitLine, CostDay, ModelValue, Rates
 from services.value.service import ValueService
 from tests.fakes.inventory import Recorded
+from tests.fakes.room_release import CANARY
 from tests.unit.inventory.test_inventory import ARegistry, a_version
 from tests.unit.monitoring.facts_on_disk import NOON, TODAY, a_database, a_model, predictions, write, write_reference
 
@@ -118,8 +123,57 @@ class TierProposals:
         return "Another person decides." if actor.subject.startswith("dana") else ""
 
 
+class Releases:
+    """Implements oversight.ports.Releases."""
+
+    def __init__(self) -> None:
+        self.found: list[ReleaseView] = []
+
+    def waiting(self) -> tuple[ReleaseView, ...]:
+        return tuple(self.found)
+
+
+class BatchRuns:
+    """Implements oversight.ports.BatchRuns."""
+
+    def __init__(self) -> None:
+        self.found: list[BatchRun] = []
+
+    def waiting(self) -> tuple[BatchRun, ...]:
+        return tuple(self.found)
+
+
+class Fallbacks:
+    """Implements oversight.ports.Fallbacks."""
+
+    def __init__(self) -> None:
+        self.readiness, self.sentence = Health.HEALTHY, "Last drill today."
+
+    def view(self, model: str) -> FallbackView:
+        return FallbackView(
+            model=model, title=model, card=None, in_force=FallbackMode.LIVE, switch=None, last_used=None, drill=None,
+            last_drill=None, readiness=self.readiness, sentence=self.sentence,
+        )  # fmt: skip
+
+
+def a_release(state: ReleaseState, *offers: StepOffer, **changes: Any) -> ReleaseView:
+    release = replace(CANARY, model="m", state=state, share=0, stage_since=NOON, **changes)
+    return ReleaseView(
+        release=release, checks=(), offers=offers, dwell_until=None, shadow=None, analysis=None, plan_sentences=(),
+        plan_signers=(), plan_id="", on_call="",
+    )  # fmt: skip
+
+
+def a_run(state: BatchState, reason: str) -> BatchRun:
+    return BatchRun(
+        run_id=f"run-{state.value}", model="m", job="m-job", version="4", window_start=NOON, started_at=NOON,
+        finished_at=NOON, rows=5, state=state, first=True, reason=reason, updated_at=NOON,
+    )  # fmt: skip
+
+
 class Room:
     def __init__(self, folder: Path) -> None:
+        self.releases, self.batch, self.fallbacks = Releases(), BatchRuns(), Fallbacks()
         self.facts, self.database = folder / "inference", a_database(folder)
         self.clock, self.registry, self.decisions = FrozenClock(NOON), ARegistry(), Decisions()
         self.emergencies, self.exceptions = Emergencies(), Exceptions()
@@ -144,6 +198,7 @@ class Room:
             decisions=self.decisions, emergencies=self.emergencies, exceptions=self.exceptions,
             stewards=self.stewards, tiers=self.tiers,
             store=SqlOversight(self.database), clock=self.clock, environment="embedded", registry="MLflow",
+            releases=self.releases, batch=self.batch, fallbacks=self.fallbacks,
         )  # fmt: skip
         self.inventory.register_catalog((a_model("m"),))
 
@@ -548,3 +603,61 @@ def test_money_at_risk_is_a_range_with_its_formula_and_its_payer() -> None:
     assert found.payer == "Ben Okafor"
     assert impact(model, replace(value, benefits=())).lines == ()
     assert "nobody can say" in impact(model, replace(value, benefits=())).problem
+
+
+def _worked(room: Room) -> None:
+    room.put(ops.worker_heartbeat, worker_id="w", at=NOON, started_at=NOON)
+
+
+def test_an_engineer_is_told_which_releases_wait_and_nobody_else_is(room: Room) -> None:
+    _worked(room)
+    close = StepOffer(step="close-shadow", label="Close shadow", enabled=True)
+    shadow = StepOffer(step="start-shadow", label="Start shadow", enabled=False, reason="A freeze window stands.")
+    room.releases.found = [
+        a_release(ReleaseState.PAUSED, hold_reason="No telemetry for 3 minutes."),
+        a_release(ReleaseState.PLANNED, shadow),
+        a_release(ReleaseState.SHADOW, close),
+        a_release(ReleaseState.SHADOW),
+    ]
+
+    todo = room.home(Role.SRE).todo
+
+    assert [(item.title, item.state) for item in todo] == [
+        ("m version 4: its release is held", Health.BREACH),
+        ("Close the shadow run of m version 4", Health.WATCH),
+        ("Start the shadow run of m version 4", Health.WATCH),
+    ]
+    assert todo[0].why.startswith("No telemetry for 3 minutes.")
+    assert todo[2].why.endswith("A freeze window stands.")
+    assert {item.target for item in todo} == {"rollouts?model=m"}
+    assert room.home(Role.COMPLIANCE).todo == ()
+
+
+def test_an_engineer_is_told_which_batch_runs_nobody_reads(room: Room) -> None:
+    _worked(room)
+    room.batch.found = [
+        a_run(BatchState.HELD, "The first output of this version."),
+        a_run(BatchState.QUARANTINED, "Too few rows."),
+    ]
+
+    todo = room.home(Role.SRE).todo
+
+    assert [(item.state, item.why) for item in todo] == [
+        (Health.BREACH, "Version 4, withheld. Too few rows."),
+        (Health.WATCH, "Version 4, held. The first output of this version."),
+    ]
+    assert {item.target for item in todo} == {"rollouts?model=m"}
+
+
+@pytest.mark.parametrize(
+    ("readiness", "title"),
+    [(Health.BREACH, "Rehearse the fallback of m"), (Health.UNKNOWN, "Fallbacks never rehearsed: 1")],
+)
+def test_an_engineer_is_told_which_fallbacks_nobody_rehearsed(room: Room, readiness: Health, title: str) -> None:
+    _worked(room)
+    room.deploy(desired=json.dumps([["3", 90], ["4", 10]]))
+    room.fallbacks.readiness, room.fallbacks.sentence = readiness, "Never drilled."
+
+    [item] = [item for item in room.home(Role.SRE).todo if "allback" in item.title]
+
+    assert (item.title, item.state) == (title, readiness)

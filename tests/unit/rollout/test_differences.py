@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from services.rollout.differences import (
+    Copies,
     Ordered,
     OrderedVersion,
     RegistrySeen,
@@ -57,6 +58,11 @@ def test_nothing_is_told_when_all_is_as_signed() -> None:
         (replace(ALL_WELL, registry=registry(source="models:/m-9")), ["recreated"]),
         (replace(ALL_WELL, registry=RegistrySeen(alias=None, versions={})), ["deleted", "alias"]),
         (replace(ALL_WELL, digests={"2": "bb" * 32}), ["files"]),
+        (replace(ALL_WELL, copies=Copies(ordered=("3", 100), there=None)), ["mirror"]),
+        (replace(ALL_WELL, copies=Copies(ordered=None, there=("3", 100))), ["mirror"]),
+        (replace(ALL_WELL, copies=Copies(ordered=("3", 100), there=("3", 40))), ["mirror"]),
+        (replace(ALL_WELL, copies=Copies(ordered=("3", 100), there=("3", 100))), []),
+        (replace(ALL_WELL, copies=Copies(ordered=None, there=None)), []),
     ],
 )
 def test_each_change_is_told_by_its_kind(there: Seen, told: list[str]) -> None:
@@ -88,7 +94,7 @@ def test_lost_bytes_cannot_be_put_back_but_pointers_can() -> None:
         return (UnsignedChange(kind=kind, signed="", there="", version="2"),)
 
     assert all(why_not_put_back(one(kind)) for kind in ("deleted", "recreated", "files", "record"))
-    assert not any(why_not_put_back(one(kind)) for kind in ("traffic", "pin", "alias", "tag"))
+    assert not any(why_not_put_back(one(kind)) for kind in ("traffic", "pin", "mirror", "alias", "tag"))
 
 
 def test_only_what_alone_answers_everything_can_be_adopted() -> None:

@@ -24,6 +24,7 @@ from services.rollout.machine import Measured
 from services.rollout.models import ActionKind, ActionState, Advance
 from services.rollout.preconditions import FreezeError, PreconditionError
 from services.rollout.release_models import Hold, ReleaseState, SameDecision, StageRules, Verdict
+from services.rollout.revert import Revert
 from tests.builders import DOCUMENTS, MODEL, World, a_world
 from tests.unit.pack.agreeing import judge_twice
 
@@ -126,6 +127,58 @@ def test_what_serves_stays_the_order_behind_it_while_a_shadow_runs(live: World) 
     assert live.rollout.deployment(MODEL).candidate is None
     live.platform.move_by_hand(MODEL, (("3", 100),))
     assert live.rollout.reconcile() == 1
+
+
+def copy_by_hand(world: World, version: str | None) -> None:
+    there = world.platform.observe(MODEL)
+    world.platform.set_mirror(MODEL, version, 100, expect_generation=there.generation, op=f"by-hand-{version}")
+
+
+def put_back(world: World) -> None:
+    sam = world.actor("sam.sre")
+    plan = world.rollout.plan_revert(MODEL, actor=sam)
+    command = Revert(
+        command_id="put-back",
+        model=MODEL,
+        challenge=plan.challenge,
+        passphrase=world.secret("sam.sre"),
+        reason="Nobody signed this.",
+    )
+    world.rollout.revert(command, actor=sam)
+
+
+def test_copies_ended_outside_are_a_finding_that_stops_the_run_and_can_be_put_back(live: World) -> None:
+    live.inventory.point_alias(MODEL, "1")
+    live.take("start-shadow")
+    later(live, days=3, minutes=1)
+    live.take("close-shadow")
+    copy_by_hand(live, None)
+
+    assert live.rollout.reconcile() == 1
+    found = live.rollout.deployment(MODEL)
+    assert found.finding_kind == "mirror"
+    assert found.finding.startswith("Copies to version 2 were ended outside.")
+    with pytest.raises(PreconditionError, match="ended outside"):
+        live.take("start-canary")
+
+    put_back(live)
+
+    assert live.platform.observe(MODEL).mirror == ("2", 100)
+    assert live.rollout.reconcile() == 0
+    assert state(live) == (S.SHADOW, 0)
+
+
+def test_copies_begun_outside_are_a_finding_and_end_when_put_back(live: World) -> None:
+    live.inventory.point_alias(MODEL, "1")
+    copy_by_hand(live, "3")
+
+    assert live.rollout.reconcile() == 1
+    assert live.rollout.deployment(MODEL).finding.startswith("Version 3 gets copies of 100 % of the requests.")
+
+    put_back(live)
+
+    assert live.platform.observe(MODEL).mirror is None
+    assert live.rollout.reconcile() == 0
 
 
 def test_the_shadow_is_not_closed_before_its_days_and_records(live: World) -> None:
