@@ -7,7 +7,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -49,12 +49,13 @@ from services.inventory.models import (
 from services.inventory.service import InventoryService
 from services.inventory.tiering import FACTORS, SHEET, assess
 from services.kernel.clock import Clock, FrozenClock
-from services.kernel.identity import Actor
+from services.kernel.identity import Actor, Role
 from services.kernel.secret import Secret
 from services.ledger.attempts import RecordingDesk
 from services.ledger.founding import NewPerson, found_log
 from services.ledger.service import LedgerService
 from services.people.accounts import DEMO_ACCOUNTS, DEMO_ISSUER
+from services.people.ceremonies import CeremonyKind, ProposeChange
 from services.people.delegations import DelegationService
 from services.people.keys import KeyService
 from services.people.service import PeopleService
@@ -251,9 +252,12 @@ class World:
     incidents: IncidentService
     runner: OutboxRunner
     desk: KeyDesk
+    acts_as: dict[str, Role] = field(default_factory=dict)
+    """Who was granted another role here, and acts in it."""
 
     def actor(self, subject: str) -> Actor:
-        return self.people.sign_in_demo(subject)
+        found = self.people.sign_in_demo(subject)
+        return replace(found, role=self.acts_as.get(subject, found.role))
 
     def secret(self, subject: str) -> Secret:
         return Secret(PASSPHRASES[subject])
@@ -371,6 +375,22 @@ class World:
         if not changes.get("challenge"):
             changes["challenge"] = self.rollout.plan_rollback(MODEL, actor=self.actor("sam.sre")).challenge
         return RollBack(**(values | changes))
+
+    def grant(self, subject: str, role: Role) -> None:
+        """One more role for somebody, signed by an administrator; from now on he acts in it."""
+        person = next(item for item in self.people.people() if item.subject == subject)
+        self.keys.propose(
+            ProposeChange(
+                command_id=f"grant-{subject}",
+                kind=CeremonyKind.GRANT,
+                subject=subject,
+                name=person.name,
+                role=role,
+                passphrase=self.secret("ada.admin"),
+            ),
+            actor=self.actor("ada.admin"),
+        )
+        self.acts_as[subject] = role
 
     def entries(self, event: str) -> int:
         """How many ledger entries carry this event tag."""

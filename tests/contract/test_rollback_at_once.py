@@ -10,12 +10,15 @@ import pytest
 
 from services.attestation.models import Receipt
 from services.kernel.errors import ControlRoomError
+from services.kernel.identity import Role
 from services.rollout.machine import Measured
 from services.rollout.models import ActionKind, ActionState
 from tests.builders import MODEL, World, a_world
 
-ROUNDS = 25
+ROUNDS = 5
 """Of three rivals each, on every database; each round releases and rolls back for real."""
+SECOND = "viktor.validator"
+"""Somebody who was made an engineer too, beside Sam."""
 
 
 def at_once(calls: list[Callable[[], Receipt]]) -> tuple[list[Receipt], list[Exception]]:
@@ -48,12 +51,13 @@ def a_canary(world: World, round_: int) -> None:
 def rivals(world: World) -> list[Callable[[], Receipt]]:
     """The forms are open and signed for before anybody presses."""
     candidate = world.rollout.deployment(MODEL).candidate or ""
-    sam, admin = world.actor("sam.sre"), world.actor("sam.sre")
-    commands = [world.a_rollback("1"), world.a_rollback("1")]
+    sam, second = world.actor("sam.sre"), world.actor(SECOND)
+    shown = world.rollout.plan_rollback(MODEL, actor=second).challenge
+    commands = [world.a_rollback("1"), world.a_rollback("1", challenge=shown, passphrase=world.secret(SECOND))]
     exceeded = Measured(version=candidate, value="0.5000", window_minutes=5, requests=500)
     return [
         lambda: world.rollout.roll_back(commands[0], actor=sam),
-        lambda: world.rollout.roll_back(commands[1], actor=admin),
+        lambda: world.rollout.roll_back(commands[1], actor=second),
         lambda: world.rollout.machine.roll_back_under_plan(MODEL, "errors", exceeded, world.clock.now()),
     ]
 
@@ -62,6 +66,7 @@ def rivals(world: World) -> list[Callable[[], Receipt]]:
 def test_two_engineers_and_the_machine_at_once_make_exactly_one_change(database_url: str, tmp_path: Path) -> None:
     """Rows 8 and 9."""
     world = a_world(tmp_path, url=database_url)
+    world.grant(SECOND, Role.SRE)
     world.release("1")
     for round_ in range(ROUNDS):
         a_canary(world, round_)

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
+from services.adapters.sql.schema.people import person_role
 from services.approvals.models import Decision
 from services.kernel.clock import FrozenClock
 from services.kernel.errors import (
@@ -20,6 +22,8 @@ from services.kernel.errors import (
     RoleMissingError,
     StaleRequestError,
 )
+from services.kernel.health import Health
+from services.kernel.identity import Role
 from services.rollout.machine import Measured
 from services.rollout.models import ActionKind, ActionState, Advance
 from services.rollout.preconditions import FreezeError, PreconditionError
@@ -482,10 +486,25 @@ def test_the_page_says_who_signed_the_plan_and_what_the_machine_may_do(live: Wor
     assert [check.id for check in view.checks] == ["business_owner", "sre", "service-level"]
 
 
-def test_a_missing_engineer_on_call_keeps_a_release_from_starting(live: World) -> None:
+def test_an_engineer_on_call_who_lost_the_role_keeps_a_release_from_starting(live: World) -> None:
+    live.grant("viktor.validator", Role.SRE)
+    with live.database.write() as connection:
+        connection.execute(delete(person_role).where(person_role.c.subject == "sam.sre"))
+    with pytest.raises(PreconditionError, match="On call: Sam Lindqvist can no longer act"):
+        live.take("start-shadow", subject="viktor.validator")
+    assert state(live) == (S.PLANNED, 0)
+
+
+def test_a_model_without_an_engineer_on_call_says_so_in_the_checklist(live: World) -> None:
+    """It also stands in the documentation, so the approval has to be asked for again with somebody named."""
     known = live.inventory.model(MODEL)
     live.inventory.put_model(replace(known, owners=tuple(item for item in known.owners if item.role != "sre")))
-    with pytest.raises(PreconditionError, match="On call: nobody is named"):
+    view = live.releases.view(MODEL)
+    assert view is not None
+    on_call = next(check for check in view.checks if check.id == "sre")
+    assert on_call.state is Health.BREACH
+    assert on_call.sentence.startswith("nobody is named")
+    with pytest.raises(PreconditionError, match="The documentation changed"):
         live.take("start-shadow")
 
 
