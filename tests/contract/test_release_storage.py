@@ -77,7 +77,11 @@ def all_looks(deployment: Deployment, limit: int = 10_000) -> tuple[Analysis, ..
 
 def test_a_release_comes_back_as_it_was_saved(deployment: Deployment) -> None:
     held = a_release(
-        state=ReleaseState.PAUSED, resumes_to=ReleaseState.CANARY, hold=Hold.NO_DATA, hold_reason="Silent.", latched=True
+        state=ReleaseState.PAUSED,
+        resumes_to=ReleaseState.CANARY,
+        hold=Hold.NO_DATA,
+        hold_reason="Silent.",
+        latched=True,
     )
     bare = a_release(
         7, model="payout_forecast", state=ReleaseState.PLANNED, base=None, base_sha256="", shadow=None,
@@ -113,7 +117,9 @@ def test_two_releases_of_one_model_never_go_forward_at_once(deployment: Deployme
 
 
 def test_the_release_before_stays_full_beside_the_next_one_until_it_is_retired(deployment: Deployment) -> None:
-    saved(deployment, a_release(state=ReleaseState.FULL, share=100), a_release(2), a_release(7, model="payout_forecast"))
+    saved(
+        deployment, a_release(state=ReleaseState.FULL, share=100), a_release(2), a_release(7, model="payout_forecast")
+    )
 
     with deployment.database.read() as connection:
         store = SqlReleases(connection)

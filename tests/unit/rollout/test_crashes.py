@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,8 +10,8 @@ import pytest
 from services.kernel.clock import FrozenClock
 from services.rollout.models import ActionState
 from tests.builders import MODEL, NOON, a_world
+from tests.unit.rollout.workers import Workers, dies
 
-ROOT = Path(__file__).resolve().parents[3]
 STEPS = (
     "claimed",
     "verified",
@@ -28,30 +25,11 @@ STEPS = (
     "closed",
 )
 
-SCRIPT = """
-import os, signal, sys
-from pathlib import Path
-from tests.builders import a_world
-
-def die(step):
-    if step == sys.argv[2]:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-a_world(Path(sys.argv[1]), after_step=die).runner.run_pending()
-"""
-
 
 def killed_at(step: str, folder: Path) -> None:
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(folder), step],
-        cwd=ROOT,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    process = Workers(folder).start(dies, step)
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,80 +12,30 @@ import pytest
 
 from services.kernel.clock import FrozenClock
 from services.ledger.verify import verify_log
-from services.rollout.models import ActionKind, ActionState
+from services.rollout.models import ActionKind, ActionState, Advance
 from services.rollout.outbox import LEASE
 from tests.builders import MODEL, NOON, World, a_world
+from tests.unit.rollout.workers import Workers, goes_on, wait_for, works
 
-ROOT = Path(__file__).resolve().parents[3]
 KILLS = 60
 
-FREEZES = """
-import os, signal, sys
-from pathlib import Path
-from tests.builders import a_world
 
-def freeze(step):
-    if step == sys.argv[2]:
-        Path(sys.argv[1], "frozen").write_text(step)
-        os.kill(os.getpid(), signal.SIGSTOP)
-
-world = a_world(Path(sys.argv[1]), after_step=freeze)
-world.runner.run_pending()
-"""
-WORKS = """
-import random, sys, time
-from datetime import timedelta
-from pathlib import Path
-from services.kernel.clock import FrozenClock
-from tests.builders import NOON, a_world
-
-folder, minute = Path(sys.argv[1]), int(sys.argv[2])
-chance = random.Random(minute)
-world = a_world(
-    folder,
-    clock=FrozenClock(NOON + timedelta(minutes=minute)),
-    after_step=lambda step: time.sleep(chance.random() * 0.06),
-)
-(folder / "ready").write_text("")
-world.runner.run_pending()
-"""
-
-
-def started(script: str, folder: Path, *words: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-c", script, str(folder), *words],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stderr=subprocess.DEVNULL,
-    )
-
-
-def wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 120
-    while not file.exists():
-        assert process.poll() is None, "it ended before it came so far"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def frozen_at(step: str, folder: Path) -> subprocess.Popen[bytes]:
-    process = started(FREEZES, folder, step)
-    wait_for(folder / "frozen", process)
-    return process
-
-
-def goes_on(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGCONT)
-    assert process.wait(timeout=120) == 0
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[Workers]:
+    made = Workers(tmp_path)
+    yield made
+    made.end()
 
 
 @pytest.mark.parametrize("step", ["claimed", "ready", "switched", "read-back"])
-def test_a_worker_frozen_at_any_step_and_woken_later_adds_no_second_effect(tmp_path: Path, step: str) -> None:
+def test_a_worker_frozen_at_any_step_and_woken_later_adds_no_second_effect(
+    tmp_path: Path, workers: Workers, step: str
+) -> None:
     """Row 12: SIGSTOP, another worker finishes after the lease, SIGCONT."""
     world = a_world(tmp_path)
     world.approve("1")
     world.database.dispose()
-    stopped = frozen_at(step, tmp_path)
+    stopped = workers.frozen_at(step)
 
     again = a_world(tmp_path, clock=FrozenClock(NOON + LEASE + timedelta(seconds=1)))
     assert again.runner.run_pending() == 1
@@ -102,7 +49,9 @@ def test_a_worker_frozen_at_any_step_and_woken_later_adds_no_second_effect(tmp_p
 
 
 @pytest.mark.parametrize("step", ["claimed", "ready", "switched", "read-back", "tagged"])
-def test_a_promotion_frozen_at_any_step_does_not_undo_a_rollback_when_it_wakes(tmp_path: Path, step: str) -> None:
+def test_a_promotion_frozen_at_any_step_does_not_undo_a_rollback_when_it_wakes(
+    tmp_path: Path, workers: Workers, step: str
+) -> None:
     """Rows 10 and 11: stale writes are fenced, and an alias written late is put right at once."""
     world = a_world(tmp_path)
     world.release("1")
@@ -112,7 +61,7 @@ def test_a_promotion_frozen_at_any_step_does_not_undo_a_rollback_when_it_wakes(t
     world.measure()
     record_the_last_share(world)
     world.database.dispose()
-    stopped = frozen_at(step, tmp_path)
+    stopped = workers.frozen_at(step)
 
     again = a_world(tmp_path)
     again.rollout.roll_back(again.a_rollback("1"), actor=again.actor("sam.sre"))
@@ -129,8 +78,6 @@ def test_a_promotion_frozen_at_any_step_does_not_undo_a_rollback_when_it_wakes(t
 
 def record_the_last_share(world: World, *, command_id: str = "last") -> None:
     """Signed and queued, not carried out: what the page leaves behind when its process dies after the click (row 7)."""
-    from services.rollout.models import Advance
-
     sam = world.actor("sam.sre")
     challenge = world.rollout.plan_advance(MODEL, actor=sam)
     command = Advance(
@@ -156,18 +103,18 @@ def test_a_click_whose_page_died_is_carried_out_by_the_worker(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments_again_and_again_nothing_ends_wrong(tmp_path: Path) -> None:
+def test_killed_at_random_moments_again_and_again_nothing_ends_wrong(tmp_path: Path, workers: Workers) -> None:
     """Row 6: releases and `kill -9` whenever chance says; each action happens once, the ledger stays whole."""
     chance = random.Random(20)
     world = a_world(tmp_path)
     world.approve("1")
     world.database.dispose()
     for minute in range(1, KILLS + 1):
-        process = started(WORKS, tmp_path, str(minute))
+        process = workers.start(works, minute)
         wait_for(tmp_path / "ready", process)
         time.sleep(chance.random() * 0.3)
         process.kill()
-        process.wait()
+        process.join()
         (tmp_path / "ready").unlink()
         keep_something_queued(tmp_path, minute)
 
