@@ -153,15 +153,21 @@ class Rollbacks:
         )
 
     def eligible(self, rollouts: RolloutStore, row: Deployment, version: str) -> ServedVersion:
-        target = next((item for item in self.targets(rollouts, row) if item.version == version), None)
+        targets = self.targets(rollouts, row)
+        target = next((item for item in targets if item.version == version), None)
         if target is None:
             raise RollbackTargetError(f"{row.model} has no version {version}.", hint="Choose one from the list.")
         if not target.eligible:
+            left = any(item.eligible for item in targets)
             raise RollbackTargetError(
                 f"Version {version} cannot be a rollback target: {target.reason}.",
-                hint="Choose a version that was both approved and served.",
+                hint="Choose a version that was both approved and served." if left else self._what_remains(row.model),
             )
         return next(item for item in rollouts.served(row.model) if item.version == version)
+
+    def _what_remains(self, model: str) -> str:
+        fallback = self._inventory.model(model).fallback or "none is named"
+        return f"There is no version to go back to. What remains is the fallback of the model: {fallback}."
 
 
 def queue(unit: RolloutUnit, desk: SigningDesk, action: Action, envelope: bytes, *, at: datetime) -> Receipt:

@@ -125,8 +125,11 @@ FAULTS = {
     ),
     17: Fault(
         what="the live version's process crashes during the canary",
-        outcome="started again; both versions over a limit hold the release, the candidate is never promoted for it",
+        outcome="started again; the release is held and the candidate never promoted for it; a fallback is suggested "
+        "when neither version answers",
         tests=(
+            "test_a_live_version_that_dies_in_the_canary_holds_the_release_and_promotes_nobody",
+            "test_batch_only_is_suggested_when_neither_version_answers_and_not_before",
             "test_a_dead_version_fails_over_is_counted_and_comes_back",
             "test_an_outage_of_both_versions_holds_the_release_and_calls_people",
         ),
@@ -148,7 +151,11 @@ FAULTS = {
     20: Fault(
         what="there is no version before",
         outcome="no automatic rollback is promised; the fallback of the model stands in",
-        tests=("test_without_anything_to_go_back_to_no_plan_is_asked_for",),
+        tests=(
+            "test_a_rollback_with_no_version_before_is_refused_and_names_the_fallback",
+            "test_a_first_version_has_no_way_back_and_says_so",
+            "test_without_anything_to_go_back_to_no_plan_is_asked_for",
+        ),
     ),
     21: Fault(
         what="the alias is moved by hand",
@@ -221,7 +228,10 @@ FAULTS = {
     33: Fault(
         what="a step forward during a freeze",
         outcome="refused with the window's name",
-        tests=("test_a_difference_a_freeze_and_a_monitor_that_is_gone_hold_the_release",),
+        tests=(
+            "test_nothing_goes_forward_in_a_freeze_or_without_monitors",
+            "test_a_freeze_that_begins_while_a_form_is_open_stops_the_signature_and_is_recorded",
+        ),
     ),
     34: Fault(
         what="a forged, replayed or expired signature, or one of the wrong role",
@@ -251,7 +261,11 @@ FAULTS = {
     38: Fault(
         what="an entry of the ledger is edited",
         outcome="found; nothing goes forward, a rollback still works",
-        tests=("test_triggers_dropped_for_an_edit_and_put_back_are_found_by_verifying",),
+        tests=(
+            "test_with_an_edited_entry_nothing_goes_forward_and_a_rollback_still_works",
+            "test_with_the_protection_of_the_ledger_gone_nobody_decides_and_a_rollback_still_works",
+            "test_triggers_dropped_for_an_edit_and_put_back_are_found_by_verifying",
+        ),
     ),
     39: Fault(
         what="connections that are kept open during a switch",

@@ -103,8 +103,8 @@ def _limit(rule: RollbackRule, canary: Window, control: Window) -> Reading:
         )
     if common and control.value is not None:
         sentence += (
-            f" The live version breaks it too ({_shown(rule, control.value)}): serving is impaired, and going back "
-            "to it would not mend that."
+            f" The live version breaks it{' too' if broken else ''} ({_shown(rule, control.value)}): serving is "
+            "impaired, and going back to it would not mend that."
         )
     return _reading(
         rule,
