@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -41,11 +42,17 @@ while True:
 """
 
 
+@pytest.fixture(scope="module")
+def founded_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("founded") / "home"
+    found(Settings(home=home), at=datetime.now(UTC).replace(microsecond=0), replay_from=None, replay_to=None)
+    return home
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    made = Settings(home=tmp_path / "home")
-    found(made, at=datetime.now(UTC).replace(microsecond=0), replay_from=None, replay_to=None)
-    return made
+def settings(founded_once: Path, tmp_path: Path) -> Settings:
+    shutil.copytree(founded_once, tmp_path / "home")
+    return Settings(home=tmp_path / "home")
 
 
 @pytest.fixture
