@@ -23,7 +23,6 @@ from services.kernel.errors import (
     RoleMissingError,
     RollbackTargetError,
     StaleRequestError,
-    VoidApprovalError,
 )
 from services.ledger.verify import verify_log
 from services.policy.models import RollbackRule
@@ -252,7 +251,8 @@ def test_an_advance_is_refused_when_the_approval_expired_and_a_rollback_is_not(l
     live.approve("3")
     live.runner.run_pending()
     later(live, days=400)
-    with pytest.raises(VoidApprovalError):
+    live.measure()
+    with pytest.raises(RefusalError, match="approv"):
         live.rollout.advance(an_advance(live), actor=live.actor("sam.sre"))
     live.rollout.roll_back(live.a_rollback("2"), actor=live.actor("sam.sre"))
     assert live.platform.observe(MODEL).routes == (("2", 100),)
