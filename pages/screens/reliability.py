@@ -50,8 +50,10 @@ def _budget(row: InventoryRow) -> None:
         parts.tile("Error budget left, 30 days", percent(budget.remaining), budget.sentence, state=budget.state)
     with right, parts.card("How fast it burns", "counted in slots of an hour, all versions together"):
         for burn in budget.burns:
-            icon = ":red[:material/local_fire_department:]" if burn.firing else ":gray[:material/check:]"
-            st.markdown(f"{icon if burn.long_rate is not None else ':gray[:material/help:]'} {md(burn.sentence)}")
+            known = burn.long_rate is not None and burn.short_rate is not None
+            calm = ":gray[:material/check:]" if known else ":gray[:material/help:]"
+            icon = ":red[:material/local_fire_department:]" if burn.firing else calm
+            st.markdown(f"{icon} {md(burn.sentence)}")
 
 
 def _by_version(points: tuple[SlaPoint, ...]) -> list[tuple[str, list[SlaPoint]]]:
