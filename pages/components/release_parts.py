@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from pages.components import badges, evidence, notices, parts, places, release_charts, session
+from pages.components import badges, evidence, notices, parts, places, reads, release_charts, session
 from pages.components.format import NOTHING, age, count, md, milliseconds, percent, plural, signed, span, version, when
 from services.inventory.models import ServiceLevel
 from services.kernel.health import Explanation, Health
@@ -37,6 +37,17 @@ def headline(release: Release) -> str:
     share = f" {release.share} %" if release.state is ReleaseState.CANARY else ""
     held = f" at {release.share} %" if release.state is ReleaseState.PAUSED and release.share else ""
     return badges.badge(release.state, f"{badges.word(release.state)}{share}{held}" if share or held else "")
+
+
+def heartbeat() -> str:
+    """How long ago the worker, who watches, was last alive; a dead one is red, never silent."""
+    known = reads.operations()
+    if known is None or known.worker_seen is None:
+        return ":red[:material/heart_broken: the watcher never ran]"
+    seen = age(known.worker_seen, session.now())
+    if known.worker_alive:
+        return f":green[:material/favorite:] watcher {seen}"
+    return f":red[:material/heart_broken: no watcher, last seen {seen}]"
 
 
 def steps(view: ReleaseView) -> None:

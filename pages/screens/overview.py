@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import notices, parts, reads, session
+from pages.components import notices, parts, reads, release_parts, session
 from pages.components.format import md, when
 from services.oversight.models import Home
 
@@ -27,7 +27,7 @@ def _body(home: Home) -> None:
         else:
             notices.remark("Nobody else is holding anything up.", "done_all")
     if home.on_call:
-        with parts.card("On call", "for what serves now", key="on-call"):
+        with parts.card("On call", f"for what serves now {release_parts.heartbeat()}", key="on-call"):
             parts.todo(home.on_call, key="on-call")
     if home.reviews:
         with parts.card("Reviews due", f"{len(home.reviews)} overdue or within 30 days", key="reviews"):

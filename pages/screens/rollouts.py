@@ -22,7 +22,7 @@ from pages.components import (
     session,
     traffic_forms,
 )
-from pages.components.format import age, md, plural, routes, sentence, version, when
+from pages.components.format import md, plural, routes, sentence, version, when
 from services.kernel.identity import Permission
 from services.rollout.models import ActionState, ActionView, DeploymentView
 from services.rollout.release_models import ReleaseState, ReleaseView
@@ -150,7 +150,9 @@ def _live(model: str) -> None:
     release = reads.attempt("the release", lambda: room.releases.view(model), key=f"release-{model}")
     running = release is not None and not release.release.state.is_final
     if release is not None and running:
-        with parts.card("Release", f"{release_parts.headline(release.release)} {_heartbeat()}", key="release"):
+        with parts.card(
+            "Release", f"{release_parts.headline(release.release)} {release_parts.heartbeat()}", key="release"
+        ):
             release_parts.steps(release)
     if view is not None:
         with parts.card("Traffic", "asked for and read back"):
@@ -178,17 +180,6 @@ def _measured(view: ReleaseView) -> None:
         )
         level = reads.attempt("the promise", lambda: room.inventory.model(release.model), key=f"level-{release.model}")
         release_parts.analysis(view, looks or (), level.service_level if level else None)
-
-
-def _heartbeat() -> str:
-    """How long ago the worker, who watches, was last alive; a dead one is red, never silent."""
-    known = reads.operations()
-    if known is None or known.worker_seen is None:
-        return ":red[:material/heart_broken: the watcher never ran]"
-    seen = age(known.worker_seen, session.now())
-    if known.worker_alive:
-        return f":green[:material/favorite:] watcher {seen}"
-    return f":red[:material/heart_broken: no watcher, last seen {seen}]"
 
 
 def _no_release(view: DeploymentView) -> None:

@@ -311,8 +311,8 @@ def _canary(served: ServedModel) -> TodoItem:
     share = dict(served.observed).get(served.candidate or "", 0)
     steps = ", ".join(f"{step} %" for step in served.plan)
     return TodoItem(
-        title=f"{served.model}: version {served.candidate} is being released",
-        why=f"It serves {share} % as last read back; approved steps: {steps}. Compare, then advance or roll back.",
+        title=f"{served.model}: version {served.candidate} is in canary at {share} %",
+        why=f"Read back from the platform; approved steps: {steps}. Compare, then advance or roll back.",
         state=Health.WATCH,
         due=None,
         target=f"rollouts?model={served.model}",

@@ -36,7 +36,8 @@ def test_01_home_names_on_call_incidents_and_the_running_canary(sam: Desk) -> No
     sam.open("overview")
     shown = sam.text()
     assert "On call" in shown
-    assert "canary" in shown.lower()
+    assert "delay_claim_score: version 4 is in canary at 10 %" in shown
+    assert "watcher" in shown
     sam.shot("d3-1-home")
 
 
