@@ -30,6 +30,7 @@ from services.rollout.signed_plan import SignedPlan, SignedPlans
 
 FRESH = timedelta(minutes=5)
 """A measurement older than this says nothing about what serves now."""
+_A_THOUSAND, _A_MILLION = Decimal(1_000), Decimal(1_000_000)
 _SIGNER = {"issuer": MACHINE_ISSUER, "sub": MACHINE_SUBJECT, "name": MACHINE_NAME, "role": MACHINE_ROLE}
 
 
@@ -183,6 +184,14 @@ def _number(text: str) -> Decimal:
     return number
 
 
+def shown(value: str) -> str:
+    """A measurement for people. Evidence grows without end; beyond a million its size says nothing more."""
+    number = _number(value)
+    if number > _A_MILLION:
+        return "over a million"
+    return f"{number:,.0f}" if number >= _A_THOUSAND else value
+
+
 def _action(
     row: Deployment, plan: SignedPlan, rule: RollbackRule, target: ServedVersion, measured: Measured, *, at: datetime
 ) -> Action:
@@ -201,7 +210,7 @@ def _action(
         requested_by=MACHINE_NAME,
         subject=MACHINE_SUBJECT,
         reason_code="PLAN",
-        reason=f"{rule.sentence}; measured {measured.value} over {measured.requests} requests",
+        reason=f"{rule.sentence}; measured {shown(measured.value)} over {measured.requests} requests",
         manifest_sha256=target.manifest_sha256,
         decisions=target.decisions,
         created_at=at,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from services.rollout.machine import shown
 from services.rollout.plan_measures import Breach
 from services.rollout.release_models import (
     Analysis,
@@ -163,4 +164,5 @@ def _evidence(analysis: Analysis) -> Reading | None:
 
 def _measured(breach: Breach) -> str:
     seen = breach.measured
-    return f"{breach.rule.sentence}: measured {seen.value} over {seen.requests:,} requests of version {seen.version}."
+    measured = f"measured {shown(seen.value)} over {seen.requests:,} requests of version {seen.version}."
+    return f"{breach.rule.sentence}: {measured}"

@@ -9,6 +9,7 @@ import pytest
 
 from services.kernel.health import Health
 from services.rollout import plan_measures
+from services.rollout.machine import shown
 from services.rollout.release_models import Check, Hold, ReleaseState, Verdict
 from services.rollout.watch_rules import Facts, Move, decide
 from tests.builders import NOON
@@ -190,3 +191,11 @@ def test_impact_begins_with_the_first_tick_that_proved_bad() -> None:
     breach = plan_measures.breaches((ERRORS,), candidate="2", analysis=EXCEEDED)[0]
     cells = [a_cell(3, errors=2), a_cell(1), a_cell(2, errors=1), a_cell(0, version="1", errors=5)]
     assert plan_measures.bad_since(cells, candidate="2", breach=breach) == NOON + timedelta(minutes=2)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [("0.2000", "0.2000"), ("512", "512"), ("32871.4", "32,871"), ("1000000000000.0", "over a million")],
+)
+def test_a_measurement_is_told_in_words_a_person_can_say(value: str, words: str) -> None:
+    assert shown(value) == words
