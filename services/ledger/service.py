@@ -59,7 +59,8 @@ class LedgerService:
         Do not call it inside an open unit of work. `detail["sentence"]`, where given, is what people read.
         Repeating `idem` returns the first receipt. Raises StorageUnavailableError.
         """
-        payload = events.payload(event, actor=actor, model=model, detail=detail, at=self._clock.now(), head=self.head())
+        head = self._seen or self.head()
+        payload = events.payload(event, actor=actor, model=model, detail=detail, at=self._clock.now(), head=head)
         data = self._desk.sign_as_service(payload)
         with self._book.writing() as ledger:
             receipt = ledger.append(data, idem=idem or f"event:{secrets.token_hex(16)}")

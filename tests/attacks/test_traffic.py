@@ -263,6 +263,8 @@ def test_an_advance_waits_for_an_unsigned_change_to_be_settled(live: World) -> N
     live.runner.run_pending()
     live.platform.move_by_hand(MODEL, (("2", 50), ("3", 50)))
     seen(live)
+    later(live, minutes=31)
+    live.measure()
     with pytest.raises(RefusalError, match="nobody signed"):
         live.rollout.advance(an_advance(live), actor=live.actor("sam.sre"))
 
@@ -276,6 +278,8 @@ def test_a_running_release_goes_on_where_it_was_after_a_revert(live: World) -> N
     view = seen(live)
     assert dict(view.desired) == {"2": 90, "3": 10}
     assert (view.finding, view.candidate, view.next_share) == ("", "3", 100)
+    later(live, minutes=31)
+    live.measure()
     live.rollout.advance(an_advance(live), actor=live.actor("sam.sre"))
     assert live.registry.alias_target(MODEL, "champion") == "3"
 

@@ -178,7 +178,7 @@ def test_next_share_of_the_plan_is_raised_with_a_signature(visit: Visit) -> None
     app.text_input(key="advance-passphrase").set_value("sam rolls it back")
     app.button(key="advance-go").click().run()
 
-    assert [(command.share, command.challenge) for command in room.written] == [(100, "ch-10")]
+    assert [(command.share, command.challenge) for command in room.written] == [(20, "ch-10")]
 
 
 def test_leaving_the_page_closes_its_dialog(visit: Visit) -> None:

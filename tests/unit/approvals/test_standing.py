@@ -259,7 +259,13 @@ def test_the_request_carries_the_rollback_plan_the_quorum_signs(world: World) ->
     view = world.approvals.get(request_id, actor=world.actor("vera.validator"))
     assert view.rollback is not None
     assert view.rollback.to == "2"
-    assert {rule.measure for rule in view.rollback.rules} == {"error_rate", "p95_ms"}
+    assert {rule.measure for rule in view.rollback.rules} == {
+        "error_rate",
+        "p95_ms",
+        "error_evidence",
+        "latency_evidence",
+        "silence_minutes",
+    }
 
 
 def test_an_approval_whose_metrics_changed_falls_before_the_worker_looks(world: World) -> None:
