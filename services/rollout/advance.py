@@ -43,11 +43,12 @@ class Advances:
     def plan(self, model: str, *, actor: Actor) -> str:
         """A challenge for the next step of the running release.
 
-        Raises IllegalTransitionError when there is none, PreconditionError with the sentence why not yet.
+        Raises IllegalTransitionError when there is none, ReviewOverdueError, PreconditionError with why not.
         """
         governed = self._inventory.model(model)
         with self._units.read() as unit:
             row = released(unit.rollouts, governed)
+            require_reviewed(unit.rollouts, row.model, now=self._clock.now())
             share = plan.next_share(row.plan, row.candidate_share) or 100
             plan.require_next(row, share)
             release = _release(unit, row)

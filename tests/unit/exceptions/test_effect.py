@@ -118,6 +118,7 @@ def test_a_running_release_is_not_raised_while_a_review_is_overdue(world: World)
     world.approve("3")
     world.runner.run_pending()
     move(world, days=2, minutes=1)
+    world.measure()
     sam = world.actor(SAM)
 
     def an_advance() -> Advance:
