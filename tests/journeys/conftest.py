@@ -83,7 +83,7 @@ def running(home: Path) -> Iterator[Running]:
         home=home, app=f"http://localhost:{app_port}", endpoint=f"http://127.0.0.1:{serving_port}", env=env
     )
     try:
-        _wait(process, f"{started.app}/_stcore/health", seconds=420)
+        _wait(process, f"{started.app}/_stcore/health", seconds=900)
         _wait(process, f"{started.endpoint}/health", seconds=60)
         yield started
     finally:
