@@ -33,7 +33,10 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("home")
+    return a_home(tmp_path_factory.mktemp("home"))
+
+
+def a_home(folder: Path) -> Path:
     settings = Settings(home=folder)
     database = Database(settings.governance_url)
     create_schema(database)
@@ -166,7 +169,10 @@ def test_every_branch_of_no_has_its_own_exit_code() -> None:
     assert {kind for kind, _ in EXIT_CODES} == set(errors.ControlRoomError.__subclasses__())
 
 
-def test_the_container_takes_another_registry_by_name(home: Path) -> None:
+def test_the_container_takes_another_registry_by_name(tmp_path: Path) -> None:
+    """In a home of its own: after this look at an empty registry every version counts as deleted."""
+    home = a_home(tmp_path)
+
     class EmptyRegistry:
         def snapshot(self) -> RegistrySnapshot:
             return RegistrySnapshot(versions=(), aliases=())

@@ -412,7 +412,8 @@ def test_a_running_release_is_shown_to_the_engineer_with_the_share_read_back(roo
     [item] = room.home(Role.SRE).todo
 
     assert item.target == "rollouts?model=m"
-    assert "10 % as last read back" in item.why
+    assert item.title == "m: version 4 is in canary at 10 %"
+    assert item.why.startswith("Read back from the platform; approved steps: 10 %, 100 %.")
 
 
 def test_an_alias_moved_outside_is_a_finding_and_turns_the_model_red(room: Room) -> None:

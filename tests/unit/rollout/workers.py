@@ -52,7 +52,7 @@ def wait_for(file: Path, process: ForkServerProcess) -> None:
     deadline = time.monotonic() + _PATIENCE
     while not file.exists():
         assert process.is_alive(), "it ended before it came so far"
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, f"{file.name} was not there after {_PATIENCE:.0f} s"
         time.sleep(0.01)
 
 
@@ -60,7 +60,7 @@ def goes_on(process: ForkServerProcess) -> None:
     assert process.pid is not None
     os.kill(process.pid, signal.SIGCONT)
     process.join(timeout=_PATIENCE)
-    assert process.exitcode == 0
+    assert process.exitcode == 0, f"it ended with {process.exitcode}"
 
 
 def dies(folder: Path, step: str) -> None:

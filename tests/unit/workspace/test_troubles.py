@@ -21,7 +21,7 @@ def test_a_rollback_ends_the_impact_and_the_post_mortem_is_signed(tmp_path: Path
     clock = world.clock
     assert isinstance(clock, FrozenClock)
     room: Any = SimpleNamespace(people=world.people, incidents=world.incidents, rollout=world.rollout)
-    acting = Cast(room=cast(ControlRoom, room), clock=clock, settle=world.runner.run_pending)
+    acting = Cast(room=cast(ControlRoom, room), clock=clock, settle=world.runner.run_pending, measure=lambda _model: None)
     world.release("1")
     world.release("2")
 
@@ -51,7 +51,7 @@ def test_an_impact_without_a_change_of_traffic_ends_by_word(tmp_path: Path) -> N
     clock = world.clock
     assert isinstance(clock, FrozenClock)
     room: Any = SimpleNamespace(people=world.people, incidents=world.incidents, rollout=world.rollout)
-    acting = Cast(room=cast(ControlRoom, room), clock=clock, settle=lambda: None)
+    acting = Cast(room=cast(ControlRoom, room), clock=clock, settle=lambda: None, measure=lambda _model: None)
     troubles.report(acting, SAM, troubles.SLOW_HOST)
     troubles.take_up(acting, MODEL)
     clock.set(clock.now() + timedelta(hours=9))
