@@ -21,7 +21,9 @@ def test_a_rollback_ends_the_impact_and_the_post_mortem_is_signed(tmp_path: Path
     clock = world.clock
     assert isinstance(clock, FrozenClock)
     room: Any = SimpleNamespace(people=world.people, incidents=world.incidents, rollout=world.rollout)
-    acting = Cast(room=cast(ControlRoom, room), clock=clock, settle=world.runner.run_pending, measure=lambda _model: None)
+    acting = Cast(
+        room=cast(ControlRoom, room), clock=clock, settle=world.runner.run_pending, measure=lambda _model: None
+    )
     world.release("1")
     world.release("2")
 
