@@ -105,6 +105,8 @@ class MonitoringConfig:
     minimum_labels: int = 50
     minimum_coverage: float = 0.5
     """Share of predictions of a week that must have a label before the week is judged."""
+    slices: tuple[str, ...] = ()
+    """Columns whose values split the sketches of every feature."""
 
     def title(self, column: str) -> str:
         return next((title for name, title, _ in self.features if name == column), column.replace("_", " "))

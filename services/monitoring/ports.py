@@ -28,12 +28,15 @@ class MonitoringFacts(Protocol):
         """Sources `predictions`, `labels`, `jobs` by day, and `reference` (its day has no meaning)."""
         ...
 
-    def fit_reference(self, model: str, digest: str) -> Reference | None:
-        """Cells from the reference window, or None when there is none or it is empty."""
+    def fit_reference(self, model: str, digest: str, *, slices: tuple[str, ...] = ()) -> Reference | None:
+        """Cells from the reference window, or None when there is none or it is empty.
+
+        `slices` names columns; their commonest values split the counts. A column that is not there splits nothing.
+        """
         ...
 
     def profile(self, reference: Reference, days: tuple[date, ...]) -> tuple[DayProfile, ...]:
-        """Live predictions of these days in the cells of the reference."""
+        """Live predictions of these days in the cells of the reference, whole and by the slices of the reference."""
         ...
 
     def labelled_on(self, model: str, arrivals: tuple[date, ...]) -> tuple[date, ...]:
@@ -72,8 +75,10 @@ class MonitoringStore(Protocol):
         """Everything known about these days is what is given; `read` is remembered in the same transaction."""
         ...
 
-    def profiles(self, model: str, start: date, end: date, feature: str = "") -> tuple[DayProfile, ...]:
-        """Ordered by feature, then day; both ends included."""
+    def profiles(
+        self, model: str, start: date, end: date, feature: str = "", *, slice_key: str | None = ""
+    ) -> tuple[DayProfile, ...]:
+        """Ordered by slice, feature, then day; both ends included. `slice_key` None gives the whole and every slice."""
         ...
 
     def last_day(self, model: str) -> date | None: ...

@@ -6,8 +6,9 @@ Kolmogorov-Smirnov is known to within the largest cell. Categories get one cell 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,16 @@ class FeatureReference:
         return 2 if self.numeric else 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ReferenceSlice:
+    """Counts and sums of one feature in one slice of the reference window, in the cells of the whole."""
+
+    feature: str
+    slice_key: str
+    counts: Counts
+    sums: Sums
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
     """All features of a reference window. `digest` names the file it was read from; a new file is a new reference."""
@@ -60,19 +71,53 @@ class Reference:
     digest: str
     rows: int
     features: tuple[FeatureReference, ...]
+    slices: tuple[ReferenceSlice, ...] = ()
+    """How each slice of the reference window fills the same cells."""
 
-    def feature(self, name: str) -> FeatureReference | None:
-        return next((feature for feature in self.features if feature.feature == name), None)
+    def feature(self, name: str, slice_key: str = "") -> FeatureReference | None:
+        """Cells of the whole, filled by the whole or by one slice; None when either is not in the reference."""
+        whole = next((feature for feature in self.features if feature.feature == name), None)
+        if whole is None or not slice_key:
+            return whole
+        part = next((part for part in self.slices if (part.feature, part.slice_key) == (name, slice_key)), None)
+        return None if part is None else replace(whole, counts=part.counts, sums=part.sums)
+
+    @property
+    def slice_keys(self) -> tuple[str, ...]:
+        """Slices that the reference knows, biggest first within their column as they were found."""
+        return tuple(dict.fromkeys(part.slice_key for part in self.slices))
+
+
+def slice_key(column: str, value: str) -> str:
+    return f"{column}={value}"
+
+
+def column_and_value(key: str) -> tuple[str, str]:
+    """What `slice_key` was made from; columns with an equals sign in their name never split anything."""
+    column, _, value = key.partition("=")
+    return column, value
+
+
+def reference_digest(fingerprint: str, slices: tuple[str, ...]) -> str:
+    """Names what a reference was made from: its file, and the columns by which it is split."""
+    if not slices:
+        return fingerprint
+    return sha256("\0".join((fingerprint, *slices)).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DayProfile:
-    """Counts and sums of one feature on one day, in the cells of its reference."""
+    """Counts and sums of one feature on one day, in the cells of its reference.
+
+    `slice_key` is empty for all rows of the day, else `column=value`. Rows whose value the reference does not know,
+    or knows only as a rare one, are in no slice: they are what the whole has more than its slices.
+    """
 
     day: date
     feature: str
     counts: Counts
     sums: Sums
+    slice_key: str = ""
 
 
 SCORE_BINS = 1000

@@ -24,7 +24,7 @@ from services.monitoring.models import (
     PerformanceView,
 )
 from services.monitoring.ports import Catalog, MonitoringFacts, MonitoringStore
-from services.monitoring.profile import SCORE, Reference
+from services.monitoring.profile import SCORE, Reference, reference_digest
 
 TELEMETRY = "telemetry"
 """Name of the recorded inference facts in the list of copied sources."""
@@ -131,10 +131,14 @@ class MonitoringService:
         """A new reference window means new cells; every day of that model is then profiled again."""
         known = self._store.reference_digests()
         for partition in found:
-            if partition.source != "reference" or known.get(partition.owner) == partition.fingerprint:
+            if partition.source != "reference":
+                continue
+            slices = self._config(partition.owner).slices
+            digest = reference_digest(partition.fingerprint, slices)
+            if known.get(partition.owner) == digest:
                 continue
             try:
-                reference = self._facts.fit_reference(partition.owner, partition.fingerprint)
+                reference = self._facts.fit_reference(partition.owner, digest, slices=slices)
             except TelemetryUnavailableError as missing:
                 broken.append(missing)
                 continue

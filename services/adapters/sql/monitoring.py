@@ -25,7 +25,7 @@ from services.adapters.sql.schema.monitoring import (
 from services.adapters.sql.schema.rollout import deployment
 from services.inventory.facts import Partition
 from services.monitoring.models import Expectation, JobRun, MonitoringConfig
-from services.monitoring.profile import DayProfile, FeatureReference, LabelledDay, Reference
+from services.monitoring.profile import DayProfile, FeatureReference, LabelledDay, Reference, ReferenceSlice
 
 _CONSUMER = "monitoring"
 
@@ -61,7 +61,13 @@ class SqlMonitoring:
         if text is None:
             return None
         document = json.loads(text)
-        return MonitoringConfig(**{**document, "features": tuple(tuple(item) for item in document["features"])})
+        return MonitoringConfig(
+            **{
+                **document,
+                "features": tuple(tuple(item) for item in document["features"]),
+                "slices": tuple(document.get("slices", ())),
+            }
+        )
 
     def put_reference(self, reference: Reference) -> None:
         model = reference.model
@@ -79,6 +85,11 @@ class SqlMonitoring:
                 insert(feature_reference),
                 [_reference_row(reference, position) for position in range(len(reference.features))],
             )
+            if reference.slices:
+                connection.execute(
+                    insert(feature_reference),
+                    [_slice_row(reference, position) for position in range(len(reference.slices))],
+                )
 
     def reference(self, model: str) -> Reference | None:
         with self._database.read() as connection:
@@ -94,7 +105,14 @@ class SqlMonitoring:
             model=model,
             digest=found[0].digest,
             rows=found[0].rows,
-            features=tuple(_feature(row) for row in found),
+            features=tuple(_feature(row) for row in found if not row.slice_key),
+            slices=tuple(
+                ReferenceSlice(
+                    feature=row.feature, slice_key=row.slice_key, counts=counts_of(row.counts), sums=sums_of(row.sums)
+                )
+                for row in found
+                if row.slice_key
+            ),
         )
 
     def reference_digests(self) -> Mapping[str, str]:
@@ -107,25 +125,29 @@ class SqlMonitoring:
     ) -> None:
         rows = [
             {
-                "model": model, "feature": profile.feature, "day": profile.day, "counts": packed(profile.counts),
-                "sums": packed(profile.sums),
+                "model": model, "feature": profile.feature, "slice_key": profile.slice_key, "day": profile.day,
+                "counts": packed(profile.counts), "sums": packed(profile.sums),
             }
             for profile in profiles
         ]  # fmt: skip
         self._replace(feature_day, model, days, rows, read)
 
-    def profiles(self, model: str, start: date, end: date, feature: str = "") -> tuple[DayProfile, ...]:
+    def profiles(
+        self, model: str, start: date, end: date, feature: str = "", *, slice_key: str | None = ""
+    ) -> tuple[DayProfile, ...]:
         table = feature_day.c
-        statement = select(table.day, table.feature, table.counts, table.sums).where(
+        statement = select(table.day, table.feature, table.slice_key, table.counts, table.sums).where(
             table.model == model, table.day >= start, table.day <= end
         )
         if feature:
             statement = statement.where(table.feature == feature)
+        if slice_key is not None:
+            statement = statement.where(table.slice_key == slice_key)
         with self._database.read() as connection:
-            found = fetched(connection, statement.order_by(table.feature, table.day))
+            found = fetched(connection, statement.order_by(table.slice_key, table.feature, table.day))
         return tuple(
-            DayProfile(day=day, feature=name, counts=counts_of(counts), sums=sums_of(sums))
-            for day, name, counts, sums in found
+            DayProfile(day=day, feature=name, slice_key=part, counts=counts_of(counts), sums=sums_of(sums))
+            for day, name, part, counts, sums in found
         )
 
     def last_day(self, model: str) -> date | None:
@@ -218,9 +240,18 @@ def _reference_row(reference: Reference, position: int) -> dict[str, Any]:
         "deciles": feature.deciles, "values": feature.values,
     }  # fmt: skip
     return {
-        "model": reference.model, "feature": feature.feature, "position": position, "digest": reference.digest,
-        "rows": reference.rows, "document": json.dumps(document), "counts": packed(feature.counts),
-        "sums": packed(feature.sums),
+        "model": reference.model, "feature": feature.feature, "slice_key": "", "position": position,
+        "digest": reference.digest, "rows": reference.rows, "document": json.dumps(document),
+        "counts": packed(feature.counts), "sums": packed(feature.sums),
+    }  # fmt: skip
+
+
+def _slice_row(reference: Reference, position: int) -> dict[str, Any]:
+    part = reference.slices[position]
+    return {
+        "model": reference.model, "feature": part.feature, "slice_key": part.slice_key, "position": position,
+        "digest": reference.digest, "rows": reference.rows, "document": "", "counts": packed(part.counts),
+        "sums": packed(part.sums),
     }  # fmt: skip
 
 

@@ -26,11 +26,24 @@ from services.adapters.warehouse.duckdb import (
 )
 from services.inventory.facts import Partition
 from services.monitoring.models import JobRun
-from services.monitoring.profile import SCORE, SCORE_BINS, DayProfile, FeatureReference, LabelledDay, Reference
+from services.monitoring.profile import (
+    SCORE,
+    SCORE_BINS,
+    DayProfile,
+    FeatureReference,
+    LabelledDay,
+    Reference,
+    ReferenceSlice,
+    column_and_value,
+    slice_key,
+)
 
 _NOT_FEATURES = frozenset(
     {"prediction_id", "request_id", "version", "role", "event_at", "logged_at", "entity", "label", "date", "model"}
 )
+SLICE_SHARE = 0.01
+MOST_SLICES = 20
+"""Per column. A slice below one row in a hundred never has enough observations for a verdict."""
 _DAYS_AT_ONCE = 60
 """Bounds memory while a long history is read for the first time."""
 
@@ -49,7 +62,7 @@ class DuckDbMonitoringFacts:
             *self._parquet.partitions("jobs"),
         )
 
-    def fit_reference(self, model: str, digest: str) -> Reference | None:
+    def fit_reference(self, model: str, digest: str, *, slices: tuple[str, ...] = ()) -> Reference | None:
         file = str(self._parquet.reference_file(model))
         with asking(f"the reference window of {model}") as connection:
             columns = columns_of(connection, [file])
@@ -67,6 +80,14 @@ class DuckDbMonitoringFacts:
                 {"files": [file]},
             )
             filled = {profile.feature: profile for profile in _count(connection, features)}
+            keys = [key for column in slices if column in columns for key in _slice_keys(connection, column)]
+            parts = [
+                ReferenceSlice(
+                    feature=profile.feature, slice_key=profile.slice_key, counts=profile.counts, sums=profile.sums
+                )
+                for key in keys
+                for profile in _count(connection, features, key)
+            ]
         return Reference(
             model=model,
             digest=digest,
@@ -76,22 +97,27 @@ class DuckDbMonitoringFacts:
                 for feature in features
                 if feature.feature in filled
             ),
+            slices=tuple(parts),
         )
 
     def profile(self, reference: Reference, days: tuple[date, ...]) -> tuple[DayProfile, ...]:
-        sums: dict[tuple[date, str], DayProfile] = {}
+        sums: dict[tuple[date, str, str], DayProfile] = {}
+        keys = reference.slice_keys
         for files, columns in self._alike(reference.model, days):
             wanted = tuple(feature for feature in reference.features if feature.column in columns)
             with asking(f"predictions of {reference.model}") as connection:
-                chosen = ", ".join(quoted(name) for name in dict.fromkeys(feature.column for feature in wanted))
+                there = [key for key in keys if column_and_value(key)[0] in columns]
+                needed = [*(feature.column for feature in wanted), *(column_and_value(key)[0] for key in there)]
+                chosen = ", ".join(quoted(name) for name in dict.fromkeys(needed))
                 connection.execute(
                     f"CREATE TEMP TABLE facts AS SELECT CAST({quoted('date')} AS DATE) AS day, {chosen or '1'}"
                     f" FROM {table_of('files')} WHERE role = 'live'",
                     {"files": files},
                 )
-                for profile in _count(connection, wanted):
-                    key = (profile.day, profile.feature)
-                    sums[key] = _added(sums[key], profile) if key in sums else profile
+                for part in ("", *there):
+                    for profile in _count(connection, wanted, part):
+                        key = (profile.day, profile.feature, part)
+                        sums[key] = _added(sums[key], profile) if key in sums else profile
         return tuple(sums.values())
 
     def _alike(self, model: str, days: Sequence[date]) -> Iterator[tuple[list[str], frozenset[str]]]:
@@ -157,13 +183,30 @@ def _job_run(model: str, given: Sequence[Any]) -> JobRun:
     )  # fmt: skip
 
 
-def _count(connection: duckdb.DuckDBPyConnection, features: Sequence[FeatureReference]) -> Iterator[DayProfile]:
-    """One small GROUP BY per feature in one statement over the table `facts`."""
+def _slice_keys(connection: duckdb.DuckDBPyConnection, column: str) -> list[str]:
+    """Commonest values of a column of the reference in the table `facts`; rare ones would be noise alone."""
+    found = rows(
+        connection,
+        f"SELECT v FROM (SELECT CAST({quoted(column)} AS VARCHAR) AS v FROM facts) WHERE v IS NOT NULL GROUP BY v"
+        f" HAVING count(*) >= {SLICE_SHARE:e} * (SELECT count(*) FROM facts) ORDER BY count(*) DESC, v"
+        f" LIMIT {MOST_SLICES}",
+        {},
+    )
+    return [] if "=" in column else [slice_key(column, str(value)) for (value,) in found]
+
+
+def _count(
+    connection: duckdb.DuckDBPyConnection, features: Sequence[FeatureReference], part: str = ""
+) -> Iterator[DayProfile]:
+    """One small GROUP BY per feature in one statement over the table `facts`, or over one slice of it."""
     if not features:
         return
-    parts, given = [], dict[str, Any]()
+    parts, given, source = [], dict[str, Any](), "facts"
+    if part:
+        column, given["part"] = column_and_value(part)
+        source = f"(SELECT * FROM facts WHERE CAST({quoted(column)} AS VARCHAR) = $part)"
     for position, feature in enumerate(features):
-        sql, values = counting(feature, position, "facts")
+        sql, values = counting(feature, position, source)
         parts.append(sql)
         given |= values
     found: dict[tuple[int, date], DayProfile] = {}
@@ -174,6 +217,7 @@ def _count(connection: duckdb.DuckDBPyConnection, features: Sequence[FeatureRefe
             profile = found[position, day] = DayProfile(
                 day=day,
                 feature=feature.feature,
+                slice_key=part,
                 counts=np.zeros(feature.cells, dtype=np.int64),
                 sums=np.zeros(feature.cells),
             )

@@ -43,9 +43,10 @@ class Room:
     def __init__(self, folder: Path, task: Task = Task.CLASSIFICATION) -> None:
         self.facts = folder / "inference"
         self.clock = FrozenClock(NOON)
+        self.store = SqlMonitoring(a_database(folder))
         self.service = MonitoringService(
             facts=DuckDbMonitoringFacts(self.facts),
-            store=SqlMonitoring(a_database(folder)),
+            store=self.store,
             catalog=ACatalog(a_model(task=task)),
             clock=self.clock,
         )
@@ -273,4 +274,38 @@ def test_one_unreadable_file_stops_its_model_only_and_is_recorded(room: Room) ->
     with pytest.raises(TelemetryUnavailableError):
         room.service.refresh()
 
+    assert room.service.drift("m").signal.n == 300
+
+
+def test_slices_split_the_whole_in_the_reference_and_on_every_day(room: Room) -> None:
+    room.service.register_config((MonitoringConfig(model="m", slices=("origin", "no such column")),))
+    room.reference()
+    frame = rows(400, seed=3)
+    frame.loc[:9, "origin"] = "never seen before"
+    write(room.facts, "predictions", "m", TODAY, predictions(TODAY, frame, scores(400)))
+    room.service.refresh()
+
+    reference = room.store.reference("m")
+    stored = room.store.profiles("m", TODAY, TODAY, "amount", slice_key=None)
+
+    assert reference is not None
+    assert set(reference.slice_keys) == {"origin=EWR", "origin=JFK", "origin=LGA"}
+    parts = [reference.feature("amount", key) for key in reference.slice_keys]
+    assert sum(part.n for part in parts if part) == 4000
+    by_slice = {profile.slice_key: int(profile.counts.sum()) for profile in stored}
+    assert by_slice[""] == 400
+    assert sum(n for key, n in by_slice.items() if key) == 390
+    assert by_slice["origin=JFK"] == int((frame["origin"] == "JFK").sum())
+    assert [profile.slice_key for profile in room.store.profiles("m", TODAY, TODAY, "amount")] == [""]
+
+
+def test_another_way_to_split_is_another_reference(room: Room) -> None:
+    room.reference()
+    room.day(0)
+    assert room.service.refresh() == 1
+
+    room.service.register_config((MonitoringConfig(model="m", slices=("origin",)),))
+
+    assert room.service.refresh() == 1
+    assert len(room.store.profiles("m", TODAY, TODAY, "amount", slice_key=None)) == 4
     assert room.service.drift("m").signal.n == 300

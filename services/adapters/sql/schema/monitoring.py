@@ -18,6 +18,7 @@ feature_reference = Table(
     metadata,
     Column("model", String(200), primary_key=True),
     Column("feature", String(200), primary_key=True),
+    Column("slice_key", String(250), primary_key=True),  # empty: the whole, which alone carries a document
     Column("position", Integer, nullable=False),
     Column("digest", String(64), nullable=False),
     Column("rows", Integer, nullable=False),
@@ -31,10 +32,38 @@ feature_day = Table(
     metadata,
     Column("model", String(200), primary_key=True),
     Column("feature", String(200), primary_key=True),
+    Column("slice_key", String(250), primary_key=True),
     Column("day", Date, primary_key=True),
     Column("counts", LargeBinary, nullable=False),
     Column("sums", LargeBinary, nullable=False),
     Index("ix_feature_day_model_day", "model", "day"),
+)
+
+schema_set = Table(
+    "schema_set",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("document", Text, nullable=False),  # JSON: [column, kind] pairs
+)
+
+schema_day = Table(
+    "schema_day",
+    metadata,
+    Column("model", String(200), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("digest", String(64), nullable=False),
+)
+
+schema_change = Table(
+    "schema_change",
+    metadata,
+    Column("model", String(200), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("column", String(200), primary_key=True),
+    Column("change", String(20), nullable=False),  # added, removed, renamed, retyped
+    Column("before", String(200), nullable=False),
+    Column("after", String(200), nullable=False),
+    Column("sentence", Text, nullable=False),
 )
 
 labelled_day = Table(
