@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
 from services.inventory.facts import Partition
 from services.inventory.models import GovernedModel
+from services.monitoring.cubes import Arrival, ScoreDay
 from services.monitoring.models import Expectation, JobRun, MonitoringConfig
 from services.monitoring.profile import DayProfile, LabelledDay, Reference
 
@@ -97,6 +99,72 @@ class MonitoringStore(Protocol):
 
     def expectation(self, model: str, metric: str) -> Expectation | None:
         """Hold-out figures of the version that serves now, or None when none serves."""
+        ...
+
+    def record_sync(self, source: str, *, at: datetime, error: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceColumn:
+    """A column whose values split what is counted; values not listed are counted together."""
+
+    column: str
+    values: tuple[str, ...] = ()
+
+
+class PerformanceFacts(Protocol):
+    """Recorded predictions and labels as counts. Methods raise TelemetryUnavailableError for unreadable files."""
+
+    def partitions(self) -> tuple[Partition, ...]:
+        """Sources `predictions` by day of prediction and `labels` by day of arrival."""
+        ...
+
+    def arrived(
+        self, model: str, arrivals: tuple[date, ...], *, scores: bool, slices: tuple[SliceColumn, ...]
+    ) -> tuple[Arrival, ...]:
+        """What the labels filed on these days changed, given everything filed before each of them."""
+        ...
+
+    def scored(
+        self, model: str, days: tuple[date, ...], *, scores: bool, slices: tuple[SliceColumn, ...]
+    ) -> tuple[ScoreDay, ...]:
+        """Live predictions of these days by score."""
+        ...
+
+
+class PerformanceStore(Protocol):
+    """Cubes in the governance database. Methods raise StorageUnavailableError."""
+
+    def seen(self) -> Mapping[tuple[str, str, date], str]: ...
+
+    def renew(self, model: str, definition: str) -> bool:
+        """Forgets everything about the model that was counted under another definition; True if it did."""
+        ...
+
+    def replace_arrivals(
+        self, model: str, days: tuple[date, ...], arrivals: tuple[Arrival, ...], read: tuple[Partition, ...]
+    ) -> None:
+        """Everything that arrived on these days is what is given; `read` is remembered in the same transaction."""
+        ...
+
+    def replace_scores(
+        self, model: str, days: tuple[date, ...], scores: tuple[ScoreDay, ...], read: tuple[Partition, ...]
+    ) -> None: ...
+
+    def arrivals_about(self, model: str, days: tuple[date, ...]) -> tuple[date, ...]:
+        """Days of arrival that speak, or tried to speak, about predictions of these days or their neighbours."""
+        ...
+
+    def arrivals(
+        self, model: str, since: date, *, before: date, version: str = "", slice_key: str = ""
+    ) -> tuple[Arrival, ...]:
+        """Filed in [since, before). Without `version` all versions, and labels that found no prediction."""
+        ...
+
+    def scores(self, model: str, since: date, *, version: str = "", slice_key: str = "") -> tuple[ScoreDay, ...]: ...
+
+    def choices(self, model: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Versions and slice keys that have predictions."""
         ...
 
     def record_sync(self, source: str, *, at: datetime, error: str) -> None: ...

@@ -1,0 +1,157 @@
+"""Cubes of performance in the governance database; a day is replaced whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from sqlalchemy import delete, insert, select, update
+
+from services.adapters.sql.database import Database
+from services.adapters.sql.facts import counts_of, fetched, packed, record_attempt, remember, seen, sums_of
+from services.adapters.sql.schema.facts import facts_seen
+from services.adapters.sql.schema.performance import (
+    performance_arrival,
+    performance_definition,
+    performance_score,
+)
+from services.inventory.facts import Partition
+from services.monitoring.cubes import Arrival, ScoreDay
+
+_CONSUMER = "performance"
+_NEIGHBOUR = timedelta(days=1)
+
+
+class SqlPerformance:
+    """Implements monitoring.ports.PerformanceStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def seen(self) -> Mapping[tuple[str, str, date], str]:
+        with self._database.read() as connection:
+            return seen(connection, _CONSUMER)
+
+    def record_sync(self, source: str, *, at: datetime, error: str) -> None:
+        with self._database.write() as connection:
+            record_attempt(connection, source, at=at, error=error)
+
+    def renew(self, model: str, definition: str) -> bool:
+        table = performance_definition
+        with self._database.read() as connection:
+            known = connection.scalar(select(table.c.definition).where(table.c.model == model))
+        if known == definition:
+            return False
+        with self._database.write() as connection:
+            for cube in (performance_arrival, performance_score):
+                connection.execute(delete(cube).where(cube.c.model == model))
+            connection.execute(
+                delete(facts_seen).where(facts_seen.c.consumer == _CONSUMER, facts_seen.c.owner == model)
+            )
+            if known is None:
+                connection.execute(insert(table).values(model=model, definition=definition))
+            else:
+                connection.execute(update(table).where(table.c.model == model).values(definition=definition))
+        return True
+
+    def replace_arrivals(
+        self, model: str, days: tuple[date, ...], arrivals: tuple[Arrival, ...], read: tuple[Partition, ...]
+    ) -> None:
+        rows = [
+            {
+                "model": model, "version": item.version, "slice_key": item.slice_key, "day": item.day,
+                "first_day": date.fromordinal(int(item.days[:, 0].min())),
+                "last_day": date.fromordinal(int(item.days[:, 0].max())),
+                "cells": packed(item.cells), "days": packed(item.days), "sums": packed(item.sums),
+            }
+            for item in arrivals
+            if len(item.days)
+        ]  # fmt: skip
+        self._replace(performance_arrival, model, days, rows, read)
+
+    def replace_scores(
+        self, model: str, days: tuple[date, ...], scores: tuple[ScoreDay, ...], read: tuple[Partition, ...]
+    ) -> None:
+        rows = [
+            {
+                "model": model, "version": item.version, "slice_key": item.slice_key, "day": item.day,
+                "predicted": item.predicted, "unscored": item.unscored,
+                "cells": packed(np.concatenate([item.bins, item.counts])), "sums": packed(item.sums),
+            }
+            for item in scores
+        ]  # fmt: skip
+        self._replace(performance_score, model, days, rows, read)
+
+    def arrivals_about(self, model: str, days: tuple[date, ...]) -> tuple[date, ...]:
+        if not days:
+            return ()
+        table = performance_arrival.c
+        first, last = min(days) - _NEIGHBOUR, max(days) + _NEIGHBOUR
+        with self._database.read() as connection:
+            found = fetched(
+                connection,
+                select(table.day, table.days).where(
+                    table.model == model, table.slice_key == "", table.last_day >= first, table.first_day <= last
+                ),
+            )
+        near = {day.toordinal() + shift for day in days for shift in (-1, 0, 1)}
+        return tuple(sorted({day for day, data in found if near & set(_rows(data)[:, 0].tolist())}))
+
+    def arrivals(
+        self, model: str, since: date, *, before: date, version: str = "", slice_key: str = ""
+    ) -> tuple[Arrival, ...]:
+        table = performance_arrival
+        statement = select(table).where(
+            table.c.model == model, table.c.slice_key == slice_key, table.c.day >= since, table.c.day < before
+        )
+        if version:
+            statement = statement.where(table.c.version == version)
+        with self._database.read() as connection:
+            found = fetched(connection, statement.order_by(table.c.day, table.c.version))
+        return tuple(
+            Arrival(
+                version=row.version, slice_key=row.slice_key, day=row.day, cells=_rows(row.cells),
+                days=_rows(row.days), sums=sums_of(row.sums).reshape(-1, 4),
+            )
+            for row in found
+        )  # fmt: skip
+
+    def scores(self, model: str, since: date, *, version: str = "", slice_key: str = "") -> tuple[ScoreDay, ...]:
+        table = performance_score
+        statement = select(table).where(
+            table.c.model == model, table.c.slice_key == slice_key, table.c.day >= since
+        )
+        if version:
+            statement = statement.where(table.c.version == version)
+        with self._database.read() as connection:
+            found = fetched(connection, statement.order_by(table.c.day, table.c.version))
+        return tuple(_score_day(row) for row in found)
+
+    def choices(self, model: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        table = performance_score.c
+        with self._database.read() as connection:
+            found = fetched(connection, select(table.version, table.slice_key).where(table.model == model).distinct())
+        return tuple(sorted({row.version for row in found})), tuple(sorted({row.slice_key for row in found} - {""}))
+
+    def _replace(
+        self, table: Any, model: str, days: Sequence[date], rows: list[dict[str, Any]], read: tuple[Partition, ...]
+    ) -> None:
+        with self._database.write() as connection:
+            connection.execute(delete(table).where(table.c.model == model, table.c.day.in_(list(days))))
+            if rows:
+                connection.execute(insert(table), rows)
+            remember(connection, _CONSUMER, read)
+
+
+def _rows(data: bytes) -> Any:
+    return counts_of(data).reshape(-1, 3)
+
+
+def _score_day(row: Any) -> ScoreDay:
+    bins, counts = counts_of(row.cells).reshape(2, -1)
+    return ScoreDay(
+        version=row.version, slice_key=row.slice_key, day=row.day, predicted=row.predicted, unscored=row.unscored,
+        bins=bins, counts=counts, sums=sums_of(row.sums),
+    )  # fmt: skip

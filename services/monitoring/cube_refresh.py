@@ -1,0 +1,136 @@
+"""Keeps the cubes of performance up to date: each new day is counted once, and an interrupted run goes on later.
+
+Wiring: `CubeRefresh(facts=DuckDbPerformanceFacts(folder), store=SqlPerformance(database),
+monitoring=SqlMonitoring(database), catalog=inventory, clock=clock)`; the worker calls `run` after monitoring.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+
+from services.inventory.facts import Partition, by_owner
+from services.inventory.models import Task
+from services.kernel.clock import Clock
+from services.kernel.errors import TelemetryUnavailableError, UnknownModelError
+from services.monitoring.ports import Catalog, MonitoringStore, PerformanceFacts, PerformanceStore, SliceColumn
+from services.monitoring.profile import SCORE_BINS
+
+SOURCE = "performance"
+_LAYOUT = 1
+"""Raised when the stored columns change their meaning; everything is then counted anew."""
+_DAYS_AT_ONCE = 31
+_MOST_VALUES = 20
+"""Values of a slice column that get a slice of their own; the others share one."""
+
+
+class CubeRefresh:
+    def __init__(
+        self,
+        *,
+        facts: PerformanceFacts,
+        store: PerformanceStore,
+        monitoring: MonitoringStore,
+        catalog: Catalog,
+        clock: Clock,
+    ) -> None:
+        self._facts = facts
+        self._store = store
+        self._monitoring = monitoring
+        self._catalog = catalog
+        self._clock = clock
+
+    def run(self) -> int:
+        """Reads days that are new or changed; returns how many. A model that cannot be read does not stop the others.
+
+        Raises the first TelemetryUnavailableError at the end, after recording it.
+        """
+        at, read, broken = self._clock.now(), 0, list[TelemetryUnavailableError]()
+        try:
+            found = by_owner(self._facts.partitions())
+        except TelemetryUnavailableError as missing:
+            self._store.record_sync(SOURCE, at=at, error=str(missing))
+            raise
+        for model, partitions in found.items():
+            try:
+                read += self._refresh(model, partitions)
+            except TelemetryUnavailableError as missing:
+                broken.append(missing)
+        self._store.record_sync(SOURCE, at=at, error=str(broken[0]) if broken else "")
+        if broken:
+            raise broken[0]
+        return read
+
+    def _refresh(self, model: str, partitions: Sequence[Partition]) -> int:
+        scores, slices = self._is_scored(model), self._slices(model)
+        self._store.renew(model, _definition(scores=scores, slices=slices))
+        seen = self._store.seen()
+        fresh = [item for item in partitions if seen.get(item.key) != item.fingerprint]
+        predictions = sorted((item for item in fresh if item.source == "predictions"), key=lambda item: item.day)
+        labels = [item for item in partitions if item.source == "labels"]
+        # Found before anything is remembered: if this run ends early, the next one finds them again.
+        again = self._store.arrivals_about(model, tuple(item.day for item in predictions))
+        due = arrivals_due(labels, [item for item in fresh if item.source == "labels"], seen, again)
+        for part in _parts(due):
+            days = tuple(item.day for item in part)
+            arrived = self._facts.arrived(model, days, scores=scores, slices=slices)
+            self._store.replace_arrivals(model, days, arrived, part)
+        for part in _parts(predictions):
+            days = tuple(item.day for item in part)
+            scored = self._facts.scored(model, days, scores=scores, slices=slices)
+            self._store.replace_scores(model, days, scored, part)
+        return len(due) + len(predictions)
+
+    def _is_scored(self, model: str) -> bool:
+        try:
+            return self._catalog.model(model).task is Task.CLASSIFICATION
+        except UnknownModelError:
+            return False
+
+    def _slices(self, model: str) -> tuple[SliceColumn, ...]:
+        """Slice columns with the values of their reference; a column without reference values makes no slices."""
+        config = self._monitoring.config(model)
+        reference = self._monitoring.reference(model) if config and config.slices else None
+        if config is None or reference is None:
+            return ()
+        known = {feature.column: feature.values for feature in reference.features if feature.values}
+        return tuple(
+            SliceColumn(column=name, values=known[name][:_MOST_VALUES]) for name in config.slices if name in known
+        )
+
+
+def arrivals_due(
+    labels: Sequence[Partition],
+    fresh: Sequence[Partition],
+    seen: Mapping[tuple[str, str, date], str],
+    again: Sequence[date],
+) -> tuple[Partition, ...]:
+    """Days of arrival to count: new ones, those that speak about changed predictions, and everything after a change.
+
+    A later day takes the value away that an earlier one stated. So a day that changes behind others makes all known
+    days after it due as well.
+    """
+    changed = {item.day for item in fresh}
+    first = min(changed, default=date.max)
+    return tuple(
+        sorted(
+            (
+                item
+                for item in labels
+                if item.day in changed or item.day in again or (item.day > first and item.key in seen)
+            ),
+            key=lambda item: item.day,
+        )
+    )
+
+
+def _parts(partitions: Sequence[Partition]) -> Iterator[tuple[Partition, ...]]:
+    for start in range(0, len(partitions), _DAYS_AT_ONCE):
+        yield tuple(partitions[start : start + _DAYS_AT_ONCE])
+
+
+def _definition(*, scores: bool, slices: tuple[SliceColumn, ...]) -> str:
+    document = [_LAYOUT, SCORE_BINS if scores else 0, [[item.column, *item.values] for item in slices]]
+    return hashlib.sha256(json.dumps(document).encode()).hexdigest()
