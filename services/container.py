@@ -46,6 +46,7 @@ from services.adapters.sql.notices import SqlNoticeOutbox, SqlNotices
 from services.adapters.sql.ops import SqlOps
 from services.adapters.sql.oversight import SqlOversight
 from services.adapters.sql.people import SqlKeyStore, SqlPeople
+from services.adapters.sql.performance import SqlPerformance
 from services.adapters.sql.policy import SqlPastDecisions, SqlPublishedPolicies
 from services.adapters.sql.public_keys import SqlPublicKeys
 from services.adapters.sql.registry_anchors import SqlRegistryAnchors
@@ -59,6 +60,7 @@ from services.adapters.warehouse.feedback import DuckDbReviewFacts
 from services.adapters.warehouse.inputs import DuckDbInputLog
 from services.adapters.warehouse.last_scores import LastScores
 from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
+from services.adapters.warehouse.performance import DuckDbPerformanceFacts
 from services.adapters.warehouse.predictions import DuckDbPredictionLog
 from services.adapters.warehouse.reliability import DuckDbRequestFacts
 from services.adapters.warehouse.shadow import DuckDbShadowFacts
@@ -107,6 +109,7 @@ from services.ledger.ports import RegistryTags, TagPlace
 from services.ledger.registry_anchoring import RegistryAnchoring
 from services.ledger.registry_anchors import RegistryAnchors
 from services.ledger.service import LedgerService
+from services.monitoring.cube_refresh import CubeRefresh
 from services.monitoring.profile import SCORE
 from services.monitoring.service import MonitoringService
 from services.notices.others import OtherFacts
@@ -191,6 +194,7 @@ class ControlRoom:
     evaluation: EvaluationService
     harness: HarnessService
     monitoring: MonitoringService
+    performance_cubes: CubeRefresh
     reliability: ReliabilityService
     value: ValueService
     feedback: FeedbackService
@@ -459,6 +463,7 @@ def _open(
         evaluation=evaluation,
         harness=_harness(settings, database, clock, registry, trusted, reading.inventory, evaluation, policy, units),
         monitoring=reading.monitoring,
+        performance_cubes=reading.performance_cubes,
         reliability=reading.reliability,
         value=reading.value,
         feedback=reading.feedback,
@@ -974,6 +979,7 @@ class _Reading:
 
     inventory: InventoryService
     monitoring: MonitoringService
+    performance_cubes: CubeRefresh
     reliability: ReliabilityService
     value: ValueService
     feedback: FeedbackService
@@ -989,6 +995,13 @@ def _reading(
         inventory=inventory,
         monitoring=MonitoringService(
             facts=DuckDbMonitoringFacts(facts), store=SqlMonitoring(database), catalog=inventory, clock=clock
+        ),
+        performance_cubes=CubeRefresh(
+            facts=DuckDbPerformanceFacts(facts),
+            store=SqlPerformance(database),
+            monitoring=SqlMonitoring(database),
+            catalog=inventory,
+            clock=clock,
         ),
         reliability=ReliabilityService(
             facts=DuckDbRequestFacts(facts), store=SqlReliability(database), catalog=inventory, clock=clock

@@ -16,14 +16,12 @@ from services.inventory.models import Task
 from services.kernel.clock import Clock
 from services.kernel.errors import TelemetryUnavailableError, UnknownModelError
 from services.monitoring.ports import Catalog, MonitoringStore, PerformanceFacts, PerformanceStore, SliceColumn
-from services.monitoring.profile import SCORE_BINS
+from services.monitoring.profile import SCORE_BINS, column_and_value
 
 SOURCE = "performance"
 _LAYOUT = 1
 """Raised when the stored columns change their meaning; everything is then counted anew."""
 _DAYS_AT_ONCE = 31
-_MOST_VALUES = 20
-"""Values of a slice column that get a slice of their own; the others share one."""
 
 
 class CubeRefresh:
@@ -90,15 +88,12 @@ class CubeRefresh:
             return False
 
     def _slices(self, model: str) -> tuple[SliceColumn, ...]:
-        """Slice columns with the values of their reference; a column without reference values makes no slices."""
-        config = self._monitoring.config(model)
-        reference = self._monitoring.reference(model) if config and config.slices else None
-        if config is None or reference is None:
-            return ()
-        known = {feature.column: feature.values for feature in reference.features if feature.values}
-        return tuple(
-            SliceColumn(column=name, values=known[name][:_MOST_VALUES]) for name in config.slices if name in known
-        )
+        """The same slices as the sketches have: those of the reference window."""
+        reference = self._monitoring.reference(model)
+        values: dict[str, list[str]] = {}
+        for column, value in map(column_and_value, reference.slice_keys if reference else ()):
+            values.setdefault(column, []).append(value)
+        return tuple(SliceColumn(column=column, values=tuple(sorted(known))) for column, known in values.items())
 
 
 def arrivals_due(

@@ -96,9 +96,8 @@ class Cube:
 
         With `age`, only labels that came at most so many days after their prediction: cohorts compare at equal age.
         """
-        low, high, until = first.toordinal(), last.toordinal(), at.toordinal()
-        cells = _within(self.cell_day, self.cell_arrival, low, high, until, age)
-        rows = _within(self.day, self.arrival, low, high, until, age)
+        cells = _within(self.cell_day, self.cell_arrival, (first, last), at, age)
+        rows = _within(self.day, self.arrival, (first, last), at, age)
         size = 2 * SCORE_BINS if self.scored else 0
         by_code = np.zeros(size, dtype=np.int64)
         if size:
@@ -122,10 +121,10 @@ class Cube:
         return day, np.maximum(self.arrival[chosen] - day, 0), self.labels[chosen]
 
 
-def _within(day: Ints, arrival: Ints, low: int, high: int, until: int, age: int | None) -> NDArray[np.bool_]:
+def _within(day: Ints, arrival: Ints, period: tuple[date, date], at: date, age: int | None) -> NDArray[np.bool_]:
     # A label from before its prediction is known when the prediction is.
     known = np.maximum(arrival, day)
-    chosen = (day >= low) & (day <= high) & (known < until)
+    chosen = (day >= period[0].toordinal()) & (day <= period[1].toordinal()) & (known < at.toordinal())
     return chosen if age is None else chosen & (known - day <= age)
 
 

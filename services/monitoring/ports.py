@@ -106,7 +106,7 @@ class MonitoringStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceColumn:
-    """A column whose values split what is counted; values not listed are counted together."""
+    """A column whose listed values split what is counted; rows with another value are in no slice."""
 
     column: str
     values: tuple[str, ...] = ()

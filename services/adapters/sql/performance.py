@@ -120,9 +120,7 @@ class SqlPerformance:
 
     def scores(self, model: str, since: date, *, version: str = "", slice_key: str = "") -> tuple[ScoreDay, ...]:
         table = performance_score
-        statement = select(table).where(
-            table.c.model == model, table.c.slice_key == slice_key, table.c.day >= since
-        )
+        statement = select(table).where(table.c.model == model, table.c.slice_key == slice_key, table.c.day >= since)
         if version:
             statement = statement.where(table.c.version == version)
         with self._database.read() as connection:

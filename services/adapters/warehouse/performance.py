@@ -112,7 +112,8 @@ class DuckDbPerformanceFacts:
                 for version, slice_key, day, *rest in rows(
                     connection, _SCORES.format(key=key), {**given, "scores": scores}
                 ):
-                    found[version, slice_key, day].append(tuple(rest))
+                    if slice_key is not None:
+                        found[version, slice_key, day].append(tuple(rest))
         return tuple(_score_day(*key, found[key]) for key in sorted(found))
 
     def _labels(self, model: str, days: Sequence[date]) -> list[str]:
@@ -149,16 +150,13 @@ def _names(slices: Sequence[SliceColumn]) -> str:
 
 
 def _keys(slices: Sequence[SliceColumn]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """SQL of the slice key with its parameters: the whole first, then one per slice column."""
+    """SQL of the slice key with its parameters: the whole first, then one per slice column; NULL is in no slice."""
     yield "''", {}
     for position, item in enumerate(slices):
         if not item.column:
             continue
         name, listed, text = f"column_{position}_", f"values_{position}_", f"s{position}"
-        key = (
-            f"${name} || '=' || CASE WHEN {text} IS NULL THEN 'missing' WHEN list_contains(${listed}, {text})"
-            f" THEN {text} ELSE 'other' END"
-        )
+        key = f"CASE WHEN list_contains(${listed}, {text}) THEN ${name} || '=' || {text} END"
         yield key, {name: item.column, listed: list(item.values)}
 
 
@@ -169,12 +167,13 @@ def _arrivals(
     by_cell: dict[tuple[str, str, date], list[tuple[int, int, int]]] = defaultdict(list)
     for key, given in _keys(slices):
         for version, slice_key, arrival, day, *rest in rows(connection, _BY_DAY.format(key=key), given):
-            if version != UNMATCHED or not slice_key:
+            if slice_key is not None:
                 by_day[version, slice_key, arrival].append((day.toordinal(), *rest))
         for version, slice_key, arrival, day, code, n in (
             rows(connection, _BY_CELL.format(key=key), given) if scores else ()
         ):
-            by_cell[version, slice_key, arrival].append((day.toordinal(), code, n))
+            if slice_key is not None:
+                by_cell[version, slice_key, arrival].append((day.toordinal(), code, n))
     for (version, slice_key, arrival), found in sorted(by_day.items()):
         yield Arrival(
             version=version,
