@@ -6,16 +6,41 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from services.kernel.health import Explanation, Health, Signal
+from services.monitoring.definitions import Limits, Statistic, Versus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftPoint:
-    """PSI of one feature over the window that ends on `day`; `floor` is the 99 % noise floor at this n."""
+    """One statistic of one feature over the window that ends on `day`; `floor` is what noise alone reaches at this n."""
 
     day: date
     value: float
     n: int
     floor: float
+    state: Health = Health.UNKNOWN
+    """By this statistic alone."""
+    error: float = 0.0
+    """How far the value can be too low because it was read from cells."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """The last window by one statistic. A `value` of None is undefined; chi-squared has `p` and no state."""
+
+    statistic: Statistic
+    value: float | None
+    floor: float | None
+    state: Health | None
+    sentence: str
+    p: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """The middle of a column in words and numbers: mean for numbers, commonest value for categories."""
+
+    words: str
+    mean: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,17 +58,31 @@ class FeatureDrift:
     missing_reference: float | None = None
     missing_current: float | None = None
     """Share of missing values, between 0 and 1."""
+    unseen_current: float | None = None
+    """Share of values that the reference does not list; None for numbers."""
+    readings: tuple[Reading, ...] = ()
+    """The last window by every statistic that applies."""
+    sustained: bool = False
+    """Red in two of the last three windows."""
+    since: date | None = None
+    """End of the first window of the present run of moved windows."""
+    before: Level | None = None
+    now: Level | None = None
+    missing_series: tuple[tuple[date, float], ...] = ()
+    unseen_series: tuple[tuple[date, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distribution:
-    """Share per bin, reference against current window, same bins."""
+    """Share per bin of the reference, the current and the previous window, same bins."""
 
     bins: tuple[str, ...]
     reference: tuple[float, ...]
     current: tuple[float, ...]
     reference_n: int
     current_n: int
+    previous: tuple[float, ...] = ()
+    previous_n: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +96,13 @@ class DriftView:
     signal: Signal
     reference: str
     explanation: Explanation
+    statistic: Statistic = Statistic.PSI
+    versus: Versus = Versus.REFERENCE
+    slice_key: str = ""
+    limits: Limits | None = None
+    """Of the chosen statistic."""
+    code_red: Signal | None = None
+    last_day: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

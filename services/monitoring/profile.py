@@ -38,6 +38,8 @@ class FeatureReference:
     sums: Sums
     coded: bool = False
     """A category written as a number."""
+    spread: float | None = None
+    """Standard deviation of the present values of the reference (n in the denominator), if measured on its rows."""
 
     @property
     def cells(self) -> int:

@@ -6,31 +6,28 @@ catalog=inventory, clock=clock)`. The worker calls `refresh` before that of reli
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from itertools import groupby
 
 from services.inventory.facts import Partition, by_owner, changed
 from services.inventory.models import Task
 from services.kernel.clock import Clock
-from services.kernel.errors import InputError, TelemetryUnavailableError, UnknownModelError
-from services.kernel.health import Explanation, Health, Signal
-from services.monitoring import performance, windows
-from services.monitoring.models import (
-    Distribution,
-    DriftView,
-    FeatureDrift,
-    JobRun,
-    MonitoringConfig,
-    PerformanceView,
-)
+from services.kernel.errors import TelemetryUnavailableError, UnknownModelError
+from services.kernel.health import Explanation
+from services.monitoring import performance
+from services.monitoring.changes import Change
+from services.monitoring.definitions import Statistic, Versus
+from services.monitoring.drift import Question
+from services.monitoring.mix import MixShift
+from services.monitoring.models import Distribution, DriftView, JobRun, MonitoringConfig, PerformanceView
 from services.monitoring.ports import Catalog, MonitoringFacts, MonitoringStore
-from services.monitoring.profile import SCORE, Reference, reference_digest
+from services.monitoring.profile import reference_digest
+from services.monitoring.reader import DriftReader
 
 TELEMETRY = "telemetry"
 """Name of the recorded inference facts in the list of copied sources."""
 SERIES_DAYS = 90
 PERFORMANCE_DAYS = 184
-_SEVERITY = [Health.BREACH, Health.WATCH, Health.UNKNOWN, Health.HEALTHY]
 
 
 class MonitoringService:
@@ -39,43 +36,47 @@ class MonitoringService:
         self._store = store
         self._catalog = catalog
         self._clock = clock
+        self._drift = DriftReader(store=store, clock=clock)
 
     def register_config(self, configs: tuple[MonitoringConfig, ...]) -> None:
         self._store.put_configs(configs)
 
-    def drift(self, model: str, *, window_days: int = 7) -> DriftView:
-        """Every judged feature, worst first. Raises UnknownModelError."""
-        self._catalog.model(model)
-        config = self._config(model)
-        reference, last = self._store.reference(model), self._store.last_day(model)
-        features: tuple[FeatureDrift, ...] = ()
-        if reference is not None and last is not None:
-            features = self._features(reference, config, last, max(1, window_days))
-        return DriftView(
-            model=model,
-            window_days=window_days,
-            watch=config.watch,
-            breach=config.breach,
-            features=features,
-            signal=self._drift_signal(features, reference, last, window_days),
-            reference=_reference_words(config, reference),
-            explanation=_drift_explanation(config, reference, last, window_days, features),
+    def drift(
+        self,
+        model: str,
+        *,
+        window_days: int = 7,
+        days: int = SERIES_DAYS,
+        statistic: Statistic = Statistic.PSI,
+        versus: Versus = Versus.REFERENCE,
+        slice_key: str = "",
+    ) -> DriftView:
+        """Every judged feature, worst first. Raises UnknownModelError, and InputError for an unknown slice."""
+        asked = Question(
+            window_days=max(1, window_days), days=days, statistic=statistic, versus=versus, slice_key=slice_key
         )
+        return self._drift.view(self._known(model), asked)
 
-    def distribution(self, model: str, feature: str, *, window_days: int = 7) -> Distribution:
-        """Raises UnknownModelError, and InputError for a feature without a reference."""
+    def distribution(self, model: str, feature: str, *, window_days: int = 7, slice_key: str = "") -> Distribution:
+        """Reference, current and previous window. Raises UnknownModelError, and InputError without a reference."""
         self._catalog.model(model)
-        reference, last = self._store.reference(model), self._store.last_day(model)
-        known = reference.feature(feature) if reference else None
-        if known is None:
-            raise InputError(
-                f"{model} has no reference distribution of {feature!r}.", hint="Choose a feature of the drift table."
-            )
-        if last is None:
-            return windows.distribution(known, None)
-        profiles = self._store.profiles(model, windows.window_start(last, window_days), last, feature)
-        found = windows.windows(profiles, days=window_days, since=last)
-        return windows.distribution(known, found[-1] if found else None)
+        return self._drift.distribution(model, feature, Question(window_days=max(1, window_days), slice_key=slice_key))
+
+    def mixes(self, model: str, *, window_days: int = 7, days: int = SERIES_DAYS) -> tuple[MixShift, ...]:
+        """How predictions spread over the slices, one answer per splitting column. Raises UnknownModelError."""
+        return self._drift.mixes(self._known(model), Question(window_days=max(1, window_days), days=days))
+
+    def changes(
+        self, model: str, *, window_days: int = 7, versus: Versus = Versus.REFERENCE, slice_key: str = ""
+    ) -> tuple[Change, ...]:
+        """What is different now, gravest first. Raises UnknownModelError."""
+        asked = Question(window_days=max(1, window_days), versus=versus, slice_key=slice_key)
+        return self._drift.changes(self._known(model), asked)
+
+    def slice_keys(self, model: str) -> tuple[str, ...]:
+        """Slices that drift can be asked for, as `column=value`. Raises UnknownModelError."""
+        self._catalog.model(model)
+        return self._drift.slice_keys(model)
 
     def performance(self, model: str) -> PerformanceView:
         """Raises UnknownModelError."""
@@ -172,93 +173,12 @@ class MonitoringService:
         except UnknownModelError:
             return False
 
+    def _known(self, model: str) -> MonitoringConfig:
+        self._catalog.model(model)
+        return self._config(model)
+
     def _config(self, model: str) -> MonitoringConfig:
         return self._store.config(model) or MonitoringConfig(model=model)
-
-    def _features(
-        self, reference: Reference, config: MonitoringConfig, last: date, window_days: int
-    ) -> tuple[FeatureDrift, ...]:
-        since = last - timedelta(days=SERIES_DAYS - 1)
-        stored = self._store.profiles(reference.model, windows.window_start(since, window_days), last)
-        profiles = {name: tuple(group) for name, group in groupby(stored, key=lambda profile: profile.feature)}
-        chosen = {column for column, _, _ in config.features} | {SCORE}
-        drifts = [
-            windows.feature_drift(
-                feature,
-                profiles.get(feature.feature, ()),
-                title=config.score_title if feature.feature == SCORE else config.title(feature.column),
-                days=window_days,
-                since=since,
-                watch=config.watch,
-                breach=config.breach,
-            )
-            for feature in reference.features
-            if not config.features or feature.feature in chosen
-        ]
-        return tuple(
-            sorted(
-                drifts,
-                key=lambda drift: (_SEVERITY.index(drift.state), -(drift.latest.value if drift.latest else 0.0)),
-            )
-        )
-
-    def _drift_signal(
-        self, features: tuple[FeatureDrift, ...], reference: Reference | None, last: date | None, window_days: int
-    ) -> Signal:
-        as_of = datetime.combine(last, time(), UTC) if last else None
-        if reference is None or last is None or not features:
-            missing = "no reference window is recorded" if reference is None else "no predictions are recorded"
-            return Signal(
-                state=Health.UNKNOWN, value=None, unit="PSI", sentence=f"Drift is unknown: {missing}.", as_of=as_of
-            )
-        worst = features[0]
-        age = (self._clock.now().date() - last).days
-        if age > window_days:
-            return Signal(
-                state=Health.UNKNOWN,
-                value=None,
-                unit="PSI",
-                sentence=f"Drift is unknown: the last prediction was recorded on {last:%d %b %Y}, {age} days ago.",
-                as_of=as_of,
-            )
-        count = sum(1 for feature in features if feature.state in {Health.BREACH, Health.WATCH})
-        summary = f"{count} of {len(features)} distributions moved" if count else "No distribution moved"
-        return Signal(
-            state=worst.state,
-            value=worst.latest.value if worst.latest else None,
-            unit="PSI",
-            sentence=f"{summary}; first in the list: {worst.title}. {worst.sentence}",
-            n=worst.latest.n if worst.latest else 0,
-            as_of=as_of,
-        )
-
-
-def _reference_words(config: MonitoringConfig, reference: Reference | None) -> str:
-    if reference is None:
-        return "No reference window is recorded."
-    return config.reference or f"Reference window of the live version, {reference.rows:,} predictions"
-
-
-def _drift_explanation(
-    config: MonitoringConfig,
-    reference: Reference | None,
-    last: date | None,
-    window_days: int,
-    features: tuple[FeatureDrift, ...],
-) -> Explanation:
-    latest = next((feature.latest for feature in features if feature.latest), None)
-    return Explanation(
-        formula="PSI = sum over bins of (current share - reference share) x ln(current share / reference share); bins "
-        "are deciles of the reference for numbers and values for categories (rarer than 1 % together), plus one for "
-        "missing values; an empty bin counts as half an observation.",
-        source="Recorded live predictions; " + _reference_words(config, reference),
-        window=f"{window_days} days, ending on the last recorded day",
-        as_of=datetime.combine(last, time(), UTC) if last else None,
-        n=latest.n if latest else None,
-        note=f"Watch from {config.watch:g}, breach from {config.breach:g} (Siddiqi 2006). A verdict also needs to "
-        "exceed the 99 % noise floor (1/n + 1/m) x chi-square of bins - 1 (Yurdakul and Naranjo 2020). A moved "
-        "distribution is not yet a worse model: see performance.",
-    )
 
 
 def _performance_explanation(

@@ -1,15 +1,6 @@
-"""Distances between a reference and a current distribution, their noise floor, and intervals. Pure NumPy.
+"""Single values of drift and performance, with intervals: one pair of counts in, one number out.
 
-Population stability index (PSI), after Siddiqi, Credit Risk Scorecards (2006):
-
-    PSI = sum over bins of (current share - reference share) * ln(current share / reference share)
-
-A share of zero would make it infinite; it is replaced by half an observation (0.5 / n), so an empty bin counts and a
-bigger sample makes it count more. Bins are reference deciles (numeric) or values (categories), plus one for missing.
-
-Noise floor, after Yurdakul and Naranjo, Statistical properties of the population stability index (2020): without any
-drift PSI is distributed as (1/n + 1/m) * chi-square with B - 1 degrees of freedom. Hence mean (B-1)(1/n + 1/m), and a
-99 % quantile that a verdict has to exceed.
+Definitions and sources stand in `distances` (for many windows at once) and `floors` (what chance alone reaches).
 """
 
 from __future__ import annotations
@@ -17,30 +8,29 @@ from __future__ import annotations
 from math import sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.kernel.interval import Z_95, Estimate
+from services.monitoring import distances, floors
+from services.monitoring.distances import Floats, Ints
+from services.monitoring.floors import MINIMUM_EXPECTED
 
-Z_99_ONE_SIDED = 2.3263478740408408
-SMALL_SAMPLE = 1.2
-"""With few observations per bin the logarithm makes the tail heavier than chi-square: by 12 % at ten per bin and
-13 % at five, as simulated (40,000 windows for 3, 10 and 21 bins). This factor covers it and vanishes with n."""
-MINIMUM_EXPECTED = 5
-"""Rule of thumb for chi-square approximations: fewer expected observations per bin and the floor does not hold."""
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+__all__ = [
+    "MINIMUM_EXPECTED",
+    "Floats",
+    "Ints",
+    "auc",
+    "jensen_shannon",
+    "ks",
+    "mean_absolute_error",
+    "psi",
+    "psi_floor",
+    "psi_mean",
+]
 
 
 def psi(reference: Ints, current: Ints) -> float | None:
     """Population stability index over the same bins, or None when one side is empty."""
-    n, m = int(current.sum()), int(reference.sum())
-    if not n or not m:
-        return None
-    used = (reference > 0) | (current > 0)
-    before = np.maximum(reference[used], 0.5) / m
-    after = np.maximum(current[used], 0.5) / n
-    return float(np.sum((after - before) * np.log(after / before)))
+    return _value(distances.psi(reference, current))
 
 
 def psi_mean(bins: int, n: int, m: int) -> float:
@@ -48,38 +38,23 @@ def psi_mean(bins: int, n: int, m: int) -> float:
     return (bins - 1) * (1 / n + 1 / m)
 
 
-def psi_floor(bins: int, n: int, m: int) -> float:
+def psi_floor(bins: int, n: int, m: int, level: float = 0.01) -> float:
     """The 99 % noise floor: without drift, at most about one window in a hundred exceeds it by chance."""
-    if bins < 2:
-        return 0.0
-    return (1 / n + 1 / m) * chi_square_99(bins - 1) * (1 + SMALL_SAMPLE * (bins / n + bins / m))
-
-
-def chi_square_99(freedom: int) -> float:
-    """99 % quantile of chi-square (Wilson and Hilferty 1931; within 1 % from two degrees, 0.7 % from one)."""
-    part = 2 / (9 * freedom)
-    return float(freedom * (1 - part + Z_99_ONE_SIDED * sqrt(part)) ** 3)
+    return float(floors.psi(bins, np.float64(n), np.float64(m), level)) if bins > 1 else 0.0
 
 
 def jensen_shannon(reference: Ints, current: Ints) -> float | None:
     """Jensen-Shannon distance, logarithm base 2: 0 for equal, 1 for disjoint; None when one side is empty."""
-    if not current.sum() or not reference.sum():
-        return None
-    p, q = reference / reference.sum(), current / current.sum()
-    middle = (p + q) / 2
-    return sqrt(max(0.0, (_divergence(p, middle) + _divergence(q, middle)) / 2))
-
-
-def _divergence(p: Floats, q: Floats) -> float:
-    used = p > 0
-    return float(np.sum(p[used] * np.log2(p[used] / q[used])))
+    return _value(distances.jensen_shannon(reference, current))
 
 
 def ks(reference: Ints, current: Ints) -> float | None:
     """Largest gap between the distribution functions at cell edges; too low by at most the largest cell's share."""
-    if not current.sum() or not reference.sum():
-        return None
-    return float(np.max(np.abs(np.cumsum(reference) / reference.sum() - np.cumsum(current) / current.sum())))
+    return _value(distances.ks(reference, current))
+
+
+def _value(found: Floats) -> float | None:
+    return None if np.isnan(found) else float(found)
 
 
 def auc(positives: Ints, negatives: Ints) -> Estimate | None:

@@ -1,0 +1,151 @@
+"""What changed, in one table: columns, missing shares, unseen values, slices, volume, versions, schema."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from statistics import median
+
+from services.kernel.health import Health
+from services.monitoring.drift import Question
+from services.monitoring.mix import MixShift
+from services.monitoring.models import FeatureDrift
+from services.monitoring.profile import DayProfile, LabelledDay
+
+_MOVED = frozenset({Health.WATCH, Health.BREACH})
+_HALF, _DOUBLE = 0.5, 2.0
+"""A day's average outside this range of the usual day is a change of volume."""
+_USUAL_WINDOWS = 4
+_ORDER = [Health.BREACH, Health.WATCH, Health.UNKNOWN, Health.HEALTHY]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One thing that is different now. `feature` names the column to open, if there is one."""
+
+    kind: str
+    subject: str
+    before: str
+    now: str
+    since: date | None
+    state: Health
+    sentence: str
+    feature: str = ""
+
+
+def what_changed(
+    features: Sequence[FeatureDrift],
+    mixes: Sequence[MixShift],
+    rows_by_day: Sequence[tuple[date, int]],
+    labelled: Sequence[LabelledDay],
+    asked: Question,
+    last: date,
+) -> tuple[Change, ...]:
+    """Gravest first; nothing that stayed the same is in it."""
+    found = [change for feature in features for change in _feature_changes(feature)]
+    found += [_mix_change(mix) for mix in mixes if mix.state in _MOVED]
+    found += [*_volume(rows_by_day, asked, last), *_versions(labelled, asked, last), *_schema(features, last)]
+    return tuple(sorted(found, key=lambda change: _ORDER.index(change.state)))
+
+
+def _feature_changes(feature: FeatureDrift) -> list[Change]:
+    found = []
+    for reading in feature.readings:
+        if reading.state not in _MOVED or reading.statistic.value not in {"psi", "missing", "unseen"}:
+            continue
+        kind, before, now = {
+            "psi": (
+                "prediction" if feature.kind == "prediction" else "column",
+                feature.before.words if feature.before else "nothing",
+                feature.now.words if feature.now else "nothing",
+            ),
+            "missing": ("missing values", _percent(feature.missing_reference), _percent(feature.missing_current)),
+            "unseen": ("unseen values", "none listed", _percent(feature.unseen_current)),
+        }[reading.statistic.value]
+        found.append(
+            Change(
+                kind=kind, subject=feature.title, before=before, now=now, since=feature.since,
+                state=reading.state or Health.UNKNOWN, sentence=reading.sentence, feature=feature.feature,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _mix_change(mix: MixShift) -> Change:
+    first = mix.shares[0]
+    return Change(
+        kind="mix", subject=mix.title, before=f"{first.value} {_percent(first.before)}",
+        now=f"{first.value} {_percent(first.now)}", since=mix.since, state=mix.state, sentence=mix.sentence,
+    )  # fmt: skip
+
+
+def _volume(rows_by_day: Sequence[tuple[date, int]], asked: Question, last: date) -> list[Change]:
+    """The average day of this window against the median day of the four windows before it."""
+    start = last - timedelta(days=asked.window_days)
+    usual_from = start - timedelta(days=_USUAL_WINDOWS * asked.window_days)
+    now = [rows for day, rows in rows_by_day if day > start]
+    usual = [rows for day, rows in rows_by_day if usual_from < day <= start]
+    if not now or len(usual) < asked.window_days:
+        return []
+    here, there = sum(now) / len(now), median(usual)
+    if not there or _HALF <= here / there <= _DOUBLE:
+        return []
+    words = f"{here:,.0f} predictions a day instead of {there:,.0f}: {here / there:.1f} times the usual day."
+    return [
+        Change(
+            kind="volume", subject="Predictions a day", before=f"{there:,.0f}", now=f"{here:,.0f}",
+            since=start + timedelta(days=1), state=Health.WATCH, sentence=words,
+        )
+    ]  # fmt: skip
+
+
+def _versions(labelled: Sequence[LabelledDay], asked: Question, last: date) -> list[Change]:
+    start = last - timedelta(days=asked.window_days)
+    by_version: dict[str, dict[date, int]] = defaultdict(dict)
+    for row in labelled:
+        if row.predicted:
+            by_version[row.version][row.day] = by_version[row.version].get(row.day, 0) + row.predicted
+    found = []
+    for version, days in by_version.items():
+        first, final = min(days), max(days)
+        known_before = min((min(other) for other in by_version.values()), default=first)
+        if first > start and first > known_before:
+            found.append(_version_change(version, "not serving", "serving", first))
+        elif final <= start and final > start - timedelta(days=asked.window_days):
+            found.append(_version_change(version, "serving", "not serving", final + timedelta(days=1)))
+    return found
+
+
+def _version_change(version: str, before: str, now: str, since: date) -> Change:
+    words = f"Version {version} {'began' if now == 'serving' else 'stopped'} to serve. A new version is another model."
+    return Change(
+        kind="version", subject=f"Version {version}", before=before, now=now, since=since, state=Health.WATCH,
+        sentence=words,
+    )  # fmt: skip
+
+
+def _schema(features: Sequence[FeatureDrift], last: date) -> list[Change]:
+    """Columns of the reference that no longer arrive although predictions do."""
+    if not any(feature.now for feature in features):
+        return []
+    return [
+        Change(
+            kind="schema", subject=feature.title, before="recorded", now="not recorded",
+            since=feature.series[-1].day + timedelta(days=1) if feature.series else None, state=Health.BREACH,
+            sentence=f"{feature.title} is in the reference, and in no prediction of the window to {last:%d %b %Y}.",
+            feature=feature.feature,
+        )
+        for feature in features
+        if feature.now is None
+    ]  # fmt: skip
+
+
+def rows_by_day(profiles: Sequence[DayProfile]) -> tuple[tuple[date, int], ...]:
+    """Predictions per day, from the profiles of one column."""
+    return tuple((profile.day, int(profile.counts.sum())) for profile in profiles if not profile.slice_key)
+
+
+def _percent(share: float | None) -> str:
+    return "unknown" if share is None else f"{share:.1%}"

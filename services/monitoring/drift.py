@@ -1,0 +1,300 @@
+"""Drift of one model from stored profiles: every judged column, worst first, with its course and its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
+
+import numpy as np
+
+from services.kernel.health import Explanation, Health, Signal
+from services.monitoring import floors, verdicts, windows
+from services.monitoring.courses import Course, course, statistics_for
+from services.monitoring.definitions import DEFINITIONS, JUDGING, Limits, Statistic, Versus, limits_of
+from services.monitoring.models import DriftPoint, DriftView, FeatureDrift, Level, MonitoringConfig, Reading
+from services.monitoring.profile import SCORE, Counts, DayProfile, FeatureReference, Reference, Sums
+
+_SEVERITY = [Health.BREACH, Health.WATCH, Health.UNKNOWN, Health.HEALTHY]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked of the stored profiles; every part of it can stand in an address."""
+
+    window_days: int = 7
+    days: int = 90
+    """How far back the course goes."""
+    statistic: Statistic = Statistic.PSI
+    versus: Versus = Versus.REFERENCE
+    slice_key: str = ""
+
+    def first_profile(self, last: date) -> date:
+        """The earliest day that any window of the course is made of."""
+        return windows.window_start(self.since(last), 2 * self.window_days)
+
+    def since(self, last: date) -> date:
+        return last - timedelta(days=self.days - 1)
+
+
+def judged_columns(reference: Reference, config: MonitoringConfig, slice_key: str = "") -> tuple[FeatureReference, ...]:
+    """The columns of the monitor that the reference knows, filled by the whole or by one slice."""
+    chosen = {column for column, _, _ in config.features} | {SCORE}
+    names = [item.feature for item in reference.features if not config.features or item.feature in chosen]
+    return tuple(found for name in names if (found := reference.feature(name, slice_key)) is not None)
+
+
+def features(
+    reference: Reference, config: MonitoringConfig, profiles: Sequence[DayProfile], asked: Question, last: date
+) -> tuple[FeatureDrift, ...]:
+    """Worst first. Profiles are ordered by column and day, all of the asked slice."""
+    columns = judged_columns(reference, config, asked.slice_key)
+    level = floors.level_of_each(sum(len(_judging(column)) for column in columns))
+    by_name = {name: tuple(group) for name, group in groupby(profiles, key=lambda profile: profile.feature)}
+    found = [_feature(column, by_name.get(column.feature, ()), config, asked, last, level) for column in columns]
+    return tuple(
+        sorted(found, key=lambda item: (_SEVERITY.index(item.state), -(item.latest.value if item.latest else 0.0)))
+    )
+
+
+def _judging(column: FeatureReference) -> tuple[Statistic, ...]:
+    return tuple(item for item in JUDGING if DEFINITIONS[item].applies_to(numeric=column.numeric))
+
+
+def _feature(
+    column: FeatureReference,
+    profiles: Sequence[DayProfile],
+    config: MonitoringConfig,
+    asked: Question,
+    last: date,
+    level: float,
+) -> FeatureDrift:
+    run = course(column, profiles, days=asked.window_days, since=asked.since(last), level=level, versus=asked.versus)
+    limits = {item: limits_of(item, watch=config.watch, breach=config.breach) for item in Statistic}
+    judged = {item: verdicts.states(run, item, found) for item in run.floors if (found := limits[item]) is not None}
+    history = verdicts.together([judged[item] for item in _judging(column)])
+    current = bool(run.days) and run.days[-1] > last - timedelta(days=asked.window_days)
+    readings = _readings(run, judged, limits, column) if current else ()
+    state, sentence = _verdict(readings, column)
+    place = verdicts.running_since(history) if current else None
+    points = _points(run, asked.statistic, judged)
+    ks = next((item.value for item in readings if item.statistic is Statistic.KS), None)
+    return FeatureDrift(
+        feature=column.feature,
+        title=config.score_title if column.feature == SCORE else config.title(column.column),
+        kind=kind_of(column),
+        state=state,
+        latest=points[-1] if points and current and points[-1].day == run.days[-1] else None,
+        series=points,
+        sentence=sentence,
+        ks=ks,
+        missing_reference=windows.missing_share(column, column.counts),
+        missing_current=windows.missing_share(column, run.windows.counts[-1]) if current else None,
+        unseen_current=_last(run.values, Statistic.UNSEEN) if current and not column.numeric else None,
+        readings=readings,
+        sustained=current and verdicts.sustained(history),
+        since=run.days[place] if place is not None else None,
+        before=level_of(column, run.before.counts[-1], run.before.sums[-1], run.windows.counts[-1])
+        if current
+        else None,
+        now=level_of(column, run.windows.counts[-1], run.windows.sums[-1], run.before.counts[-1]) if current else None,
+        missing_series=_shares(run, Statistic.MISSING),
+        unseen_series=_shares(run, Statistic.UNSEEN),
+    )
+
+
+def kind_of(column: FeatureReference) -> str:
+    if column.feature == SCORE:
+        return "prediction"
+    return "numeric" if column.numeric else "categorical"
+
+
+def _points(
+    run: Course, statistic: Statistic, judged: Mapping[Statistic, tuple[Health, ...]]
+) -> tuple[DriftPoint, ...]:
+    if statistic not in run.floors:
+        return ()
+    states, errors = judged[statistic], run.error
+    return tuple(
+        DriftPoint(
+            day=run.days[place],
+            value=float(value),
+            n=int(run.n[place]),
+            floor=float(run.floors[statistic][place]),
+            state=states[place],
+            error=float(errors[place]) if statistic is Statistic.KS and errors is not None else 0.0,
+        )
+        for place, value in enumerate(run.values[statistic])
+        if not np.isnan(value)
+    )
+
+
+def _readings(
+    run: Course,
+    judged: Mapping[Statistic, tuple[Health, ...]],
+    limits: Mapping[Statistic, Limits | None],
+    column: FeatureReference,
+) -> tuple[Reading, ...]:
+    """The last window by every statistic that applies to the column."""
+    found = []
+    for item in statistics_for(numeric=column.numeric):
+        value, bound = _last(run.values, item), limits[item]
+        if bound is None:
+            freedom = int(run.bins[-1]) - 1
+            p = None if value is None else floors.chi_square_tail(value, freedom)
+            words = f"With {freedom} degrees of freedom; informs, and does not judge."
+            found.append(Reading(statistic=item, value=value, floor=None, state=None, sentence=words, p=p))
+            continue
+        state = judged[item][-1]
+        p = (
+            floors.ks_tail(value, int(run.n[-1]), int(run.m[-1]))
+            if item is Statistic.KS and value is not None
+            else None
+        )
+        found.append(
+            Reading(
+                statistic=item, value=value, floor=_last(run.floors, item), state=state, p=p,
+                sentence=verdicts.sentence(run, len(run) - 1, item, bound, state),
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def _verdict(readings: Sequence[Reading], column: FeatureReference) -> tuple[Health, str]:
+    judging = [item for item in readings if item.statistic in _judging(column)]
+    if not judging:
+        return Health.UNKNOWN, "No predictions were recorded in this window."
+    state = Health.worst([item.state or Health.UNKNOWN for item in judging])
+    first = next(item for item in judging if item.state is state)
+    return state, first.sentence
+
+
+def _last(values: Mapping[Statistic, np.ndarray], statistic: Statistic) -> float | None:
+    found = values.get(statistic)
+    return None if found is None or not len(found) or np.isnan(found[-1]) else float(found[-1])
+
+
+def _shares(run: Course, statistic: Statistic) -> tuple[tuple[date, float], ...]:
+    """The share itself, day by day; for missing values the movement alone would hide which way it went."""
+    if statistic not in run.values:
+        return ()
+    if statistic is Statistic.UNSEEN:
+        return tuple((day, float(v)) for day, v in zip(run.days, run.values[statistic], strict=True) if not np.isnan(v))
+    lost = run.missing
+    return tuple((day, float(v)) for day, v in zip(run.days, lost, strict=True) if not np.isnan(v))
+
+
+def level_of(column: FeatureReference, counts: Counts, sums: Sums, other: Counts) -> Level | None:
+    """The mean, or the share of the value that moved most against `other`; None for an empty window."""
+    if not counts.sum():
+        return None
+    if column.numeric:
+        mean = windows.mean_of(column, counts, sums)
+        return None if mean is None else Level(words=f"mean {mean:.4g}", mean=mean)
+    bins = windows.bins_of(column)
+    here, there = bins.fill(counts), bins.fill(other)
+    share = here / here.sum()
+    place = int(np.argmax(np.abs(share - there / max(1, there.sum()))))
+    return Level(words=f"{bins.names[place]} {share[place]:.1%}")
+
+
+def signal(
+    found: Sequence[FeatureDrift], reference: Reference | None, last: date | None, asked: Question, today: date
+) -> Signal:
+    """The model in one state. Red needs one column that is red in two of the last three windows."""
+    as_of = datetime.combine(last, time(), UTC) if last else None
+    unit = DEFINITIONS[asked.statistic].short
+    if reference is None or last is None or not found:
+        missing = "no reference window is recorded" if reference is None else "no predictions are recorded"
+        return Signal(
+            state=Health.UNKNOWN, value=None, unit=unit, sentence=f"Drift is unknown: {missing}.", as_of=as_of
+        )
+    age = (today - last).days
+    if age > asked.window_days:
+        words = f"Drift is unknown: the last prediction was recorded on {last:%d %b %Y}, {age} days ago."
+        return Signal(state=Health.UNKNOWN, value=None, unit=unit, sentence=words, as_of=as_of)
+    worst = next((item for item in found if item.sustained), found[0])
+    count = sum(1 for item in found if item.state in {Health.BREACH, Health.WATCH})
+    summary = f"{count} of {len(found)} distributions moved" if count else "No distribution moved"
+    state, note = worst.state, ""
+    if state is Health.BREACH and not worst.sustained:
+        state, note = Health.WATCH, " Seen in one window so far; a second one of three makes it red."
+    return Signal(
+        state=state,
+        value=worst.latest.value if worst.latest else None,
+        unit=unit,
+        sentence=f"{summary}; first in the list: {worst.title}. {worst.sentence}{note}",
+        n=worst.latest.n if worst.latest else 0,
+        as_of=as_of,
+    )
+
+
+def view(
+    config: MonitoringConfig,
+    reference: Reference | None,
+    last: date | None,
+    found: tuple[FeatureDrift, ...],
+    asked: Question,
+    *,
+    today: date,
+    code_red: Signal | None,
+) -> DriftView:
+    limits = limits_of(asked.statistic, watch=config.watch, breach=config.breach)
+    return DriftView(
+        model=config.model,
+        window_days=asked.window_days,
+        watch=config.watch,
+        breach=config.breach,
+        features=found,
+        signal=signal(found, reference, last, asked, today),
+        reference=reference_words(config, reference),
+        explanation=explanation(config, reference, last, found, asked, limits),
+        statistic=asked.statistic,
+        versus=asked.versus,
+        slice_key=asked.slice_key,
+        limits=limits,
+        code_red=code_red,
+        last_day=last,
+    )
+
+
+def reference_words(config: MonitoringConfig, reference: Reference | None) -> str:
+    if reference is None:
+        return "No reference window is recorded."
+    return config.reference or f"Reference window of the live version, {reference.rows:,} predictions"
+
+
+def explanation(
+    config: MonitoringConfig,
+    reference: Reference | None,
+    last: date | None,
+    found: Sequence[FeatureDrift],
+    asked: Question,
+    limits: Limits | None,
+) -> Explanation:
+    latest = next((item.latest for item in found if item.latest), None)
+    definition = DEFINITIONS[asked.statistic]
+    against = (
+        reference_words(config, reference)
+        if asked.versus is Versus.REFERENCE
+        else f"the {asked.window_days} days before"
+    )
+    bounds = (
+        f"Watch from {verdicts.written(limits.watch, definition.share)}, breach from "
+        f"{verdicts.written(limits.breach, definition.share)} ({definition.source}). "
+        if limits
+        else f"{definition.source}. "
+    )
+    return Explanation(
+        formula=f"{definition.short}: {definition.formula}",
+        source=f"Recorded live predictions{f' with {asked.slice_key}' if asked.slice_key else ''}, against {against}",
+        window=f"{asked.window_days} days, ending on the last recorded day",
+        as_of=datetime.combine(last, time(), UTC) if last else None,
+        n=latest.n if latest else None,
+        note=bounds + "A verdict also needs to exceed what noise alone reaches: all columns and judging statistics "
+        f"of one window together show a false verdict in at most {floors.FAMILY_LEVEL:.0%} of windows, for independent "
+        "rows (Sidak 1967; Yurdakul and Naranjo 2020 for PSI). A column is judged by PSI, by its missing share and by "
+        "its unseen values; the model turns red when a column is red in two of the last three windows. A moved "
+        "distribution is not yet a worse model: see performance.",
+    )

@@ -1,0 +1,209 @@
+"""Mix shift: how the share of each slice of the predictions changed, and the rule that turns it into code red."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+
+import numpy as np
+
+from services.kernel.health import Health, Signal
+from services.monitoring import verdicts
+from services.monitoring.courses import course
+from services.monitoring.definitions import Limits, Statistic
+from services.monitoring.drift import Question
+from services.monitoring.models import DriftPoint, FeatureDrift, MonitoringConfig
+from services.monitoring.profile import DayProfile, FeatureReference, Reference
+
+AMBER, RED = 0.10, 0.25
+"""Population stability index of a mix or of one of the five most important columns."""
+TOP = 5
+REST = "every other value"
+_SINGLE_LEVEL = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixShare:
+    """Shares of one slice in the reference, the previous and the current window; None where a side is empty."""
+
+    value: str
+    before: float | None
+    previous: float | None
+    now: float | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixShift:
+    """How predictions spread over the slices of one column. `series` is PSI against the reference, per window."""
+
+    column: str
+    title: str
+    shares: tuple[MixShare, ...]
+    state: Health
+    sentence: str
+    series: tuple[DriftPoint, ...]
+    since: date | None
+    n: int
+    history: tuple[Health, ...]
+    """State of each window, oldest first."""
+
+
+def split(slice_key: str) -> tuple[str, str]:
+    """`carrier=UA` as column and value; a value may contain the sign as well."""
+    column, _, value = slice_key.partition("=")
+    return column, value
+
+
+def mix_shift(
+    column: str,
+    config: MonitoringConfig,
+    reference: Reference,
+    profiles: Sequence[DayProfile],
+    asked: Question,
+    last: date,
+) -> MixShift | None:
+    """None when the reference was not split by this column. Profiles are of one feature, the whole and all slices."""
+    anchor = profiles[0].feature if profiles else next((item.feature for item in reference.slices), "")
+    values = tuple(
+        split(item.slice_key)[1]
+        for item in reference.slices
+        if item.feature == anchor and split(item.slice_key)[0] == column
+    )
+    whole = reference.feature(anchor)
+    if whole is None or not values:
+        return None
+    sizes = {value: _rows(reference.feature(anchor, f"{column}={value}")) for value in values}
+    as_category = _as_category(column, values, sizes, whole.n)
+    run = course(
+        as_category,
+        _as_days(column, values, profiles),
+        days=asked.window_days,
+        since=asked.since(last),
+        level=_SINGLE_LEVEL,
+    )
+    states = verdicts.states(run, Statistic.PSI, Limits(watch=AMBER, breach=RED))
+    current = bool(run.days) and run.days[-1] == last
+    place = verdicts.running_since(states) if current else None
+    previous = course(
+        as_category, _as_days(column, values, profiles), days=asked.window_days, since=last, level=_SINGLE_LEVEL,
+        versus=asked.versus.PREVIOUS,
+    )  # fmt: skip
+    words = (
+        verdicts.sentence(run, len(run) - 1, Statistic.PSI, Limits(watch=AMBER, breach=RED), states[-1])
+        if current
+        else "No predictions were recorded in this window."
+    )
+    now = run.windows.counts[-1] if current else np.zeros(len(values) + 2, dtype=np.int64)
+    earlier = previous.before.counts[-1] if len(previous) else np.zeros(len(values) + 2, dtype=np.int64)
+    return MixShift(
+        column=column,
+        title=config.title(column),
+        shares=_shares((*values, REST), as_category.counts[:-1], earlier[:-1], now[:-1]),
+        state=states[-1] if current else Health.UNKNOWN,
+        sentence=words,
+        series=tuple(
+            DriftPoint(day=day, value=float(value), n=int(n), floor=float(floor), state=state)
+            for day, value, n, floor, state in zip(
+                run.days, run.values[Statistic.PSI], run.n, run.floors[Statistic.PSI], states, strict=True
+            )
+            if not np.isnan(value)
+        ),
+        since=run.days[place] if place is not None else None,
+        n=int(now.sum()),
+        history=states,
+    )
+
+
+def _rows(reference: FeatureReference | None) -> int:
+    return reference.n if reference is not None else 0
+
+
+def _as_category(column: str, values: tuple[str, ...], sizes: Mapping[str, int], whole: int) -> FeatureReference:
+    counts = [sizes[value] for value in values]
+    filled = np.array([*counts, max(0, whole - sum(counts)), 0], dtype=np.int64)
+    return FeatureReference(
+        feature=column, column=column, numeric=False, edges=(), deciles=(), values=values, counts=filled,
+        sums=np.zeros(len(filled)),
+    )  # fmt: skip
+
+
+def _as_days(column: str, values: tuple[str, ...], profiles: Sequence[DayProfile]) -> list[DayProfile]:
+    """How many rows of each day lie in each slice, as if the column were a category with these values."""
+    places = {f"{column}={value}": place for place, value in enumerate(values)}
+    days: dict[date, np.ndarray] = defaultdict(lambda: np.zeros(len(values) + 2, dtype=np.int64))
+    for profile in profiles:
+        if not profile.slice_key:
+            days[profile.day][len(values)] += profile.counts.sum()
+        elif (place := places.get(profile.slice_key)) is not None:
+            rows = profile.counts.sum()
+            days[profile.day][place] += rows
+            days[profile.day][len(values)] -= rows
+    return [
+        DayProfile(day=day, feature=column, counts=np.maximum(counts, 0), sums=np.zeros(len(counts)))
+        for day, counts in sorted(days.items())
+    ]
+
+
+def _shares(names: Sequence[str], before: np.ndarray, previous: np.ndarray, now: np.ndarray) -> tuple[MixShare, ...]:
+    def share(counts: np.ndarray, place: int) -> float | None:
+        total = int(counts.sum())
+        return float(counts[place] / total) if total else None
+
+    rows = [
+        MixShare(
+            value=name, before=share(before, place), previous=share(previous, place), now=share(now, place),
+            n=int(now[place]),
+        )
+        for place, name in enumerate(names)
+        if name != REST or before[place] + previous[place] + now[place]
+    ]  # fmt: skip
+    return tuple(sorted(rows, key=lambda row: -abs((row.now or 0.0) - (row.before or 0.0))))
+
+
+def code_red(
+    config: MonitoringConfig,
+    features: Sequence[FeatureDrift],
+    mixes: Sequence[MixShift],
+    last: date | None,
+) -> Signal | None:
+    """Red when a mix or one of the five most important columns is at PSI 0.25 or more in two windows running.
+
+    Amber from 0.10, or in the first red window. Unknown when any of them cannot be judged and none is moved. None when
+    nothing is named to be watched that closely.
+    """
+    order = [column for column, _, _ in config.features[:TOP]]
+    top = [item for item in features if item.feature in order]
+    watched = [(item.title, [_state(point) for point in item.series[-2:]]) for item in top]
+    watched += [(f"the mix of {mix.title.lower()}", list(mix.history[-2:])) for mix in mixes]
+    if not watched:
+        return None
+    as_of = datetime.combine(last, time(), UTC) if last else None
+    for title, states in watched:
+        if len(states) == 2 and set(states) == {Health.BREACH}:
+            words = f"Code red: {title} is at PSI {RED:g} or more in two windows running."
+            return Signal(state=Health.BREACH, value=None, unit="", sentence=words, as_of=as_of)
+    moved = [title for title, states in watched if states and states[-1] in {Health.WATCH, Health.BREACH}]
+    if moved:
+        words = f"Amber: {_listed(moved)} at PSI {AMBER:g} or more. Red from {RED:g} in two windows running."
+        return Signal(state=Health.WATCH, value=None, unit="", sentence=words, as_of=as_of)
+    silent = [title for title, states in watched if not states or states[-1] is Health.UNKNOWN]
+    if silent:
+        words = f"Code red cannot be excluded: {_listed(silent)} cannot be judged in this window."
+        return Signal(state=Health.UNKNOWN, value=None, unit="", sentence=words, as_of=as_of)
+    words = f"No code red: {len(watched)} watched distributions stay under PSI {AMBER:g}."
+    return Signal(state=Health.HEALTHY, value=None, unit="", sentence=words, as_of=as_of)
+
+
+def _state(point: DriftPoint) -> Health:
+    """By the fixed levels of the rule, whatever the monitor's own limits are."""
+    if point.state is Health.UNKNOWN or point.value <= point.floor:
+        return Health.HEALTHY if point.value < AMBER and point.state is not Health.UNKNOWN else Health.UNKNOWN
+    return Health.BREACH if point.value >= RED else Health.WATCH if point.value >= AMBER else Health.HEALTHY
+
+
+def _listed(titles: Sequence[str]) -> str:
+    shown = ", ".join(titles[:3])
+    return f"{shown} and {len(titles) - 3} more" if len(titles) > 3 else shown

@@ -1,0 +1,103 @@
+"""Reads stored profiles and answers what moved, how slices are mixed and what changed. Never looks at a row."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from services.kernel.clock import Clock
+from services.kernel.errors import InputError
+from services.kernel.health import Signal
+from services.monitoring import changes, drift, windows
+from services.monitoring.changes import Change
+from services.monitoring.definitions import Statistic, Versus
+from services.monitoring.drift import Question
+from services.monitoring.mix import MixShift, code_red, mix_shift, split
+from services.monitoring.models import Distribution, DriftView, FeatureDrift, MonitoringConfig
+from services.monitoring.ports import MonitoringStore
+from services.monitoring.profile import DayProfile, Reference
+
+
+class DriftReader:
+    def __init__(self, *, store: MonitoringStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def view(self, config: MonitoringConfig, asked: Question) -> DriftView:
+        reference, last = self._store.reference(config.model), self._store.last_day(config.model)
+        found: tuple[FeatureDrift, ...] = ()
+        red: Signal | None = None
+        if reference is not None and last is not None:
+            self._require_slice(reference, asked.slice_key)
+            found = self._features(reference, config, asked, last)
+            if not asked.slice_key and asked.versus is Versus.REFERENCE and asked.statistic is Statistic.PSI:
+                red = code_red(config, found, self._mixes(reference, config, asked, last), last)
+        return drift.view(config, reference, last, found, asked, today=self._clock.now().date(), code_red=red)
+
+    def distribution(self, model: str, feature: str, asked: Question) -> Distribution:
+        """Reference, current and previous window of one column. Raises InputError for one without a reference."""
+        reference, last = self._store.reference(model), self._store.last_day(model)
+        known = reference.feature(feature, asked.slice_key) if reference else None
+        if known is None:
+            raise InputError(
+                f"{model} has no reference distribution of {feature!r}.", hint="Choose a feature of the drift table."
+            )
+        if last is None:
+            return windows.distribution(known, None)
+        days = asked.window_days
+        start = windows.window_start(last, 2 * days)
+        profiles = self._store.profiles(model, start, last, feature, slice_key=asked.slice_key)
+        border = last - timedelta(days=days)
+        return windows.distribution(
+            known,
+            windows.summed(profile for profile in profiles if profile.day > border),
+            windows.summed(profile for profile in profiles if profile.day <= border),
+        )
+
+    def mixes(self, config: MonitoringConfig, asked: Question) -> tuple[MixShift, ...]:
+        """One per column that splits the sketches."""
+        reference, last = self._store.reference(config.model), self._store.last_day(config.model)
+        return () if reference is None or last is None else self._mixes(reference, config, asked, last)
+
+    def changes(self, config: MonitoringConfig, asked: Question) -> tuple[Change, ...]:
+        """Gravest first; empty when nothing changed, or when nothing is known: the view's signal tells which."""
+        reference, last = self._store.reference(config.model), self._store.last_day(config.model)
+        if reference is None or last is None or not reference.features:
+            return ()
+        found = self._features(reference, config, asked, last)
+        start = last - timedelta(days=6 * asked.window_days)
+        anchor = self._store.profiles(config.model, start, last, reference.features[0].feature)
+        labelled = self._store.labelled(config.model, start)
+        mixes = () if asked.slice_key else self._mixes(reference, config, asked, last)
+        return changes.what_changed(found, mixes, changes.rows_by_day(anchor), labelled, asked, last)
+
+    def slice_keys(self, model: str) -> tuple[str, ...]:
+        """The slices that can be asked for, in the order of the reference."""
+        reference = self._store.reference(model)
+        return tuple(dict.fromkeys(item.slice_key for item in reference.slices)) if reference else ()
+
+    def _features(
+        self, reference: Reference, config: MonitoringConfig, asked: Question, last: date
+    ) -> tuple[FeatureDrift, ...]:
+        stored = self._store.profiles(reference.model, asked.first_profile(last), last, slice_key=asked.slice_key)
+        return drift.features(reference, config, stored, asked, last)
+
+    def _mixes(
+        self, reference: Reference, config: MonitoringConfig, asked: Question, last: date
+    ) -> tuple[MixShift, ...]:
+        columns = dict.fromkeys(split(item.slice_key)[0] for item in reference.slices)
+        if not columns:
+            return ()
+        # Every column counts every row once, so any single one tells how many rows each slice has.
+        anchor = reference.slices[0].feature
+        stored: tuple[DayProfile, ...] = self._store.profiles(
+            reference.model, asked.first_profile(last), last, anchor, slice_key=None
+        )
+        made = (mix_shift(column, config, reference, stored, asked, last) for column in columns)
+        return tuple(mix for mix in made if mix is not None)
+
+    @staticmethod
+    def _require_slice(reference: Reference, slice_key: str) -> None:
+        if slice_key and all(item.slice_key != slice_key for item in reference.slices):
+            raise InputError(
+                f"{reference.model} has no slice {slice_key!r}.", hint="Choose a slice of the list, or everything."
+            )
