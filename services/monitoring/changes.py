@@ -40,6 +40,7 @@ def what_changed(
     mixes: Sequence[MixShift],
     rows_by_day: Sequence[tuple[date, int]],
     labelled: Sequence[LabelledDay],
+    *,
     asked: Question,
     last: date,
 ) -> tuple[Change, ...]:

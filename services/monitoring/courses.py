@@ -60,25 +60,36 @@ def _compared(reference: FeatureReference, bins: Bins, before: Windows, now: Win
     n, m = now.n, np.broadcast_to(before.n, now.n.shape)
     used = np.count_nonzero((was > 0) | (new > 0), axis=-1)
     size, base = n.astype(np.float64), m.astype(np.float64)
-    values = {Statistic.PSI: distances.psi(was, new), Statistic.JENSEN_SHANNON: distances.jensen_shannon(was, new)}
-    noise = {
-        Statistic.PSI: floors.psi(used, size, base, level),
-        Statistic.JENSEN_SHANNON: floors.jensen_shannon(used, size, base, level),
+    lost = slice(-reference.missing_cells, None)
+    shifts = {
+        Statistic.PSI: (distances.psi(was, new), floors.psi(used, size, base, level)),
+        Statistic.JENSEN_SHANNON: (distances.jensen_shannon(was, new), floors.jensen_shannon(used, size, base, level)),
+        Statistic.MISSING: _share_change(lost, before, now, level),
     }
-    values[Statistic.CHI_SQUARED] = distances.chi_squared(was, new)[0]
-    _compare_share(Statistic.MISSING, reference.missing_cells, 0, before, now, level, values, noise)
     error = None
     if reference.numeric:
-        error = _compare_cells(reference, before, now, level, values, noise)
+        numeric, error = _compared_cells(reference, before, now, level)
+        shifts |= numeric
     else:
-        _compare_share(Statistic.UNSEEN, 1 + reference.missing_cells, reference.missing_cells, before, now, level,
-                       values, noise)  # fmt: skip
+        unlisted = slice(-1 - reference.missing_cells, -reference.missing_cells)
+        change, floor = _share_change(unlisted, before, now, level)
+        shifts[Statistic.UNSEEN] = np.maximum(change, 0.0), floor
+    values = {statistic: value for statistic, (value, _) in shifts.items()}
+    values[Statistic.MISSING] = np.abs(values[Statistic.MISSING])
     with np.errstate(invalid="ignore", divide="ignore"):
-        missing = now.counts[:, -reference.missing_cells :].sum(axis=-1) / size
+        missing = now.counts[:, lost].sum(axis=-1) / size
     return Course(
-        missing=missing, days=now.ends, n=n, m=m, bins=used, values=values, floors=noise, error=error, windows=now,
+        days=now.ends,
+        n=n,
+        m=m,
+        bins=used,
+        values=values | {Statistic.CHI_SQUARED: distances.chi_squared(was, new)[0]},
+        floors={statistic: floor for statistic, (_, floor) in shifts.items()},
+        error=error,
+        missing=missing,
+        windows=now,
         before=_one_each(before, len(now.ends)),
-    )  # fmt: skip
+    )
 
 
 def _one_each(before: Windows, windows: int) -> Windows:
@@ -89,48 +100,30 @@ def _one_each(before: Windows, windows: int) -> Windows:
     )
 
 
-def _compare_cells(
-    reference: FeatureReference,
-    before: Windows,
-    now: Windows,
-    level: float,
-    values: dict[Statistic, Floats],
-    noise: dict[Statistic, Floats],
-) -> Floats:
-    """Kolmogorov-Smirnov and Wasserstein among the values that are present."""
+def _compared_cells(
+    reference: FeatureReference, before: Windows, now: Windows, level: float
+) -> tuple[dict[Statistic, tuple[Floats, Floats]], Floats]:
+    """Kolmogorov-Smirnov and Wasserstein among the values that are present, and how far the first can be too low."""
     present = slice(0, reference.cells - reference.missing_cells)
     was, new = before.counts[:, present], now.counts[:, present]
     edges, spread = np.array(reference.edges), spread_of(reference)
-    values[Statistic.KS] = distances.ks(was, new)
-    values[Statistic.WASSERSTEIN] = distances.wasserstein(
-        was, before.sums[:, present], new, now.sums[:, present], edges, spread
-    )
+    area = distances.wasserstein(was, before.sums[:, present], new, now.sums[:, present], edges=edges, spread=spread)
     n, m = new.sum(axis=-1).astype(np.float64), was.sum(axis=-1).astype(np.float64)
     counts = reference.counts[present]
     means = np.divide(reference.sums[present], counts, out=np.zeros(len(counts)), where=counts > 0)
-    noise[Statistic.KS] = floors.ks(n, m, level)
-    noise[Statistic.WASSERSTEIN] = floors.wasserstein(counts, means, spread, n, m, level)
-    return distances.ks_error(was, new, single_values(edges))
+    shifts = {
+        Statistic.KS: (distances.ks(was, new), floors.ks(n, m, level)),
+        Statistic.WASSERSTEIN: (area, floors.wasserstein(counts, means, spread, n=n, m=m, level=level)),
+    }
+    return shifts, distances.ks_error(was, new, single_values(edges))
 
 
-def _compare_share(
-    statistic: Statistic,
-    first: int,
-    after: int,
-    before: Windows,
-    now: Windows,
-    level: float,
-    values: dict[Statistic, Floats],
-    noise: dict[Statistic, Floats],
-) -> None:
-    """Share of the cells from `first` to `after`, both counted from the end."""
-    part = slice(-first, -after or None)
+def _share_change(part: slice, before: Windows, now: Windows, level: float) -> tuple[Floats, Floats]:
+    """By how much the share of these cells grew, and by how much it can by chance."""
     was, new = before.counts[:, part].sum(axis=-1), now.counts[:, part].sum(axis=-1)
     m, n = before.n.astype(np.float64), now.n.astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
-        change = new / n - was / m
-    values[statistic] = np.abs(change) if statistic is Statistic.MISSING else np.maximum(change, 0.0)
-    noise[statistic] = floors.share_change(was, new, m, n, level)
+        return new / n - was / m, floors.share_change(was, new, m, n, level)
 
 
 def single_values(edges: Floats) -> np.ndarray:

@@ -77,7 +77,7 @@ DEFINITIONS: Mapping[Statistic, Definition] = {
     ),
     Statistic.WASSERSTEIN: Definition(
         title="Wasserstein distance in standard deviations",
-        short="W1/σ",
+        short="W1/sd",
         formula="Area between the two distribution functions, from counts and sums per cell, divided by the standard "
         "deviation of the reference.",
         source="Vallender (1974); normalised as in Evidently 0.7",

@@ -18,7 +18,7 @@ Ints = NDArray[np.int64]
 def shares(counts: Ints) -> Floats:
     """Counts as shares of their window; NaN for an empty window."""
     total = counts.sum(axis=-1, keepdims=True).astype(np.float64)
-    return np.divide(counts, total, out=np.full(counts.shape, np.nan), where=total > 0)
+    return np.asarray(np.divide(counts, total, out=np.full(counts.shape, np.nan), where=total > 0))
 
 
 def psi(before: Ints, after: Ints) -> Floats:
@@ -78,7 +78,7 @@ def ks_error(before: Ints, after: Ints, exact: NDArray[np.bool_] | None = None) 
 
 
 def wasserstein(
-    before: Ints, before_sums: Floats, after: Ints, after_sums: Floats, edges: Floats, spread: float
+    before: Ints, before_sums: Floats, after: Ints, after_sums: Floats, *, edges: Floats, spread: float
 ) -> Floats:
     """First Wasserstein distance over the standard deviation of the reference (as Evidently normalises it).
 

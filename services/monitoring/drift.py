@@ -52,7 +52,10 @@ def features(
     columns = judged_columns(reference, config, asked.slice_key)
     level = floors.level_of_each(sum(len(_judging(column)) for column in columns))
     by_name = {name: tuple(group) for name, group in groupby(profiles, key=lambda profile: profile.feature)}
-    found = [_feature(column, by_name.get(column.feature, ()), config, asked, last, level) for column in columns]
+    found = [
+        _feature(column, by_name.get(column.feature, ()), config, asked=asked, last=last, level=level)
+        for column in columns
+    ]
     return tuple(
         sorted(found, key=lambda item: (_SEVERITY.index(item.state), -(item.latest.value if item.latest else 0.0)))
     )
@@ -66,6 +69,7 @@ def _feature(
     column: FeatureReference,
     profiles: Sequence[DayProfile],
     config: MonitoringConfig,
+    *,
     asked: Question,
     last: date,
     level: float,
@@ -249,7 +253,7 @@ def view(
         features=found,
         signal=signal(found, reference, last, asked, today),
         reference=reference_words(config, reference),
-        explanation=explanation(config, reference, last, found, asked, limits),
+        explanation=explanation(config, reference, last, found, asked=asked, limits=limits),
         statistic=asked.statistic,
         versus=asked.versus,
         slice_key=asked.slice_key,
@@ -270,6 +274,7 @@ def explanation(
     reference: Reference | None,
     last: date | None,
     found: Sequence[FeatureDrift],
+    *,
     asked: Question,
     limits: Limits | None,
 ) -> Explanation:

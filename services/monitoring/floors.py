@@ -57,7 +57,7 @@ def ks(n: Floats, m: Floats, level: float) -> Floats:
         return np.asarray(sqrt(-log(level / 2) / 2) * np.sqrt(1 / n + 1 / m), dtype=np.float64)
 
 
-def wasserstein(counts: Ints, means: Floats, spread: float, n: Floats, m: Floats, level: float) -> Floats:
+def wasserstein(counts: Ints, means: Floats, spread: float, *, n: Floats, m: Floats, level: float) -> Floats:
     """Quantile of W1 / sigma without drift, from the reference's own cells.
 
     The gap of the two distribution functions is sqrt(1/n + 1/m) times a Brownian bridge B(F(x)) (del Barrio, Gine and
@@ -93,7 +93,7 @@ def share_change(before: Ints, after: Ints, m: Floats, n: Floats, level: float) 
 
 
 def chi_square_quantiles(freedom: Ints, level: float) -> Floats:
-    """Upper quantile of chi-square (Wilson and Hilferty 1931); a hundredth is added for one degree, its only shortfall."""
+    """Upper quantile of chi-square (Wilson and Hilferty 1931); one degree, its only shortfall, gets a hundredth."""
     z = NormalDist().inv_cdf(1 - level)
     freedom = np.maximum(freedom, 1)
     part = 2 / (9 * freedom)

@@ -15,7 +15,7 @@ from services.monitoring.courses import course
 from services.monitoring.definitions import Limits, Statistic
 from services.monitoring.drift import Question
 from services.monitoring.models import DriftPoint, FeatureDrift, MonitoringConfig
-from services.monitoring.profile import DayProfile, FeatureReference, Reference
+from services.monitoring.profile import DayProfile, FeatureReference, Reference, column_and_value, slice_key
 
 AMBER, RED = 0.10, 0.25
 """Population stability index of a mix or of one of the five most important columns."""
@@ -51,31 +51,26 @@ class MixShift:
     """State of each window, oldest first."""
 
 
-def split(slice_key: str) -> tuple[str, str]:
-    """`carrier=UA` as column and value; a value may contain the sign as well."""
-    column, _, value = slice_key.partition("=")
-    return column, value
-
-
 def mix_shift(
     column: str,
     config: MonitoringConfig,
     reference: Reference,
     profiles: Sequence[DayProfile],
+    *,
     asked: Question,
     last: date,
 ) -> MixShift | None:
     """None when the reference was not split by this column. Profiles are of one feature, the whole and all slices."""
     anchor = profiles[0].feature if profiles else next((item.feature for item in reference.slices), "")
     values = tuple(
-        split(item.slice_key)[1]
+        column_and_value(item.slice_key)[1]
         for item in reference.slices
-        if item.feature == anchor and split(item.slice_key)[0] == column
+        if item.feature == anchor and column_and_value(item.slice_key)[0] == column
     )
     whole = reference.feature(anchor)
     if whole is None or not values:
         return None
-    sizes = {value: _rows(reference.feature(anchor, f"{column}={value}")) for value in values}
+    sizes = {value: _rows(reference.feature(anchor, slice_key(column, value))) for value in values}
     as_category = _as_category(column, values, sizes, whole.n)
     run = course(
         as_category,
@@ -132,7 +127,7 @@ def _as_category(column: str, values: tuple[str, ...], sizes: Mapping[str, int],
 
 def _as_days(column: str, values: tuple[str, ...], profiles: Sequence[DayProfile]) -> list[DayProfile]:
     """How many rows of each day lie in each slice, as if the column were a category with these values."""
-    places = {f"{column}={value}": place for place, value in enumerate(values)}
+    places = {slice_key(column, value): place for place, value in enumerate(values)}
     days: dict[date, np.ndarray] = defaultdict(lambda: np.zeros(len(values) + 2, dtype=np.int64))
     for profile in profiles:
         if not profile.slice_key:

@@ -11,7 +11,7 @@ from services.monitoring.definitions import Limits, Statistic, Versus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftPoint:
-    """One statistic of one feature over the window that ends on `day`; `floor` is what noise alone reaches at this n."""
+    """One statistic of one feature over the window that ends on `day`; `floor` is what noise reaches at this n."""
 
     day: date
     value: float

@@ -11,10 +11,10 @@ from services.monitoring import changes, drift, windows
 from services.monitoring.changes import Change
 from services.monitoring.definitions import Statistic, Versus
 from services.monitoring.drift import Question
-from services.monitoring.mix import MixShift, code_red, mix_shift, split
+from services.monitoring.mix import MixShift, code_red, mix_shift
 from services.monitoring.models import Distribution, DriftView, FeatureDrift, MonitoringConfig
 from services.monitoring.ports import MonitoringStore
-from services.monitoring.profile import DayProfile, Reference
+from services.monitoring.profile import DayProfile, Reference, column_and_value
 
 
 class DriftReader:
@@ -68,12 +68,12 @@ class DriftReader:
         anchor = self._store.profiles(config.model, start, last, reference.features[0].feature)
         labelled = self._store.labelled(config.model, start)
         mixes = () if asked.slice_key else self._mixes(reference, config, asked, last)
-        return changes.what_changed(found, mixes, changes.rows_by_day(anchor), labelled, asked, last)
+        return changes.what_changed(found, mixes, changes.rows_by_day(anchor), labelled, asked=asked, last=last)
 
     def slice_keys(self, model: str) -> tuple[str, ...]:
         """The slices that can be asked for, in the order of the reference."""
         reference = self._store.reference(model)
-        return tuple(dict.fromkeys(item.slice_key for item in reference.slices)) if reference else ()
+        return reference.slice_keys if reference else ()
 
     def _features(
         self, reference: Reference, config: MonitoringConfig, asked: Question, last: date
@@ -84,7 +84,7 @@ class DriftReader:
     def _mixes(
         self, reference: Reference, config: MonitoringConfig, asked: Question, last: date
     ) -> tuple[MixShift, ...]:
-        columns = dict.fromkeys(split(item.slice_key)[0] for item in reference.slices)
+        columns = dict.fromkeys(column_and_value(key)[0] for key in reference.slice_keys)
         if not columns:
             return ()
         # Every column counts every row once, so any single one tells how many rows each slice has.
@@ -92,12 +92,12 @@ class DriftReader:
         stored: tuple[DayProfile, ...] = self._store.profiles(
             reference.model, asked.first_profile(last), last, anchor, slice_key=None
         )
-        made = (mix_shift(column, config, reference, stored, asked, last) for column in columns)
+        made = (mix_shift(column, config, reference, stored, asked=asked, last=last) for column in columns)
         return tuple(mix for mix in made if mix is not None)
 
     @staticmethod
     def _require_slice(reference: Reference, slice_key: str) -> None:
-        if slice_key and all(item.slice_key != slice_key for item in reference.slices):
+        if slice_key and slice_key not in reference.slice_keys:
             raise InputError(
                 f"{reference.model} has no slice {slice_key!r}.", hint="Choose a slice of the list, or everything."
             )

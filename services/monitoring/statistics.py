@@ -40,7 +40,8 @@ def psi_mean(bins: int, n: int, m: int) -> float:
 
 def psi_floor(bins: int, n: int, m: int, level: float = 0.01) -> float:
     """The 99 % noise floor: without drift, at most about one window in a hundred exceeds it by chance."""
-    return float(floors.psi(bins, np.float64(n), np.float64(m), level)) if bins > 1 else 0.0
+    size, base = np.asarray(n, dtype=np.float64), np.asarray(m, dtype=np.float64)
+    return float(floors.psi(bins, size, base, level)) if bins > 1 else 0.0
 
 
 def jensen_shannon(reference: Ints, current: Ints) -> float | None:

@@ -64,30 +64,38 @@ def running_since(history: Sequence[Health]) -> int | None:
 
 def sentence(course: Course, place: int, statistic: Statistic, limits: Limits, state: Health) -> str:
     """One window and statistic in words."""
+    reason = _not_judged(course, place, statistic)
+    if reason:
+        return reason
     definition = DEFINITIONS[statistic]
     value, floor = float(course.values[statistic][place]), float(course.floors[statistic][place])
+    figures = f"{definition.short} {written(value, definition.share)} over {int(course.n[place]):,} predictions "
+    figures += f"(noise floor {written(floor, definition.share)})"
+    watch = written(limits.watch, definition.share)
+    if state is Health.UNKNOWN and value >= limits.watch:
+        return f"Too few to tell drift from noise: {figures}."
+    return {
+        Health.BREACH: f"{figures} is at or over the limit {written(limits.breach, definition.share)}.",
+        Health.WATCH: f"{figures} is at or over the warning level {watch}.",
+        Health.HEALTHY: f"{figures} stays under the warning level {watch}.",
+        Health.UNKNOWN: f"Too few to exclude drift: {figures}; noise alone can reach the limit {watch}.",
+    }[state]
+
+
+def _not_judged(course: Course, place: int, statistic: Statistic) -> str:
+    """Why there is nothing to judge; empty when there is."""
     n, m, bins = int(course.n[place]), int(course.m[place]), int(course.bins[place])
     needed = floors.MINIMUM_EXPECTED * bins
     if not n:
         return "No predictions were recorded in this window."
     if not m:
         return f"There is nothing to compare these {n:,} predictions with."
-    if np.isnan(value):
-        return f"{definition.short} is undefined: the compared values have no spread."
+    if np.isnan(course.values[statistic][place]):
+        return f"{DEFINITIONS[statistic].short} is undefined: the compared values have no spread."
     if min(n, m) < needed:
         fewer, where = (n, "") if n <= m else (m, " to compare with")
         return f"Too few: {fewer:,} predictions{where} in {bins} bins; at least {needed:,} are needed."
-    figures = f"{definition.short} {written(value, definition.share)} over {n:,} predictions "
-    figures += f"(noise alone reaches {written(floor, definition.share)})"
-    if state is Health.BREACH:
-        return f"{figures} is at or over the limit {written(limits.breach, definition.share)}."
-    if state is Health.WATCH:
-        return f"{figures} is at or over the warning level {written(limits.watch, definition.share)}."
-    if state is Health.HEALTHY:
-        return f"{figures} stays under the warning level {written(limits.watch, definition.share)}."
-    if value >= limits.watch:
-        return f"Too few to tell drift from noise: {figures}."
-    return f"Too few to exclude drift: {figures}, which is over the limit {written(limits.watch, definition.share)}."
+    return ""
 
 
 def written(value: float, share: bool) -> str:  # noqa: FBT001 - the unit of the value beside it

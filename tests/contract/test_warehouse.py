@@ -304,7 +304,8 @@ def test_recorded_facts_give_the_same_figures_on_every_governance_database(datab
     assert (monitoring.refresh(), reliability.refresh()) == (0, 0)
     drift, level = monitoring.drift("m"), reliability.sla("m")
 
-    assert (drift.signal.state, drift.signal.n) == (Health.BREACH, 400)
+    assert (drift.signal.state, drift.signal.n) == (Health.WATCH, 400)
+    assert drift.features[0].state is Health.BREACH
     assert (level.latency.state, level.latency.n) == (Health.HEALTHY, 400)
     assert monitoring.performance("m").points[-1].value == pytest.approx(1.0)
     assert SqlValue(database).predictions("m", day, day) == {day: 400}

@@ -237,7 +237,7 @@ def _reference_row(reference: Reference, position: int) -> dict[str, Any]:
     feature = reference.features[position]
     document = {
         "column": feature.column, "numeric": feature.numeric, "coded": feature.coded, "edges": feature.edges,
-        "deciles": feature.deciles, "values": feature.values,
+        "deciles": feature.deciles, "values": feature.values, "spread": feature.spread,
     }  # fmt: skip
     return {
         "model": reference.model, "feature": feature.feature, "slice_key": "", "position": position,
@@ -260,5 +260,5 @@ def _feature(row: Any) -> FeatureReference:
     return FeatureReference(
         feature=row.feature, column=document["column"], numeric=document["numeric"], coded=document["coded"],
         edges=tuple(document["edges"]), deciles=tuple(document["deciles"]), values=tuple(document["values"]),
-        counts=counts_of(row.counts), sums=sums_of(row.sums),
+        counts=counts_of(row.counts), sums=sums_of(row.sums), spread=document.get("spread"),
     )  # fmt: skip

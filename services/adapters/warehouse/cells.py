@@ -58,7 +58,9 @@ def fit(
         return None
     x = number(column)
     finite = f"FROM (SELECT {x} AS x FROM {source}) WHERE isfinite(x)"
-    [(n, distinct)] = rows(connection, f"SELECT count(*), count(DISTINCT x) {finite}", given)
+    # Squares of values beyond 1e150 have no number; such a column has no usable spread anyway.
+    spread = "stddev_pop(x) FILTER (abs(x) < 1.0e150)"
+    [(n, distinct, deviation)] = rows(connection, f"SELECT count(*), count(DISTINCT x), {spread} {finite}", given)
     if not n:
         return None
     if distinct <= FEW_VALUES:
@@ -71,7 +73,7 @@ def fit(
     empty = len(edges) + 3
     return FeatureReference(
         feature=feature, column=column, numeric=True, edges=edges, deciles=deciles, values=(),
-        counts=np.zeros(empty, dtype=np.int64), sums=np.zeros(empty),
+        counts=np.zeros(empty, dtype=np.int64), sums=np.zeros(empty), spread=deviation,
     )  # fmt: skip
 
 
