@@ -7,7 +7,7 @@ MLflow is never imported here: its adapter loads it when it is first asked, whic
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -68,6 +68,10 @@ from services.adapters.warehouse.small_cells import DuckDbCells
 from services.adapters.warehouse.table_checks import DuckDbTableFacts
 from services.adapters.warehouse.telemetry import DuckDbTelemetry
 from services.adapters.warehouse.value import DuckDbUsageFacts
+from services.alerts import sources as alert_sources
+from services.alerts.answering import Answering
+from services.alerts.models import AlertKind, Condition
+from services.alerts.service import AlertService
 from services.approvals.records import DecisionRecord
 from services.approvals.service import ApprovalService
 from services.audit.chronicle import Chronicle
@@ -91,7 +95,7 @@ from services.inventory import vendors
 from services.inventory.classification import ClassificationService
 from services.inventory.columns import ColumnService
 from services.inventory.handling import DataHandling
-from services.inventory.models import ServiceLevel, Task
+from services.inventory.models import GovernedModel, ServiceLevel, Task
 from services.inventory.ports import ModelRegistry
 from services.inventory.rows import RowService
 from services.inventory.service import InventoryService
@@ -210,6 +214,7 @@ class ControlRoom:
     endpoints: EndpointService
     last_good: LastGood
     incidents: IncidentService
+    alerts: AlertService
     oversight: OversightService
     audit: AuditService
     packs: PackService
@@ -338,6 +343,7 @@ def _open(
         clock=clock,
         release_of=lambda model, version: _release_of(units, model, version),
     )
+    alerts = _alerts(units, trusted, reading, incidents, clock)
     standing = _standing(approvals)
     runner = OutboxRunner(
         units=units,
@@ -496,6 +502,7 @@ def _open(
             clock=clock,
         ),
         incidents=incidents,
+        alerts=alerts,
         oversight=OversightService(
             inventory=reading.inventory,
             monitoring=reading.monitoring,
@@ -517,6 +524,7 @@ def _open(
             releases=releases,
             batch=batch,
             fallbacks=fallbacks,
+            alerts=alerts,
         ),
         audit=AuditService(
             reader=trusted.book,
@@ -535,7 +543,12 @@ def _open(
             trusted,
             clock,
             OtherFacts(
-                people=trusted.people, exceptions=exceptions, emergency=emergency, incidents=incidents, clock=clock
+                people=trusted.people,
+                exceptions=exceptions,
+                emergency=emergency,
+                incidents=incidents,
+                clock=clock,
+                alerts=alerts,
             ),
         ),
         runner=runner,
@@ -552,6 +565,48 @@ def _open(
         clock=clock,
         settings=settings,
         database=database,
+    )
+
+
+def _alerts(
+    units: SqlUnits, trusted: _Trusted, reading: _Reading, incidents: IncidentService, clock: Clock
+) -> AlertService:
+    """One source per slice that judges; what a slice calls unknown stays unknown here."""
+    monitoring, reliability, models = reading.monitoring, reading.reliability, reading.inventory.models
+
+    def budget(model: GovernedModel) -> tuple[Condition, ...]:
+        found = reliability.error_budget(model.name)
+        return alert_sources.burn(found, model.name, now=clock.now()) if found else ()
+
+    def promise(model: GovernedModel) -> tuple[Condition, ...]:
+        days = alert_sources.promise_days(model)
+        return alert_sources.promise(reliability.sla(model.name, days=days), model)
+
+    asked: tuple[tuple[str, set[AlertKind], Callable[[GovernedModel], tuple[Condition, ...]]], ...] = (
+        ("drift", {AlertKind.DRIFT}, lambda model: alert_sources.drift(monitoring.drift(model.name))),
+        (
+            "performance",
+            {AlertKind.PERFORMANCE},
+            lambda model: alert_sources.performance(monitoring.performance(model.name)),
+        ),
+        ("promises", {AlertKind.SERVICE_LEVEL, AlertKind.PIPELINE}, promise),
+        ("error budgets", {AlertKind.BURN_RATE}, budget),
+    )
+    return AlertService(
+        units=units,
+        people=trusted.people,
+        ledger=trusted.ledger,
+        desk=trusted.signing,
+        sources=(
+            *(
+                alert_sources.PerModel(name=name, kinds=frozenset(kinds), models=models, ask=ask)
+                for name, kinds, ask in asked
+            ),
+            alert_sources.WaitingRollbacks(units=units, clock=clock),
+        ),
+        about=Answering(models=models, people=trusted.people.people, duties=incidents.duties),
+        incidents=incidents,
+        clock=clock,
     )
 
 

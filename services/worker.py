@@ -270,6 +270,8 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("performance", 30, room.performance_cubes.run),
         ("reliability", 10, room.reliability.refresh),
         ("burn-rates", 60, room.burning.run),
+        # After everything that measures and after the rule that opens incidents, which alerts are linked to.
+        ("alerts", 60, room.alerts.refresh),
         ("value", 60, room.value.refresh),
         ("feedback", 30, room.feedback.refresh),
         ("tables", 300, room.handling.refresh_tables),

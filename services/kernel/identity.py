@@ -88,6 +88,8 @@ class Permission(StrEnum):
     OPEN_INCIDENT = "open_incident"
     """Opening one, and adding notes to it."""
     MANAGE_INCIDENT = "manage_incident"
+    HANDLE_ALERT = "handle_alert"
+    """Acknowledging, snoozing and waking alerts."""
 
 
 _READ = frozenset({Permission.VIEW, Permission.VIEW_VALUE, Permission.VIEW_LEDGER, Permission.EXPORT})
@@ -113,6 +115,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.BUSINESS_OWNER: _READ
     | {
         Permission.OPEN_INCIDENT,
+        Permission.HANDLE_ALERT,
         Permission.ASSIGN_OWNER,
         Permission.PROPOSE_TIER,
         Permission.ACKNOWLEDGE,
@@ -132,6 +135,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.ADOPT,
         Permission.OPEN_INCIDENT,
         Permission.MANAGE_INCIDENT,
+        Permission.HANDLE_ALERT,
     },
     Role.DATA_SCIENCE_LEAD: _READ
     | {
@@ -147,6 +151,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.ADOPT,
         Permission.RUN_EVALUATION,
         Permission.OPEN_INCIDENT,
+        Permission.HANDLE_ALERT,
     },
     Role.VALIDATOR: _READ
     | {
@@ -166,6 +171,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.VIEW_ACCESS_LOG,
         Permission.OPEN_INCIDENT,
         Permission.MANAGE_INCIDENT,
+        Permission.HANDLE_ALERT,
     },
 }
 

@@ -127,6 +127,26 @@ class OpenIncident:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAlert:
+    """Alerts of one model and kind that wait for an acknowledgement, as one. `owner` is (issuer, subject)."""
+
+    thread: str
+    model: str
+    tier: int
+    severity: int
+    wakes: bool
+    """Told also in quiet hours."""
+    title: str
+    sentence: str
+    target: str
+    since: datetime
+    late_at: datetime | None
+    """When somebody else has to hear that nobody took it up; None while there is time."""
+    owner: tuple[str, str] | None
+    owner_role: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndingAccess:
     issuer: str
     subject: str
@@ -152,4 +172,5 @@ class Situation:
     exceptions: tuple[RunningException, ...] = ()
     access: tuple[EndingAccess, ...] = ()
     incidents: tuple[OpenIncident, ...] = ()
+    alerts: tuple[OpenAlert, ...] = ()
     unreadable: frozenset[str] = frozenset()

@@ -45,6 +45,8 @@ class NoticeKind(StrEnum):
     WORKER_AWAY = "worker-away"
     INCIDENT = "incident"
     INCIDENT_UNATTENDED = "incident-unattended"
+    ALERT = "alert"
+    ALERT_UNATTENDED = "alert-unattended"
     KEY_LOCKED = "key-locked"
     KEY_USED = "key-used"
     KEY_CHANGED = "key-changed"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from services.alerts.service import AlertService
+from services.alerts.threads import threads
 from services.exceptions.models import ExceptionState
 from services.exceptions.service import ExceptionService
 from services.incidents import rules
@@ -9,7 +11,7 @@ from services.incidents.on_call import OnCall
 from services.incidents.service import IncidentService
 from services.kernel.clock import Clock
 from services.kernel.identity import Role
-from services.notices.facts import EndingAccess, OpenIncident, OpenReview, RunningException
+from services.notices.facts import EndingAccess, OpenAlert, OpenIncident, OpenReview, RunningException
 from services.people.service import PeopleService
 from services.rollout.emergency import EmergencyService
 
@@ -27,7 +29,9 @@ class OtherFacts:
         emergency: EmergencyService,
         incidents: IncidentService,
         clock: Clock,
+        alerts: AlertService | None = None,
     ) -> None:
+        self._alerts = alerts
         self._incidents = incidents
         self._clock = clock
         self._people = people
@@ -87,6 +91,26 @@ class OtherFacts:
                 seq=item.opened_seq,
             )
             for item in found
+        )
+
+    def alerts(self) -> tuple[OpenAlert, ...]:
+        found = self._alerts.standing() if self._alerts is not None else ()
+        return tuple(
+            OpenAlert(
+                thread=item.thread,
+                model=item.model,
+                tier=item.tier,
+                severity=item.severity,
+                wakes=item.wakes,
+                title=item.title,
+                sentence=item.sentence,
+                target=item.target,
+                since=item.since,
+                late_at=item.late_at,
+                owner=(item.owner.issuer, item.owner.subject) if item.owner else None,
+                owner_role=item.owner_role,
+            )
+            for item in threads(found, now=self._clock.now())
         )
 
     def access(self) -> tuple[EndingAccess, ...]:

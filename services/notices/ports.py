@@ -15,6 +15,7 @@ from services.notices.facts import (
     EndedRequest,
     EndingAccess,
     LockedKey,
+    OpenAlert,
     OpenIncident,
     OpenReview,
     OpenStep,
@@ -75,6 +76,10 @@ class NeighbourFacts(Protocol):
 
     def incidents(self) -> tuple[OpenIncident, ...]:
         """Those that are not closed."""
+        ...
+
+    def alerts(self) -> tuple[OpenAlert, ...]:
+        """Those that wait for somebody."""
         ...
 
     def access(self) -> tuple[EndingAccess, ...]:

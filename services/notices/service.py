@@ -34,6 +34,7 @@ from services.notices.wording import target_of
 from services.people.service import PeopleService
 
 _AT_ONCE = 200
+_ESCALATIONS = frozenset({NoticeKind.ESCALATED, NoticeKind.INCIDENT_UNATTENDED, NoticeKind.ALERT_UNATTENDED})
 T = TypeVar("T")
 
 
@@ -183,7 +184,7 @@ class NoticeService:
     def _stand(self, situation: Situation) -> int:
         found = standing.standing(situation)
         failing = delivery.failing_channels(self._dispatcher.health(), situation.now)
-        escalated = [item for item in found if item.kind in {NoticeKind.ESCALATED, NoticeKind.INCIDENT_UNATTENDED}]
+        escalated = [item for item in found if item.kind in _ESCALATIONS]
         self._record_escalations(escalated)
         tokens = standing.tokens(situation) | {item.stands_while for item in failing}
         recorded = self._store.record(
@@ -244,6 +245,7 @@ class NoticeService:
             exceptions=ask("exception", others.exceptions),
             access=ask("access", others.access),
             incidents=ask("incident", others.incidents),
+            alerts=ask("alert", others.alerts),
             unreadable=frozenset(unreadable),
         )
 
@@ -255,6 +257,10 @@ def _escalation(item: Announcement) -> tuple[str, dict[str, str], str]:
         incident_id = item.stands_while.split("/")[1]
         words = f"{incident_id} of {item.model} was not acknowledged in time; the {role} was told."
         return "incident-escalated", {"incident": incident_id}, words
+    if item.kind is NoticeKind.ALERT_UNATTENDED:
+        thread = item.stands_while.split("/")[1]
+        words = f"{thread} of {item.model} was not acknowledged in time; the {role} was told."
+        return "alert-escalated", {"alert": thread}, words
     words = (
         f"An overdue step of {item.request_id} ({item.model} version {item.version}) was "
         f"escalated to the {role}. Who may sign stays as it was."

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from services.kernel.identity import ROLE_PERMISSIONS, ROLE_TITLES, Permission, Role
-from services.notices import troubles
+from services.notices import alarms, troubles
 from services.notices.entries import returned_token
 from services.notices.facts import OpenReview, OpenStep, RequestFacts, RunningException, ServingApproval, Situation
 from services.notices.models import Announcement, Audience, NoticeKind, Severity
@@ -37,6 +37,7 @@ def standing(situation: Situation) -> tuple[Announcement, ...]:
         *(item for exception in situation.exceptions for item in _exception(exception, situation)),
         *_access(situation),
         *(item for incident in situation.incidents for item in troubles.announced(incident)),
+        *(item for alert in situation.alerts for item in alarms.announced(alert)),
     )
 
 

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
+from services.kernel.targets import target_of as target_of  # noqa: PLC0414 - part of how notices point
 from services.notices.models import Delivery, Message, NoticeKind
 
 _JOINER = "\u2060"
@@ -43,6 +44,8 @@ HEADLINES: Mapping[NoticeKind, str] = {
     NoticeKind.WORKER_AWAY: "Nobody watches: the worker does not run",
     NoticeKind.INCIDENT: "An incident is open",
     NoticeKind.INCIDENT_UNATTENDED: "Nobody has taken up an incident",
+    NoticeKind.ALERT: "An alert is open",
+    NoticeKind.ALERT_UNATTENDED: "Nobody has taken up an alert",
     NoticeKind.KEY_LOCKED: "A signing key is locked",
     NoticeKind.KEY_USED: "Your signing key was used",
     NoticeKind.KEY_CHANGED: "Your signing key or a role of yours changed",
@@ -69,6 +72,8 @@ DONE_WHEN: Mapping[NoticeKind, str] = {
     NoticeKind.WORKER_AWAY: "Done when a worker runs again.",
     NoticeKind.INCIDENT: "Done when the incident is closed.",
     NoticeKind.INCIDENT_UNATTENDED: "Done when somebody acknowledges the incident.",
+    NoticeKind.ALERT: "Done when somebody acknowledges or snoozes the alert, or its condition is healthy again.",
+    NoticeKind.ALERT_UNATTENDED: "Done when somebody acknowledges the alert.",
     NoticeKind.KEY_LOCKED: "Done when the lock has run out.",
     NoticeKind.ACCESS_ENDING: "Done when access was extended or has ended.",
     NoticeKind.CHANNEL_FAILING: "Done when a message goes through again.",
@@ -100,6 +105,8 @@ KIND_WORDS: Mapping[NoticeKind, str] = {
     NoticeKind.WORKER_AWAY: "Worker away",
     NoticeKind.INCIDENT: "Incident",
     NoticeKind.INCIDENT_UNATTENDED: "Incident not taken up",
+    NoticeKind.ALERT: "Alert",
+    NoticeKind.ALERT_UNATTENDED: "Alert not taken up",
     NoticeKind.KEY_LOCKED: "Key locked",
     NoticeKind.KEY_USED: "Key used",
     NoticeKind.KEY_CHANGED: "Key or role changed",
@@ -155,12 +162,6 @@ def link(base_url: str, target: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.netloc or _NEVER_IN_A_LINK.search(base_url):
         return ""
     return f"{base_url.rstrip('/')}/{quote(target, safe='?=&/%-_.~')}"
-
-
-def target_of(screen: str, **values: str) -> str:
-    """`approvals?request=req-1&step=validator`, each value quoted."""
-    query = "&".join(f"{name}={quote(value, safe='')}" for name, value in values.items() if value)
-    return f"{screen}?{query}" if query else screen
 
 
 def _about(delivery: Delivery) -> str:

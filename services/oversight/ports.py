@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from services.alerts.models import Alert
 from services.approvals.models import EndingApproval, QueueCounts, QueueQuery, QueueRow
 from services.exceptions.models import ExceptionState, ExceptionView
 from services.incidents.models import Incident
@@ -55,6 +56,12 @@ class Incidents(Protocol):
 
     def duties(self, models: Sequence[str]) -> tuple[OnCall, ...]:
         """Who is on call for each; models nobody knows any more are left out."""
+        ...
+
+
+class Alerts(Protocol):
+    def standing(self, model: str = "") -> tuple[Alert, ...]:
+        """Opened and not over, the gravest first."""
         ...
 
 

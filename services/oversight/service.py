@@ -26,6 +26,7 @@ from services.oversight.findings import broken_tables, findings, model_of, of_po
 from services.oversight.impact import Impact, impact
 from services.oversight.models import Home, Operations, ServedModel, TimelineEvent, TodoItem
 from services.oversight.ports import (
+    Alerts,
     BatchRuns,
     Decisions,
     Emergencies,
@@ -74,7 +75,9 @@ class OversightService:
         releases: Releases | None = None,
         batch: BatchRuns | None = None,
         fallbacks: Fallbacks | None = None,
+        alerts: Alerts | None = None,
     ) -> None:
+        self._alerts = alerts
         self._releases = releases
         self._batch = batch
         self._fallbacks = fallbacks
@@ -251,6 +254,7 @@ class OversightService:
             syncs=self._store.syncs(),
             worker_alive=self._alive(seen),
             troubles=self._troubles(),
+            alerts=self._alerts.standing() if self._alerts else (),
             releases=self._releases.waiting() if self._releases and engineer else (),
             runs=self._batch.waiting() if self._batch and engineer else (),
             fallbacks=self._rehearsals(served) if engineer else (),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
+from services.alerts.models import Alert
 from services.approvals.models import EndingApproval, Purpose, QueueCounts, QueueRow, RequestState
 from services.exceptions.models import ExceptionState, ExceptionView
 from services.inventory.models import GovernedModel, InventoryCounts, InventoryRow, SyncState
@@ -13,7 +14,7 @@ from services.inventory.proposals import Proposal
 from services.inventory.reviews import because
 from services.kernel.health import Health
 from services.kernel.identity import ROLE_TITLES, Actor, Role
-from services.oversight import trouble, waiting
+from services.oversight import alarms, trouble, waiting
 from services.oversight.models import OpenAction, ServedModel, TodoItem
 from services.rollout.batch_models import BatchRun
 from services.rollout.emergency_models import REVIEWERS_NEEDED, EmergencyMode, EmergencyReview, ReviewState
@@ -70,6 +71,8 @@ class Situation:
     worker_alive: bool
     troubles: tuple[trouble.Trouble, ...] = ()
     """Incidents that are not closed."""
+    alerts: tuple[Alert, ...] = ()
+    """Alerts that stand."""
     releases: tuple[ReleaseView, ...] = ()
     """Releases that wait for an engineer; read for engineers only, as the two below."""
     runs: tuple[BatchRun, ...] = ()
@@ -81,13 +84,16 @@ def mine(situation: Situation, actor: Actor) -> tuple[TodoItem, ...]:
     """What this person can do something about now."""
     signing = [_request(request, actor, situation.now) for request in situation.requests if request.mine]
     items: list[TodoItem] = trouble.mine(situation.troubles, actor, now=situation.now)
+    items += alarms.mine(situation.alerts, actor, now=situation.now)
     if actor.role in _ENDING_ROLES:
         items += [ending(item, situation.now) for item in situation.endings]
     if actor.role in _REVIEW_ROLES:
         items += [_review(review) for review in situation.reviews if review.by_subject != actor.subject]
     items += [_exception(item, actor) for item in situation.exceptions if _concerns(item, actor)]
     if actor.role in _WATCH_ROLES:
-        items += [item for row, model in situation.alarming if owns(model, actor) for item in _alarms(row, actor.role)]
+        alarmed = alarms.told(situation.alerts) if actor.role is not Role.BUSINESS_OWNER else frozenset()
+        owned = [row for row, model in situation.alarming if owns(model, actor)]
+        items += [item for row in owned for item in _alarms(row, actor.role, alarmed)]
     if actor.role in _FINDING_ROLES:
         items += situation.findings
     if actor.role is Role.DATA_SCIENCE_LEAD:
@@ -278,16 +284,21 @@ def _exception(item: ExceptionView, actor: Actor) -> TodoItem:
     )
 
 
-def _alarms(row: InventoryRow, role: Role) -> list[TodoItem]:
+def _alarms(row: InventoryRow, role: Role, told: frozenset[tuple[str, str]]) -> list[TodoItem]:
+    """What no alert of this person says already."""
     items = []
-    if row.sla.state in {Health.BREACH, Health.WATCH} and role is not Role.DATA_SCIENCE_LEAD:
+    if (
+        (row.name, "sla") not in told
+        and row.sla.state in {Health.BREACH, Health.WATCH}
+        and role is not Role.DATA_SCIENCE_LEAD
+    ):
         items.append(
             TodoItem(
                 title=f"{row.title}: service level", why=row.sla.sentence, state=row.sla.state, due=None,
                 target=f"model?name={row.name}",
             )
         )  # fmt: skip
-    if row.drift.state in {Health.BREACH, Health.WATCH} and role is not Role.SRE:
+    if (row.name, "drift") not in told and row.drift.state in {Health.BREACH, Health.WATCH} and role is not Role.SRE:
         items.append(
             TodoItem(
                 title=f"{row.title}: drift", why=row.drift.sentence, state=row.drift.state, due=None,

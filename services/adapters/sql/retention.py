@@ -17,6 +17,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, f
 from services.adapters.sql.database import Database, lock_writers
 from services.adapters.sql.facts import fetched
 from services.adapters.sql.incidents import NO_POST_MORTEM
+from services.adapters.sql.schema.alerts import alert, alert_event
 from services.adapters.sql.schema.approvals import promotion_request, request_decision, signing_challenge
 from services.adapters.sql.schema.exceptions import (
     emergency_review,
@@ -131,6 +132,13 @@ _PLACES = {
         salt=incident_event.c.salt,
         at=incident_event.c.at,
         about=_of(incident_event, incident, "incident_id"),
+    ),
+    "alert-words": _Place(
+        table=alert_event,
+        text=alert_event.c.text,
+        salt=alert_event.c.salt,
+        at=alert_event.c.at,
+        about=_of(alert_event, alert, "alert_id"),
     ),
 }
 

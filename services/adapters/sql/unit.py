@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
+from services.adapters.sql.alerts import SqlAlerts
 from services.adapters.sql.approvals import SqlRequests
 from services.adapters.sql.batch_releases import SqlBatches
 from services.adapters.sql.database import Database, lock_writers
@@ -39,6 +40,7 @@ class SqlUnit:
         self.fallbacks = SqlFallbacks(connection)
         self.exceptions = SqlExceptions(connection)
         self.incidents = SqlIncidents(connection)
+        self.alerts = SqlAlerts(connection)
         self.stewardship = SqlStewardship(connection)
         self.policies = SqlPolicies(connection)
         self.evidence = SqlEvidence(connection)

@@ -13,7 +13,7 @@ from services.adapters.sql.notices import SqlNoticeOutbox, SqlNotices
 from services.approvals.models import Decision, RequestState
 from services.kernel.clock import FrozenClock
 from services.kernel.errors import StorageUnavailableError, TelemetryUnavailableError
-from services.notices.facts import EndingAccess, OpenIncident, OpenReview, RunningException
+from services.notices.facts import EndingAccess, OpenAlert, OpenIncident, OpenReview, RunningException
 from services.notices.models import Channel, Message, Notice, NoticeKind, NoticeQuery, QuietHours
 from services.notices.service import NoticeService
 from tests.builders import MODEL, NOON, World, a_world
@@ -59,6 +59,7 @@ class Others:
         self._reviews = reviews
         self._away = away
         self.troubles: tuple[OpenIncident, ...] = ()
+        self.alarms: tuple[OpenAlert, ...] = ()
 
     def reviews(self) -> tuple[OpenReview, ...]:
         if self._away:
@@ -73,6 +74,9 @@ class Others:
 
     def incidents(self) -> tuple[OpenIncident, ...]:
         return self.troubles
+
+    def alerts(self) -> tuple[OpenAlert, ...]:
+        return self.alarms
 
 
 def hearing(world: World, channels: MemoryChannels | None = None, others: Others | None = None) -> NoticeService:

@@ -6,6 +6,11 @@ Follows: 0009
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+from alembic import op
+
+from services.adapters.sql.schema import base
+
 revision = '0010'
 down_revision = '0009'
 branch_labels = None
@@ -13,8 +18,86 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    op.create_table('alert',
+    sa.Column('alert_id', sa.String(length=40), nullable=False),
+    sa.Column('number', sa.Integer(), nullable=False),
+    sa.Column('model', sa.String(length=200), nullable=False),
+    sa.Column('kind', sa.String(length=20), nullable=False),
+    sa.Column('subject', sa.String(length=300), nullable=False),
+    sa.Column('standing_key', sa.String(length=600), nullable=True),
+    sa.Column('thread', sa.String(length=40), nullable=False),
+    sa.Column('tier', sa.Integer(), nullable=False),
+    sa.Column('impact', sa.String(length=10), nullable=False),
+    sa.Column('severity', sa.Integer(), nullable=False),
+    sa.Column('urgent', sa.Boolean(), nullable=False),
+    sa.Column('state_seen', sa.String(length=20), nullable=False),
+    sa.Column('title', sa.Text(), nullable=False),
+    sa.Column('sentence', sa.Text(), nullable=False),
+    sa.Column('target', sa.Text(), nullable=False),
+    sa.Column('value', sa.Float(precision=53), nullable=True),
+    sa.Column('unit', sa.String(length=80), nullable=False),
+    sa.Column('window_name', sa.String(length=80), nullable=False),
+    sa.Column('first_seen', base.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('last_seen', base.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('as_of', base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('repeats', sa.Integer(), nullable=False),
+    sa.Column('healthy', sa.Integer(), nullable=False),
+    sa.Column('bad', sa.Integer(), nullable=False),
+    sa.Column('unknown_since', base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('opened_at', base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('told_from', base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('closed_at', base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('reopened', sa.Integer(), nullable=False),
+    sa.Column('owner_issuer', sa.String(length=300), nullable=False),
+    sa.Column('owner_subject', sa.String(length=200), nullable=False),
+    sa.Column('owner_name', sa.String(length=200), nullable=False),
+    sa.Column('owner_role', sa.String(length=40), nullable=False),
+    sa.Column('acknowledged_at', base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('acknowledged_issuer', sa.String(length=300), nullable=False),
+    sa.Column('acknowledged_subject', sa.String(length=200), nullable=False),
+    sa.Column('acknowledged_name', sa.String(length=200), nullable=False),
+    sa.Column('snoozed_until', base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('snoozed_issuer', sa.String(length=300), nullable=False),
+    sa.Column('snoozed_subject', sa.String(length=200), nullable=False),
+    sa.Column('snoozed_name', sa.String(length=200), nullable=False),
+    sa.Column('incident_id', sa.String(length=40), nullable=False),
+    sa.Column('incident_key', sa.String(length=300), nullable=False),
+    sa.Column('revision', sa.Integer(), nullable=False),
+    sa.PrimaryKeyConstraint('alert_id', name=op.f('pk_alert')),
+    sa.UniqueConstraint('number', name=op.f('uq_alert_number')),
+    sa.UniqueConstraint('standing_key', name=op.f('uq_alert_standing_key'))
+    )
+    with op.batch_alter_table('alert', schema=None) as batch_op:
+        batch_op.create_index('ix_alert_closed', ['closed_at'], unique=False)
+        batch_op.create_index('ix_alert_model', ['model', 'number'], unique=False)
+
+    op.create_table('alert_event',
+    sa.Column('alert_id', sa.String(length=40), nullable=False),
+    sa.Column('number', sa.Integer(), nullable=False),
+    sa.Column('happening', sa.String(length=20), nullable=False),
+    sa.Column('at', base.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('by_issuer', sa.String(length=300), nullable=False),
+    sa.Column('by_subject', sa.String(length=200), nullable=False),
+    sa.Column('by_name', sa.String(length=200), nullable=False),
+    sa.Column('sentence', sa.Text(), nullable=False),
+    sa.Column('text', sa.Text(), nullable=False),
+    sa.Column('salt', sa.String(length=64), nullable=False),
+    sa.Column('seq', sa.Integer(), nullable=True),
+    sa.Column('window_name', sa.String(length=80), nullable=False),
+    sa.ForeignKeyConstraint(['alert_id'], ['alert.alert_id'], name='fk_alert_event_alert'),
+    sa.PrimaryKeyConstraint('alert_id', 'number', name=op.f('pk_alert_event'))
+    )
+
+    op.create_table('alert_look',
+    sa.Column('source', sa.String(length=80), nullable=False),
+    sa.Column('at', base.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('last_success', base.UtcDateTime(timezone=True), nullable=True),
+    sa.Column('error', sa.Text(), nullable=False),
+    sa.PrimaryKeyConstraint('source', name=op.f('pk_alert_look'))
+    )
 
 
 def downgrade() -> None:
-    pass
+    op.drop_table('alert_look')
+    op.drop_table('alert_event')
+    op.drop_table('alert')

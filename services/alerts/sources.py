@@ -1,0 +1,223 @@
+"""What is measured already, in the words of alerts: one condition per feature, metric, promise, budget and deployment.
+
+A source judges nothing: states and sentences are those of the slice that measured, and each condition names the chart
+that shows it. What a slice calls unknown stays unknown here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from services.alerts.models import AlertKind, Condition, Key
+from services.alerts.ports import Report
+from services.inventory.models import DeploymentKind, GovernedModel
+from services.kernel.clock import Clock, utc_text
+from services.kernel.errors import UnavailableError, UnknownModelError
+from services.kernel.health import Health, Signal
+from services.kernel.targets import target_of
+from services.monitoring.models import DriftView, PerformanceView
+from services.reliability.models import SlaView
+from services.reliability.slo import BudgetView, Urgency
+from services.rollout.models import Action, ActionKind
+from services.rollout.ports import RolloutUnits
+
+Models = Callable[[], Iterable[GovernedModel]]
+View = TypeVar("View")
+
+ROLLBACK_WITHIN = timedelta(minutes=2)
+"""A rollback is an intent in the ledger that the worker carries out within seconds; longer means it does not happen."""
+_BRINGS_BACK = frozenset({ActionKind.ROLLBACK, ActionKind.REVERT, ActionKind.EMERGENCY, ActionKind.ABORT})
+_MEASUREMENT = "measurement"
+
+
+class PerModel:
+    """Asks one slice about every model; one that cannot be read does not silence the others."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        kinds: frozenset[AlertKind],
+        models: Models,
+        ask: Callable[[GovernedModel], tuple[Condition, ...]],
+    ) -> None:
+        self.name = name
+        self.kinds = kinds
+        self._models = models
+        self._ask = ask
+
+    def report(self) -> Report:
+        found, failed = list[Condition](), dict[str, str]()
+        for model in self._models():
+            if model.kind is DeploymentKind.VENDOR:
+                continue
+            try:
+                found += self._ask(model)
+            except UnavailableError as away:
+                failed[model.name] = str(away)
+            except UnknownModelError:
+                # It left the inventory between two questions; the next round does not ask about it.
+                continue
+        return Report(conditions=tuple(found), failed=failed)
+
+
+def drift(view: DriftView) -> tuple[Condition, ...]:
+    """One per feature, and one for whether anything is measured at all. Nothing of a model that was never recorded."""
+    if view.signal.as_of is None:
+        return ()
+    # Old figures are no verdict about now: with the measurement every feature becomes unknown.
+    blind = view.signal.n is None
+    features = tuple(
+        Condition(
+            key=Key(model=view.model, kind=AlertKind.DRIFT, subject=item.feature),
+            state=Health.UNKNOWN if blind else item.state,
+            title=f"Drift of {item.title}",
+            sentence=view.signal.sentence if blind else item.sentence,
+            window=item.latest.day.isoformat() if item.latest else "",
+            target=target_of("drift", model=view.model, feature=item.feature),
+            as_of=view.signal.as_of,
+            value=item.latest.value if item.latest else None,
+            unit="PSI",
+            n=item.latest.n if item.latest else None,
+        )
+        for item in view.features
+    )
+    return (
+        *features,
+        Condition(
+            key=Key(model=view.model, kind=AlertKind.DRIFT, subject=_MEASUREMENT),
+            state=Health.UNKNOWN if blind else Health.HEALTHY,
+            title="Drift is not measured",
+            sentence=view.signal.sentence if blind else "Drift is measured.",
+            window=utc_text(view.signal.as_of),
+            target=target_of("drift", model=view.model),
+            as_of=view.signal.as_of,
+            alarms_unknown=True,
+        ),
+    )
+
+
+def performance(view: PerformanceView) -> tuple[Condition, ...]:
+    if not view.points:
+        return ()
+    signal = view.signal
+    return (
+        Condition(
+            key=Key(model=view.model, kind=AlertKind.PERFORMANCE, subject=view.metric),
+            state=signal.state,
+            title=f"{view.title} of {view.model}",
+            sentence=signal.sentence,
+            window=utc_text(signal.as_of) if signal.as_of else "",
+            target=target_of("drift", model=view.model),
+            as_of=signal.as_of,
+            value=signal.value,
+            unit=signal.unit,
+            n=signal.n,
+        ),
+    )
+
+
+def promise_days(model: GovernedModel) -> int:
+    """A week of batch runs is too few to say whether a promise of one in a hundred is kept."""
+    return 30 if model.kind is DeploymentKind.BATCH else 7
+
+
+def promise(view: SlaView, model: GovernedModel) -> tuple[Condition, ...]:
+    """Latency and errors of an endpoint, lateness and failures of batch runs; nothing where nothing is promised."""
+    if view.level is None:
+        return ()
+    batch = model.kind is DeploymentKind.BATCH
+    kind = AlertKind.PIPELINE if batch else AlertKind.SERVICE_LEVEL
+    first, second = ("Late runs", "Failed runs") if batch else ("Latency", "Errors")
+    return (
+        _promised(view, kind, "latency", f"{first} of {model.name}", view.latency),
+        _promised(view, kind, "errors", f"{second} of {model.name}", view.errors),
+    )
+
+
+def _promised(view: SlaView, kind: AlertKind, subject: str, title: str, signal: Signal) -> Condition:
+    return Condition(
+        key=Key(model=view.model, kind=kind, subject=subject),
+        state=signal.state,
+        title=title,
+        sentence=signal.sentence,
+        window=utc_text(signal.as_of) if signal.as_of else "",
+        target=target_of("reliability", model=view.model),
+        as_of=signal.as_of,
+        value=signal.value,
+        unit=signal.unit,
+        n=signal.n,
+    )
+
+
+def burn(view: BudgetView, model: str, *, now: datetime) -> tuple[Condition, ...]:
+    """The rule that watches the budget opens the incident and calls people; the alert is where it is found."""
+    firing = next((item for item in view.burns if item.firing), None)
+    measured = any(item.long_rate is not None for item in view.burns)
+    state = Health.HEALTHY if measured else Health.UNKNOWN
+    if firing is not None:
+        state = Health.BREACH if firing.pair.urgency is Urgency.PAGE else Health.WATCH
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    return (
+        Condition(
+            key=Key(model=model, kind=AlertKind.BURN_RATE, subject="errors"),
+            state=state,
+            title=f"Error budget of {model}",
+            sentence=f"{firing.sentence} {view.sentence}" if firing else view.sentence,
+            window=utc_text(hour),
+            target=target_of("reliability", model=model),
+            as_of=now,
+            value=firing.long_rate if firing else None,
+            unit="times too fast" if firing else "",
+            n=view.requests,
+            incident_key=f"burn:{model}:{firing.pair.urgency.value}" if firing else "",
+        ),
+    )
+
+
+class WaitingRollbacks:
+    """Rollbacks that were asked for and not carried out; who waits for one believes that traffic is back."""
+
+    name = "rollbacks"
+    kinds = frozenset({AlertKind.ROLLBACK})
+
+    def __init__(self, *, units: RolloutUnits, clock: Clock) -> None:
+        self._units = units
+        self._clock = clock
+
+    def report(self) -> Report:
+        with self._units.read() as unit:
+            rows = unit.rollouts.deployments()
+            waiting = unit.rollouts.open_actions()
+        return Report(
+            conditions=tuple(rollbacks([row.model for row in rows], waiting, now=self._clock.now())),
+        )
+
+
+def rollbacks(models: Iterable[str], waiting: Iterable[Action], *, now: datetime) -> Iterator[Condition]:
+    late: dict[str, Action] = {}
+    for action in waiting:
+        if action.kind in _BRINGS_BACK and now - action.created_at > ROLLBACK_WITHIN:
+            known = late.get(action.model)
+            late[action.model] = min(known, action, key=lambda item: item.created_at) if known else action
+    for model in sorted({*models, *late}):
+        found = late.get(model)
+        yield Condition(
+            key=Key(model=model, kind=AlertKind.ROLLBACK, subject="waiting"),
+            state=Health.BREACH if found else Health.HEALTHY,
+            title=f"A rollback of {model} is not carried out",
+            sentence=_waits(found) if found else "No rollback waits.",
+            window=found.action_id if found else "",
+            target=target_of("rollouts", model=model),
+            as_of=now,
+            urgent=True,
+        )
+
+
+def _waits(action: Action) -> str:
+    return (
+        f"{action.requested_by} asked at {utc_text(action.created_at)} for version {action.to_version}; it is still "
+        f"{action.state.value}. Traffic is not known to be back. See whether the worker runs and the platform answers."
+    )
