@@ -138,7 +138,7 @@ class Alert:
     tier: int
     impact: Impact
     severity: int
-    """1 to 4 as of incidents; the gravest since it opened, so that going to and fro is not news."""
+    """1 to 4 as of incidents; the gravest since it opened, so that swinging around a limit is not news."""
     urgent: bool
     state_seen: Health
     """Of the last look: UNKNOWN while it cannot be measured."""

@@ -18,7 +18,7 @@ _GRAVE = 2
 def announced(alert: OpenAlert) -> Iterator[Announcement]:
     """The owner, or everybody of the role that answers where nobody is named; the graver ones also the engineers.
 
-    The token carries the severity: one that becomes graver is told anew, one that goes to and fro is not.
+    The token carries the severity: one that becomes graver is told anew, one that swings around a limit is not.
     """
     token = f"alert/{alert.thread}/{alert.severity}"
     audiences = [Audience(issuer=alert.owner[0], subject=alert.owner[1])] if alert.owner else []
