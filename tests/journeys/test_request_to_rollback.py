@@ -1,18 +1,24 @@
-"""The whole path, once, in a browser: request, gates, acknowledgement, signatures, planned release, rollback, proof."""
+"""The whole path, once, in a browser: request, signatures, shadow, 5, 10, 20 and 100 percent, rollback, proof.
+
+Days pass by the switch that testers have: the demonstration's clock moves forward, and real requests are sent between.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
+import httpx
 import psutil
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.journeys.conftest import Running
+from tests.journeys.conftest import ROOT, Running
 from tests.journeys.load import Load, alias, routes, until
 from tests.journeys.steps import PASSPHRASES, Desk
 
@@ -75,13 +81,96 @@ def test_request_is_approved_only_with_every_signature_and_moves_nothing(
     assert running.cli("approved", MODEL, "5").returncode != 0
 
 
-def test_the_release_waits_for_its_shadow_run_and_says_so(desk: Callable[[str], Desk], running: Running) -> None:
+def pass_time(running: Running, *, hours: float, requests: int, times: int = 1) -> None:
+    """Moves the demonstration's clock forward and sends real requests, as the switches of the test panel do."""
+    script = (
+        "from datetime import timedelta\n"
+        "from services.container import open_control_room\n"
+        "from services.settings import read_settings\n"
+        "from services.workspace.test_panel import TestPanel\n"
+        "room = open_control_room(read_settings())\n"
+        "panel = TestPanel(room)\n"
+        f"for _ in range({times}):\n"
+        "    sam = room.people.sign_in_demo('sam.sre')\n"
+        f"    panel.move_clock(timedelta(hours={hours}), actor=sam)\n"
+        f"    sent = panel.send_traffic({MODEL!r}, requests={requests}, per_second=100, actor=sam)\n"
+        "    assert sent.unanswered == 0, sent\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=running.env,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def step(sam: Desk, name: str) -> None:
+    sam.open(f"rollouts?model={MODEL}")
+    sam.press(f"step-{name}")
+    sam.passphrase("step-passphrase")
+    sam.press("step-go")
+
+
+def mirror(running: Running) -> object:
+    return httpx.get(f"{running.endpoint}/endpoints/{MODEL}", timeout=5).json().get("mirror")
+
+
+def test_shadow_comes_first_and_needs_days_and_records(desk: Callable[[str], Desk], running: Running) -> None:
+    """Days are lived through, not skipped: between two steps of the clock callers ask and copies are answered."""
     sam = desk("sam.sre")
     sam.open(f"rollouts?model={MODEL}")
     sam.sees("Shadow needs 3 days and 5,000 records; it has not started.")
     assert not sam.button("step-start-canary").is_enabled()
-    assert routes(running) == {"3": 100}
     sam.shot("7-shadow-comes-first")
+    pass_time(running, hours=1, requests=20)  # no new release within half an hour after an automatic rollback
+    step(sam, "start-shadow")
+    until(lambda: bool(mirror(running)), seconds=30, what="copies go to version 6")
+    assert routes(running) == {"3": 100}, "callers are answered by the live version alone"
+    sam.open(f"rollouts?model={MODEL}")
+    assert not sam.button("step-close-shadow").is_enabled()
+    sam.shot("7-shadow-begun")
+    pass_time(running, hours=20, requests=1350, times=4)
+    sam = desk("sam.sre")
+    until(lambda: _offers(sam, "step-close-shadow"), seconds=60, what="the shadow run may be closed")
+    sam.sees("Same decision")
+    sam.shot("8-shadow")
+    step(sam, "close-shadow")
+    until(lambda: not mirror(running), seconds=30, what="no more copies")
+    sam.open(f"rollouts?model={MODEL}")
+    assert sam.button("step-start-canary").inner_text().strip().endswith("5 %")
+    step(sam, "start-canary")
+    until(lambda: routes(running) == {"3": 95, "6": 5}, seconds=30, what="canary of version 6")
+
+
+def test_each_share_follows_the_one_before_and_everything_comes_last(
+    desk: Callable[[str], Desk], running: Running
+) -> None:
+    sam = desk("sam.sre")
+    sam.open(f"rollouts?model={MODEL}")
+    assert not sam.button("advance").is_enabled(), "a share needs its time and its requests"
+    sam.shot("9-too-early")
+    for share in (10, 20, 100):
+        pass_time(running, hours=1.5, requests=400, times=2)
+        sam = desk("sam.sre")
+        until(lambda sam=sam: _offers(sam, "advance"), seconds=60, what=f"{share} % is offered")  # type: ignore[misc]
+        sam.shot(f"9-before-{share}")
+        sam.press("advance")
+        if sam.page.locator(".st-key-advance-reason").count():
+            sam.fill("advance-reason", "A demonstration: so few requests cannot show more.")
+        sam.passphrase("advance-passphrase")
+        sam.press("advance-go")
+        wanted = {"6": 100} if share == 100 else {"3": 100 - share, "6": share}
+        until(lambda wanted=wanted: routes(running) == wanted, seconds=30, what=f"{share} %")  # type: ignore[misc]
+    until(lambda: alias(running) == "6", seconds=30, what="champion points at version 6")
+
+
+def _offers(sam: Desk, button: str) -> bool:
+    sam.open(f"rollouts?model={MODEL}")
+    return bool(sam.button(button).is_enabled())
 
 
 def test_rollback_moves_real_traffic_without_a_failed_request(desk: Callable[[str], Desk], running: Running) -> None:
@@ -98,7 +187,7 @@ def test_rollback_moves_real_traffic_without_a_failed_request(desk: Callable[[st
         sam.passphrase("rollback-passphrase")
         clicked = time.monotonic()
         sam.button("rollback-go").click()
-        until(lambda: routes(running) == {"2": 100}, seconds=10, what="version 2 serves again")
+        until(lambda: routes(running) == {"3": 100}, seconds=10, what="version 3 serves again")
         switched = time.monotonic() - clicked
         sam.idle()
         sam.shot("8-rolled-back")
@@ -106,8 +195,8 @@ def test_rollback_moves_real_traffic_without_a_failed_request(desk: Callable[[st
         load.stop()
     assert load.failed == []
     assert load.answered > 100
-    assert load.after(clicked + switched + 0.5) == {"2"}, "only the restored version answers"
-    until(lambda: alias(running) == "2", seconds=20, what="champion points at version 2")
+    assert load.after(clicked + switched + 0.5) == {"3"}, "only the restored version answers"
+    until(lambda: alias(running) == "3", seconds=20, what="champion points at version 3")
 
 
 def test_killed_worker_completes_the_move_exactly_once(running: Running) -> None:
