@@ -123,7 +123,7 @@ def test_05_the_incident_has_its_times_and_the_change_of_traffic(sam: Desk) -> N
     sam.shot("d3-5-incidents")
     incident = _automatic(sam)
     sam.open(f"incidents?incident={incident}")
-    sam.sees("was rolled back automatically")
+    sam.sees("was rolled back automatically", within=60)
     shown = sam.text()
     for words in ("Detected", "Mitigated", "version 4", "entry"):
         assert words in shown, words
@@ -230,7 +230,7 @@ def _automatic(sam: Desk) -> str:
     """Number of the incident that the automatic rollback opened."""
     with sqlite3.connect(f"file:{_home(sam)}?mode=ro", uri=True) as store:
         row = store.execute(
-            "SELECT incident_id FROM incident WHERE model = ? AND rule <> '' ORDER BY rowid DESC LIMIT 1", (CANARY,)
+            "SELECT incident_id FROM incident WHERE model = ? AND title LIKE '%rolled back automatically' ORDER BY rowid DESC LIMIT 1", (CANARY,)
         ).fetchone()
     assert row, "the automatic rollback opened no incident"
     return str(row[0])
