@@ -230,7 +230,9 @@ def _automatic(sam: Desk) -> str:
     """Number of the incident that the automatic rollback opened."""
     with sqlite3.connect(f"file:{_home(sam)}?mode=ro", uri=True) as store:
         row = store.execute(
-            "SELECT incident_id FROM incident WHERE model = ? AND title LIKE '%rolled back automatically' ORDER BY rowid DESC LIMIT 1", (CANARY,)
+            "SELECT incident_id FROM incident WHERE model = ? AND title LIKE '%rolled back automatically' "
+            "ORDER BY rowid DESC LIMIT 1",
+            (CANARY,),
         ).fetchone()
     assert row, "the automatic rollback opened no incident"
     return str(row[0])
