@@ -129,7 +129,7 @@ def _within(day: Ints, arrival: Ints, period: tuple[date, date], at: date, age: 
 
 
 def cube_of(arrivals: Sequence[Arrival], *, scored: bool) -> Cube:
-    """Adds up versions: the deltas are counts, so any choice of them is a sum."""
+    """Any choice of versions: the deltas are counts, so they add up."""
     cells = _stacked([item.cells for item in arrivals], 3)
     days = _stacked([item.days for item in arrivals], 3)
     return Cube(

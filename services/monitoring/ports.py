@@ -11,6 +11,7 @@ from services.inventory.facts import Partition
 from services.inventory.models import GovernedModel
 from services.monitoring.cubes import Arrival, ScoreDay
 from services.monitoring.models import Expectation, JobRun, MonitoringConfig
+from services.monitoring.performance_models import ValuePerDecision
 from services.monitoring.profile import DayProfile, LabelledDay, Reference
 
 
@@ -155,16 +156,40 @@ class PerformanceStore(Protocol):
         """Days of arrival that speak, or tried to speak, about predictions of these days or their neighbours."""
         ...
 
-    def arrivals(
-        self, model: str, since: date, *, before: date, version: str = "", slice_key: str = ""
-    ) -> tuple[Arrival, ...]:
-        """Filed in [since, before). Without `version` all versions, and labels that found no prediction."""
+    def arrivals(self, model: str, since: date, *, before: date, slice_key: str = "") -> tuple[Arrival, ...]:
+        """Filed in [since, before): of every version, and for the whole also labels that found no prediction."""
         ...
 
-    def scores(self, model: str, since: date, *, version: str = "", slice_key: str = "") -> tuple[ScoreDay, ...]: ...
+    def scores(self, model: str, since: date, *, before: date, slice_key: str = "") -> tuple[ScoreDay, ...]:
+        """Of every version, predicted in [since, before)."""
+        ...
 
-    def choices(self, model: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Versions and slice keys that have predictions."""
+    def choices(self, model: str, *, before: date) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Versions with predictions, the one with the newest last; and slice keys."""
         ...
 
     def record_sync(self, source: str, *, at: datetime, error: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewCount:
+    """People's reviews of one version's predictions on one day, and how many of them decided otherwise."""
+
+    day: date
+    version: str
+    reviewed: int
+    corrected: int
+
+
+class BusinessFacts(Protocol):
+    """What other parts of the room know about decisions made with a model."""
+
+    def threshold(self, model: str) -> float | None:
+        """At or above it a score is a positive decision; None where nobody recorded one."""
+        ...
+
+    def reviews(self, model: str, since: date) -> tuple[ReviewCount, ...]: ...
+
+    def value(self, model: str) -> ValuePerDecision | None:
+        """None where no benefit is recorded."""
+        ...

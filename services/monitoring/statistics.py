@@ -58,13 +58,13 @@ def _value(found: Floats) -> float | None:
     return None if np.isnan(found) else float(found)
 
 
-def auc(positives: Ints, negatives: Ints) -> Estimate | None:
+def auc(positives: Ints | Floats, negatives: Ints | Floats) -> Estimate | None:
     """Area under the ROC curve from labels by score bin (ascending), interval after Hanley and McNeil (1982).
 
-    Equal scores count half. None without at least one label of each kind.
+    Equal scores count half. None without at least one label of each kind. Counts may be expected ones.
     """
-    n1, n0 = int(positives.sum()), int(negatives.sum())
-    if not n1 or not n0:
+    n1, n0 = float(positives.sum()), float(negatives.sum())
+    if n1 < 1 or n0 < 1:
         return None
     below = np.cumsum(negatives) - negatives
     area = float(np.sum(positives * (below + negatives / 2)) / n1 / n0)

@@ -176,6 +176,7 @@ def _summarise(settings: Settings, start: datetime, end: datetime) -> None:
     room.inventory.sync()
     for refresh in (
         room.monitoring.refresh,
+        room.performance_cubes.run,
         room.reliability.refresh,
         room.feedback.refresh,
         room.value.refresh,

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import numpy as np
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from services.adapters.sql.database import Database
 from services.adapters.sql.facts import counts_of, fetched, packed, record_attempt, remember, seen, sums_of
@@ -99,15 +99,11 @@ class SqlPerformance:
         near = {day.toordinal() + shift for day in days for shift in (-1, 0, 1)}
         return tuple(sorted({day for day, data in found if near & set(_rows(data)[:, 0].tolist())}))
 
-    def arrivals(
-        self, model: str, since: date, *, before: date, version: str = "", slice_key: str = ""
-    ) -> tuple[Arrival, ...]:
+    def arrivals(self, model: str, since: date, *, before: date, slice_key: str = "") -> tuple[Arrival, ...]:
         table = performance_arrival
         statement = select(table).where(
             table.c.model == model, table.c.slice_key == slice_key, table.c.day >= since, table.c.day < before
         )
-        if version:
-            statement = statement.where(table.c.version == version)
         with self._database.read() as connection:
             found = fetched(connection, statement.order_by(table.c.day, table.c.version))
         return tuple(
@@ -118,20 +114,28 @@ class SqlPerformance:
             for row in found
         )  # fmt: skip
 
-    def scores(self, model: str, since: date, *, version: str = "", slice_key: str = "") -> tuple[ScoreDay, ...]:
+    def scores(self, model: str, since: date, *, before: date, slice_key: str = "") -> tuple[ScoreDay, ...]:
         table = performance_score
-        statement = select(table).where(table.c.model == model, table.c.slice_key == slice_key, table.c.day >= since)
-        if version:
-            statement = statement.where(table.c.version == version)
+        statement = select(table).where(
+            table.c.model == model, table.c.slice_key == slice_key, table.c.day >= since, table.c.day < before
+        )
         with self._database.read() as connection:
             found = fetched(connection, statement.order_by(table.c.day, table.c.version))
         return tuple(_score_day(row) for row in found)
 
-    def choices(self, model: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def choices(self, model: str, *, before: date) -> tuple[tuple[str, ...], tuple[str, ...]]:
         table = performance_score.c
         with self._database.read() as connection:
-            found = fetched(connection, select(table.version, table.slice_key).where(table.model == model).distinct())
-        return tuple(sorted({row.version for row in found})), tuple(sorted({row.slice_key for row in found} - {""}))
+            found = fetched(
+                connection,
+                select(table.version, table.slice_key, func.max(table.day), func.sum(table.predicted))
+                .where(table.model == model, table.day < before)
+                .group_by(table.version, table.slice_key),
+            )
+        newest = sorted(
+            ((day, int(n), version) for version, key, day, n in found if not key), key=lambda item: item[:2]
+        )
+        return tuple(version for _, _, version in newest), tuple(sorted({row.slice_key for row in found} - {""}))
 
     def _replace(
         self, table: Any, model: str, days: Sequence[date], rows: list[dict[str, Any]], read: tuple[Partition, ...]

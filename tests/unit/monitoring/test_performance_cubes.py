@@ -52,8 +52,9 @@ class Room:
         )
 
     def cube(self, *, version: str = "", slice_key: str = "") -> Cube:
-        found = self.store.arrivals("m", date(2030, 1, 1), before=LATER, version=version, slice_key=slice_key)
-        return cube_of(found, scored=self.scored)
+        found = self.store.arrivals("m", date(2030, 1, 1), before=LATER, slice_key=slice_key)
+        chosen = [item for item in found if item.version != UNMATCHED and version in {"", item.version}]
+        return cube_of(chosen, scored=self.scored)
 
     def write_labels(self, arrival: date, frame: pd.DataFrame, name: str = "part-0") -> None:
         write(self.folder, "labels", "m", arrival, frame, name=name)
@@ -152,7 +153,7 @@ def test_equal_age_counts_only_labels_that_came_soon_enough(lived: Room) -> None
 
 
 def test_scores_of_a_day_are_counted_and_summed_per_bin(lived: Room) -> None:
-    found = scores_of(lived.store.scores("m", START), first=START, last=START + timedelta(days=3))
+    found = scores_of(lived.store.scores("m", START, before=LATER), first=START, last=START + timedelta(days=3))
 
     rows = duckdb.sql(
         f"SELECT score FROM read_parquet('{lived.folder}/predictions/model=m/*/*.parquet', hive_partitioning = true)"
@@ -160,7 +161,7 @@ def test_scores_of_a_day_are_counted_and_summed_per_bin(lived: Room) -> None:
     ).df()
     assert (found.predicted, found.n, int(found.counts.sum())) == (len(rows), len(rows), len(rows))
     assert found.sums.sum() == pytest.approx(rows["score"].sum())
-    assert lived.store.choices("m") == (("1", "2"), ())
+    assert lived.store.choices("m", before=LATER) == (("1", "2"), ())
 
 
 def test_order_of_reading_does_not_matter(tmp_path: Path, lived: Room) -> None:
@@ -265,7 +266,7 @@ def test_scores_and_labels_that_are_no_numbers_make_no_pair_but_are_counted(tmp_
     room.refresh.run()
 
     known = room.cube().known(START, START, at=LATER)
-    scores = scores_of(room.store.scores("m", START), first=START, last=START)
+    scores = scores_of(room.store.scores("m", START, before=LATER), first=START, last=START)
 
     assert (known.labelled, known.n) == (5, 3)
     assert np.isfinite([known.error, known.square]).all()
@@ -350,4 +351,4 @@ def test_other_slices_mean_counting_anew(tmp_path: Path) -> None:
     SqlMonitoring(room.database).put_reference(replace(reference, digest="d"))
     room.refresh.run()
 
-    assert room.store.choices("m") == (("1",), ("carrier=AA", "carrier=BB"))
+    assert room.store.choices("m", before=LATER) == (("1",), ("carrier=AA", "carrier=BB"))
