@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -114,6 +114,9 @@ from services.ledger.registry_anchoring import RegistryAnchoring
 from services.ledger.registry_anchors import RegistryAnchors
 from services.ledger.service import LedgerService
 from services.monitoring.cube_refresh import CubeRefresh
+from services.monitoring.performance_models import ValuePerDecision
+from services.monitoring.performance_service import PerformanceService
+from services.monitoring.ports import ReviewCount
 from services.monitoring.profile import SCORE
 from services.monitoring.service import MonitoringService
 from services.notices.others import OtherFacts
@@ -199,6 +202,7 @@ class ControlRoom:
     harness: HarnessService
     monitoring: MonitoringService
     performance_cubes: CubeRefresh
+    performance: PerformanceService
     reliability: ReliabilityService
     value: ValueService
     feedback: FeedbackService
@@ -470,6 +474,7 @@ def _open(
         harness=_harness(settings, database, clock, registry, trusted, reading.inventory, evaluation, policy, units),
         monitoring=reading.monitoring,
         performance_cubes=reading.performance_cubes,
+        performance=_performance(database, clock, reading),
         reliability=reading.reliability,
         value=reading.value,
         feedback=reading.feedback,
@@ -1065,6 +1070,48 @@ def _reading(
             facts=DuckDbUsageFacts(facts), store=SqlValue(database), catalog=inventory, rates=rates, clock=clock
         ),
         feedback=FeedbackService(facts=DuckDbReviewFacts(facts), store=SqlFeedback(database), clock=clock),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decisions:
+    """Implements monitoring.ports.BusinessFacts with what feedback and value keep."""
+
+    feedback: SqlFeedback
+    valued: ValueService
+
+    def threshold(self, model: str) -> float | None:
+        return self.valued.decision_threshold(model)
+
+    def reviews(self, model: str, since: date) -> tuple[ReviewCount, ...]:
+        return tuple(
+            ReviewCount(day=item.day, version=item.version, reviewed=item.reviewed, corrected=item.corrected)
+            for item in self.feedback.review_days(model, since)
+        )
+
+    def value(self, model: str) -> ValuePerDecision | None:
+        found = self.valued.model(model)
+        if found.benefit is None or not found.predictions:
+            return None
+        low, high = sum(line.low for line in found.benefits), sum(line.high for line in found.benefits)
+        return ValuePerDecision(
+            currency=found.currency,
+            amount=float(found.benefit * 1000 / found.predictions),
+            low=float(low * 1000 / found.predictions),
+            high=float(high * 1000 / found.predictions),
+            decisions=found.predictions,
+            window=found.window,
+            assumed="; ".join(dict.fromkeys(line.assumed for line in found.benefits if line.assumed)),
+        )
+
+
+def _performance(database: Database, clock: Clock, reading: _Reading) -> PerformanceService:
+    return PerformanceService(
+        store=SqlPerformance(database),
+        monitoring=SqlMonitoring(database),
+        catalog=reading.inventory,
+        business=_Decisions(feedback=SqlFeedback(database), valued=reading.value),
+        clock=clock,
     )
 
 
