@@ -1,22 +1,34 @@
-"""SQL that sorts values into the cells of a reference, and the fitting of those cells.
+"""Cells of a reference window and the filling of them, on any engine: asked as statements, answered as aggregates.
 
-Edges are rendered as literals with an exponent: they are our own numbers, they may be hundreds, and a plain decimal
-would be a DECIMAL and not a DOUBLE. Values of categories are bound, never rendered.
+`Ask` runs one SQLAlchemy Core statement; DuckDB and a Databricks SQL warehouse are asked the same ones.
 """
-
-# ruff: noqa: S608 - names are quoted identifiers of the file, numbers are our own, everything else is bound.
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
 from itertools import pairwise
 from typing import Any
 
-import duckdb
 import numpy as np
+from sqlalchemy import FromClause
 
-from services.adapters.warehouse.duckdb import quoted, rows, table_of
-from services.monitoring.profile import FeatureReference
+from services.adapters.warehouse.statements import fitting
+from services.adapters.warehouse.statements.counting import profile_counts
+from services.monitoring.profile import (
+    SCORE,
+    DayProfile,
+    FeatureReference,
+    Reference,
+    ReferenceSlice,
+    column_and_value,
+    slice_key,
+)
+
+Ask = Callable[[Any], Sequence[Sequence[Any]]]
+NUMBER, TEXT = "number", "text"
 
 FEW_VALUES = 10
 """A number with so few different values is a code: its values are compared, not its deciles."""
@@ -25,55 +37,69 @@ ATOMS_IF_DISTINCT = 50
 MOST_VALUES = 100
 IDENTIFIER_DISTINCT = 1000
 """A text with more different values identifies things; its distribution says nothing."""
+SLICE_SHARE = 0.01
+MOST_SLICES = 20
+"""Per column. A slice below one row in a hundred never has enough observations for a verdict."""
 _SUB_CELLS = 8
-_NUMERIC = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 _KNOTS = (0.001, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.999)
 
 
-def is_numeric(kind: str) -> bool:
-    return kind in _NUMERIC or kind in {"FLOAT", "DOUBLE"} or kind.startswith("DECIMAL")
+def reference_of(
+    ask: Ask, source: FromClause, kinds: Mapping[str, str], *, model: str, digest: str, slices: tuple[str, ...]
+) -> Reference | None:
+    """Cells and counts of all inputs with a kind, whole and by slice; None when there is nothing to compare.
 
-
-def is_text(kind: str) -> bool:
-    return kind in {"VARCHAR", "BOOLEAN"} or kind.startswith("ENUM")
-
-
-def number(column: str) -> str:
-    return f"TRY_CAST({quoted(column)} AS DOUBLE)"
-
-
-def value(column: str, *, coded: bool) -> str:
-    """A category as text; a code is read as a number first, so 1 and 1.0 are the same value."""
-    return f"CAST({number(column)} AS VARCHAR)" if coded else f"CAST({quoted(column)} AS VARCHAR)"
-
-
-def fit(
-    connection: duckdb.DuckDBPyConnection, file: str, feature: str, column: str, kind: str
-) -> FeatureReference | None:
-    """Cells of one reference column, still without counts; None for a column that has nothing to compare."""
-    source, given = table_of("files"), {"files": [file]}
-    if is_text(kind):
-        return _fit_values(connection, file, feature, column, coded=False)
-    if not is_numeric(kind):
+    `kinds` says `number` or `text` for every input. The column `score` is the prediction.
+    """
+    [(total,)] = ask(fitting.total(source))
+    fitted = (fit(ask, source, SCORE if name == "score" else name, name, kind) for name, kind in kinds.items())
+    features = tuple(feature for feature in fitted if feature is not None) if total else ()
+    if not features:
         return None
-    x = number(column)
-    finite = f"FROM (SELECT {x} AS x FROM {source}) WHERE isfinite(x)"
-    # Squares of values beyond 1e150 have no number; such a column has no usable spread anyway.
-    spread = "stddev_pop(x) FILTER (abs(x) < 1.0e150)"
-    [(n, distinct, deviation)] = rows(connection, f"SELECT count(*), count(DISTINCT x), {spread} {finite}", given)
+    splits = [(column, _slice_values(ask, source, column, int(total))) for column in slices if column in source.c]
+    filled: dict[tuple[str, str], DayProfile] = {}
+    for one in sketches(ask, source, features, [split for split in splits if split[1]]):
+        known = filled.get((one.feature, one.slice_key))
+        filled[one.feature, one.slice_key] = added(known, one) if known else one
+    return Reference(
+        model=model,
+        digest=digest,
+        rows=int(total),
+        features=tuple(
+            replace(feature, counts=filled[feature.feature, ""].counts, sums=filled[feature.feature, ""].sums)
+            for feature in features
+        ),
+        slices=tuple(
+            ReferenceSlice(feature=one.feature, slice_key=one.slice_key, counts=one.counts, sums=one.sums)
+            for one in filled.values()
+            if one.slice_key
+        ),
+    )
+
+
+def added(one: DayProfile, other: DayProfile) -> DayProfile:
+    return replace(one, counts=one.counts + other.counts, sums=one.sums + other.sums)
+
+
+def fit(ask: Ask, source: FromClause, feature: str, column: str, kind: str) -> FeatureReference | None:
+    """Cells of one reference column, still without counts; None for a column that has nothing to compare."""
+    if kind == TEXT:
+        return _of_values(ask, fitting.texts(source, column), feature, column, coded=False)
+    numbers = fitting.finite_numbers(source, column)
+    [(n, distinct, spread)] = ask(fitting.how_many(numbers))
     if not n:
         return None
     if distinct <= FEW_VALUES:
-        return _fit_values(connection, file, feature, column, coded=True)
-    [(knots,)] = rows(connection, f"SELECT quantile_disc(x, {list(_KNOTS)}) {finite}", given)
+        return _of_values(ask, numbers, feature, column, coded=True)
+    [(found,)] = ask(fitting.quantiles(numbers, _KNOTS))
+    knots = [float(knot) for knot in found]
     least = 1 if distinct <= ATOMS_IF_DISTINCT else ATOM_SHARE * n
-    atoms = rows(connection, f"SELECT x {finite} GROUP BY x HAVING count(*) >= {float(least)}", given)
-    deciles = tuple(sorted({float(knot) for knot in knots[1:-1]}))
-    edges = _edges([float(knot) for knot in knots], [float(atom) for (atom,) in atoms])
+    atoms = [float(atom) for (atom,) in ask(fitting.heavy_values(numbers, least))]
+    edges = _edges(knots, atoms)
     empty = len(edges) + 3
     return FeatureReference(
-        feature=feature, column=column, numeric=True, edges=edges, deciles=deciles, values=(),
-        counts=np.zeros(empty, dtype=np.int64), sums=np.zeros(empty), spread=deviation,
+        feature=feature, column=column, numeric=True, edges=edges, deciles=tuple(sorted(set(knots[1:-1]))), values=(),
+        counts=np.zeros(empty, dtype=np.int64), sums=np.zeros(empty), spread=None if spread is None else float(spread),
     )  # fmt: skip
 
 
@@ -88,50 +114,62 @@ def _edges(knots: list[float], atoms: list[float]) -> tuple[float, ...]:
     return tuple(sorted(edge for edge in edges if math.isfinite(edge)))
 
 
-def _fit_values(
-    connection: duckdb.DuckDBPyConnection, file: str, feature: str, column: str, *, coded: bool
-) -> FeatureReference | None:
-    text = value(column, coded=coded)
-    found = rows(
-        connection,
-        f"SELECT v, count(*) AS n, count(*) OVER () FROM (SELECT {text} AS v FROM {table_of('files')})"
-        f" WHERE v IS NOT NULL GROUP BY v ORDER BY n DESC, v LIMIT {MOST_VALUES}",
-        {"files": [file]},
-    )
+def _of_values(ask: Ask, values: Any, feature: str, column: str, *, coded: bool) -> FeatureReference | None:
+    found = ask(fitting.commonest(values, MOST_VALUES))
     if not found or found[0][2] > IDENTIFIER_DISTINCT:
         return None
-    values = tuple(str(v) for v, _, _ in found)
+    known = tuple(str(float(value)) if coded else str(value) for value, _, _ in found)
     return FeatureReference(
-        feature=feature, column=column, numeric=False, coded=coded, edges=(), deciles=(), values=values,
-        counts=np.zeros(len(values) + 2, dtype=np.int64), sums=np.zeros(len(values) + 2),
+        feature=feature, column=column, numeric=False, coded=coded, edges=(), deciles=(), values=known,
+        counts=np.zeros(len(known) + 2, dtype=np.int64), sums=np.zeros(len(known) + 2),
     )  # fmt: skip
 
 
-def counting(feature: FeatureReference, position: int, table: str) -> tuple[str, dict[str, Any]]:
-    """`SELECT position, day, cell, count, sum` over a table with columns `day` and the feature's own."""
-    if not feature.numeric:
-        parameter = f"values_{position}_"
-        text = value(feature.column, coded=feature.coded)
-        other, missing = len(feature.values), len(feature.values) + 1
-        cell = f"CASE WHEN v IS NULL THEN {missing} ELSE coalesce(list_position(${parameter}, v) - 1, {other}) END"
-        inner = f"SELECT day, {text} AS v FROM {table}"
-        sql = f"SELECT {position} AS f, day, {cell} AS cell, count(*) AS n, 0.0e0 AS total FROM ({inner}) GROUP BY ALL"
-        return sql, {parameter: list(feature.values)}
-    nan, null = len(feature.edges) + 1, len(feature.edges) + 2
-    tree = _tree(feature.edges, 0, len(feature.edges))
-    cell = f"CASE WHEN x IS NULL THEN {null} WHEN isnan(x) THEN {nan} ELSE {tree} END"
-    inner = f"SELECT day, {number(feature.column)} AS x FROM {table}"
-    sql = (
-        f"SELECT {position} AS f, day, {cell} AS cell, count(*) AS n,"
-        f" sum(CASE WHEN isfinite(x) THEN x ELSE 0.0e0 END) AS total FROM ({inner}) GROUP BY day, cell"
-    )
-    return sql, {}
+def _slice_values(ask: Ask, source: FromClause, column: str, rows: int) -> tuple[str, ...]:
+    """Commonest values of a column of the reference. Columns with an equals sign in their name split nothing."""
+    found = () if "=" in column else ask(fitting.commonest(fitting.texts(source, column), MOST_SLICES))
+    return tuple(str(value) for value, n, _ in found if n >= SLICE_SHARE * rows)
 
 
-def _tree(edges: tuple[float, ...], low: int, high: int) -> str:
-    """A balanced search: about seven comparisons for eighty cells."""
-    if low == high:
-        return str(low)
-    middle = (low + high) // 2
-    left, right = _tree(edges, low, middle), _tree(edges, middle + 1, high)
-    return f"CASE WHEN x <= ({edges[middle]:.17e}) THEN {left} ELSE {right} END"
+def splits_of(reference: Reference, columns: frozenset[str]) -> list[tuple[str, tuple[str, ...]]]:
+    """The slices of a reference by column, as far as these columns are there."""
+    splits: dict[str, list[str]] = {}
+    for key in reference.slice_keys:
+        column, value = column_and_value(key)
+        if column in columns:
+            splits.setdefault(column, []).append(value)
+    return [(column, tuple(values)) for column, values in splits.items()]
+
+
+def sketches(
+    ask: Ask,
+    source: FromClause,
+    features: Sequence[FeatureReference],
+    splits: Sequence[tuple[str, tuple[str, ...]]] = (),
+) -> tuple[DayProfile, ...]:
+    """One statement, one scan of every column; the whole is what the parts of the first split add up to."""
+    statement = profile_counts(source, features, splits)
+    if statement is None:
+        return ()
+    found: dict[tuple[int, date, str], DayProfile] = {}
+    for position, day, part, cell, n, total in ask(statement):
+        split, place = divmod(int(position), len(features))
+        for key in _keys(splits, split, int(part)):
+            profile = found.setdefault((place, day, key), _empty(features[place], day, key))
+            profile.counts[int(cell)] += int(n)
+            profile.sums[int(cell)] += float(total)
+    return tuple(found.values())
+
+
+def _keys(splits: Sequence[tuple[str, tuple[str, ...]]], split: int, part: int) -> Iterator[str]:
+    if split == 0:
+        yield ""
+    if splits and part < len(splits[split][1]):
+        yield slice_key(splits[split][0], splits[split][1][part])
+
+
+def _empty(feature: FeatureReference, day: date, key: str) -> DayProfile:
+    return DayProfile(
+        day=day, feature=feature.feature, slice_key=key, counts=np.zeros(feature.cells, dtype=np.int64),
+        sums=np.zeros(feature.cells),
+    )  # fmt: skip

@@ -5,8 +5,7 @@ Numbers of a mask are our own and rendered with an exponent, so that they are DO
 
 from __future__ import annotations
 
-from services.adapters.warehouse.cells import number
-from services.adapters.warehouse.duckdb import quoted
+from services.adapters.warehouse.duckdb import number, quoted
 from services.inventory.access import Mask, MaskKind
 
 HIDDEN_WORD = "hidden"

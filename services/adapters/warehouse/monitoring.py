@@ -6,44 +6,35 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 
-from services.adapters.warehouse.cells import counting, fit
+from services.adapters.warehouse.cells import NUMBER, TEXT, added, reference_of, sketches, splits_of
 from services.adapters.warehouse.duckdb import (
     ParquetFolder,
     asking,
     at_microseconds,
     columns_of,
+    kind_of,
     quoted,
     rows,
+    statements,
     table_of,
+    view_of,
 )
+from services.adapters.warehouse.statements.counting import DAY
+from services.adapters.warehouse.statements.dialects import duckdb_dialect, relation
 from services.inventory.facts import Partition
 from services.monitoring.models import JobRun
-from services.monitoring.profile import (
-    SCORE,
-    SCORE_BINS,
-    DayProfile,
-    FeatureReference,
-    LabelledDay,
-    Reference,
-    ReferenceSlice,
-    column_and_value,
-    slice_key,
-)
+from services.monitoring.profile import SCORE_BINS, DayProfile, LabelledDay, Reference
 
 _NOT_FEATURES = frozenset(
     {"prediction_id", "request_id", "version", "role", "event_at", "logged_at", "entity", "label", "date", "model"}
 )
-SLICE_SHARE = 0.01
-MOST_SLICES = 20
-"""Per column. A slice below one row in a hundred never has enough observations for a verdict."""
+FACTS = "facts"
 _DAYS_AT_ONCE = 60
 """Bounds memory while a long history is read for the first time."""
 
@@ -66,58 +57,30 @@ class DuckDbMonitoringFacts:
         file = str(self._parquet.reference_file(model))
         with asking(f"the reference window of {model}") as connection:
             columns = columns_of(connection, [file])
-            [(total,)] = rows(connection, f"SELECT count(*) FROM {table_of('files')}", {"files": [file]})
-            fitted = [
-                fit(connection, file, SCORE if column == "score" else column, column, kind)
-                for column, kind in columns.items()
-                if column not in _NOT_FEATURES and not column.startswith("__")
-            ]
-            features = tuple(feature for feature in fitted if feature is not None)
-            if not total or not features:
-                return None
-            connection.execute(
-                f"CREATE TEMP TABLE facts AS SELECT DATE '1970-01-01' AS day, * FROM {table_of('files')}",
-                {"files": [file]},
-            )
-            filled = {profile.feature: profile for profile in _count(connection, features)}
-            keys = [key for column in slices if column in columns for key in _slice_keys(connection, column)]
-            parts = [
-                ReferenceSlice(
-                    feature=profile.feature, slice_key=profile.slice_key, counts=profile.counts, sums=profile.sums
-                )
-                for key in keys
-                for profile in _count(connection, features, key)
-            ]
-        return Reference(
-            model=model,
-            digest=digest,
-            rows=int(total),
-            features=tuple(
-                replace(feature, counts=filled[feature.feature].counts, sums=filled[feature.feature].sums)
-                for feature in features
-                if feature.feature in filled
-            ),
-            slices=tuple(parts),
-        )
+            view_of(connection, FACTS, [file], f"DATE '1970-01-01' AS {quoted(DAY)}, *", "true")
+            kinds = {
+                name: kind
+                for name, type_name in columns.items()
+                if (kind := kind_of(type_name)) in {NUMBER, TEXT}
+                and name not in _NOT_FEATURES
+                and not name.startswith("__")
+            }
+            source = relation((FACTS,), (DAY, *columns), duckdb_dialect())
+            return reference_of(statements(connection), source, kinds, model=model, digest=digest, slices=slices)
 
     def profile(self, reference: Reference, days: tuple[date, ...]) -> tuple[DayProfile, ...]:
         sums: dict[tuple[date, str, str], DayProfile] = {}
-        keys = reference.slice_keys
         for files, columns in self._alike(reference.model, days):
             wanted = tuple(feature for feature in reference.features if feature.column in columns)
+            splits = splits_of(reference, columns)
+            needed = tuple(dict.fromkeys([*(feature.column for feature in wanted), *(column for column, _ in splits)]))
             with asking(f"predictions of {reference.model}") as connection:
-                there = [key for key in keys if column_and_value(key)[0] in columns]
-                needed = [*(feature.column for feature in wanted), *(column_and_value(key)[0] for key in there)]
-                chosen = ", ".join(quoted(name) for name in dict.fromkeys(needed))
-                connection.execute(
-                    f"CREATE TEMP TABLE facts AS SELECT CAST({quoted('date')} AS DATE) AS day, {chosen or '1'}"
-                    f" FROM {table_of('files')} WHERE role = 'live'",
-                    {"files": files},
-                )
-                for part in ("", *there):
-                    for profile in _count(connection, wanted, part):
-                        key = (profile.day, profile.feature, part)
-                        sums[key] = _added(sums[key], profile) if key in sums else profile
+                chosen = ", ".join((f"CAST({quoted('date')} AS DATE) AS {quoted(DAY)}", *map(quoted, needed)))
+                view_of(connection, FACTS, files, chosen, "role = 'live'")
+                source = relation((FACTS,), (DAY, *needed), duckdb_dialect())
+                for profile in sketches(statements(connection), source, wanted, splits):
+                    key = (profile.day, profile.feature, profile.slice_key)
+                    sums[key] = added(sums[key], profile) if key in sums else profile
         return tuple(sums.values())
 
     def _alike(self, model: str, days: Sequence[date]) -> Iterator[tuple[list[str], frozenset[str]]]:
@@ -181,53 +144,6 @@ def _job_run(model: str, given: Sequence[Any]) -> JobRun:
         started_at=at_microseconds(started), finished_at=at_microseconds(finished), rows=int(count or 0),
         ok=bool(ok), on_time=bool(on_time), error=str(error or ""),
     )  # fmt: skip
-
-
-def _slice_keys(connection: duckdb.DuckDBPyConnection, column: str) -> list[str]:
-    """Commonest values of a column of the reference in the table `facts`; rare ones would be noise alone."""
-    found = rows(
-        connection,
-        f"SELECT v FROM (SELECT CAST({quoted(column)} AS VARCHAR) AS v FROM facts) WHERE v IS NOT NULL GROUP BY v"
-        f" HAVING count(*) >= {SLICE_SHARE:e} * (SELECT count(*) FROM facts) ORDER BY count(*) DESC, v"
-        f" LIMIT {MOST_SLICES}",
-        {},
-    )
-    return [] if "=" in column else [slice_key(column, str(value)) for (value,) in found]
-
-
-def _count(
-    connection: duckdb.DuckDBPyConnection, features: Sequence[FeatureReference], part: str = ""
-) -> Iterator[DayProfile]:
-    """One small GROUP BY per feature in one statement over the table `facts`, or over one slice of it."""
-    if not features:
-        return
-    parts, given, source = [], dict[str, Any](), "facts"
-    if part:
-        column, given["part"] = column_and_value(part)
-        source = f"(SELECT * FROM facts WHERE CAST({quoted(column)} AS VARCHAR) = $part)"
-    for position, feature in enumerate(features):
-        sql, values = counting(feature, position, source)
-        parts.append(sql)
-        given |= values
-    found: dict[tuple[int, date], DayProfile] = {}
-    for position, day, cell, n, total in rows(connection, " UNION ALL ".join(parts), given):
-        feature = features[position]
-        profile = found.get((position, day))
-        if profile is None:
-            profile = found[position, day] = DayProfile(
-                day=day,
-                feature=feature.feature,
-                slice_key=part,
-                counts=np.zeros(feature.cells, dtype=np.int64),
-                sums=np.zeros(feature.cells),
-            )
-        profile.counts[cell] += n
-        profile.sums[cell] += total
-    yield from found.values()
-
-
-def _added(one: DayProfile, other: DayProfile) -> DayProfile:
-    return replace(one, counts=one.counts + other.counts, sums=one.sums + other.sums)
 
 
 _KNOWN = """

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import duckdb
 
-from services.adapters.warehouse.cells import number
 from services.adapters.warehouse.duckdb import (
     ParquetFolder,
     asking,
     at_microseconds,
     columns_of,
+    number,
     quoted,
     rows,
     table_of,

@@ -1,0 +1,52 @@
+"""What has to be asked about a reference window to lay its cells: how many values, where its deciles are, its atoms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Select, case, func, select
+
+from services.adapters.warehouse.statements.dialects import Number, Quantiles, exact, is_finite, text_of, whole
+
+
+def finite_numbers(source: FromClause, column: str) -> Any:
+    """Subquery with the finite values of a column as `x`; adding zero makes -0.0 and 0.0 the same value."""
+    inner = select((Number(source.c[column]) + exact(0.0)).label("x")).select_from(source).subquery()
+    return select(inner.c.x).where(is_finite(inner.c.x)).subquery()
+
+
+def how_many(numbers: Any) -> Select[Any]:
+    """(values, different values, standard deviation).
+
+    Squares of values beyond 1e150 have no number; such a column has no usable spread anyway.
+    """
+    usable = case((func.abs(numbers.c.x) < exact(1e150), numbers.c.x))
+    return select(func.count(), func.count(numbers.c.x.distinct()), func.stddev_pop(usable))
+
+
+def quantiles(numbers: Any, shares: tuple[float, ...]) -> Select[Any]:
+    return select(Quantiles(numbers.c.x, shares))
+
+
+def heavy_values(numbers: Any, least: float) -> Select[Any]:
+    return select(numbers.c.x).group_by(numbers.c.x).having(func.count() >= exact(least))
+
+
+def texts(source: FromClause, column: str) -> Any:
+    inner = select(text_of(source.c[column]).label("x")).select_from(source).subquery()
+    return select(inner.c.x).where(inner.c.x.is_not(None)).subquery()
+
+
+def commonest(values: Any, most: int) -> Select[Any]:
+    """(value, count, number of different values), commonest first."""
+    grouped = select(values.c.x, func.count().label("n")).group_by(values.c.x).subquery()
+    return (
+        select(grouped.c.x, grouped.c.n, func.count().over())
+        .order_by(grouped.c.n.desc(), grouped.c.x)
+        .limit(whole(most))
+    )
+
+
+def total(source: FromClause) -> Select[Any]:
+    counted: ColumnElement[int] = func.count()
+    return select(counted).select_from(source)
