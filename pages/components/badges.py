@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from pages.components.format import md
+from services.alerts.models import AlertState
 from services.approvals.models import Decision, Purpose, RequestState
 from services.evaluation.harness.models import RunState
 from services.evaluation.harness.models import Status as CheckStatus
@@ -132,6 +133,11 @@ _ROWS: tuple[tuple[Enum, Status], ...] = (
     (IncidentState.ACKNOWLEDGED, _status("Being worked on", "engineering", "orange")),
     (IncidentState.MITIGATED, _status("Mitigated", "healing", "violet")),
     (IncidentState.CLOSED, _status("Closed", "task_alt", "gray")),
+    (AlertState.WATCHED, _status("Watched", "visibility", "gray")),
+    (AlertState.OPEN, _status("Open", "notification_important", "red")),
+    (AlertState.ACKNOWLEDGED, _status("Acknowledged", "engineering", "orange")),
+    (AlertState.SNOOZED, _status("Snoozed", "snooze", "violet")),
+    (AlertState.CLOSED, _status("Closed", "task_alt", "gray")),
     (Severity.RED, _status("Urgent", "priority_high", "red")),
     (Severity.AMBER, _status("To do", "pending_actions", "orange")),
     (Severity.INFO, _status("News", "info", "blue")),

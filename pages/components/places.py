@@ -45,6 +45,7 @@ PLACES: dict[str, Place] = {
         _place("evaluation", "Evaluation", "fact_check", "Decide"),
         _place("policies", "Policies", "gavel", "Decide"),
         _place("rollouts", "Rollouts", "alt_route", "Operate"),
+        _place("alerts", "Alerts", "notification_important", "Operate"),
         _place("incidents", "Incidents", "e911_emergency", "Operate"),
         _place("drift", "Drift", "monitoring", "Operate"),
         _place("reliability", "Reliability", "speed", "Operate"),

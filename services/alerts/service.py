@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
-from services.alerts import deciding, rules, wording
+from services.alerts import deciding, rules, views, wording
 from services.alerts.models import (
     Acknowledge,
     Acknowledgement,
@@ -40,21 +40,13 @@ from services.attestation.models import Receipt
 from services.attestation.ports import SigningDesk
 from services.incidents.models import OpenIncident
 from services.kernel.clock import Clock, utc_text
-from services.kernel.errors import ControlRoomError, InputError, RefusalError, UnavailableError
+from services.kernel.errors import InputError, RefusalError, UnavailableError
 from services.kernel.identity import Actor, Permission
 from services.kernel.page import Page
 from services.ledger import events
 from services.ledger.service import LedgerService
 from services.people.persons import Account
 from services.people.service import PeopleService
-
-_STEPS = (
-    Happening.ACKNOWLEDGED,
-    Happening.SNOOZED,
-    Happening.UNSNOOZED,
-    Happening.INCIDENT,
-    Happening.CLOSED,
-)
 
 
 class AlertService:
@@ -107,24 +99,12 @@ class AlertService:
         with self._units.read() as unit:
             alert = _known(unit, alert_id)
             history = unit.alerts.history(alert_id)
-        return AlertView(
-            alert=alert,
-            state=alert.state(now),
-            history=history,
-            late_at=rules.late_at(alert, now=now),
-            snooze_at_most=rules.snooze_at_most(alert, now=now),
-            refusals=tuple((step, self._refusal(alert, step, actor, now)) for step in _STEPS),
+        may = frozenset(
+            permission
+            for permission in (Permission.HANDLE_ALERT, Permission.OPEN_INCIDENT)
+            if self._people.may(actor, permission)
         )
-
-    def _refusal(self, alert: Alert, step: Happening, actor: Actor, now: datetime) -> str:
-        needed = Permission.OPEN_INCIDENT if step is Happening.INCIDENT else Permission.HANDLE_ALERT
-        if not self._people.may(actor, needed):
-            return "People who run or own models do this; ask one of them."
-        try:
-            rules.require_possible(alert, step, now=now)
-        except ControlRoomError as refused:
-            return str(refused)
-        return ""
+        return views.view(alert, history, may=may, now=now)
 
     # the worker
 
@@ -284,7 +264,7 @@ class AlertService:
         after: Callable[[Alert, datetime], tuple[Alert, str, dict[str, str]]],
         actor: Actor,
     ) -> Receipt:
-        self._people.require(actor, Permission.OPEN_INCIDENT if step is Happening.INCIDENT else Permission.HANDLE_ALERT)
+        self._people.require(actor, views.needed(step))
         self._ledger.require_trustworthy()
         idem, now = _idem(step, actor, command_id), self._clock.now().replace(microsecond=0)
         with self._units.read() as unit:

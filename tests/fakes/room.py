@@ -50,6 +50,7 @@ from tests.fakes import evaluation
 from tests.fakes import room_sample as sample
 from tests.fakes.harness import FakeHarness
 from tests.fakes.reports import fake_reports
+from tests.fakes.room_alerts import FakeAlerts
 from tests.fakes.room_batches import FakeBatch, FakeFallbacks
 from tests.fakes.room_data import FakeHandling, FakeRows
 from tests.fakes.room_exceptional import FakeEmergency, FakeExceptions
@@ -122,6 +123,7 @@ class FakeRoom:
         self.classification = FakeClassification(self)
         self.emergency = FakeEmergency(self)
         self.incidents = FakeIncidents(self)
+        self.alerts = FakeAlerts(self)
         self.batch = FakeBatch(self)
         self.fallbacks = FakeFallbacks(self)
         self.notices = FakeNotices(self)

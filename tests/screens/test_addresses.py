@@ -40,6 +40,8 @@ def test_changing_a_filter_changes_the_address(visit: Visit) -> None:
         ("evaluation", {"model": "claims_triage", "version": "99"}),
         ("value", {"model": "nobody"}),
         ("settings", {"show": "secrets"}),
+        ("alerts", {"state": "broken"}),
+        ("alerts", {"kind": "weather"}),
         ("audit", {"entry": "first"}),
     ],
 )
@@ -56,6 +58,7 @@ def test_unknown_value_gives_a_calm_notice_and_the_default(visit: Visit, screen:
         ("model", {"name": "nobody"}, "There is no model named nobody"),
         ("approvals", {"request": "req-9"}, "There is no request req"),
         ("audit", {"entry": "4711"}, "There is no entry 4711"),
+        ("alerts", {"alert": "alr-99"}, "There is no alert"),
     ],
 )
 def test_address_of_a_missing_object_says_so_and_leads_back(
