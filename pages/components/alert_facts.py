@@ -14,7 +14,7 @@ from services.alerts.wording import HAPPENED, KIND_WORDS
 from services.incidents.models import SEVERITIES
 from services.kernel.identity import Actor, Permission
 
-_CHART = "Open the chart"
+_CHARTS = {"rollouts": "Open the rollout"}
 
 
 def blind(looks: Sequence[Look]) -> None:
@@ -50,9 +50,10 @@ def row(alert: Alert, me: Actor) -> None:
 def _quick(alert: Alert, me: Actor) -> None:
     now, people = session.now(), session.control_room().people
     may = frozenset({Permission.HANDLE_ALERT}) if people.may(me, Permission.HANDLE_ALERT) else frozenset[Permission]()
-    with st.container(horizontal=True, width="content"):
+    with st.container(horizontal=True, vertical_alignment="center", width="content"):
         _chart(alert)
-        if not views.refusal(alert, Happening.ACKNOWLEDGED, may=may, now=now):
+        quiet = alert.state(now) is AlertState.SNOOZED
+        if not quiet and not views.refusal(alert, Happening.ACKNOWLEDGED, may=may, now=now):
             st.button(
                 "Acknowledge",
                 key=f"acknowledge-{alert.alert_id}",
@@ -64,7 +65,8 @@ def _quick(alert: Alert, me: Actor) -> None:
 
 def _chart(alert: Alert) -> None:
     file, given = places.parse_target(alert.target)
-    st.page_link(file, label=_CHART, icon=":material/monitoring:", query_params=given, width="content")
+    label = _CHARTS.get(alert.target.partition("?")[0], "Open the chart")
+    st.page_link(file, label=label, icon=":material/monitoring:", query_params=given, width="content")
 
 
 def _line(alert: Alert) -> str:
@@ -84,7 +86,9 @@ def _line(alert: Alert) -> str:
     ]
     late = rules.late_at(alert, now=now)
     if late is not None:
-        words.append(f":red[acknowledge was due {age(late, now)}]" if late < now else f"due {when(late, zone)}")
+        words.append(
+            f":red[was to be acknowledged {age(late, now)}]" if late < now else f"acknowledge by {when(late, zone)}"
+        )
     return f"{' '.join(marks)} :gray[{' · '.join(words)}]"
 
 

@@ -46,8 +46,6 @@ def show(asked_for: AlertQuery, me: Actor) -> None:
         if page is not None and room.people.may(me, Permission.EXPORT):
             exporting.popover("alerts", lambda: _rows(asked_for), note=filter_note(asked_for))
     alert_facts.blind(looks)
-    if counts is not None:
-        _tiles(counts)
     _filters(asked_for, page.items if page else ())
     if page is None:
         return
@@ -63,7 +61,9 @@ def _headline(counts: Counts | None, looks: Sequence[Look]) -> str:
     if counts is None:
         return ":gray[Alerts cannot be counted just now.]"
     waiting = f":red[{counts.open:,} open]" if counts.open else ":gray[Nothing waits for an acknowledgement]"
-    return f"{waiting}:gray[; {looked(looks)}.]"
+    words = [f"{counts.acknowledged:,} acknowledged", f"{counts.snoozed:,} snoozed"]
+    words += [f"{counts.unknown:,} not measured now, which stay open"] if counts.unknown else []
+    return f"{waiting}:gray[, {', '.join(words)}; {looked(looks)}.]"
 
 
 def looked(looks: Sequence[Look]) -> str:
@@ -74,23 +74,6 @@ def looked(looks: Sequence[Look]) -> str:
         return "not everything could be looked at yet"
     oldest = min(look.last_success for look in looks if look.last_success is not None)
     return f"last looked {age(oldest, session.now())}"
-
-
-def _tiles(counts: Counts) -> None:
-    first, second, third, fourth = st.columns(4)
-    with first:
-        state = AlertState.OPEN if counts.open else None
-        parts.tile(
-            "Open", f"{counts.open:,}", "wait for somebody" if counts.open else "nobody is waited for", state=state
-        )
-    with second:
-        parts.tile("Acknowledged", f"{counts.acknowledged:,}", "somebody has them")
-    with third:
-        parts.tile("Snoozed", f"{counts.snoozed:,}", "come back by themselves")
-    with fourth:
-        words = "stay open until they are measured" if counts.unknown else "all that stands is measured"
-        parts.tile("Not measured now", f"{counts.unknown:,}", words)
-    parts.explain(_explanation(), key="alert-rules", label="When does an alert open and close?")
 
 
 def _explanation() -> Explanation:
@@ -150,6 +133,7 @@ def _filters(asked_for: AlertQuery, rows: Sequence[Alert]) -> None:
             on_change=address.writes("model"),
             label_visibility="collapsed",
         )
+        parts.explain(_explanation(), key="alert-rules", label="When does an alert open and close?")
 
 
 def _nothing(asked_for: AlertQuery, looks: Sequence[Look], *, known: bool) -> None:

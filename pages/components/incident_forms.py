@@ -16,6 +16,7 @@ from services.incidents.models import (
     SEVERITIES,
     Assign,
     ChangeSeverity,
+    FinishFollowUp,
     IncidentView,
     LinkChange,
     OpenIncident,
@@ -23,6 +24,7 @@ from services.incidents.models import (
     Step,
     TakeStep,
 )
+from services.incidents.rules import LONGEST_ADDRESS
 from services.kernel.errors import ControlRoomError
 
 _SEVERITY_WORDS = {number: f"{number}: {words}" for number, words in SEVERITIES.items()}
@@ -329,6 +331,49 @@ def _link_dialog() -> None:
     )
 
 
+def open_follow_up(view: IncidentView, number: int) -> None:
+    """Callback of the button beside a follow-up."""
+    forms.open_dialog(
+        f"incident-{Step.FOLLOW_UP.value}", "incidents", view=view, people={}, problem=None, number=number
+    )
+
+
+@st.dialog("A follow-up is done", icon=":material/task_alt:", width="medium", on_dismiss=forms.close_dialog)
+def _follow_up_dialog() -> None:
+    def fields() -> dict[str, Any]:
+        state = forms.opened()
+        number = state["number"] if state else 1
+        if state is not None:
+            st.markdown(f"**{md(state['view'].incident.post_mortem.follow_ups[number - 1].text)}**")
+        return {
+            "number": number,
+            "evidence": st.text_input(
+                "Where it can be seen",
+                key="incident-evidence",
+                max_chars=LONGEST_ADDRESS,
+                placeholder="https://… the change, the ticket, the new alert",
+            ),
+        }
+
+    _form(
+        "It is recorded under your name, with the link. The signed post-mortem stays as it was signed.",
+        fields,
+        "It is done",
+        lambda state, given: (
+            lambda room, me: room.incidents.finish_follow_up(
+                FinishFollowUp(
+                    command_id=state["command_id"],
+                    incident_id=state["view"].incident.incident_id,
+                    number=given["number"],
+                    evidence=given["evidence"],
+                ),
+                actor=me,
+            )
+        ),
+        done="The follow-up is done and recorded.",
+    )
+
+
 _DIALOGS: dict[Step, Callable[[], None]] = {
     Step.NOTE: _note_dialog,
     Step.MITIGATED: _mitigated_dialog,
@@ -336,6 +381,7 @@ _DIALOGS: dict[Step, Callable[[], None]] = {
     Step.IMPACT: _impact_dialog,
     Step.ASSIGNED: _assign_dialog,
     Step.LINKED: _link_dialog,
+    Step.FOLLOW_UP: _follow_up_dialog,
 }
 
 

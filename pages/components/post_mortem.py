@@ -7,8 +7,8 @@ from datetime import date
 
 import streamlit as st
 
-from pages.components import evidence, forms, notices, parts, reads, session
-from pages.components.format import day, md, plural, sentence
+from pages.components import evidence, forms, incident_forms, notices, parts, reads, session
+from pages.components.format import day, md, plural, sentence, when
 from services.incidents.models import CloseIncident, FollowUp, IncidentView, PostMortem, SavePostMortem, Step
 from services.kernel.errors import ControlRoomError, PostMortemMissingError
 from services.kernel.identity import Actor
@@ -47,17 +47,38 @@ def read(view: IncidentView) -> None:
         st.markdown(f"**{title}**")
         st.markdown(md(getattr(kept, name)) or ":gray[not written yet]")
     st.markdown("**Follow-ups**")
-    for item in kept.follow_ups:
-        late = item.due is not None and item.due < session.now().date() and not view.incident.times.closed
-        colour = "red" if late else "gray"
-        st.markdown(
-            f":material/task_alt: {md(item.text)} :{colour}[{md(item.owner_name or 'nobody')}, "
-            f"until {day(item.due) if item.due else 'no date'}]"
-        )
+    for number, item in enumerate(kept.follow_ups, start=1):
+        _follow_up(view, number, item)
     if not kept.follow_ups:
         st.markdown(":gray[none yet]")
     closed = [line.seq for line in view.timeline if line.step == Step.CLOSED.value]
     evidence.entry_link(closed[-1] if closed else None)
+
+
+def _follow_up(view: IncidentView, number: int, item: FollowUp) -> None:
+    """Who owes it and until when; once it is done, by whom and where that can be seen."""
+    done = next((found for found in view.done if found.number == number), None)
+    late = done is None and item.due is not None and item.due < session.now().date()
+    who = f"{md(item.owner_name or 'nobody')}, until {day(item.due) if item.due else 'no date'}"
+    icon = ":green[:material/task_alt:]" if done else ":material/radio_button_unchecked:"
+    with st.container(key=f"follow-up-{number}", gap="xsmall"):
+        st.markdown(f"{icon} {md(item.text)} :{'red' if late else 'gray'}[{who}{', overdue' if late else ''}]")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if done is not None:
+                st.markdown(f":gray[Done by {md(done.by.name)}, {when(done.at, session.zone())}]", width="content")
+                if done.evidence.startswith(("https://", "http://")):
+                    st.link_button("See for yourself", done.evidence, icon=":material/open_in_new:", type="tertiary")
+                else:
+                    st.markdown(f":gray[{md(done.evidence)}]", width="content")
+                evidence.entry_link(done.seq)
+            elif number in view.finishable:
+                st.button(
+                    "It is done",
+                    key=f"follow-up-done-{number}",
+                    icon=":material/task_alt:",
+                    on_click=incident_forms.open_follow_up,
+                    args=(view, number),
+                )
 
 
 def _form(view: IncidentView, me: Actor) -> None:

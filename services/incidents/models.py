@@ -49,6 +49,8 @@ class Step(StrEnum):
     """The same rule was broken again after it had been mitigated."""
     POST_MORTEM = "post-mortem"
     CLOSED = "closed"
+    FOLLOW_UP = "follow-up"
+    """One of the signed follow-ups is done; the only step after the closing."""
 
     @property
     def event(self) -> str:
@@ -93,6 +95,31 @@ class FollowUp:
     owner_subject: str
     owner_name: str
     due: date | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUpDone:
+    """Who did a follow-up, and where that can be seen. The signed post-mortem itself stays as it is."""
+
+    number: int
+    """Counted from 1, in the order of the post-mortem."""
+    at: datetime
+    by: Account
+    evidence: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwedFollowUp:
+    """A follow-up of a closed incident that is not done."""
+
+    incident_id: str
+    model: str
+    number: int
+    text: str
+    owner_subject: str
+    owner_name: str
+    due: date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +277,9 @@ class IncidentView:
     """What the post-mortem still lacks, in words."""
     on_call: str
     """Who is on call for the model now, or why nobody is."""
+    done: tuple[FollowUpDone, ...] = ()
+    finishable: tuple[int, ...] = ()
+    """Numbers of the follow-ups that this person can call done."""
 
     def offer(self, step: Step) -> Offer:
         return next(item for item in self.offers if item.step is step)
@@ -336,3 +366,13 @@ class CloseIncident:
     incident_id: str
     post_mortem: PostMortem
     passphrase: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishFollowUp:
+    """Command: a follow-up of a closed incident is done; `evidence` is an address where that can be seen."""
+
+    command_id: str
+    incident_id: str
+    number: int
+    evidence: str

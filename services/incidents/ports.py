@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from services.attestation.ports import LedgerWriter
-from services.incidents.models import Incident, IncidentEvent, IncidentQuery
+from services.incidents.models import Incident, IncidentEvent, IncidentQuery, OwedFollowUp
 from services.inventory.models import GovernedModel
 from services.kernel.page import Page
 from services.rollout.ports import RolloutStore
@@ -53,6 +53,10 @@ class IncidentStore(Protocol):
 
     def all(self, model: str = "") -> tuple[Incident, ...]:
         """In the order of opening; of every model when `model` is empty."""
+        ...
+
+    def owed(self, subject: str = "") -> tuple[OwedFollowUp, ...]:
+        """Follow-ups of closed incidents that are not done, those due first; of everybody when `subject` is empty."""
         ...
 
 

@@ -5,9 +5,12 @@ A refusal says what is missing and what to do; the screen asks the same function
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
-from services.incidents.models import SEVERITIES, Incident, IncidentState, OpenIncident, PostMortem, Step
+from services.incidents.models import SEVERITIES, FollowUp, Incident, IncidentState, OpenIncident, PostMortem, Step
 from services.kernel.clock import require_utc, utc_text
 from services.kernel.errors import (
     AlreadyDecidedError,
@@ -26,7 +29,8 @@ ACKNOWLEDGE_WITHIN = {
     4: timedelta(hours=4),
 }
 """From detection; after that somebody else is told. By severity: the graver, the sooner."""
-LONGEST_TITLE, LONGEST_TEXT = 160, 4000
+LONGEST_TITLE, LONGEST_TEXT, LONGEST_ADDRESS = 160, 4000, 500
+_ADDRESS = re.compile(r"https?://[^\s<>\"'\\]+")
 _SHORTEST = 10
 _LONGEST_VERSION = 20
 _SHORTEST_TITLE = 3
@@ -77,6 +81,13 @@ def require_start(start: datetime, *, until: datetime) -> None:
 def require_possible(incident: Incident, step: Step) -> None:
     """Raises IllegalTransitionError, or AlreadyDecidedError when it was done already."""
     state = incident.state
+    if step is Step.FOLLOW_UP:
+        if state is not IncidentState.CLOSED:
+            raise IllegalTransitionError(
+                f"{incident.incident_id} is not closed: nobody has signed its follow-ups yet.",
+                hint="Sign the post-mortem first.",
+            )
+        return
     if state is IncidentState.CLOSED:
         raise IllegalTransitionError(
             f"{incident.incident_id} was closed on {_day(incident.times.closed)}; its record stands as it was signed.",
@@ -153,6 +164,27 @@ def require_fits(post_mortem: PostMortem) -> None:
         len(item.text) > LONGEST_TEXT for item in post_mortem.follow_ups
     ):
         raise InputError(f"A field of the post-mortem is longer than {LONGEST_TEXT:,} characters.", hint="Shorten it.")
+
+
+def require_follow_up(incident: Incident, number: int, evidence: str, *, done: Iterable[int]) -> FollowUp:
+    """Raises InputError for one that is not there or an address that is none, AlreadyDecidedError for a done one."""
+    follow_ups = incident.post_mortem.follow_ups
+    if not 1 <= number <= len(follow_ups):
+        raise InputError(f"{incident.incident_id} has no follow-up {number}.", hint="Reload the page.")
+    if number in set(done):
+        raise AlreadyDecidedError(f"Follow-up {number} is done already.", hint="Nothing was changed.")
+    parts = urlsplit(evidence.strip()) if _ADDRESS.fullmatch(evidence.strip()) else None
+    if parts is None or not parts.hostname or len(evidence) > LONGEST_ADDRESS:
+        raise InputError(
+            "Where it can be seen that this is done is not an address.",
+            hint="Paste a link that begins with https://, such as the change, the ticket or the new alert.",
+        )
+    return follow_ups[number - 1]
+
+
+def may_finish(follow_up: FollowUp, *, subject: str, manages: bool) -> bool:
+    """Its owner, or whoever handles incidents when the owner is away."""
+    return manages or follow_up.owner_subject == subject
 
 
 def unacknowledged_since(incident: Incident, *, now: datetime) -> datetime | None:

@@ -22,11 +22,13 @@ from services.incidents.models import (
     Assign,
     ChangeSeverity,
     CloseIncident,
+    FinishFollowUp,
     Incident,
     IncidentQuery,
     IncidentView,
     LinkChange,
     OpenIncident,
+    OwedFollowUp,
     PostMortem,
     SavePostMortem,
     StateImpact,
@@ -38,7 +40,7 @@ from services.incidents.on_call import OnCall, on_call
 from services.incidents.ports import Catalog, IncidentUnit, IncidentUnits
 from services.incidents.recording import NOT_YET, Draft, Recorder, account, command_key
 from services.kernel.clock import Clock, require_utc, utc_text
-from services.kernel.errors import InputError, RefusalError, StaleRequestError, UnknownModelError
+from services.kernel.errors import InputError, RefusalError, RoleMissingError, StaleRequestError, UnknownModelError
 from services.kernel.identity import ROLE_PERMISSIONS, Actor, Permission, Role
 from services.kernel.page import Page
 from services.ledger.service import LedgerService
@@ -106,7 +108,14 @@ class IncidentService:
             if self._people.may(actor, permission)
         )
         return views.view(
-            incident, events, named=named, recent=recent, steps=steps, may=may, on_call=self._on_call_words(incident)
+            incident,
+            events,
+            named=named,
+            recent=recent,
+            steps=steps,
+            may=may,
+            on_call=self._on_call_words(incident),
+            subject=actor.subject,
         )
 
     def summary(self, model: str = "") -> Summary:
@@ -352,6 +361,34 @@ class IncidentService:
                 unit, current, draft, actor=actor, idem=idem, envelope=envelope, post_mortem=command.post_mortem
             )
         return receipt
+
+    def finish_follow_up(self, command: FinishFollowUp, *, actor: Actor) -> Receipt:
+        """States that a follow-up of a closed incident is done, and where that can be seen; the owner does it, or
+        somebody who handles incidents. The signed post-mortem stays as it is.
+
+        Raises IllegalTransitionError, InputError, AlreadyDecidedError, RoleMissingError.
+        """
+        manages = self._people.may(actor, Permission.MANAGE_INCIDENT)
+
+        def draft(incident: Incident) -> tuple[Draft, dict[str, Any]]:
+            with self._units.read() as unit:
+                done = [item.number for item in views.finished(unit.incidents.events(incident.incident_id))]
+            follow_up = rules.require_follow_up(incident, command.number, command.evidence, done=done)
+            if not rules.may_finish(follow_up, subject=actor.subject, manages=manages):
+                raise RoleMissingError(
+                    f"{follow_up.owner_name} owns this follow-up.",
+                    hint="Its owner calls it done, or somebody who handles incidents.",
+                )
+            words = wording.follow_up(incident, actor.name, command.number)
+            facts = {"followUp": str(command.number)}
+            return self._recorder.draft(Step.FOLLOW_UP, words, actor=actor, text=command.evidence, **facts), {}
+
+        return self._step(Step.FOLLOW_UP, command.command_id, command.incident_id, Permission.VIEW, draft, actor=actor)
+
+    def owed(self, subject: str = "") -> tuple[OwedFollowUp, ...]:
+        """Follow-ups of closed incidents that are not done, those due first; of everybody when empty."""
+        with self._units.read() as unit:
+            return unit.incidents.owed(subject)
 
     def _step(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from services.incidents import rules, times
 from services.incidents.models import (
+    FollowUpDone,
     Incident,
     IncidentEvent,
     IncidentLine,
@@ -52,7 +53,9 @@ def view(
     steps: Mapping[str, tuple[tuple[str, str], ...]],
     may: frozenset[Permission],
     on_call: str,
+    subject: str = "",
 ) -> IncidentView:
+    done = finished(events)
     return IncidentView(
         incident=incident,
         time_to_detect=times.to_detect(incident.times),
@@ -64,6 +67,28 @@ def view(
         offers=tuple(offer(incident, step, may=may) for step in _OFFERED),
         missing=rules.missing(incident, incident.post_mortem),
         on_call=on_call,
+        done=done,
+        finishable=_finishable(incident, done, subject, manages=Permission.MANAGE_INCIDENT in may),
+    )
+
+
+def finished(events: Sequence[IncidentEvent]) -> tuple[FollowUpDone, ...]:
+    """Follow-ups that somebody called done, in the order of the ledger."""
+    return tuple(
+        FollowUpDone(number=int(event.fact("followUp")), at=event.at, by=event.by, evidence=event.text, seq=event.seq)
+        for event in events
+        if event.step is Step.FOLLOW_UP and event.by is not None
+    )
+
+
+def _finishable(incident: Incident, done: Sequence[FollowUpDone], subject: str, *, manages: bool) -> tuple[int, ...]:
+    if incident.times.closed is None:
+        return ()
+    over = {item.number for item in done}
+    return tuple(
+        number
+        for number, item in enumerate(incident.post_mortem.follow_ups, start=1)
+        if number not in over and rules.may_finish(item, subject=subject, manages=manages)
     )
 
 

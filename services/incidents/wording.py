@@ -24,6 +24,7 @@ STEP_TITLES = {
     Step.RECURRED: "Came back",
     Step.POST_MORTEM: "Post-mortem saved",
     Step.CLOSED: "Closed",
+    Step.FOLLOW_UP: "Follow-up done",
 }
 
 
@@ -99,3 +100,7 @@ def impact(incident: Incident, who: str, at: str) -> str:
     before = incident.times.impact_start
     was = f"; until now {utc_text(before)} was stated" if before else ""
     return f"{who} stated that the impact of {incident.incident_id} began at {at}{was}."
+
+
+def follow_up(incident: Incident, who: str, number: int) -> str:
+    return f"{who} stated that follow-up {number} of {incident.incident_id} is done, and where that can be seen."

@@ -9,7 +9,7 @@ from typing import Protocol
 from services.alerts.models import Alert
 from services.approvals.models import EndingApproval, QueueCounts, QueueQuery, QueueRow
 from services.exceptions.models import ExceptionState, ExceptionView
-from services.incidents.models import Incident
+from services.incidents.models import Incident, OwedFollowUp
 from services.incidents.on_call import OnCall
 from services.inventory.models import SyncState
 from services.inventory.owners import Orphan
@@ -53,6 +53,10 @@ class Incidents(Protocol):
     """What is wrong now, and who is there for it."""
 
     def open(self, model: str = "") -> tuple[Incident, ...]: ...
+
+    def owed(self, subject: str = "") -> tuple[OwedFollowUp, ...]:
+        """Follow-ups of closed incidents that are not done, those due first; of everybody when empty."""
+        ...
 
     def duties(self, models: Sequence[str]) -> tuple[OnCall, ...]:
         """Who is on call for each; models nobody knows any more are left out."""

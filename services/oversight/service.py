@@ -254,6 +254,7 @@ class OversightService:
             syncs=self._store.syncs(),
             worker_alive=self._alive(seen),
             troubles=self._troubles(),
+            owed=self._incidents.owed(actor.subject) if self._incidents else (),
             alerts=self._alerts.standing() if self._alerts else (),
             releases=self._releases.waiting() if self._releases and engineer else (),
             runs=self._batch.waiting() if self._batch and engineer else (),

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, time, timedelta
 from services.alerts.models import Alert
 from services.approvals.models import EndingApproval, Purpose, QueueCounts, QueueRow, RequestState
 from services.exceptions.models import ExceptionState, ExceptionView
+from services.incidents.models import OwedFollowUp
 from services.inventory.models import GovernedModel, InventoryCounts, InventoryRow, SyncState
 from services.inventory.proposals import Proposal
 from services.inventory.reviews import because
@@ -71,6 +72,8 @@ class Situation:
     worker_alive: bool
     troubles: tuple[trouble.Trouble, ...] = ()
     """Incidents that are not closed."""
+    owed: tuple[OwedFollowUp, ...] = ()
+    """Follow-ups of incidents that this person owns and has not done."""
     alerts: tuple[Alert, ...] = ()
     """Alerts that stand."""
     releases: tuple[ReleaseView, ...] = ()
@@ -84,6 +87,7 @@ def mine(situation: Situation, actor: Actor) -> tuple[TodoItem, ...]:
     """What this person can do something about now."""
     signing = [_request(request, actor, situation.now) for request in situation.requests if request.mine]
     items: list[TodoItem] = trouble.mine(situation.troubles, actor, now=situation.now)
+    items += trouble.owed(situation.owed, actor, now=situation.now)
     items += alarms.mine(situation.alerts, actor, now=situation.now)
     if actor.role in _ENDING_ROLES:
         items += [ending(item, situation.now) for item in situation.endings]

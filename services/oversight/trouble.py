@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 
 from services.incidents import rules
-from services.incidents.models import Incident, IncidentState
+from services.incidents.models import Incident, IncidentState, OwedFollowUp
 from services.incidents.on_call import OnCall
 from services.inventory.models import GovernedModel
 from services.kernel.health import Health
@@ -15,12 +15,28 @@ from services.oversight.models import Tile, TodoItem
 
 Trouble = tuple[Incident, GovernedModel | None]
 """An incident that is not closed, with its model; None when the registry no longer has it."""
+_SOON = timedelta(days=7)
 _OWNERS = {Role.BUSINESS_OWNER, Role.DATA_SCIENCE_LEAD}
 
 
 def mine(found: Sequence[Trouble], actor: Actor, *, now: datetime) -> list[TodoItem]:
     """Engineers: what nobody has or what is theirs. Owners: everything about their models."""
     return [_item(incident, now) for incident, model in found if _concerns(incident, model, actor)]
+
+
+def owed(found: Iterable[OwedFollowUp], actor: Actor, *, now: datetime) -> list[TodoItem]:
+    """Follow-ups of this person that are overdue or due within a week."""
+    return [
+        TodoItem(
+            title=f"Follow-up of {item.incident_id}: {item.text}",
+            why=f"{item.model}; you own it since the post-mortem was signed. Say where it can be seen when it is done.",
+            state=Health.BREACH if item.due < now.date() else Health.WATCH,
+            due=datetime.combine(item.due, time(23, 59), UTC),
+            target=f"incidents?incident={item.incident_id}",
+        )
+        for item in found
+        if item.owner_subject == actor.subject and item.due <= now.date() + _SOON
+    ]
 
 
 def others(found: Sequence[Trouble], actor: Actor, *, now: datetime) -> list[TodoItem]:

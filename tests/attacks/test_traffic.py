@@ -28,6 +28,7 @@ from services.ledger.verify import verify_log
 from services.policy.models import RollbackRule
 from services.rollout.machine import Measured, OutsidePlanError
 from services.rollout.models import ActionState, Advance, Deployment, DeploymentView
+from services.rollout.preconditions import PreconditionError
 from services.rollout.revert import Revert
 from services.rollout.signed_plan import SignedPlan
 from tests.builders import MODEL, World, a_world
@@ -252,7 +253,7 @@ def test_an_advance_is_refused_when_the_approval_expired_and_a_rollback_is_not(l
     live.runner.run_pending()
     later(live, days=400)
     live.measure()
-    with pytest.raises(RefusalError, match="approv"):
+    with pytest.raises(PreconditionError, match="The approval has expired"):
         live.rollout.advance(an_advance(live), actor=live.actor("sam.sre"))
     live.rollout.roll_back(live.a_rollback("2"), actor=live.actor("sam.sre"))
     assert live.platform.observe(MODEL).routes == (("2", 100),)

@@ -14,6 +14,7 @@ from services.incidents.models import (
     IncidentEvent,
     IncidentQuery,
     IncidentView,
+    OwedFollowUp,
     PostMortem,
     Step,
     Summary,
@@ -206,6 +207,7 @@ class FakeIncidents:
             steps={"act-7": (("traffic", "Traffic was switched."), ("verified", "50 probes answered by version 3."))},
             may=ROLE_PERMISSIONS[actor.role] & {Permission.OPEN_INCIDENT, Permission.MANAGE_INCIDENT},
             on_call=self.on_call(found.model).sentence,
+            subject=actor.subject,
         )
 
     def _events(self, item: Incident) -> list[IncidentEvent]:
@@ -268,6 +270,14 @@ class FakeIncidents:
         rules.require_closable(found, command.post_mortem)
         self._room.passphrase(actor, command.passphrase.reveal())
         return self._write(command, actor)
+
+    def owed(self, subject: str = "") -> tuple[OwedFollowUp, ...]:
+        return ()
+
+    def finish_follow_up(self, command: Any, *, actor: Actor) -> Receipt:
+        found = next(item for item in self._all() if item.incident_id == command.incident_id)
+        rules.require_follow_up(found, command.number, command.evidence, done=())
+        return self._room.write(command)
 
     def _write(self, command: Any, actor: Actor) -> Receipt:
         self._room.people.require(actor, Permission.OPEN_INCIDENT)

@@ -39,7 +39,7 @@ def test_what_stands_is_listed_the_gravest_first_with_owner_and_due_time(visit: 
     assert ":red[2 open]" in text
     assert "last looked 40 seconds ago" in text
     assert "owner Dana Petrov" in text
-    assert "acknowledge was due" in text
+    assert "was to be acknowledged 4 minutes ago" in text
     assert "not measured since" in text
 
 

@@ -14,6 +14,7 @@ from services.incidents.models import (
     Assign,
     ChangeSeverity,
     CloseIncident,
+    FinishFollowUp,
     LinkChange,
     OpenIncident,
     SavePostMortem,
@@ -293,3 +294,27 @@ def test_what_was_left_out_of_a_mean_is_said() -> None:
 )
 def test_a_duration_is_said_in_its_two_largest_units(seconds: int, text: str) -> None:
     assert took(timedelta(seconds=seconds)) == text
+
+
+def test_the_owner_calls_a_follow_up_done_with_a_link_that_shows_it(visit: Visit) -> None:
+    room = FakeRoom()
+    app = visit(room, "incidents", "dana.datascience", incident="inc-1")
+    app.button(key="follow-up-done-1").click().run()
+    assert "The signed post-mortem stays as it was signed" in words(app)
+    app.text_input(key="incident-evidence").set_value("it is done")
+    app.button(key="incident-go").click().run()
+    assert "is not an address" in words(app)
+
+    app.text_input(key="incident-evidence").set_value("https://git.example/changes/7")
+    app.button(key="incident-go").click().run()
+
+    (command,) = room.written
+    assert isinstance(command, FinishFollowUp)
+    assert (command.number, command.evidence) == (1, "https://git.example/changes/7")
+    assert crashed(app) == []
+
+
+def test_somebody_elses_follow_up_has_no_button(visit: Visit) -> None:
+    app = visit(FakeRoom(), "incidents", "ben.business", incident="inc-1")
+
+    assert "follow-up-done-1" not in keys(app)

@@ -7,16 +7,17 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, delete, func, insert, select, update
 
 from services.adapters.sql.schema.incidents import incident as _incidents
-from services.adapters.sql.schema.incidents import incident_action, incident_event
+from services.adapters.sql.schema.incidents import incident_action, incident_event, incident_owed
 from services.incidents.models import (
     FollowUp,
     Incident,
     IncidentEvent,
     IncidentQuery,
     IncidentState,
+    OwedFollowUp,
     PostMortem,
     Step,
     Times,
@@ -74,6 +75,7 @@ class SqlIncidents:
                 salt=event.salt,
             )
         )
+        self._keep_owed(incident, event)
         known = set(self._actions([incident.incident_id]).get(incident.incident_id, ()))
         for position, action_id in enumerate(incident.actions):
             if action_id not in known:
@@ -83,7 +85,30 @@ class SqlIncidents:
                     )
                 )
 
+    def _keep_owed(self, incident: Incident, event: IncidentEvent) -> None:
+        if event.step is Step.CLOSED:
+            rows = owed_rows(incident.incident_id, incident.post_mortem)
+            if rows:
+                self._connection.execute(insert(incident_owed), rows)
+        elif event.step is Step.FOLLOW_UP:
+            table = incident_owed.c
+            self._connection.execute(
+                delete(incident_owed).where(
+                    table.incident_id == incident.incident_id, table.number == int(event.fact("followUp"))
+                )
+            )
+
     # reading
+
+    def owed(self, subject: str = "") -> tuple[OwedFollowUp, ...]:
+        query = (
+            select(incident_owed, _incidents.c.model, _incidents.c.post_mortem)
+            .join(_incidents, _incidents.c.incident_id == incident_owed.c.incident_id)
+            .order_by(incident_owed.c.due, incident_owed.c.incident_id, incident_owed.c.number)
+        )
+        if subject:
+            query = query.where(incident_owed.c.owner_subject == subject)
+        return tuple(_owed(row) for row in self._connection.execute(query))
 
     def get(self, incident_id: str) -> Incident | None:
         found = self._read(select(_incidents).where(_incidents.c.incident_id == incident_id))
@@ -237,6 +262,30 @@ def _post_mortem(text: str) -> PostMortem:
         for item in given["follow_ups"]
     )
     return PostMortem(**{**given, "follow_ups": follow_ups})
+
+
+def owed_rows(incident_id: str, post_mortem: PostMortem) -> list[dict[str, Any]]:
+    """What is owed once an incident is closed."""
+    return [
+        {"incident_id": incident_id, "number": number, "owner_subject": item.owner_subject, "due": item.due}
+        for number, item in enumerate(post_mortem.follow_ups, start=1)
+        if item.due is not None
+    ]
+
+
+def _owed(row: Row[Any]) -> OwedFollowUp:
+    # Erased words leave the duty: somebody still owes it, and the incident says so.
+    known = _post_mortem(row.post_mortem).follow_ups
+    item = known[row.number - 1] if row.number <= len(known) else None
+    return OwedFollowUp(
+        incident_id=row.incident_id,
+        model=row.model,
+        number=row.number,
+        text=item.text if item else "Its text was erased.",
+        owner_subject=row.owner_subject,
+        owner_name=item.owner_name if item else "",
+        due=row.due,
+    )
 
 
 def _event(row: Row[Any]) -> IncidentEvent:

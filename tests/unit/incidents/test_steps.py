@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
 from services.adapters.sql.retention import SqlDisposal
 from services.attestation.free_text import digest_of
-from services.incidents.models import Assign, ChangeSeverity, IncidentQuery, IncidentState, PostMortem, Step
+from services.incidents.models import (
+    Assign,
+    ChangeSeverity,
+    FinishFollowUp,
+    IncidentQuery,
+    IncidentState,
+    PostMortem,
+    Step,
+)
 from services.incidents.models import SavePostMortem as Save
 from services.incidents.service import document
 from services.kernel.errors import (
@@ -277,3 +287,68 @@ def test_filters_and_words_are_answered_by_the_database(ward: Ward) -> None:
     assert ids(states=(IncidentState.CLOSED,)) == [second]
     assert ids(severities=(1, 3), model=MODEL, limit=1, offset=1) == [second]
     assert ids(model="other") == []
+
+
+def _finish(ward: Ward, incident_id: str, who: str, number: int = 1, evidence: str = "https://git.example/c/1") -> Any:
+    command = FinishFollowUp(command_id=secrets.token_hex(4), incident_id=incident_id, number=number, evidence=evidence)
+    return ward.incidents.finish_follow_up(command, actor=ward.world.actor(who))
+
+
+def _closed(ward: Ward) -> str:
+    incident_id = ward.open()
+    ward.acknowledge(incident_id)
+    ward.mitigate(incident_id)
+    ward.close(incident_id)
+    return incident_id
+
+
+def test_the_owner_calls_a_follow_up_done_and_the_signed_post_mortem_stays(ward: Ward) -> None:
+    incident_id = _closed(ward)
+    before = ward.get(incident_id)
+    (owed,) = ward.incidents.owed("dana.datascience")
+    assert (owed.incident_id, owed.number, owed.due) == (incident_id, 1, date(2030, 3, 1))
+
+    receipt = _finish(ward, incident_id, "dana.datascience")
+
+    view = ward.view(incident_id)
+    (done,) = view.done
+    assert (done.by.subject, done.evidence, done.seq) == ("dana.datascience", "https://git.example/c/1", receipt.seq)
+    assert ward.incidents.owed() == ()
+    assert (view.incident.post_mortem, view.incident.times) == (before.post_mortem, before.times)
+    (entry,) = ward.entries("incident-follow-up")
+    assert "git.example" not in str(entry)
+    assert view.finishable == ()
+    with pytest.raises(AlreadyDecidedError, match="done already"):
+        _finish(ward, incident_id, "dana.datascience")
+
+
+def test_an_engineer_may_call_it_done_for_the_owner_and_nobody_else(quick_ward: Ward) -> None:
+    incident_id = _closed(quick_ward)
+
+    with pytest.raises(RoleMissingError, match="Dana Petrov owns"):
+        _finish(quick_ward, incident_id, BEN)
+    assert quick_ward.view(incident_id, BEN).finishable == ()
+    assert quick_ward.view(incident_id, SAM).finishable == (1,)
+    _finish(quick_ward, incident_id, SAM)
+
+    assert quick_ward.view(incident_id).done[0].by.subject == SAM
+
+
+@pytest.mark.parametrize(
+    "evidence", ["", "done", "javascript:alert(1)", "https://", "https://a b", 'https://x"onclick=', "ftp://x/y"]
+)
+def test_where_it_can_be_seen_is_an_address(quick_ward: Ward, evidence: str) -> None:
+    incident_id = _closed(quick_ward)
+
+    with pytest.raises(InputError, match="not an address"):
+        _finish(quick_ward, incident_id, SAM, evidence=evidence)
+
+
+def test_what_nobody_has_signed_is_not_called_done(quick_ward: Ward) -> None:
+    incident_id = quick_ward.open()
+
+    with pytest.raises(IllegalTransitionError, match="nobody has signed"):
+        _finish(quick_ward, incident_id, SAM)
+    closed = _closed(quick_ward)
+    with pytest.raises(InputError, match="has no follow-up 2"):
+        _finish(quick_ward, closed, SAM, number=2)

@@ -6,7 +6,7 @@ only, so that it can be erased; the ledger holds its salted digest.
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import Column, Date, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
 
 from services.adapters.sql.schema.base import UtcDateTime, metadata
 
@@ -67,6 +67,22 @@ incident_event = Table(
     Column("facts", Text, nullable=False),  # JSON object, as in the entry
     Column("text", Text, nullable=False),
     Column("salt", String(64), nullable=False),
+)
+
+incident_owed = Table(
+    "incident_owed",
+    metadata,
+    # Follow-ups of closed incidents that are not done; what they say stands in the post-mortem.
+    Column(
+        "incident_id",
+        String(40),
+        ForeignKey("incident.incident_id", name="fk_incident_owed_incident"),
+        primary_key=True,
+    ),
+    Column("number", Integer, primary_key=True),
+    Column("owner_subject", String(200), nullable=False),
+    Column("due", Date, nullable=False),
+    Index("ix_incident_owed_owner", "owner_subject", "due"),
 )
 
 incident_action = Table(

@@ -6,6 +6,9 @@ Follows: 0009
 
 from __future__ import annotations
 
+import json
+from datetime import date
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -96,8 +99,42 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('source', name=op.f('pk_alert_look'))
     )
 
+    op.create_table('incident_owed',
+    sa.Column('incident_id', sa.String(length=40), nullable=False),
+    sa.Column('number', sa.Integer(), nullable=False),
+    sa.Column('owner_subject', sa.String(length=200), nullable=False),
+    sa.Column('due', sa.Date(), nullable=False),
+    sa.ForeignKeyConstraint(['incident_id'], ['incident.incident_id'], name='fk_incident_owed_incident'),
+    sa.PrimaryKeyConstraint('incident_id', 'number', name=op.f('pk_incident_owed'))
+    )
+    with op.batch_alter_table('incident_owed', schema=None) as batch_op:
+        batch_op.create_index('ix_incident_owed_owner', ['owner_subject', 'due'], unique=False)
+    _owe_what_was_signed()
+
+
+def _owe_what_was_signed() -> None:
+    """Follow-ups of incidents that were closed before anybody could call them done."""
+    incident = sa.table(
+        'incident', sa.column('incident_id'), sa.column('closed_at'), sa.column('post_mortem')
+    )
+    owed = sa.table(
+        'incident_owed', sa.column('incident_id'), sa.column('number'), sa.column('owner_subject'),
+        sa.column('due', sa.Date()),
+    )
+    connection = op.get_bind()
+    closed = sa.select(incident.c.incident_id, incident.c.post_mortem).where(incident.c.closed_at.is_not(None))
+    for incident_id, text in connection.execute(closed).all():
+        if not text.startswith('{'):
+            continue  # erased
+        for number, item in enumerate(json.loads(text)['follow_ups'], start=1):
+            if item['due']:
+                row = {'incident_id': incident_id, 'number': number, 'owner_subject': item['owner_subject'],
+                       'due': date.fromisoformat(item['due'])}
+                connection.execute(sa.insert(owed).values(**row))
+
 
 def downgrade() -> None:
+    op.drop_table('incident_owed')
     op.drop_table('alert_look')
     op.drop_table('alert_event')
     op.drop_table('alert')
