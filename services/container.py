@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from services.adapters.databricks.lakeflow import LakeflowRuns
 from services.adapters.databricks.statements import Warehouse, workspace
 from services.adapters.databricks.unity import UnityLineage
 from services.adapters.files.access import AccessFile
@@ -30,6 +31,7 @@ from services.adapters.notify.channels import ConfiguredChannels
 from services.adapters.notify.courier import AppriseCourier
 from services.adapters.signing.anchors import Anchors
 from services.adapters.signing.desk import EMBEDDED, PRODUCTION, KeyDesk
+from services.adapters.sql.data_health import SqlDataHealth
 from services.adapters.sql.database import Database
 from services.adapters.sql.evaluation_facts import SqlFacts
 from services.adapters.sql.evidence import SqlPackFacts
@@ -66,6 +68,7 @@ from services.adapters.warehouse.reliability import DuckDbRequestFacts
 from services.adapters.warehouse.shadow import DuckDbShadowFacts
 from services.adapters.warehouse.small_cells import DuckDbCells
 from services.adapters.warehouse.table_checks import DuckDbTableFacts
+from services.adapters.warehouse.table_rows import DuckDbTableRows
 from services.adapters.warehouse.telemetry import DuckDbTelemetry
 from services.adapters.warehouse.value import DuckDbUsageFacts
 from services.alerts import sources as alert_sources
@@ -81,6 +84,8 @@ from services.audit.reports import ReportService
 from services.audit.samples import SampleService
 from services.audit.service import AuditService
 from services.audit.shelves import Shelves
+from services.data_health.catalog import CatalogLineage
+from services.data_health.service import DataHealthService
 from services.evaluation.harness.models import Incident
 from services.evaluation.harness.service import HarnessService
 from services.evaluation.service import EvaluationService
@@ -95,6 +100,7 @@ from services.inventory import vendors
 from services.inventory.classification import ClassificationService
 from services.inventory.columns import ColumnService
 from services.inventory.handling import DataHandling
+from services.inventory.lineage import LineageGraph
 from services.inventory.models import GovernedModel, ServiceLevel, Task
 from services.inventory.ports import ModelRegistry
 from services.inventory.rows import RowService
@@ -204,6 +210,7 @@ class ControlRoom:
     performance_cubes: CubeRefresh
     performance: PerformanceService
     reliability: ReliabilityService
+    data_health: DataHealthService
     value: ValueService
     feedback: FeedbackService
     approvals: ApprovalService
@@ -291,6 +298,7 @@ def _open(
     )
     access = AccessFile(settings.access_file or ACCESS_FILE)
     handling = _handling(settings, database, reading.inventory, access, clock)
+    health = _data_health(settings, database, trusted, reading.inventory, handling=handling, clock=clock)
     evaluation = EvaluationService(
         inventory=reading.inventory,
         policy=policy,
@@ -476,6 +484,7 @@ def _open(
         performance_cubes=reading.performance_cubes,
         performance=_performance(database, clock, reading),
         reliability=reading.reliability,
+        data_health=health,
         value=reading.value,
         feedback=reading.feedback,
         approvals=approvals,
@@ -524,6 +533,7 @@ def _open(
             registry=settings.registry_uri.partition(":")[0],
             stale_seconds=settings.worker_stale_seconds,
             tables=handling,
+            data=health,
             policies=policy,
             incidents=incidents,
             releases=releases,
@@ -1127,6 +1137,32 @@ def _handling(
         tables=declared,
         facts=DuckDbTableFacts(settings.inference_folder),
         counter=DuckDbCells(settings.inference_folder),
+        clock=clock,
+    )
+
+
+def _data_health(
+    settings: Settings,
+    database: Database,
+    trusted: _Trusted,
+    inventory: InventoryService,
+    *,
+    handling: DataHandling,
+    clock: Clock,
+) -> DataHealthService:
+    def newest(model: str) -> LineageGraph | None:
+        versions = inventory.versions(model)
+        return handling.graph(model, versions[0].version) if versions else None
+
+    at = settings.databricks_warehouse
+    return DataHealthService(
+        tables=DeclaredCatalog(settings.catalog_file) if settings.catalog_file else DeclaredCatalog(),
+        rows=DuckDbTableRows(settings.inference_folder),
+        store=SqlDataHealth(database),
+        sources=(LakeflowRuns(warehouse=Warehouse(client=workspace, warehouse_id=at)),) if at else (),
+        lineage=CatalogLineage(models=inventory.models, graph_of=newest, clock=clock),
+        people=trusted.people,
+        ledger=trusted.ledger,
         clock=clock,
     )
 

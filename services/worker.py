@@ -275,6 +275,8 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("value", 60, room.value.refresh),
         ("feedback", 30, room.feedback.refresh),
         ("tables", 300, room.handling.refresh_tables),
+        ("data-health", 300, room.data_health.refresh),
+        ("pipelines", 900, room.data_health.refresh_pipelines),
         ("column-tags", 300, room.columns.take_over),
         ("small-cells", 30, room.handling.refresh_cells),
         ("notices", 10, room.notices.refresh),

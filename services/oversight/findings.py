@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import parse_qsl, quote
 
+from services.data_health.models import Hurt
 from services.inventory.owners import Orphan
 from services.inventory.tables import CheckedTable
 from services.kernel.health import Health
@@ -92,6 +93,26 @@ def broken_tables(tables: Sequence[CheckedTable]) -> tuple[TodoItem, ...]:
         if item.failing
         for model in item.table.models
     )
+
+
+def hurt(found: Sequence[Hurt], *, told: Sequence[CheckedTable]) -> tuple[TodoItem, ...]:
+    """One per model and broken table or pipeline; tables whose declared rules are told already are left out."""
+    known = {item.table.name for item in told if item.failing}
+    return tuple(
+        TodoItem(
+            title=f"{item.model}: {item.kind} {item.title} is {_TROUBLE[item.kind]} since {item.since:%d %b %Y}",
+            why=item.sentence,
+            state=item.state,
+            due=None,
+            target=f"data_health?{'table' if item.kind == 'table' else 'pipeline'}={quote(item.subject)}"
+            f"&model={quote(item.model)}",
+        )
+        for item in found
+        if item.subject not in known
+    )
+
+
+_TROUBLE = {"table": "broken", "pipeline": "late or failing"}
 
 
 def of_policies(problems: Sequence[str], unpublished: Sequence[str]) -> tuple[TodoItem, ...]:

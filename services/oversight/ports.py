@@ -8,6 +8,7 @@ from typing import Protocol
 
 from services.alerts.models import Alert
 from services.approvals.models import EndingApproval, QueueCounts, QueueQuery, QueueRow
+from services.data_health.models import Hurt
 from services.exceptions.models import ExceptionState, ExceptionView
 from services.incidents.models import Incident, OwedFollowUp
 from services.incidents.on_call import OnCall
@@ -92,6 +93,12 @@ class Fallbacks(Protocol):
 class FeatureTables(Protocol):
     def tables(self) -> tuple[CheckedTable, ...]:
         """As last checked."""
+        ...
+
+
+class DataHealth(Protocol):
+    def recent_hurt(self) -> tuple[Hurt, ...]:
+        """Models that rest on a broken table or on a late or failed pipeline, at most seconds old."""
         ...
 
 

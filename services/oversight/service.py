@@ -22,12 +22,21 @@ from services.kernel.health import Health
 from services.kernel.identity import Actor, Role
 from services.monitoring.service import MonitoringService
 from services.oversight import todo, trouble
-from services.oversight.findings import broken_tables, findings, model_of, of_policies, orphaned, unreviewed
+from services.oversight.findings import (
+    broken_tables,
+    findings,
+    hurt,
+    model_of,
+    of_policies,
+    orphaned,
+    unreviewed,
+)
 from services.oversight.impact import Impact, impact
 from services.oversight.models import Home, Operations, ServedModel, TimelineEvent, TodoItem
 from services.oversight.ports import (
     Alerts,
     BatchRuns,
+    DataHealth,
     Decisions,
     Emergencies,
     Exceptions,
@@ -70,6 +79,7 @@ class OversightService:
         registry: str,
         stale_seconds: int = 60,
         tables: FeatureTables | None = None,
+        data: DataHealth | None = None,
         policies: Policies | None = None,
         incidents: Incidents | None = None,
         releases: Releases | None = None,
@@ -98,6 +108,7 @@ class OversightService:
         self._registry = registry
         self._stale = timedelta(seconds=stale_seconds)
         self._tables = tables
+        self._data = data
 
     def home(self, actor: Actor) -> Home:
         situation = self._situation(actor)
@@ -151,7 +162,9 @@ class OversightService:
         since = self._clock.now() - _FAILED_ACTIONS_FOR
         found = findings(self._store.served(), self._store.deleted_but_served(), self._store.open_actions(since))
         found += unreviewed(self._emergencies.reviews(model))
-        found += broken_tables(self._tables.tables()) if self._tables else ()
+        broken = self._tables.tables() if self._tables else ()
+        found += broken_tables(broken)
+        found += hurt(self._data.recent_hurt(), told=broken) if self._data else ()
         found += of_policies(self._policies.problems(), self._policies.unpublished()) if self._policies else ()
         found += orphans
         return todo.urgent_first([item for item in found if not model or model_of(item) == model])

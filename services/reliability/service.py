@@ -7,20 +7,25 @@ that of monitoring, which reads the batch runs. A deployment carries the name of
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from services.inventory.facts import by_owner, changed
 from services.inventory.models import DeploymentKind
 from services.kernel.clock import Clock
 from services.kernel.errors import TelemetryUnavailableError
 from services.kernel.health import Explanation
-from services.reliability import promise, slo
+from services.reliability import months, promise, slo
 from services.reliability.latency import quantile
-from services.reliability.models import RequestSlot, SlaPoint, SlaView
+from services.reliability.models import MonthKept, MonthsView, RequestSlot, SlaPoint, SlaView, Traffic
 from services.reliability.ports import Catalog, ReliabilityStore, RequestFacts
 from services.reliability.slo import BudgetView
+from services.reliability.slots import coarser_by_day, counted, floor, traffic
 
 SLOT_MINUTES = 60
+"""Hours keep their latency buckets."""
+COUNT_MINUTES = 5
+"""Counters of requests and failures are as fine as the shortest window of a burn rate."""
+_DAY = timedelta(days=1)
 
 
 class ReliabilityService:
@@ -64,19 +69,51 @@ class ReliabilityService:
     def error_budget(self, model: str) -> BudgetView | None:
         """What is left of the promised error rate over thirty days, and how fast it burns, all versions together.
 
-        None where no error rate is promised, or for a batch model. Slots are an hour, so a fast burn is noticed in the
-        hour in which it begins and forgotten up to an hour after it ends. Raises UnknownModelError.
+        None where no error rate is promised, or for a batch model. Counted in slots of five minutes, as short as the
+        shortest window of a burn rate. Raises UnknownModelError.
         """
         governed = self._catalog.model(model)
         objective = slo.objective_of(governed.service_level)
         if objective is None or governed.kind is not DeploymentKind.REALTIME:
             return None
-        now, length = self._clock.now(), timedelta(minutes=SLOT_MINUTES)
-        slots = self._store.slots(model, now - objective.window - length, now + timedelta(minutes=1))
-        served = [
-            slo.Served(start=slot.start, length=length, requests=slot.requests, failed=slot.errors) for slot in slots
-        ]
+        now, length = self._clock.now(), timedelta(minutes=COUNT_MINUTES)
+        found = self._store.counts(model, now - objective.window - length, now + timedelta(minutes=1))
+        served = [slo.Served(start=n.start, length=length, requests=n.requests, failed=n.errors) for n in found]
         return slo.budget(objective, served, now)
+
+    def months(self, model: str, *, back: int = 12) -> MonthsView:
+        """Kept or missed, for this month and those before it, newest first. Raises UnknownModelError."""
+        governed = self._catalog.model(model)
+        now = self._clock.now()
+        this = now.year * 12 + now.month - 1 - max(0, back - 1)
+        start = datetime(this // 12, this % 12 + 1, 1, tzinfo=UTC)
+        level = governed.service_level
+        if governed.kind is DeploymentKind.REALTIME:
+            found = months.of_requests(self._store.days(start, now + _DAY, model).get(model, ()), level, now)
+        else:
+            found = months.of_runs(self._store.batch_months(model, start), level, now)
+        return MonthsView(
+            model=model, level=level, months=found, explanation=_months_explanation(governed.kind, found, now)
+        )
+
+    def endpoints(self, *, days: int = 7) -> tuple[Traffic, ...]:
+        """Every endpoint over the last `days` days of UTC, today included: all versions together, then each.
+
+        Ordered by requests. An endpoint without a request in the window is not there.
+        """
+        now = self._clock.now()
+        start = floor(now, _DAY) - (max(1, days) - 1) * _DAY
+        minutes, busiest = (now - start).total_seconds() / 60, self._store.busiest_hours(start, now + _DAY)
+        found: list[tuple[int, str, list[Traffic]]] = []
+        for name, slots in self._store.days(start, now + _DAY).items():
+            versions = sorted({slot.version for slot in slots})
+            parts = [
+                traffic(name, version, [s for s in slots if s.version == version], minutes=minutes, busiest=None)
+                for version in versions
+            ]
+            whole = traffic(name, "", slots, minutes=minutes, busiest=busiest.get(name))
+            found.append((-whole.requests, name, [whole, *parts]))
+        return tuple(item for _, _, rows in sorted(found, key=lambda entry: entry[:2]) for item in rows)
 
     def requests_per_minute(self, model: str) -> float | None:
         """Mean over the slot that is filling now and the whole one before it; None when neither holds a request."""
@@ -94,8 +131,14 @@ class ReliabilityService:
         for deployment, partitions in by_owner(changed(self._facts.partitions(), self._store.seen())).items():
             try:
                 days = tuple(partition.day for partition in partitions)
-                slots = self._facts.slots(deployment, days, slot_minutes=SLOT_MINUTES)
-                self._store.replace_slots(deployment, slots, partitions)
+                fine = self._facts.slots(deployment, days, slot_minutes=COUNT_MINUTES)
+                self._store.replace_slots(
+                    deployment,
+                    coarser_by_day(fine, timedelta(minutes=SLOT_MINUTES)),
+                    partitions,
+                    counts=counted(fine),
+                    days=coarser_by_day(fine, _DAY),
+                )
                 read += len(partitions)
             except TelemetryUnavailableError as missing:
                 broken.append(missing)
@@ -114,6 +157,22 @@ def _point(slot: RequestSlot) -> SlaPoint:
         p95_ms=quantile(slot.buckets, 0.95),
         p99_ms=quantile(slot.buckets, 0.99),
         injected=slot.injected,
+    )
+
+
+def _months_explanation(kind: DeploymentKind, found: tuple[MonthKept, ...], now: datetime) -> Explanation:
+    service = kind is DeploymentKind.REALTIME
+    return Explanation(
+        formula="Kept when the month's failed requests / requests and its p95, from the merged latency buckets of its "
+        "days, are within the promise."
+        if service
+        else "Kept when late runs / runs and failed runs / runs of the month are within the promise.",
+        source="Recorded live requests, every one of them" if service else "Recorded batch runs, every one of them",
+        window="Calendar months in UTC; the running month so far",
+        as_of=now if found else None,
+        n=sum(item.n for item in found),
+        note="A month is counted whole, so it has no sampling error; a month that leaves no room for a single allowed "
+        "failure is grey. " + ("" if service else "A run that never started leaves no record."),
     )
 
 

@@ -2,12 +2,12 @@
 
 Objective 99 % over 30 days means: one request in a hundred may fail, that is the budget. The burn rate is the error
 rate over the allowed one; at rate 1 the budget lasts exactly the window. After the SRE workbook (Google, chapter 5,
-"Alerting on SLOs"): a fast burn has to show in a long window, so that a blip is not an alarm, and still in a short one,
-so that an alarm ends when the fault does.
+"Alerting on SLOs", table 5-8): a fast burn has to show in a long window, so that a blip is not an alarm, and still in
+a short one, a twelfth as long, so that an alarm ends when the fault does.
 
     14.4 x over 1 h and 5 min   2 % of the budget in an hour: somebody is called
      6   x over 6 h and 30 min  5 % in six hours: somebody is called
-     3   x over 1 d and 2 h     10 % in a day: a ticket
+     1   x over 3 d and 6 h     10 % in three days: a ticket
 
 It pages and freezes releases; it does not judge a canary, which is a small part of the requests and burns slowly.
 Without requests in a window nothing is said about it: no data is neither kept nor broken.
@@ -74,7 +74,7 @@ class BurnPair:
 PAIRS = (
     BurnPair(urgency=Urgency.PAGE, factor=14.4, long=timedelta(hours=1), short=timedelta(minutes=5)),
     BurnPair(urgency=Urgency.PAGE, factor=6.0, long=timedelta(hours=6), short=timedelta(minutes=30)),
-    BurnPair(urgency=Urgency.TICKET, factor=3.0, long=timedelta(days=1), short=timedelta(hours=2)),
+    BurnPair(urgency=Urgency.TICKET, factor=1.0, long=timedelta(days=3), short=timedelta(hours=6)),
 )
 
 

@@ -1,0 +1,257 @@
+"""Rows of feature tables as daily aggregates, counted in DuckDB. Implements data_health.ports.TableRows.
+
+Days whose files have the same columns are counted in one statement: rows, newest time, and per column how many values
+are missing or outside, lowest and highest. Columns and types come from the files, so a renamed column is seen.
+"""
+
+# ruff: noqa: S608 - names are quoted identifiers of the file, numbers are our own, everything else is bound.
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from services.adapters.warehouse.cells import is_numeric
+from services.adapters.warehouse.duckdb import (
+    ParquetFolder,
+    asking,
+    at_microseconds,
+    fingerprint_of,
+    quoted,
+    rows,
+    table_of,
+)
+from services.adapters.warehouse.recorded import recorded_files
+from services.data_health.models import ColumnFact, Family, TableDay, Zones
+from services.data_health.rules import ColumnRule, TableRules
+from services.inventory.facts import Partition
+from services.inventory.tables import FeatureTable
+
+_SOURCES = ("features", "predictions")
+_HIVE = frozenset({"date", "model"})
+_OFFSET = r"(Z|[+-]\d{2}(:?\d{2})?)$"
+_AHEAD = timedelta(minutes=5)
+"""Clocks of writers may be this far ahead; later times are in the future."""
+_REFERENCE_DAY = date(1970, 1, 1)
+_FINITE = {"FLOAT", "DOUBLE"}
+
+Shape = Mapping[str, frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """One statement: `fields` are (column, family, type), in the order of the answer."""
+
+    sql: str
+    fields: tuple[tuple[str, Family, str], ...]
+    zones: Zones
+
+
+class DuckDbTableRows:
+    def __init__(self, folder: Path) -> None:
+        self._parquet = ParquetFolder(folder)
+
+    def partitions(self, table: FeatureTable) -> tuple[Partition, ...]:
+        if table.file:
+            file = Path(table.file)
+            if not file.is_file():
+                return ()
+            day = datetime.fromtimestamp(file.stat().st_mtime, UTC).date()
+            return (Partition(source="file", owner=table.name, day=day, fingerprint=fingerprint_of([file])),)
+        return tuple(
+            partition
+            for source in _SOURCES
+            for partition in self._parquet.partitions(source)
+            if partition.owner == table.recorded
+        )
+
+    def profile(
+        self, table: FeatureTable, days: tuple[date, ...], rules: TableRules | None, *, now: datetime
+    ) -> tuple[TableDay, ...]:
+        if not days:
+            return ()
+        with asking(f"the table {table.name}") as connection:
+            if table.file:
+                files = {days[-1]: [table.file]}
+            else:
+                files = {day: found for day in days if (found := recorded_files(self._parquet, table.recorded, [day]))}
+            return tuple(self._counted(connection, files, rules, now))
+
+    def reference(self, table: FeatureTable) -> TableDay | None:
+        if not table.recorded or not (file := self._parquet.reference_file(table.recorded)).is_file():
+            return None
+        with asking(f"the reference of {table.recorded}") as connection:
+            now = datetime.now(UTC)
+            found = list(self._counted(connection, {_REFERENCE_DAY: [str(file)]}, None, now))
+        return found[0] if found else None
+
+    def _counted(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        files: Mapping[date, list[str]],
+        rules: TableRules | None,
+        now: datetime,
+    ) -> Iterator[TableDay]:
+        groups: dict[tuple[tuple[str, frozenset[str]], ...], list[date]] = defaultdict(list)
+        for day, names in files.items():
+            groups[tuple(sorted(_shape(connection, names).items()))].append(day)
+        for shape, days in groups.items():
+            yield from _count(connection, dict(shape), {day: files[day] for day in days}, rules, now)
+
+
+def _shape(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> dict[str, frozenset[str]]:
+    """Every type that a column has in any of these files: two mean that the files disagree."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for file in files:
+        for name, kind, *_ in connection.execute(
+            "DESCRIBE SELECT * FROM read_parquet($file)", {"file": file}
+        ).fetchall():
+            found[str(name)].add(str(kind))
+    return {name: frozenset(kinds) for name, kinds in found.items() if name not in _HIVE}
+
+
+def _count(
+    connection: duckdb.DuckDBPyConnection,
+    shape: Shape,
+    files: Mapping[date, list[str]],
+    rules: TableRules | None,
+    now: datetime,
+) -> Iterator[TableDay]:
+    asked = _statement(shape, rules, now)
+    every = [file for names in files.values() for file in names]
+    # The day of a file is the day of its folder, which DuckDB would read as text; here it is known already.
+    given: dict[str, Any] = {
+        "files": every,
+        "names": every,
+        "days": [day.isoformat() for day, names in files.items() for _ in names],
+        "offset": _OFFSET,
+    }
+    answers = {day: answer for day, *answer in rows(connection, asked.sql, given)}
+    for day in files:
+        if (answer := answers.get(day.isoformat())) is None:
+            yield _empty(day, asked)
+        else:
+            yield _day(day, answer, asked)
+
+
+def _statement(shape: Shape, rules: TableRules | None, now: datetime) -> _Asked:
+    limit = int((now + _AHEAD - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1))
+    time, zoned, unzoned, zones = _time(shape, rules.time_column if rules else "event_at")
+    key = rules.key if rules and all(name in shape for name in rules.key) else ()
+    live = (
+        "sum(CASE WHEN role IS NULL OR role = '' OR role = 'live' THEN 1 ELSE 0 END)" if "role" in shape else "count(*)"
+    )
+    distinct = f"count(*) - count(DISTINCT ({', '.join(map(quoted, key))},))" if key else "NULL"
+    parts = [
+        "__day",
+        "count(*)",
+        live,
+        f"max(CASE WHEN __at <= {limit} THEN __at END)",
+        f"sum(CASE WHEN __at > {limit} THEN 1 ELSE 0 END)",
+        "sum(CASE WHEN __at IS NULL THEN 1 ELSE 0 END)",
+        f"sum(CASE WHEN {zoned} THEN 1 ELSE 0 END)",
+        f"sum(CASE WHEN {unzoned} THEN 1 ELSE 0 END)",
+        distinct,
+    ]
+    fields = []
+    for name, kinds in shape.items():
+        kind = next(iter(kinds)) if len(kinds) == 1 else " and ".join(sorted(kinds))
+        family = _family(kinds)
+        fields.append((name, family, kind))
+        parts += _aggregates(name, kinds, family, rules.column(name) if rules else None)
+    inner = (
+        f"SELECT *, list_extract($days, list_position($names, filename)) AS __day, {time} AS __at"
+        f" FROM {table_of('files')[:-1]}, filename = true)"
+    )
+    return _Asked(sql=f"SELECT {', '.join(parts)} FROM ({inner}) GROUP BY __day", fields=tuple(fields), zones=zones)
+
+
+def _aggregates(name: str, kinds: frozenset[str], family: Family, rule: ColumnRule | None) -> list[str]:
+    """Missing, lowest, highest, outside. A number that is not finite has no place in a span; NaN is missing."""
+    column = quoted(name)
+    if family is not Family.NUMBER:
+        return [f"count(*) - count({column})", "NULL", "NULL", "0"]
+    x = f"CAST({column} AS DOUBLE)"
+    missing = f"count(*) - count({column})"
+    if kinds & _FINITE:
+        missing = f"sum(CASE WHEN {column} IS NULL OR isnan({x}) THEN 1 ELSE 0 END)"
+    finite = f"CASE WHEN isfinite({x}) THEN {x} END"
+    bounds = []
+    if rule is not None and rule.low is not None:
+        bounds.append(f"{x} < ({rule.low:.17e})")
+    if rule is not None and rule.high is not None:
+        # NaN is larger than every number here; it is missing, not outside.
+        bounds.append(f"({x} > ({rule.high:.17e}) AND NOT isnan({x}))")
+    outside = f"sum(CASE WHEN {' OR '.join(bounds)} THEN 1 ELSE 0 END)" if bounds else "0"
+    return [missing, f"min({finite})", f"max({finite})", outside]
+
+
+def _time(shape: Shape, column: str) -> tuple[str, str, str, Zones]:
+    """Microseconds of the time column, which rows state a zone, which do not, and what the types alone say."""
+    kinds = shape.get(column, frozenset())
+    name = quoted(column)
+    if not kinds:
+        return "CAST(NULL AS BIGINT)", "false", "false", Zones.NONE
+    if kinds == {"VARCHAR"}:
+        parsed = f"epoch_us(TRY_CAST({name} AS TIMESTAMPTZ))"
+        readable = f"TRY_CAST({name} AS TIMESTAMPTZ) IS NOT NULL"
+        states = f"regexp_matches(trim({name}), $offset)"
+        return parsed, f"{readable} AND {states}", f"{readable} AND NOT {states}", Zones.NONE
+    stated = {kind for kind in kinds if kind == "TIMESTAMP WITH TIME ZONE"}
+    silent = {kind for kind in kinds if kind == "DATE" or (kind.startswith("TIMESTAMP") and kind not in stated)}
+    if kinds - stated - silent:
+        return "CAST(NULL AS BIGINT)", "false", "false", Zones.NONE
+    zones = Zones.MIXED if stated and silent else Zones.STATED if stated else Zones.SILENT
+    return f"epoch_us(CAST({name} AS TIMESTAMPTZ))", "false", "false", zones
+
+
+def _family(kinds: frozenset[str]) -> Family:
+    families = {_family_of(kind) for kind in kinds}
+    return families.pop() if len(families) == 1 else Family.OTHER
+
+
+def _family_of(kind: str) -> Family:
+    if is_numeric(kind):
+        return Family.NUMBER
+    if kind == "BOOLEAN":
+        return Family.TRUTH
+    if kind == "VARCHAR" or kind.startswith("ENUM"):
+        return Family.TEXT
+    return Family.TIME if kind == "DATE" or kind.startswith("TIME") else Family.OTHER
+
+
+def _day(day: date, answer: Sequence[Any], asked: _Asked) -> TableDay:
+    n, live, newest, future, undated, zoned, unzoned, repeated, *cells = answer
+    zones = asked.zones
+    if zones is Zones.NONE and (zoned or unzoned):
+        zones = Zones.MIXED if zoned and unzoned else Zones.STATED if zoned else Zones.SILENT
+    columns = tuple(
+        ColumnFact(
+            name=name, family=family, type=kind, missing=int(cells[at] or 0), low=_number(cells[at + 1]),
+            high=_number(cells[at + 2]), outside=int(cells[at + 3] or 0),
+        )
+        for at, (name, family, kind) in zip(range(0, len(cells), 4), asked.fields, strict=True)
+    )  # fmt: skip
+    return TableDay(
+        day=day, rows=int(live or 0), all_rows=int(n), newest=None if newest is None else at_microseconds(newest),
+        future=int(future or 0), undated=int(undated or 0), zones=zones, columns=columns,
+        repeated=None if repeated is None else int(repeated),
+    )  # fmt: skip
+
+
+def _empty(day: date, asked: _Asked) -> TableDay:
+    """Files without a row still say which columns they have."""
+    columns = tuple(ColumnFact(name=name, family=family, type=kind, missing=0) for name, family, kind in asked.fields)
+    return TableDay(
+        day=day, rows=0, all_rows=0, newest=None, future=0, undated=0, zones=asked.zones, columns=columns, repeated=None
+    )
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,135 @@
+"""Pipelines judged by their runs: on time, failed, how long, and whether the next run is overdue. Pure.
+
+    on time   runs that ended well inside their window / all runs, with the interval after Wilson
+    typical   median seconds of the runs that ended well
+    overdue   no run has finished although one and a half times the median gap between starts has passed
+
+Where no window was promised, a run counts as late when it ends well more than half a median gap after it was due, which
+takes five runs to know. A run that never started leaves no record: only being overdue shows it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+from statistics import median
+
+from services.data_health.models import PipelineHealth, PipelineRun
+from services.kernel.health import Explanation, Health
+from services.kernel.interval import share_of
+
+LEAST_RUNS = 5
+PATIENCE = 1.5
+NEAR = 0.95
+"""Share on time below which a pipeline is watched; a promise of its own belongs to the model's service level."""
+
+
+def judged(runs: Iterable[PipelineRun], *, days: int, now: datetime) -> tuple[PipelineHealth, ...]:
+    """One line per pipeline, the worst first."""
+    groups: dict[str, list[PipelineRun]] = defaultdict(list)
+    for run in runs:
+        groups[run.pipeline].append(run)
+    found = [_pipeline(sorted(group, key=lambda run: run.started_at), days, now) for group in groups.values()]
+    order = [Health.BREACH, Health.WATCH, Health.UNKNOWN, Health.HEALTHY]
+    return tuple(sorted(found, key=lambda item: (order.index(item.state), item.title)))
+
+
+def is_late(run: PipelineRun) -> bool:
+    return run.on_time is False
+
+
+def _pipeline(given: list[PipelineRun], days: int, now: datetime) -> PipelineHealth:
+    every = _every(given)
+    runs = _with_lateness(given, every)
+    good = sorted((run.finished_at - run.started_at).total_seconds() for run in runs if run.ok)
+    failed, late = sum(not run.ok for run in runs), sum(run.ok and is_late(run) for run in runs)
+    timed = [run for run in runs if run.on_time is not None or not run.ok]
+    last = max(runs, key=lambda run: run.finished_at)
+    due = _due(runs, every)
+    state, sentence, since = _judged(runs, due, now)
+    return PipelineHealth(
+        pipeline=last.pipeline,
+        title=last.title,
+        kind=last.kind,
+        runs=len(runs),
+        failed=failed,
+        late=late,
+        on_time=share_of(sum(run.ok and run.on_time is not False for run in timed), len(timed)),
+        typical_seconds=median(good) if good else None,
+        slow_seconds=good[-(-19 * len(good) // 20) - 1] if len(good) >= LEAST_RUNS else None,
+        last=last,
+        every_seconds=every.total_seconds() if every else None,
+        expected_by=due,
+        state=state,
+        sentence=sentence,
+        since=since,
+        models=tuple(sorted({name for run in runs for name in run.models})),
+        explanation=Explanation(
+            formula="On time = runs that ended well inside their window / all runs. Overdue = now is more than 1.5 "
+            "median gaps after the last run that ended well.",
+            source=f"Recorded runs of the {last.kind}",
+            window=f"Last {days} days",
+            as_of=last.finished_at,
+            n=len(runs),
+            note="A run that never started leaves no record and is not in the share; it shows as overdue."
+            + ("" if all(run.on_time is not None for run in given) else " No window is promised: late means more than "
+               "half a median gap after it was due."),
+        ),
+    )  # fmt: skip
+
+
+def _every(runs: Sequence[PipelineRun]) -> timedelta | None:
+    gaps = [(later.started_at - earlier.started_at).total_seconds() for earlier, later in pairwise(runs)]
+    return timedelta(seconds=median(gaps)) if len(runs) >= LEAST_RUNS else None
+
+
+def _with_lateness(runs: Sequence[PipelineRun], every: timedelta | None) -> list[PipelineRun]:
+    """Runs without a promised window, judged by the rhythm of the pipeline."""
+    if every is None:
+        return list(runs)
+    found, before = [], None
+    for run in runs:
+        judged_run = run
+        if run.on_time is None and run.ok and before is not None:
+            judged_run = replace(run, on_time=run.finished_at - before <= PATIENCE * every)
+        before = run.finished_at if run.ok else before
+        found.append(judged_run)
+    return found
+
+
+def _due(runs: Sequence[PipelineRun], every: timedelta | None) -> datetime | None:
+    good = [run.finished_at for run in runs if run.ok]
+    return max(good) + PATIENCE * every if good and every else None
+
+
+def _judged(runs: Sequence[PipelineRun], due: datetime | None, now: datetime) -> tuple[Health, str, datetime | None]:
+    """What is wrong now goes before how it went: the last run, then being overdue, then the share."""
+    since = _trouble_since(runs)
+    last = runs[-1]
+    if not last.ok:
+        words = f": {last.error.rstrip('.')}" if last.error else ""
+        return Health.BREACH, f"The last run failed{words}.", since
+    if due is not None and now > due:
+        return Health.BREACH, "No run has ended well since it was due.", due
+    if is_late(last):
+        return Health.WATCH, "The last run was late.", since
+    bad = sum(not run.ok or is_late(run) for run in runs)
+    counted = f"{len(runs) - bad} of {len(runs)} runs ended well and on time"
+    if len(runs) < LEAST_RUNS:
+        return Health.UNKNOWN, f"{counted}: too few to judge.", None
+    if (len(runs) - bad) / len(runs) < NEAR:
+        return Health.WATCH, f"{counted}; the last one did.", None
+    return Health.HEALTHY, f"{counted}.", None
+
+
+def _trouble_since(runs: Sequence[PipelineRun]) -> datetime | None:
+    """Start of the first bad run after the last good one."""
+    since = None
+    for run in reversed(runs):
+        if run.ok and not is_late(run):
+            break
+        since = run.started_at
+    return since
