@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import groupby
 
 import pandas as pd
 import streamlit as st
 
-from pages.components import address, charts, notices, parts, reads, session
+from pages.components import address, charts, notices, parts, promise_tables, reads, session
 from pages.components.format import count, md, measured, milliseconds, percent, plural, seconds, version, when
 from services.inventory.models import DeploymentKind, InventoryRow
 from services.monitoring.models import JobRun
 from services.reliability.models import SlaPoint, SlaView
 
-SPANS = {"1": 1, "7": 7, "30": 30}
+SPANS = {"1": 1, "7": 7, "30": 30, "90": 90}
 
 session.enter("reliability")
 room = session.control_room()
@@ -35,7 +36,7 @@ def _tiles(view: SlaView) -> None:
         parts.signal_tile(title, view.errors, measured(view.errors))
     with right, st.container(border=True, height="stretch", gap="xsmall"):
         st.metric("Promise kept", percent(view.adherence, 1))
-        st.markdown(f":gray[of {plural(view.slots, 'slot')} with traffic, {view.slot_minutes} minutes each]")
+        st.markdown(f":gray[of {plural(view.slots, 'slot')} with traffic, {view.judged_minutes} minutes each]")
         parts.explain(view.explanation, key="explain-sla")
 
 
@@ -48,7 +49,7 @@ def _budget(row: InventoryRow) -> None:
     left, right = st.columns((1, 2))
     with left:
         parts.tile("Error budget left, 30 days", percent(budget.remaining), budget.sentence, state=budget.state)
-    with right, parts.card("How fast it burns", "counted in slots of an hour, all versions together"):
+    with right, parts.card("How fast it burns", "counted in slots of five minutes, all versions together"):
         for burn in budget.burns:
             known = burn.long_rate is not None and burn.short_rate is not None
             calm = ":gray[:material/check:]" if known else ":gray[:material/help:]"
@@ -144,6 +145,19 @@ def _errors(view: SlaView) -> None:
         parts.chart(figure, key="errors", alt="Share of failed requests per version with the promise")
 
 
+def _throughput(view: SlaView) -> None:
+    ink = parts.ink()
+    lines = []
+    for number, (name, points) in enumerate(_by_version(view.points)):
+        rates = [point.requests / view.slot_minutes for point in points]
+        colour = ink.series[number % len(ink.series)]
+        label = f"{version(name)} {rates[-1]:,.1f}"
+        lines.append(_line(view, points, list(rates), name=version(name), colour=colour, label=label))
+    with parts.card("Throughput by version", f"requests a minute, mean over slots of {view.slot_minutes} minutes"):
+        figure = charts.trend(lines, ink, from_zero=True, height=220, right=140, hover="%{y:,.1f} a minute")
+        parts.chart(figure, key="throughput", alt="Requests a minute per version")
+
+
 def _realtime(row: InventoryRow, days: int) -> None:
     view = reads.attempt(
         "service levels", lambda: room.reliability.sla(row.name, days=days), key=f"sla-{row.name}-{days}"
@@ -156,9 +170,29 @@ def _realtime(row: InventoryRow, days: int) -> None:
         notices.empty(
             "No request in this window", "Nothing was served, so nothing can be said about the promise.", icon="speed"
         )
-        return
-    _latency(view)
-    _errors(view)
+    else:
+        shown = _of_version(view)
+        _latency(shown)
+        _errors(shown)
+        _throughput(shown)
+    promise_tables.months(row.name)
+    promise_tables.endpoints(days)
+
+
+def _of_version(view: SlaView) -> SlaView:
+    """The charts of one version, chosen through the address; the tiles speak of all together."""
+    names = sorted({point.version for point in view.points})
+    chosen = address.one("version", {name: name for name in names}, "")
+    if len(names) > 1:
+        st.segmented_control(
+            "Version",
+            names,
+            format_func=version,
+            key=address.follow("version", chosen or None),
+            on_change=address.writes("version", lambda value: value or ""),
+            help="The charts below show this version alone; without a choice, all.",
+        )
+    return view if not chosen else replace(view, points=tuple(p for p in view.points if p.version == chosen))
 
 
 def _batch(row: InventoryRow) -> None:
@@ -179,6 +213,7 @@ def _batch(row: InventoryRow) -> None:
     with right:
         latest = max(runs, key=lambda run: run.finished_at)
         parts.tile("Last run", "Succeeded" if latest.ok else "Failed", when(latest.finished_at, session.zone()))
+    promise_tables.months(row.name)
     with parts.card("Runs", "newest first"):
         _run_table(runs)
 

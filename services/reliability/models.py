@@ -38,6 +38,8 @@ class SlaView:
     """Share of slots with traffic that kept the promise, between 0 and 1."""
     slots: int
     explanation: Explanation
+    judged_minutes: int = 60
+    """Length of the slots that the promise is held against; charts of long windows have longer ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from services.reliability.latency import quantile
 from services.reliability.models import MonthKept, MonthsView, RequestSlot, SlaPoint, SlaView, Traffic
 from services.reliability.ports import Catalog, ReliabilityStore, RequestFacts
 from services.reliability.slo import BudgetView
-from services.reliability.slots import coarser_by_day, counted, floor, traffic
+from services.reliability.slots import coarser, coarser_by_day, counted, floor, traffic
 
 SLOT_MINUTES = 60
 """Hours keep their latency buckets."""
@@ -56,8 +56,8 @@ class ReliabilityService:
         return SlaView(
             model=model,
             deployment=model,
-            slot_minutes=SLOT_MINUTES,
-            points=tuple(_point(slot) for slot in slots),
+            slot_minutes=_chart_minutes(days),
+            points=tuple(_point(slot) for slot in coarser(slots, timedelta(minutes=_chart_minutes(days)))),
             level=level,
             latency=latency,
             errors=errors,
@@ -145,6 +145,11 @@ class ReliabilityService:
         if broken:
             raise broken[0]
         return read
+
+
+def _chart_minutes(days: int) -> int:
+    """A week in hours; longer windows in six hours, merged and not thinned out."""
+    return SLOT_MINUTES if days <= 14 else 6 * SLOT_MINUTES
 
 
 def _point(slot: RequestSlot) -> SlaPoint:

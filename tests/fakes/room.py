@@ -47,6 +47,7 @@ from services.rollout.models import (
     TrafficChange,
 )
 from tests.fakes import evaluation
+from tests.fakes import room_promises as promises
 from tests.fakes import room_sample as sample
 from tests.fakes.harness import FakeHarness
 from tests.fakes.reports import fake_reports
@@ -57,6 +58,7 @@ from tests.fakes.room_exceptional import FakeEmergency, FakeExceptions
 from tests.fakes.room_governance import USE_CASES, FakeClassification, FakeStewardship, an_impact
 from tests.fakes.room_incidents import FakeIncidents
 from tests.fakes.room_policy import FakePolicy, FakePublishing
+from tests.fakes.room_promises import FakeDataHealth
 from tests.fakes.room_release import FakeReleases, fake_endpoints
 from tests.fakes.room_requests import FakeApprovals
 from tests.fakes.room_sample import HOSTILE, NOW, at
@@ -105,7 +107,10 @@ class FakeRoom:
         self.reliability = SimpleNamespace(
             sla=self.measured(lambda model, *, days=7: sample.sla_view(model, days)),
             error_budget=self.measured(sample.error_budget),
+            months=self.measured(lambda model, *, back=12: promises.months(self, model, back)),
+            endpoints=self.measured(lambda *, days=7: promises.endpoints(self, days)),
         )
+        self.data_health = FakeDataHealth(self)
         self.value = FakeValue(self)
         self.evaluation = SimpleNamespace(
             gates=self.measured(self._gates), detail=self.measured(self._detail), facts=self.measured(self._facts)

@@ -27,7 +27,8 @@ from tests.unit.monitoring.facts_on_disk import NOON, TODAY, ACatalog, a_databas
 class Room:
     def __init__(self, folder: Path, model: GovernedModel) -> None:
         self.facts, database = folder / "inference", a_database(folder)
-        clock, catalog = FrozenClock(NOON), ACatalog(model)
+        self.clock = clock = FrozenClock(NOON)
+        catalog = ACatalog(model)
         self.monitoring = MonitoringService(
             facts=DuckDbMonitoringFacts(self.facts), store=SqlMonitoring(database), catalog=catalog, clock=clock
         )

@@ -1,0 +1,163 @@
+"""Rows and sentences about data health. Pure: no Streamlit; everything typed is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from pages.components import badges
+from pages.components.format import NOTHING, count, day, md, percent, plural, seconds, when
+from services.data_health.models import HealthDay, Hurt, PipelineHealth, RuleKind, Standing, TableHealth
+from services.data_health.rules import ColumnRule, TableRules
+from services.kernel.health import Explanation, Health
+from services.kernel.interval import Estimate
+
+TITLES = {
+    RuleKind.FRESHNESS: "Fresh",
+    RuleKind.VOLUME: "Volume",
+    RuleKind.SCHEMA: "Schema",
+    RuleKind.NULLS: "Missing",
+    RuleKind.RANGE: "Range",
+    RuleKind.UNIQUE: "Unique",
+}
+
+
+def summary(tables: Sequence[TableHealth], hurt: Sequence[Hurt]) -> str:
+    if not tables:
+        return ":gray[No feature table is declared.]"
+    counts = {state: sum(item.state is state for item in tables) for state in Health}
+    words = [f"{counts[state]} {badges.word(state).lower()}" for state in Health if counts[state]]
+    models = len({item.model for item in hurt})
+    return f":gray[{plural(len(tables), 'table')}: {', '.join(words)}. {plural(models, 'model')} hurt.]"
+
+
+def tables(found: Sequence[TableHealth]) -> pd.DataFrame:
+    rows = [
+        (
+            badges.badge(item.state),
+            md(item.title),
+            *(_cell(item.standing(kind)) for kind in RuleKind),
+            day(item.last_day) if item.last_day else NOTHING,
+            ", ".join(md(name) for name in item.models) or NOTHING,
+        )
+        for item in found
+    ]
+    return pd.DataFrame(rows, columns=["State", "Table", *TITLES.values(), "Last rows", "Models"])
+
+
+def _cell(standing: Standing | None) -> str:
+    if standing is None:
+        return f":gray[{NOTHING}]"
+    return badges.mark(standing.result.state)
+
+
+def rules(table: TableHealth, given: TableRules) -> pd.DataFrame:
+    rows = []
+    for kind in given.kinds:
+        standing = table.standing(kind)
+        found = standing.result if standing else None
+        rows.append(
+            (
+                TITLES[kind],
+                badges.badge(found.state if found else Health.UNKNOWN),
+                md(found.sentence if found else "Not judged yet."),
+                count(found.n) if found else NOTHING,
+                day(standing.since) if standing else NOTHING,
+                md(given.words(kind)),
+            )
+        )
+    return pd.DataFrame(rows, columns=["Rule", "State", "Found", "n", "Since", "Limit"])
+
+
+def columns(given: TableRules) -> pd.DataFrame:
+    rows = [(md(item.name), item.family.value, _missing(item), _bounds(item)) for item in given.columns]
+    return pd.DataFrame(rows, columns=["Column", "Type", "Missing at most", "Range"])
+
+
+def _missing(item: ColumnRule) -> str:
+    return ":gray[not limited]" if item.most_missing is None else percent(item.most_missing, 1)
+
+
+def _bounds(item: ColumnRule) -> str:
+    if not item.bounded:
+        return ":gray[none]"
+    low, high = ("any" if bound is None else f"{bound:g}" for bound in (item.low, item.high))
+    words = f"{low} to {high}" + (f", {percent(item.most_outside, 1)} may lie outside" if item.most_outside else "")
+    return words if item.stated else f"{words} :gray[(derived: watched only)]"
+
+
+def revisions(found: Sequence[TableRules], zone: str) -> pd.DataFrame:
+    rows = [(str(item.revision), md(item.changed_by), when(item.changed_at, zone), md(item.reason)) for item in found]
+    return pd.DataFrame(rows, columns=["Revision", "By", "When", "Why"])
+
+
+def pipelines(found: Sequence[PipelineHealth], zone: str) -> pd.DataFrame:
+    rows = [
+        (
+            badges.badge(item.state),
+            md(item.title),
+            md(item.kind),
+            share(item.on_time),
+            f"{count(item.runs)}",
+            count(item.failed),
+            count(item.late),
+            _took(item),
+            when(item.last.finished_at, zone) if item.last else NOTHING,
+            when(item.expected_by, zone) if item.expected_by else ":gray[not known]",
+            md(item.sentence),
+        )
+        for item in found
+    ]
+    names = ["State", "Pipeline", "Kind", "On time", "Runs", "Failed", "Late", "Took", "Last ended", "Due by", "Says"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _took(item: PipelineHealth) -> str:
+    if item.typical_seconds is None:
+        return NOTHING
+    slow = f" :gray[to {seconds(item.slow_seconds)}]" if item.slow_seconds is not None else ""
+    return f"{seconds(item.typical_seconds)}{slow}"
+
+
+def share(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return ":gray[not known]"
+    return f"{percent(estimate.value)} :gray[({percent(estimate.low)} to {percent(estimate.high)})]"
+
+
+def way(item: Hurt) -> str:
+    return " → ".join(md(node) for node in item.way)
+
+
+def explanation(tables: Sequence[TableHealth]) -> Explanation:
+    checked = [item.checked_at for item in tables if item.checked_at]
+    return Explanation(
+        formula="Each rule is judged once per day of UTC. Volume: within k robust deviations (1.4826 x median absolute "
+        "deviation) of the median of the same weekday in eight weeks. Missing and outside: broken when the Wilson "
+        "interval of the share lies beyond its limit. A table is as bad as its worst rule.",
+        source="Rows of the feature tables, counted where they are; shadow and mirrored copies are left out of volume",
+        window="The newest settled day of each rule",
+        as_of=min(checked) if checked else None,
+        n=len(tables),
+        note="Fewer than twenty rows say nothing about a share and are grey. A table that cannot be read is grey, "
+        "never green. Bounds that nobody stated are watched, never a breach.",
+    )
+
+
+def export(days: Iterable[tuple[str, HealthDay]]) -> list[dict[str, object]]:
+    return [
+        {
+            "table": name,
+            "day": item.day.isoformat(),
+            "rule": result.kind.value,
+            "state": result.state.value,
+            "value": result.value,
+            "rows": result.n,
+            "settled": result.settled,
+            "revision": item.revision,
+            "sentence": result.sentence,
+        }
+        for name, item in days
+        for result in item.results
+    ]
