@@ -1,99 +1,29 @@
-"""Has the world moved away from what the model learned? Ranked movers and performance with late labels."""
+"""Has the world moved away from what the model learned? Columns over time, movers, one column in depth, slices."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import address, badges, charts, notices, parts, places, reads, session
-from pages.components.format import NOTHING, count, md, number, percent, short_day
+from pages.components import (
+    address,
+    charts,
+    drift_column,
+    drift_controls,
+    drift_overview,
+    drift_slices,
+    drift_tables,
+    exporting,
+    notices,
+    parts,
+    reads,
+    session,
+)
+from pages.components.drift_controls import Choice
+from pages.components.format import count, md, number, percent, short_day
 from services.monitoring.models import DriftView, FeatureDrift, PerformanceView
 
 session.enter("drift")
 room = session.control_room()
-
-
-def _tiles(view: DriftView, performance: PerformanceView | None) -> None:
-    left, middle, right = st.columns(3)
-    with left:
-        parts.signal_tile(f"Drift, {view.window_days} days", view.signal, f"PSI {number(view.signal.value, 2)}")
-    with middle:
-        moved = [item for item in view.features if item.state.value in {"watch", "breach"}]
-        parts.tile(
-            "Columns beyond their limit",
-            f"{len(moved)} of {len(view.features)}",
-            f"watch from {view.watch:g}, breach from {view.breach:g}",
-        )
-    with right:
-        if performance is None:
-            parts.tile("Performance", NOTHING, "cannot be read just now")
-        else:
-            parts.signal_tile(performance.title, performance.signal, number(performance.signal.value, 3))
-
-
-def _movers(view: DriftView) -> FeatureDrift | None:
-    by_name = {item.feature: item for item in view.features}
-    chosen = address.one("feature", by_name, view.features[0])
-    with parts.card("What moved", "worst first"):
-        for item in view.features[:12]:
-            with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-                st.page_link(
-                    places.path("drift"),
-                    label=f"**{md(item.title)}**" if item is chosen else md(item.title),
-                    query_params={"model": view.model, "feature": item.feature},
-                    icon=badges.icon(item.state),
-                    width="content",
-                )
-                value = number(item.latest.value, 2) if item.latest else NOTHING
-                st.markdown(f"{badges.badge(item.state, f'{badges.word(item.state)} {value}')}", width="content")
-        if len(view.features) > 12:
-            st.caption(f"{len(view.features) - 12} more columns have moved less than these.")
-        parts.explain(view.explanation, key="explain-drift")
-    return chosen
-
-
-def _course(view: DriftView, item: FeatureDrift) -> None:
-    note = f"n = {count(item.latest.n)} in the last window" if item.latest else "no window judged yet"
-    with parts.card(f"Drift of {md(item.title)}", note):
-        st.markdown(f"{badges.mark(item.state)} {md(item.sentence)}")
-        if not item.series:
-            notices.remark("No window has enough rows yet.", "help")
-            return
-        days = [point.day for point in item.series]
-        lines = [
-            charts.Line(
-                name=item.title,
-                x=days,
-                y=[point.value for point in item.series],
-                label=f"PSI {item.series[-1].value:.2f}",
-            ),
-            charts.Line(name="Noise floor", x=days, y=[point.floor for point in item.series], style="dots"),
-        ]
-        limits = [
-            charts.Limit(value=view.breach, label=f"Breach, {view.breach:.2f}"),
-            charts.Limit(value=view.watch, label=f"Watch, {view.watch:.2f}", severity="watch"),
-        ]
-        figure = charts.trend(lines, parts.ink(), limits=limits, from_zero=True, hover="%{y:.3f}", right=120)
-        parts.chart(figure, key="psi", alt=f"PSI of {item.title} over time with limits and noise floor")
-
-
-def _distribution(view: DriftView, item: FeatureDrift) -> None:
-    shape = reads.attempt(
-        "the distribution",
-        lambda: room.monitoring.distribution(view.model, item.feature, window_days=view.window_days),
-        key=f"distribution-{view.model}-{item.feature}",
-    )
-    with parts.card(
-        f"{md(item.title)}, before and now",
-        "" if shape is None else f"{count(shape.reference_n)} before, {count(shape.current_n)} now",
-    ):
-        if shape is None:
-            notices.remark("The distribution cannot be read just now.", "help")
-            return
-        figure = charts.distribution(shape.bins, shape.reference, shape.current, parts.ink())
-        parts.chart(
-            figure, key="distribution", alt=f"Share per value of {item.title}, reference against current window"
-        )
-        st.caption(f"Reference: {md(view.reference)}.")
 
 
 def _performance(view: PerformanceView) -> None:
@@ -131,46 +61,108 @@ def _performance(view: PerformanceView) -> None:
         parts.explain(view.explanation, key="explain-performance")
 
 
-def _body(view: DriftView, performance: PerformanceView | None) -> None:
-    _tiles(view, performance)
+def _column(view: DriftView, item: FeatureDrift, choice: Choice) -> None:
+    shape = reads.attempt(
+        "the distribution",
+        lambda: room.monitoring.distribution(
+            view.model, item.feature, window_days=choice.window_days, slice_key=choice.slice_key
+        ),
+        key=f"distribution-{view.model}-{item.feature}-{choice.key}",
+    )
+    left, right = st.columns(2)
+    with left:
+        drift_column.before_and_now(view, item, shape)
+    with right:
+        drift_column.readings(view, item)
+    drift_column.missing(item)
+
+
+def _slices(view: DriftView, choice: Choice) -> None:
+    model, as_of = view.model, view.signal.as_of
+    mixes = reads.attempt(
+        "the mix of slices",
+        lambda: room.monitoring.mixes(model, window_days=choice.window_days, days=choice.days),
+        key=f"mixes-{model}-{choice.key}",
+    )
+    found = reads.attempt(
+        "drift inside slices",
+        lambda: room.monitoring.slices(model, window_days=choice.window_days, versus=choice.versus),
+        key=f"slices-{model}-{choice.key}",
+    )
+    if mixes == ():
+        with parts.card("Slices and mix"):
+            notices.remark("No column splits the sketches of this model. A monitor can name some.", "help")
+        return
+    if mixes:
+        drift_slices.mixes(mixes, as_of, choice.window_days)
+    if found:
+        drift_slices.slices(found, model, choice)
+
+
+def _changes(view: DriftView, choice: Choice) -> None:
+    found = reads.attempt(
+        "what changed",
+        lambda: room.monitoring.changes(
+            view.model, window_days=choice.window_days, versus=choice.versus, slice_key=choice.slice_key
+        ),
+        key=f"changes-{view.model}-{choice.key}",
+    )
+    if found is not None:
+        drift_slices.changes(found, view.model, choice, view.signal.as_of)
+
+
+def _body(view: DriftView, choice: Choice) -> None:
+    drift_overview.tiles(view)
     if not view.features:
         notices.empty(
             "Nothing to judge yet",
-            f"{md(view.signal.sentence)}. Unknown is not healthy.",
+            f"{md(view.signal.sentence)} Unknown is not healthy.",
             icon="help",
             page="inventory",
             link="Models",
         )
-    else:
-        left, right = st.columns([2, 3])
-        with left:
-            chosen = _movers(view)
-        if chosen is not None:
-            with right:
-                _course(view, chosen)
-            _side_by_side(view, chosen, performance)
-            return
-    if performance is not None:
-        _performance(performance)
-
-
-def _side_by_side(view: DriftView, chosen: FeatureDrift, performance: PerformanceView | None) -> None:
-    left, right = st.columns(2)
+        return
+    drift_overview.heat_map(view, choice)
+    chosen = address.one("feature", {item.feature: item for item in view.features}, view.features[0])
+    left, right = st.columns([2, 3])
     with left:
-        _distribution(view, chosen)
+        drift_overview.movers(view, chosen, choice)
     with right:
-        if performance is not None:
-            _performance(performance)
+        drift_column.course(view, chosen, choice)
+    _column(view, chosen, choice)
+    _slices(view, choice)
+    _changes(view, choice)
 
 
 with parts.header("Drift", ":gray[Whether inputs and predictions still look like what the model learned from.]"):
-    pass
+    actions = st.container(horizontal=True, width="content", key="drift-actions")
 row = parts.model_picker()
 if row is not None:
     name = row.name
-    drift = reads.attempt("drift", lambda: room.monitoring.drift(name), key=f"drift-{name}")
+    keys = reads.attempt("the slices", lambda: room.monitoring.slice_keys(name), key=f"slice-keys-{name}") or ()
+    choice = drift_controls.chosen(keys)
+    drift_controls.controls(choice, keys)
+    drift = reads.attempt(
+        "drift",
+        lambda: room.monitoring.drift(
+            name,
+            window_days=choice.window_days,
+            days=choice.days,
+            statistic=choice.statistic,
+            versus=choice.versus,
+            slice_key=choice.slice_key,
+        ),
+        key=f"drift-{name}-{choice.key}",
+    )
     performance = reads.attempt("performance", lambda: room.monitoring.performance(name), key=f"performance-{name}")
     if drift is not None:
-        _body(drift, performance)
-    elif performance is not None:
+        with actions:
+            exporting.popover(
+                f"drift-{name}",
+                lambda: drift_tables.movers(drift),
+                note=f"Drift of {name}, {choice.window_days} days against {choice.against} {choice.slice_key}".strip(),
+                as_of=drift.signal.as_of,
+            )
+        _body(drift, choice)
+    if performance is not None:
         _performance(performance)

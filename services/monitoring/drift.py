@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
 
@@ -13,9 +13,27 @@ from services.kernel.health import Explanation, Health, Signal
 from services.monitoring import floors, verdicts, windows
 from services.monitoring.courses import Course, course, statistics_for
 from services.monitoring.definitions import DEFINITIONS, JUDGING, Limits, Statistic, Versus, limits_of
-from services.monitoring.models import DriftPoint, DriftView, FeatureDrift, Level, MonitoringConfig, Reading
-from services.monitoring.profile import SCORE, Counts, DayProfile, FeatureReference, Reference, Sums
+from services.monitoring.models import (
+    DriftPoint,
+    DriftView,
+    FeatureDrift,
+    Level,
+    MonitoringConfig,
+    Reading,
+    SliceDrift,
+)
+from services.monitoring.profile import (
+    SCORE,
+    Counts,
+    DayProfile,
+    FeatureReference,
+    Reference,
+    Sums,
+    column_and_value,
+)
 
+_TELLING = 0.05
+"""A change of the missing share that is named beside the mean."""
 _SEVERITY = [Health.BREACH, Health.WATCH, Health.UNKNOWN, Health.HEALTHY]
 
 
@@ -46,11 +64,20 @@ def judged_columns(reference: Reference, config: MonitoringConfig, slice_key: st
 
 
 def features(
-    reference: Reference, config: MonitoringConfig, profiles: Sequence[DayProfile], asked: Question, last: date
+    reference: Reference,
+    config: MonitoringConfig,
+    profiles: Sequence[DayProfile],
+    asked: Question,
+    last: date,
+    *,
+    families: int = 1,
 ) -> tuple[FeatureDrift, ...]:
-    """Worst first. Profiles are ordered by column and day, all of the asked slice."""
+    """Worst first. Profiles are ordered by column and day, all of the asked slice.
+
+    `families` is how many slices are looked at together and share one level.
+    """
     columns = judged_columns(reference, config, asked.slice_key)
-    level = floors.level_of_each(sum(len(_judging(column)) for column in columns))
+    level = floors.level_of_each(families * sum(len(_judging(column)) for column in columns))
     by_name = {name: tuple(group) for name, group in groupby(profiles, key=lambda profile: profile.feature)}
     found = [
         _feature(column, by_name.get(column.feature, ()), config, asked=asked, last=last, level=level)
@@ -58,6 +85,37 @@ def features(
     ]
     return tuple(
         sorted(found, key=lambda item: (_SEVERITY.index(item.state), -(item.latest.value if item.latest else 0.0)))
+    )
+
+
+def by_slice(
+    reference: Reference, config: MonitoringConfig, profiles: Sequence[DayProfile], asked: Question, last: date
+) -> tuple[SliceDrift, ...]:
+    """Profiles are ordered by slice, column and day. The column that makes the slice is constant and left out."""
+    groups = {key: tuple(group) for key, group in groupby(profiles, key=lambda profile: profile.slice_key)}
+    keys = reference.slice_keys
+    found = []
+    for key in keys:
+        inside = replace(asked, slice_key=key)
+        judged = features(reference, config, groups.get(key, ()), inside, last, families=len(keys))
+        others = [item for item in judged if item.feature != column_and_value(key)[0]]
+        if others:
+            found.append(_slice(key, others))
+    return tuple(sorted(found, key=lambda item: (_SEVERITY.index(item.state), -item.moved, -item.n)))
+
+
+def _slice(key: str, judged: Sequence[FeatureDrift]) -> SliceDrift:
+    worst = judged[0]
+    return SliceDrift(
+        slice_key=key,
+        n=max((item.latest.n for item in judged if item.latest), default=0),
+        state=worst.state,
+        feature=worst.feature,
+        title=worst.title,
+        value=worst.latest.value if worst.latest else None,
+        moved=sum(item.state in {Health.WATCH, Health.BREACH} for item in judged),
+        judged=len(judged),
+        sentence=worst.sentence,
     )
 
 
@@ -195,7 +253,10 @@ def level_of(column: FeatureReference, counts: Counts, sums: Sums, other: Counts
         return None
     if column.numeric:
         mean = windows.mean_of(column, counts, sums)
-        return None if mean is None else Level(words=f"mean {mean:.4g}", mean=mean)
+        lost, elsewhere = windows.missing_share(column, counts), windows.missing_share(column, other)
+        gone = f"missing {lost:.1%}" if abs((lost or 0.0) - (elsewhere or 0.0)) >= _TELLING else ""
+        middle = "" if mean is None else f"mean {mean:.4g}"
+        return Level(words=", ".join(part for part in (middle, gone) if part) or "all missing", mean=mean)
     bins = windows.bins_of(column)
     here, there = bins.fill(counts), bins.fill(other)
     share = here / here.sum()

@@ -106,6 +106,21 @@ class DriftView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SliceDrift:
+    """One slice by its worst column."""
+
+    slice_key: str
+    n: int
+    state: Health
+    feature: str
+    title: str
+    value: float | None
+    moved: int
+    judged: int
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PerformancePoint:
     """A metric over one period of predictions whose labels have arrived. `coverage` is labelled / predicted."""
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 from services.kernel.clock import Clock
 from services.kernel.errors import InputError
 from services.kernel.health import Signal
-from services.monitoring import changes, drift, windows
+from services.monitoring import changes, drift, verdicts, windows
 from services.monitoring.changes import Change
 from services.monitoring.definitions import Statistic, Versus
 from services.monitoring.drift import Question
 from services.monitoring.mix import MixShift, code_red, mix_shift
-from services.monitoring.models import Distribution, DriftView, FeatureDrift, MonitoringConfig
+from services.monitoring.models import Distribution, DriftView, FeatureDrift, MonitoringConfig, SliceDrift
 from services.monitoring.ports import MonitoringStore
 from services.monitoring.profile import DayProfile, Reference, column_and_value
 
@@ -57,6 +58,15 @@ class DriftReader:
         """One per column that splits the sketches."""
         reference, last = self._store.reference(config.model), self._store.last_day(config.model)
         return () if reference is None or last is None else self._mixes(reference, config, asked, last)
+
+    def slices(self, config: MonitoringConfig, asked: Question) -> tuple[SliceDrift, ...]:
+        """Every slice by its worst column, gravest first; the family level is shared by all slices together."""
+        reference, last = self._store.reference(config.model), self._store.last_day(config.model)
+        if reference is None or last is None or not reference.slices:
+            return ()
+        short = replace(asked, days=verdicts.ALERT_OF)
+        stored = self._store.profiles(config.model, short.first_profile(last), last, slice_key=None)
+        return drift.by_slice(reference, config, stored, short, last)
 
     def changes(self, config: MonitoringConfig, asked: Question) -> tuple[Change, ...]:
         """Gravest first; empty when nothing changed, or when nothing is known: the view's signal tells which."""

@@ -19,7 +19,7 @@ from services.monitoring.changes import Change
 from services.monitoring.definitions import Statistic, Versus
 from services.monitoring.drift import Question
 from services.monitoring.mix import MixShift
-from services.monitoring.models import Distribution, DriftView, JobRun, MonitoringConfig, PerformanceView
+from services.monitoring.models import Distribution, DriftView, JobRun, MonitoringConfig, PerformanceView, SliceDrift
 from services.monitoring.ports import Catalog, MonitoringFacts, MonitoringStore
 from services.monitoring.profile import reference_digest
 from services.monitoring.reader import DriftReader
@@ -72,6 +72,10 @@ class MonitoringService:
         """What is different now, gravest first. Raises UnknownModelError."""
         asked = Question(window_days=max(1, window_days), versus=versus, slice_key=slice_key)
         return self._drift.changes(self._known(model), asked)
+
+    def slices(self, model: str, *, window_days: int = 7, versus: Versus = Versus.REFERENCE) -> tuple[SliceDrift, ...]:
+        """Every slice by its worst column, gravest first. Raises UnknownModelError."""
+        return self._drift.slices(self._known(model), Question(window_days=max(1, window_days), versus=versus))
 
     def slice_keys(self, model: str) -> tuple[str, ...]:
         """Slices that drift can be asked for, as `column=value`. Raises UnknownModelError."""

@@ -29,7 +29,6 @@ from services.kernel.errors import (
 from services.kernel.health import Health
 from services.kernel.identity import ROLE_PERMISSIONS, Actor, Permission, Role
 from services.kernel.page import Page
-from services.monitoring.models import Distribution
 from services.notices.models import ChannelHealth, ChannelView, Notice, NoticeKind, NoticeQuery, Severity
 from services.oversight.models import Home, Operations, Tile, TimelineEvent, TodoItem
 from services.people.ceremonies import Ceremony, CeremonyKind, CeremonyState
@@ -54,6 +53,7 @@ from tests.fakes.reports import fake_reports
 from tests.fakes.room_alerts import FakeAlerts
 from tests.fakes.room_batches import FakeBatch, FakeFallbacks
 from tests.fakes.room_data import FakeHandling, FakeRows
+from tests.fakes.room_drift import FakeDrift
 from tests.fakes.room_exceptional import FakeEmergency, FakeExceptions
 from tests.fakes.room_governance import USE_CASES, FakeClassification, FakeStewardship, an_impact
 from tests.fakes.room_incidents import FakeIncidents
@@ -768,20 +768,11 @@ class FakeAudit:
         )
 
 
-class FakeMonitoring:
+class FakeMonitoring(FakeDrift):
     def __init__(self, room: FakeRoom) -> None:
-        self.drift = room.measured(lambda model, *, window_days=7: sample.drift_view(model, window_days))
+        super().__init__(room)
         self.performance = room.measured(sample.performance_view)
         self.job_runs = room.measured(lambda model, limit=60: sample.job_runs(model)[:limit])
-        self.distribution = room.measured(
-            lambda model, feature, *, window_days=7: Distribution(
-                bins=("delay", "cancellation", "luggage", "medical", "other"),
-                reference=(0.42, 0.2, 0.18, 0.12, 0.08),
-                current=(0.28, 0.22, 0.17, 0.24, 0.09),
-                reference_n=412_806,
-                current_n=41_280,
-            )
-        )
 
 
 class FakeValue:

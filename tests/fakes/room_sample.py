@@ -26,7 +26,7 @@ from services.inventory.tiering import FACTORS
 from services.kernel.clock import from_utc_text
 from services.kernel.health import Explanation, Health, Signal
 from services.kernel.identity import Role
-from services.monitoring.models import DriftPoint, DriftView, FeatureDrift, JobRun, PerformancePoint, PerformanceView
+from services.monitoring.models import JobRun, PerformancePoint, PerformanceView
 from services.people.models import DemoAccount
 from services.policy.models import GateOutcome, GateReport, PolicyRef, QuorumRule, ReleaseTerms, Verdict
 from services.reliability import slo
@@ -404,43 +404,6 @@ CHANGES = (
     Comparison(title="Input columns", champion="11", candidate="12", change="+1: dep_hour", better=None),
     Comparison(title="Share referred to people", champion="12.0 %", candidate="13.4 %", change="+1.4 pp", better=False),
 )
-
-
-def drift_view(model: str, window_days: int = 7) -> DriftView:
-    row = next(row for row in inventory_rows() if row.name == model)
-    if not row.drift_trend:
-        features: tuple[FeatureDrift, ...] = ()
-    else:
-        features = tuple(
-            FeatureDrift(
-                feature=feature,
-                title=title,
-                kind=kind,
-                state=state,
-                series=tuple(
-                    DriftPoint(day=NOW.date() - timedelta(days=29 - i), value=value * factor, n=5_900, floor=0.02)
-                    for i, value in enumerate(row.drift_trend)
-                ),
-                latest=DriftPoint(day=NOW.date(), value=row.drift_trend[-1] * factor, n=5_900, floor=0.02),
-                sentence=f"{title} moved {'far' if factor == 1 else 'little'} from its reference",
-            )
-            for feature, title, kind, factor, state in (
-                ("claim_type", "Claim type mix", "categorical", 1.0, row.health),
-                ("prediction", "Score", "prediction", 0.6, Health.WATCH),
-                ("dep_hour", "Departure hour", "numeric", 0.4, Health.HEALTHY),
-                ("distance", "Distance", "numeric", 0.1, Health.HEALTHY),
-            )
-        )
-    return DriftView(
-        model=model,
-        window_days=window_days,
-        watch=0.1,
-        breach=0.25,
-        features=features,
-        signal=row.drift,
-        reference="1 Feb to 31 Aug 2030, 412,806 rows",
-        explanation=an_explanation(),
-    )
 
 
 def performance_view(model: str) -> PerformanceView:

@@ -1,0 +1,156 @@
+"""Drift as pictures: columns against time, before and now, and how slices are mixed. Pure: values in, figures out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import plotly.graph_objects as go
+
+from pages.components.charts import Ink, layout, plain_text
+from services.kernel.health import Health
+
+MOST_COLUMNS = 60
+"""More windows than this are drawn together, the worst one standing for its neighbours."""
+_CODES = {Health.UNKNOWN: 0, Health.HEALTHY: 1, Health.WATCH: 2, Health.BREACH: 3}
+WORDS = {
+    Health.UNKNOWN: "too few to say",
+    Health.HEALTHY: "within its limits",
+    Health.WATCH: "watch",
+    Health.BREACH: "breach",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One window of one column. `words` are shown when somebody points at it."""
+
+    day: date
+    state: Health
+    value: float
+    words: str
+
+
+def state_colours(ink: Ink) -> Mapping[Health, str]:
+    """From pale to strong, so that the order is seen without seeing the hue."""
+    dark = ink.paper != "#FFFFFF"
+    return {
+        Health.UNKNOWN: "#3A4652" if dark else "#D5DBE1",
+        Health.HEALTHY: "#1F4D41" if dark else "#BFE3D8",
+        Health.WATCH: "#C98A2B" if dark else "#E8A33D",
+        Health.BREACH: "#F06277" if dark else "#A31F35",
+    }
+
+
+def thinned(cells: Sequence[Cell], most: int = MOST_COLUMNS) -> list[Cell]:
+    """At most `most` cells, counted from the last one; the worst of each run stands for it."""
+    step = -(-len(cells) // most) if cells else 1
+    runs = [cells[max(0, end - step) : end] for end in range(len(cells), 0, -step)]
+    return [max(run, key=lambda cell: (_CODES[cell.state], cell.value)) for run in reversed(runs)]
+
+
+def heat(rows: Sequence[tuple[str, Sequence[Cell]]], ink: Ink, *, height: int = 0) -> go.Figure:
+    """One row per column, worst first; one cell per window. Cells without predictions stay empty."""
+    days = sorted({cell.day for _, cells in rows for cell in cells})
+    step = -(-len(days) // MOST_COLUMNS) if days else 1
+    shown = days[::-1][::step][::-1]
+    colours = state_colours(ink)
+    codes: list[list[int | None]] = []
+    words: list[list[str]] = []
+    for title, cells in rows:
+        places = {day: [cell for cell in cells if _run_of(cell.day, days, step) == day] for day in shown}
+        worst = {
+            day: max(run, key=lambda cell: (_CODES[cell.state], cell.value)) if run else None
+            for day, run in places.items()
+        }
+        codes.append([_CODES[found.state] if (found := worst[day]) else None for day in shown])
+        words.append([f"<b>{plain_text(title)}</b><br>{plain_text(found.words)}" if (found := worst[day]) else ""
+                      for day in shown])  # fmt: skip
+    scale = [[edge / 4, colours[state]] for state, code in _CODES.items() for edge in (code, code + 1)]
+    figure = go.Figure(
+        go.Heatmap(
+            x=shown,
+            y=[plain_text(title) for title, _ in rows],
+            z=codes,
+            text=words,
+            colorscale=scale,
+            zmin=-0.5,
+            zmax=3.5,
+            showscale=False,
+            xgap=1,
+            ygap=2,
+            hoverongaps=False,
+            hovertemplate="%{text}<extra></extra>",
+        )
+    )
+    layout(figure, ink, height=height or 64 + 26 * len(rows), right=8)
+    figure.update_layout(hovermode="closest", margin={"l": 8, "t": 6})
+    figure.update_xaxes(tickformat="%-d %b", nticks=8)
+    figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, nticks=0, tickmode="linear")
+    figure.update_yaxes(tickfont={"color": ink.text, "size": 12}, ticksuffix="  ")
+    return figure
+
+
+def _run_of(day: date, days: Sequence[date], step: int) -> date:
+    """The day that stands for this one: the last of its run, counted from the newest."""
+    place = len(days) - 1 - days.index(day)
+    return days[len(days) - 1 - place // step * step]
+
+
+def overlay(
+    bins: Sequence[str], sides: Sequence[tuple[str, Sequence[float]]], ink: Ink, *, height: int = 280
+) -> go.Figure:
+    """Share per bin, side by side: reference in grey, previous window hollow, current window in the accent colour."""
+    names = [plain_text(name) for name in bins]
+    looks = (
+        {"color": ink.muted, "opacity": 0.5},
+        {"color": "rgba(0,0,0,0)", "line": {"color": ink.accent, "width": 1.4}},
+        {"color": ink.accent},
+    )
+    figure = go.Figure(
+        [
+            go.Bar(x=names, y=list(shares), name=plain_text(title), marker=look, hovertemplate="%{y:.1%}")
+            for (title, shares), look in zip(sides, looks, strict=False)
+        ]
+    )
+    layout(figure, ink, height=height, right=16, y_format=".0%")
+    figure.update_layout(barmode="group", bargap=0.25, bargroupgap=0.06, showlegend=True)
+    figure.update_layout(legend={"orientation": "h", "y": 1.14, "x": 0, "font": {"color": ink.muted}})
+    figure.update_xaxes(type="category")
+    return figure
+
+
+def mix(
+    values: Sequence[str], sides: Sequence[tuple[str, Sequence[float | None]]], ink: Ink, *, height: int = 0
+) -> go.Figure:
+    """Shares of each slice as horizontal bars, the one that changed most on top."""
+    names = [plain_text(_short(value)) for value in values]
+    looks = (
+        {"color": ink.muted, "opacity": 0.5},
+        {"color": "rgba(0,0,0,0)", "line": {"color": ink.accent, "width": 1.4}},
+        {"color": ink.accent},
+    )
+    figure = go.Figure(
+        [
+            go.Bar(
+                y=names, x=list(shares), name=plain_text(title), marker=look, orientation="h",
+                hovertemplate="%{x:.1%}",
+            )
+            for (title, shares), look in zip(sides, looks, strict=False)
+        ]
+    )  # fmt: skip
+    layout(figure, ink, height=height or 90 + 46 * len(values), right=16)
+    figure.update_layout(barmode="group", bargap=0.3, bargroupgap=0.06, showlegend=True, hovermode="y unified")
+    figure.update_layout(legend={"orientation": "h", "y": 1.12, "x": 0, "font": {"color": ink.muted}})
+    figure.update_layout(margin={"l": 8, "t": 30})
+    figure.update_xaxes(tickformat=".0%", showgrid=True, gridcolor=ink.grid)
+    figure.update_yaxes(
+        autorange="reversed", type="category", automargin=True, showgrid=False, nticks=0,
+        tickfont={"color": ink.text, "size": 12},
+    )  # fmt: skip
+    return figure
+
+
+def _short(text: str, most: int = 28) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

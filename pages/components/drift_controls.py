@@ -1,0 +1,93 @@
+"""What the drift screen is asked for. All of it stands in the address, so a link shows the same picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from pages.components import address
+from pages.components.format import plural, visible
+from services.monitoring.definitions import DEFINITIONS, Statistic, Versus
+
+RANGES = (30, 90, 180, 365)
+WINDOWS = (1, 7, 14, 28)
+EVERYTHING = "Everything"
+_JUDGED = [item for item in Statistic if DEFINITIONS[item].limits is not None]
+_VERSUS = {Versus.REFERENCE: "Reference", Versus.PREVIOUS: "Previous window"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    statistic: Statistic
+    versus: Versus
+    slice_key: str
+    days: int
+    window_days: int
+
+    @property
+    def against(self) -> str:
+        return "reference" if self.versus is Versus.REFERENCE else f"the {plural(self.window_days, 'day')} before"
+
+    @property
+    def key(self) -> str:
+        """Names a reading of this choice."""
+        return f"{self.statistic}-{self.versus}-{self.slice_key}-{self.days}-{self.window_days}"
+
+
+def chosen(slice_keys: Sequence[str]) -> Choice:
+    """The reading of the address; an unknown value gives the default and a notice."""
+    return Choice(
+        statistic=address.one("statistic", {item.value: item for item in _JUDGED}, Statistic.PSI),
+        versus=address.one("versus", {item.value: item for item in Versus}, Versus.REFERENCE),
+        slice_key=address.one("slice", {key: key for key in slice_keys}, ""),
+        days=address.one("days", {str(days): days for days in RANGES}, 90),
+        window_days=address.one("window", {str(days): days for days in WINDOWS}, 7),
+    )
+
+
+def controls(choice: Choice, slice_keys: Sequence[str]) -> None:
+    """The widgets of the choice; each one writes its own parameter."""
+    judged = {item.value: DEFINITIONS[item].title for item in _JUDGED}
+    slices = {"": EVERYTHING, **{key: visible(key.replace("=", ": ", 1)) for key in slice_keys}}
+    windows = {str(days): plural(days, "day") for days in WINDOWS}
+    ranges = {str(days): f"Last {days} days" for days in RANGES}
+    with st.container(horizontal=True, vertical_alignment="bottom", key="drift-controls"):
+        _select("statistic", "Statistic", judged, choice.statistic.value, width=290)
+        _select(
+            "versus",
+            "Compared with",
+            {item.value: word for item, word in _VERSUS.items()},
+            choice.versus.value,
+            width=160,
+        )
+        if slice_keys:
+            _select("slice", "Slice", slices, choice.slice_key, width=200)
+        _select("window", "Window", windows, str(choice.window_days), width=110)
+        _select("days", "Time range", ranges, str(choice.days), width=140)
+
+
+def _select(name: str, label: str, words: dict[str, str], value: str, *, width: int) -> None:
+    st.selectbox(
+        label,
+        list(words),
+        key=address.follow(name, value),
+        on_change=address.writes(name),
+        format_func=lambda option: words[option],
+        width=width,
+    )
+
+
+def link(model: str, choice: Choice, **changes: str) -> dict[str, str]:
+    """The address of this picture with something changed; defaults are left out."""
+    given = {
+        "model": model,
+        "statistic": "" if choice.statistic is Statistic.PSI else choice.statistic.value,
+        "versus": "" if choice.versus is Versus.REFERENCE else choice.versus.value,
+        "slice": choice.slice_key,
+        "window": "" if choice.window_days == 7 else str(choice.window_days),
+        "days": "" if choice.days == 90 else str(choice.days),
+        **changes,
+    }
+    return {name: text for name, text in given.items() if text}

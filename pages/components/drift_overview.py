@@ -1,0 +1,107 @@
+"""The model at a glance: verdict, code red, columns against time, and the list of what moved."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.components import badges, drift_charts, drift_tables, notices, parts, places
+from pages.components.drift_charts import Cell
+from pages.components.drift_controls import Choice, link
+from pages.components.format import NOTHING, count, md, short_day
+from services.kernel.health import Health
+from services.monitoring.definitions import DEFINITIONS
+from services.monitoring.models import DriftPoint, DriftView, FeatureDrift
+from services.monitoring.verdicts import ALERT_OF, ALERT_WINDOWS, written
+
+MOST_ROWS = 25
+MOST_MOVERS = 14
+_CODE = {
+    Health.BREACH: "Code red",
+    Health.WATCH: "Amber",
+    Health.HEALTHY: "No code red",
+    Health.UNKNOWN: "Cannot be said",
+}
+
+
+def tiles(view: DriftView) -> None:
+    left, middle, right = st.columns(3)
+    with left:
+        short = DEFINITIONS[view.statistic].short
+        value = drift_tables.written(view.signal.value, view.statistic)
+        parts.signal_tile(f"Drift, {view.window_days} days", view.signal, f"{short} {value}")
+    with middle:
+        if view.code_red is None:
+            parts.tile("Code red", NOTHING, _no_code(view))
+        else:
+            parts.signal_tile("Code red", view.code_red, _CODE[view.code_red.state])
+    with right:
+        limits = view.limits
+        share = DEFINITIONS[view.statistic].share
+        bounds = (
+            f"watch from {written(limits.watch, share)}, breach from {written(limits.breach, share)}" if limits else ""
+        )
+        sustained = sum(item.sustained for item in view.features)
+        parts.tile(
+            "Columns that moved",
+            f"{drift_tables.moved(view.features)} of {len(view.features)}",
+            f"{bounds}; {sustained} red in {ALERT_WINDOWS} of the last {ALERT_OF} windows",
+        )
+
+
+def _no_code(view: DriftView) -> str:
+    if view.slice_key or view.versus.value != "reference" or view.statistic.value != "psi":
+        return "judged over everything, by PSI against the reference"
+    return "no column and no mix is named to be watched that closely"
+
+
+def heat_map(view: DriftView, choice: Choice) -> None:
+    definition = DEFINITIONS[choice.statistic]
+    rows = [
+        (item.title, [_cell(point, choice) for point in item.series])
+        for item in view.features[:MOST_ROWS]
+        if item.series
+    ]
+    with parts.card("Columns over time", f"{definition.short} against {choice.against}; worst first"):
+        if not rows:
+            notices.remark(f"{definition.title} has no value for any column in this range.", "help")
+            return
+        parts.wide_chart(
+            drift_charts.heat(rows, parts.ink()),
+            key="heat",
+            alt=f"State of each column in each window by {definition.title}; the table below names the last states",
+        )
+        ink = drift_charts.state_colours(parts.ink())
+        legend = " ".join(f"{badges.mark(state)} {drift_charts.WORDS[state]}" for state in ink)
+        hidden = len(view.features) - len(rows)
+        more = f" {hidden} more columns are quieter, or have no {definition.short}." if hidden > 0 else ""
+        st.caption(f"From pale to strong: {legend}. Empty: no predictions. Point at a cell for its numbers.{more}")
+        parts.explain(view.explanation, key="explain-heat")
+
+
+def _cell(point: DriftPoint, choice: Choice) -> Cell:
+    short = DEFINITIONS[choice.statistic].short
+    value = drift_tables.written(point.value, choice.statistic)
+    floor = drift_tables.written(point.floor, choice.statistic)
+    words = f"Window to {short_day(point.day)}: {short} {value}, {drift_charts.WORDS[point.state]}. "
+    words += f"n = {count(point.n)}, noise floor {floor}"
+    return Cell(day=point.day, state=point.state, value=point.value, words=words)
+
+
+def movers(view: DriftView, chosen: FeatureDrift, choice: Choice) -> None:
+    with parts.card("What moved", "worst first"):
+        for item in view.features[:MOST_MOVERS]:
+            with st.container(gap=None, key=f"mover-{item.feature}"):
+                with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+                    st.page_link(
+                        places.path("drift"),
+                        label=f"**{md(item.title)}**" if item is chosen else md(item.title),
+                        query_params=link(view.model, choice, feature=item.feature),
+                        icon=badges.icon(item.state),
+                        width="content",
+                    )
+                    value = drift_tables.written(item.latest.value if item.latest else None, choice.statistic)
+                    st.markdown(badges.badge(item.state, f"{badges.word(item.state)} {value}"), width="content")
+                if item.before and item.now and item.state in {Health.WATCH, Health.BREACH}:
+                    st.caption(f"{md(item.before.words)} → {md(item.now.words)}")
+        if len(view.features) > MOST_MOVERS:
+            st.caption(f"{len(view.features) - MOST_MOVERS} more columns have moved less than these.")

@@ -1,0 +1,110 @@
+"""Slices and their mix, and the table of everything that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import streamlit as st
+
+from pages.components import badges, charts, drift_charts, drift_tables, exporting, notices, parts, places
+from pages.components.drift_controls import Choice, link
+from pages.components.format import count, md, short_day
+from services.kernel.health import Explanation
+from services.monitoring.changes import Change
+from services.monitoring.mix import AMBER, RED, MixShift
+from services.monitoring.models import SliceDrift
+
+_MOST = 12
+_RULE = (
+    f"Code red: PSI {RED:g} or more in the mix, or in one of the five most important columns, in two windows running. "
+    f"Amber from {AMBER:g}."
+)
+
+
+def mixes(found: Sequence[MixShift], as_of: datetime | None, window_days: int) -> None:
+    """How predictions spread over each splitting column: reference, previous and current window."""
+    for mix in found:
+        with parts.card(f"Mix of {md(mix.title.lower())}", f"share of predictions, n = {count(mix.n)}"):
+            since = f" Moved since the window to {short_day(mix.since)}." if mix.since else ""
+            st.markdown(f"{badges.badge(mix.state)} {md(mix.sentence)}{since}")
+            shares = mix.shares[:_MOST]
+            sides = [
+                ("Reference", [share.before for share in shares]),
+                ("Previous window", [share.previous for share in shares]),
+                ("Current window", [share.now for share in shares]),
+            ]
+            left, right = st.columns([3, 2])
+            with left:
+                figure = drift_charts.mix([share.value for share in shares], sides, parts.ink())
+                parts.chart(figure, key=f"mix-{mix.column}", alt=f"Share of each {mix.title} before and now")
+                if len(mix.shares) > _MOST:
+                    st.caption(f"{len(mix.shares) - _MOST} more values changed less.")
+            with right:
+                _course(mix)
+            st.caption(_RULE)
+            parts.explain(_explanation(mix, as_of, window_days), key=f"explain-mix-{mix.column}")
+
+
+def _course(mix: MixShift) -> None:
+    if not mix.series:
+        return
+    days = [point.day for point in mix.series]
+    last = mix.series[-1].value
+    lines = [
+        charts.Line(name="PSI", x=days, y=[point.value for point in mix.series], label=f"PSI {last:.3f}"),
+        charts.Line(name="Noise floor", x=days, y=[point.floor for point in mix.series], style="dots"),
+    ]
+    limits = [
+        charts.Limit(value=RED, label=f"Red, {RED:g}"),
+        charts.Limit(value=AMBER, label=f"Amber, {AMBER:g}", severity="watch"),
+    ]
+    figure = charts.trend(lines, parts.ink(), limits=limits, from_zero=True, hover="%{y:.3f}", right=100)
+    parts.chart(figure, key=f"mix-course-{mix.column}", alt=f"PSI of the mix of {mix.title} over time")
+
+
+def _explanation(mix: MixShift, as_of: datetime | None, window_days: int) -> Explanation:
+    return Explanation(
+        formula="Share of a slice = its predictions / all predictions of the window; PSI over the slices of the "
+        "reference and every other value together (Siddiqi 2006).",
+        source="Daily counts per slice, against the reference window",
+        window=f"{window_days} days up to the last recorded day, and the {window_days} days before",
+        as_of=as_of,
+        n=mix.n,
+        note=_RULE,
+    )
+
+
+def slices(found: Sequence[SliceDrift], model: str, choice: Choice) -> None:
+    with parts.card("Drift inside each slice", f"against {choice.against}; gravest first"):
+        parts.table(drift_tables.slices(found[:_MOST]), alt="Drift inside each slice")
+        st.caption(
+            "A slice is judged like the whole, and shares one noise level with all slices: small ones are often grey."
+        )
+        with st.container(horizontal=True, key="slice-links"):
+            for item in found[:5]:
+                st.page_link(
+                    places.path("drift"),
+                    label=md(item.slice_key.replace("=", ": ", 1)),
+                    query_params=link(model, choice, slice=item.slice_key, feature=item.feature),
+                    icon=badges.icon(item.state),
+                    width="content",
+                )
+
+
+def changes(found: Sequence[Change], model: str, choice: Choice, as_of: datetime | None) -> None:
+    with parts.card("What changed", f"last {choice.window_days} days against {choice.against}"):
+        if not found:
+            notices.remark("Nothing is beyond its limit: columns, missing and unseen values, mix, volume, versions.")
+            return
+        parts.table(drift_tables.changes(found), alt="What changed, from and to, since when")
+        with st.container(horizontal=True, key="change-actions"):
+            exporting.popover(
+                f"what-changed-{model}",
+                lambda: drift_tables.changes_exported(found),
+                note=f"What changed for {model}, {choice.window_days} days against {choice.against}",
+                as_of=as_of,
+            )
+            with st.popover("In words", icon=":material/notes:", type="tertiary"):
+                for change in found:
+                    st.markdown(f"{badges.mark(change.state)} **{md(change.subject)}**: {md(change.sentence)}")

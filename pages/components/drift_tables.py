@@ -1,0 +1,114 @@
+"""Drift as rows: movers, readings, slices, changes. Pure; the same rows are shown and exported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from pages.components import badges
+from pages.components.format import NOTHING, count, md, percent, short_day
+from services.kernel.health import Health
+from services.monitoring.changes import Change
+from services.monitoring.definitions import DEFINITIONS, Statistic
+from services.monitoring.models import DriftView, FeatureDrift, SliceDrift
+
+
+def written(value: float | None, statistic: Statistic) -> str:
+    if value is None:
+        return NOTHING
+    if DEFINITIONS[statistic].share:
+        return percent(value, 1)
+    return f"{value:,.1f}" if statistic is Statistic.CHI_SQUARED else f"{value:.3f}"
+
+
+def probability(p: float | None) -> str:
+    return NOTHING if p is None else "under 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def readings(feature: FeatureDrift, limits: Mapping[Statistic, object]) -> pd.DataFrame:
+    """Every statistic of the last window; cells are our Markdown."""
+    rows = []
+    for item in feature.readings:
+        definition = DEFINITIONS[item.statistic]
+        bound = limits.get(item.statistic)
+        rows.append(
+            {
+                "Statistic": md(definition.title),
+                "Value": written(item.value, item.statistic),
+                "Noise floor": written(item.floor, item.statistic),
+                "Watch / breach": NOTHING if bound is None else md(bound),
+                "p": probability(item.p),
+                "Verdict": badges.badge(item.state) if item.state else ":gray[informs only]",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def movers(view: DriftView) -> list[dict[str, object]]:
+    """For export: one row per judged column."""
+    return [
+        {
+            "column": item.feature,
+            "title": item.title,
+            "kind": item.kind,
+            "state": badges.word(item.state),
+            "sustained": item.sustained,
+            "since": item.since.isoformat() if item.since else "",
+            "before": item.before.words if item.before else "",
+            "now": item.now.words if item.now else "",
+            "n": item.latest.n if item.latest else 0,
+            **{str(reading.statistic): reading.value for reading in item.readings},
+            **{f"{reading.statistic}_floor": reading.floor for reading in item.readings if reading.floor is not None},
+            "missing_before": item.missing_reference,
+            "missing_now": item.missing_current,
+            "sentence": item.sentence,
+        }
+        for item in view.features
+    ]
+
+
+def slices(found: Sequence[SliceDrift]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "Slice": md(item.slice_key.replace("=", ": ", 1)),
+                "State": badges.badge(item.state),
+                "Predictions": count(item.n),
+                "Moved": f"{item.moved} of {item.judged}",
+                "First in its list": f"{md(item.title)} :gray[{written(item.value, Statistic.PSI)}]",
+            }
+            for item in found
+        ]
+    )
+
+
+def changes(found: Sequence[Change]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "What": md(item.kind),
+                "Where": md(item.subject),
+                "From": md(item.before),
+                "To": md(item.now),
+                "Since": short_day(item.since) if item.since else NOTHING,
+                "State": badges.badge(item.state),
+            }
+            for item in found
+        ]
+    )
+
+
+def changes_exported(found: Sequence[Change]) -> list[dict[str, object]]:
+    return [
+        {
+            "what": item.kind, "where": item.subject, "from": item.before, "to": item.now,
+            "since": item.since.isoformat() if item.since else "", "state": badges.word(item.state),
+            "sentence": item.sentence,
+        }
+        for item in found
+    ]  # fmt: skip
+
+
+def moved(features: Sequence[FeatureDrift]) -> int:
+    return sum(item.state in {Health.WATCH, Health.BREACH} for item in features)
