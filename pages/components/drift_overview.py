@@ -9,7 +9,7 @@ from pages.components.drift_charts import Cell
 from pages.components.drift_controls import Choice, link
 from pages.components.format import NOTHING, count, md, short_day
 from services.kernel.health import Health
-from services.monitoring.definitions import DEFINITIONS
+from services.monitoring.definitions import DEFINITIONS, Statistic
 from services.monitoring.models import DriftPoint, DriftView, FeatureDrift
 from services.monitoring.verdicts import ALERT_OF, ALERT_WINDOWS, written
 
@@ -26,9 +26,8 @@ _CODE = {
 def tiles(view: DriftView) -> None:
     left, middle, right = st.columns(3)
     with left:
-        short = DEFINITIONS[view.statistic].short
-        value = drift_tables.written(view.signal.value, view.statistic)
-        parts.signal_tile(f"Drift, {view.window_days} days", view.signal, f"{short} {value}")
+        value = drift_tables.written(view.signal.value, Statistic.PSI)
+        parts.signal_tile(f"Drift, {view.window_days} days", view.signal, f"{view.signal.unit} {value}")
     with middle:
         if view.code_red is None:
             parts.tile("Code red", NOTHING, _no_code(view))

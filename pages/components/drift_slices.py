@@ -12,10 +12,12 @@ from pages.components.drift_controls import Choice, link
 from pages.components.format import count, md, short_day
 from services.kernel.health import Explanation
 from services.monitoring.changes import Change
+from services.monitoring.events import Event
 from services.monitoring.mix import AMBER, RED, MixShift
 from services.monitoring.models import SliceDrift
 
 _MOST = 12
+_MOST_EVENTS = 15
 _RULE = (
     f"Code red: PSI {RED:g} or more in the mix, or in one of the five most important columns, in two windows running. "
     f"Amber from {AMBER:g}."
@@ -90,6 +92,40 @@ def slices(found: Sequence[SliceDrift], model: str, choice: Choice) -> None:
                     icon=badges.icon(item.state),
                     width="content",
                 )
+
+
+def events(found: Sequence[Event], model: str, choice: Choice, as_of: datetime | None) -> None:
+    """Single days that stand out, with what was different about them."""
+    with parts.card("Unusual days", f"last {choice.days} days, newest first"):
+        if not found:
+            notices.remark("No single day moved further than its column usually moves.")
+        else:
+            parts.table(drift_tables.events(found[:_MOST_EVENTS]), alt="Unusual days, newest first")
+            if len(found) > _MOST_EVENTS:
+                st.caption(f"{len(found) - _MOST_EVENTS} earlier ones are in the export.")
+        with st.container(horizontal=True, key="event-actions"):
+            if found:
+                exporting.popover(
+                    f"unusual-days-{model}",
+                    lambda: drift_tables.events_exported(found),
+                    note=f"Unusual days of {model}, last {choice.days} days",
+                    as_of=as_of,
+                )
+            parts.explain(_events_explanation(found, choice, as_of), key="explain-events")
+
+
+def _events_explanation(found: Sequence[Event], choice: Choice, as_of: datetime | None) -> Explanation:
+    return Explanation(
+        formula="A day is unusual when its distance exceeds the mean plus three standard deviations of the same "
+        "distance over the eight weeks before it, and what noise alone reaches. Wasserstein in standard deviations "
+        "for numbers, PSI for categories.",
+        source=f"Daily counts per cell, each day against {choice.against}",
+        window=f"Single days, last {choice.days} days",
+        as_of=as_of,
+        n=found[0].n if found else None,
+        note="Explains and does not judge. Rows of one day are not independent (weather is the same for all of them), "
+        "so what is usual is taken from the column's own past, as NannyML does.",
+    )
 
 
 def changes(found: Sequence[Change], model: str, choice: Choice, as_of: datetime | None) -> None:

@@ -11,6 +11,7 @@ from pages.components.format import NOTHING, count, md, percent, short_day
 from services.kernel.health import Health
 from services.monitoring.changes import Change
 from services.monitoring.definitions import DEFINITIONS, Statistic
+from services.monitoring.events import Event
 from services.monitoring.models import DriftView, FeatureDrift, SliceDrift
 
 
@@ -105,6 +106,35 @@ def changes_exported(found: Sequence[Change]) -> list[dict[str, object]]:
             "what": item.kind, "where": item.subject, "from": item.before, "to": item.now,
             "since": item.since.isoformat() if item.since else "", "state": badges.word(item.state),
             "sentence": item.sentence,
+        }
+        for item in found
+    ]  # fmt: skip
+
+
+def events(found: Sequence[Event]) -> pd.DataFrame:
+    """Runs of unusual days; cells are our Markdown."""
+    return pd.DataFrame(
+        [
+            {
+                "When": short_day(item.first) if item.first == item.last else
+                f"{short_day(item.first)} to {short_day(item.last)}",
+                "Column": md(item.title),
+                "Reference": md(item.before.words) if item.before else NOTHING,
+                "That day": md(item.now.words) if item.now else NOTHING,
+                "Distance": f"{DEFINITIONS[item.statistic].short} {written(item.value, item.statistic)}",
+                "Usually up to": written(item.usual, item.statistic),
+            }
+            for item in found
+        ]
+    )  # fmt: skip
+
+
+def events_exported(found: Sequence[Event]) -> list[dict[str, object]]:
+    return [
+        {
+            "first": item.first.isoformat(), "last": item.last.isoformat(), "peak": item.peak.isoformat(),
+            "column": item.feature, "title": item.title, "statistic": item.statistic.value, "value": item.value,
+            "usual": item.usual, "n": item.n, "sentence": item.sentence,
         }
         for item in found
     ]  # fmt: skip

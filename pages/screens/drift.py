@@ -111,6 +111,25 @@ def _changes(view: DriftView, choice: Choice) -> None:
         drift_slices.changes(found, view.model, choice, view.signal.as_of)
 
 
+def _events(view: DriftView, choice: Choice) -> None:
+    found = reads.attempt(
+        "unusual days",
+        lambda: room.monitoring.events(view.model, days=choice.days, versus=choice.versus, slice_key=choice.slice_key),
+        key=f"events-{view.model}-{choice.key}",
+    )
+    if found is not None:
+        drift_slices.events(found, view.model, choice, view.signal.as_of)
+
+
+def _export(view: DriftView, choice: Choice) -> None:
+    exporting.popover(
+        f"drift-{view.model}",
+        lambda: drift_tables.movers(view),
+        note=f"Drift of {view.model}, {choice.window_days} days against {choice.against} {choice.slice_key}".strip(),
+        as_of=view.signal.as_of,
+    )
+
+
 def _body(view: DriftView, choice: Choice) -> None:
     drift_overview.tiles(view)
     if not view.features:
@@ -130,8 +149,9 @@ def _body(view: DriftView, choice: Choice) -> None:
     with right:
         drift_column.course(view, chosen, choice)
     _column(view, chosen, choice)
-    _slices(view, choice)
     _changes(view, choice)
+    _events(view, choice)
+    _slices(view, choice)
 
 
 with parts.header("Drift", ":gray[Whether inputs and predictions still look like what the model learned from.]"):
@@ -157,12 +177,7 @@ if row is not None:
     performance = reads.attempt("performance", lambda: room.monitoring.performance(name), key=f"performance-{name}")
     if drift is not None:
         with actions:
-            exporting.popover(
-                f"drift-{name}",
-                lambda: drift_tables.movers(drift),
-                note=f"Drift of {name}, {choice.window_days} days against {choice.against} {choice.slice_key}".strip(),
-                as_of=drift.signal.as_of,
-            )
+            _export(drift, choice)
         _body(drift, choice)
     if performance is not None:
         _performance(performance)

@@ -149,4 +149,4 @@ def rows_by_day(profiles: Sequence[DayProfile]) -> tuple[tuple[date, int], ...]:
 
 
 def _percent(share: float | None) -> str:
-    return "unknown" if share is None else f"{share:.1%}"
+    return "unknown" if share is None else f"{share * 100:.1f} %"

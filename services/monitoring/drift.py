@@ -78,7 +78,7 @@ def features(
     """
     columns = judged_columns(reference, config, asked.slice_key)
     level = floors.level_of_each(families * sum(len(_judging(column)) for column in columns))
-    by_name = {name: tuple(group) for name, group in groupby(profiles, key=lambda profile: profile.feature)}
+    by_name = profiles_by_column(profiles)
     found = [
         _feature(column, by_name.get(column.feature, ()), config, asked=asked, last=last, level=level)
         for column in columns
@@ -86,6 +86,11 @@ def features(
     return tuple(
         sorted(found, key=lambda item: (_SEVERITY.index(item.state), -(item.latest.value if item.latest else 0.0)))
     )
+
+
+def profiles_by_column(profiles: Sequence[DayProfile]) -> Mapping[str, tuple[DayProfile, ...]]:
+    """Profiles of one slice, ordered by column and day, apart."""
+    return {name: tuple(group) for name, group in groupby(profiles, key=lambda profile: profile.feature)}
 
 
 def by_slice(
@@ -108,7 +113,7 @@ def _slice(key: str, judged: Sequence[FeatureDrift]) -> SliceDrift:
     worst = judged[0]
     return SliceDrift(
         slice_key=key,
-        n=max((item.latest.n for item in judged if item.latest), default=0),
+        n=max(item.n for item in judged),
         state=worst.state,
         feature=worst.feature,
         title=worst.title,
@@ -155,6 +160,8 @@ def _feature(
         missing_current=windows.missing_share(column, run.windows.counts[-1]) if current else None,
         unseen_current=_last(run.values, Statistic.UNSEEN) if current and not column.numeric else None,
         readings=readings,
+        history=tuple(zip(run.days, history, strict=True)),
+        n=int(run.n[-1]) if current else 0,
         sustained=current and verdicts.sustained(history),
         since=run.days[place] if place is not None else None,
         before=level_of(column, run.before.counts[-1], run.before.sums[-1], run.windows.counts[-1])
@@ -254,14 +261,14 @@ def level_of(column: FeatureReference, counts: Counts, sums: Sums, other: Counts
     if column.numeric:
         mean = windows.mean_of(column, counts, sums)
         lost, elsewhere = windows.missing_share(column, counts), windows.missing_share(column, other)
-        gone = f"missing {lost:.1%}" if abs((lost or 0.0) - (elsewhere or 0.0)) >= _TELLING else ""
+        gone = f"missing {(lost or 0.0) * 100:.1f} %" if abs((lost or 0.0) - (elsewhere or 0.0)) >= _TELLING else ""
         middle = "" if mean is None else f"mean {mean:.4g}"
         return Level(words=", ".join(part for part in (middle, gone) if part) or "all missing", mean=mean)
     bins = windows.bins_of(column)
     here, there = bins.fill(counts), bins.fill(other)
     share = here / here.sum()
     place = int(np.argmax(np.abs(share - there / max(1, there.sum()))))
-    return Level(words=f"{bins.names[place]} {share[place]:.1%}")
+    return Level(words=f"{bins.names[place]} {share[place] * 100:.1f} %")
 
 
 def signal(
@@ -269,7 +276,7 @@ def signal(
 ) -> Signal:
     """The model in one state. Red needs one column that is red in two of the last three windows."""
     as_of = datetime.combine(last, time(), UTC) if last else None
-    unit = DEFINITIONS[asked.statistic].short
+    unit = DEFINITIONS[Statistic.PSI].short
     if reference is None or last is None or not found:
         missing = "no reference window is recorded" if reference is None else "no predictions are recorded"
         return Signal(
@@ -287,10 +294,10 @@ def signal(
         state, note = Health.WATCH, " Seen in one window so far; a second one of three makes it red."
     return Signal(
         state=state,
-        value=worst.latest.value if worst.latest else None,
+        value=next((reading.value for reading in worst.readings if reading.statistic is Statistic.PSI), None),
         unit=unit,
         sentence=f"{summary}; first in the list: {worst.title}. {worst.sentence}{note}",
-        n=worst.latest.n if worst.latest else 0,
+        n=worst.n,
         as_of=as_of,
     )
 

@@ -68,6 +68,10 @@ class FeatureDrift:
     """End of the first window of the present run of moved windows."""
     before: Level | None = None
     now: Level | None = None
+    history: tuple[tuple[date, Health], ...] = ()
+    """The verdict of every window."""
+    n: int = 0
+    """Predictions in the last window."""
     missing_series: tuple[tuple[date, float], ...] = ()
     unseen_series: tuple[tuple[date, float], ...] = ()
 

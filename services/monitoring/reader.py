@@ -8,10 +8,11 @@ from datetime import date, timedelta
 from services.kernel.clock import Clock
 from services.kernel.errors import InputError
 from services.kernel.health import Signal
-from services.monitoring import changes, drift, verdicts, windows
+from services.monitoring import changes, drift, events, verdicts, windows
 from services.monitoring.changes import Change
 from services.monitoring.definitions import Statistic, Versus
 from services.monitoring.drift import Question
+from services.monitoring.events import Event
 from services.monitoring.mix import MixShift, code_red, mix_shift
 from services.monitoring.models import Distribution, DriftView, FeatureDrift, MonitoringConfig, SliceDrift
 from services.monitoring.ports import MonitoringStore
@@ -79,6 +80,16 @@ class DriftReader:
         labelled = self._store.labelled(config.model, start)
         mixes = () if asked.slice_key else self._mixes(reference, config, asked, last)
         return changes.what_changed(found, mixes, changes.rows_by_day(anchor), labelled, asked=asked, last=last)
+
+    def events(self, config: MonitoringConfig, asked: Question) -> tuple[Event, ...]:
+        """Unusual windows of the course, newest first."""
+        reference, last = self._store.reference(config.model), self._store.last_day(config.model)
+        if reference is None or last is None:
+            return ()
+        self._require_slice(reference, asked.slice_key)
+        start = events.first_profile(asked, last)
+        stored = self._store.profiles(config.model, start, last, slice_key=asked.slice_key)
+        return events.events(reference, config, stored, asked, last)
 
     def slice_keys(self, model: str) -> tuple[str, ...]:
         """The slices that can be asked for, in the order of the reference."""

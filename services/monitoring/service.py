@@ -18,6 +18,7 @@ from services.monitoring import performance
 from services.monitoring.changes import Change
 from services.monitoring.definitions import Statistic, Versus
 from services.monitoring.drift import Question
+from services.monitoring.events import Event
 from services.monitoring.mix import MixShift
 from services.monitoring.models import Distribution, DriftView, JobRun, MonitoringConfig, PerformanceView, SliceDrift
 from services.monitoring.ports import Catalog, MonitoringFacts, MonitoringStore
@@ -76,6 +77,19 @@ class MonitoringService:
     def slices(self, model: str, *, window_days: int = 7, versus: Versus = Versus.REFERENCE) -> tuple[SliceDrift, ...]:
         """Every slice by its worst column, gravest first. Raises UnknownModelError."""
         return self._drift.slices(self._known(model), Question(window_days=max(1, window_days), versus=versus))
+
+    def events(
+        self,
+        model: str,
+        *,
+        window_days: int = 1,
+        days: int = SERIES_DAYS,
+        versus: Versus = Versus.REFERENCE,
+        slice_key: str = "",
+    ) -> tuple[Event, ...]:
+        """Days that moved further than the column usually moves, newest first. Raises UnknownModelError."""
+        asked = Question(window_days=max(1, window_days), days=days, versus=versus, slice_key=slice_key)
+        return self._drift.events(self._known(model), asked)
 
     def slice_keys(self, model: str) -> tuple[str, ...]:
         """Slices that drift can be asked for, as `column=value`. Raises UnknownModelError."""

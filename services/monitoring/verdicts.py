@@ -99,4 +99,4 @@ def _not_judged(course: Course, place: int, statistic: Statistic) -> str:
 
 
 def written(value: float, share: bool) -> str:  # noqa: FBT001 - the unit of the value beside it
-    return f"{value:.1%}" if share else f"{value:.3g}"
+    return f"{value * 100:.1f} %" if share else f"{value:.3g}"

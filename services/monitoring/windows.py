@@ -76,13 +76,17 @@ def stacked(
     """
     ends = tuple(profile.day for profile in profiles if profile.day >= since)
     ordinals = np.array([profile.day.toordinal() for profile in profiles], dtype=np.int64)
-    counts, sums = np.zeros((len(profiles) + 1, cells), dtype=np.int64), np.zeros((len(profiles) + 1, cells))
+    counts, sums = np.zeros((len(profiles) + 1, cells), dtype=np.int64), np.zeros((len(profiles), cells))
     if profiles:
         np.cumsum([profile.counts for profile in profiles], axis=0, out=counts[1:])
-        np.cumsum([profile.sums for profile in profiles], axis=0, out=sums[1:])
+        # Infinite sums add nothing, as infinite values do.
+        sums = np.nan_to_num(np.array([profile.sums for profile in profiles]), posinf=0.0, neginf=0.0)
     last = np.array([(end - back).toordinal() for end in ends], dtype=np.int64)
     upper, lower = np.searchsorted(ordinals, last, side="right"), np.searchsorted(ordinals, last - days, side="right")
-    return Windows(ends=ends, counts=counts[upper] - counts[lower], sums=sums[upper] - sums[lower])
+    # Sums are added and not taken as differences: one absurd value would otherwise blur every later window.
+    places = np.arange(len(profiles))
+    inside = (places >= lower[:, None]) & (places < upper[:, None])
+    return Windows(ends=ends, counts=counts[upper] - counts[lower], sums=inside.astype(np.float64) @ sums)
 
 
 def summed(profiles: Iterable[DayProfile]) -> Counts | None:

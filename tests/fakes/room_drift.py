@@ -189,6 +189,11 @@ class FakeDrift:
                 _config(model), Question(window_days=window_days, versus=versus)
             )
         )
+        self.events = room.measured(
+            lambda model, *, window_days=1, days=90, versus=Versus.REFERENCE, slice_key="": self._reader.events(
+                _config(model), Question(window_days=window_days, days=days, versus=versus, slice_key=slice_key)
+            )
+        )
         self.changes = room.measured(
             lambda model, *, window_days=7, versus=Versus.REFERENCE, slice_key="": self._reader.changes(
                 _config(model), Question(window_days=window_days, versus=versus, slice_key=slice_key)
