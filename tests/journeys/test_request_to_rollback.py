@@ -109,7 +109,8 @@ def pass_time(running: Running, *, hours: float, requests: int, times: int = 1) 
 
 
 def step(sam: Desk, name: str) -> None:
-    sam.open(f"rollouts?model={MODEL}")
+    """As soon as it is offered: after the clock moved, the watcher has to look and the endpoint to say what it has."""
+    until(lambda: _offers(sam, f"step-{name}"), seconds=120, what=f"{name} is offered")
     sam.press(f"step-{name}")
     sam.passphrase("step-passphrase")
     sam.press("step-go")
@@ -135,7 +136,7 @@ def test_shadow_comes_first_and_needs_days_and_records(desk: Callable[[str], Des
     sam.shot("7-shadow-begun")
     pass_time(running, hours=20, requests=1350, times=4)
     sam = desk("sam.sre")
-    until(lambda: _offers(sam, "step-close-shadow"), seconds=60, what="the shadow run may be closed")
+    until(lambda: _offers(sam, "step-close-shadow"), seconds=120, what="the shadow run may be closed")
     sam.sees("Same decision")
     sam.shot("8-shadow")
     step(sam, "close-shadow")
@@ -156,7 +157,7 @@ def test_each_share_follows_the_one_before_and_everything_comes_last(
     for share in (10, 20, 100):
         pass_time(running, hours=1.5, requests=400, times=2)
         sam = desk("sam.sre")
-        until(lambda sam=sam: _offers(sam, "advance"), seconds=60, what=f"{share} % is offered")  # type: ignore[misc]
+        until(lambda sam=sam: _offers(sam, "advance"), seconds=120, what=f"{share} % is offered")  # type: ignore[misc]
         sam.shot(f"9-before-{share}")
         sam.press("advance")
         if sam.page.locator(".st-key-advance-reason").count():
