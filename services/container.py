@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -43,6 +44,7 @@ from services.adapters.sql.ledger_index import SqlLedgerIndex
 from services.adapters.sql.lineage import SqlLineage
 from services.adapters.sql.migrations import require_known_revision
 from services.adapters.sql.monitoring import SqlMonitoring
+from services.adapters.sql.monitors import SqlMonitorsInForce
 from services.adapters.sql.notice_facts import SqlNoticeFacts
 from services.adapters.sql.notices import SqlNoticeOutbox, SqlNotices
 from services.adapters.sql.ops import SqlOps
@@ -61,12 +63,15 @@ from services.adapters.warehouse.batch_outputs import ParquetOutputs
 from services.adapters.warehouse.feedback import DuckDbReviewFacts
 from services.adapters.warehouse.inputs import DuckDbInputLog
 from services.adapters.warehouse.last_scores import LastScores
+from services.adapters.warehouse.mapped import MappedFacts
 from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
 from services.adapters.warehouse.performance import DuckDbPerformanceFacts
 from services.adapters.warehouse.predictions import DuckDbPredictionLog
 from services.adapters.warehouse.reliability import DuckDbRequestFacts
 from services.adapters.warehouse.shadow import DuckDbShadowFacts
 from services.adapters.warehouse.small_cells import DuckDbCells
+from services.adapters.warehouse.source_reader import EstateReader
+from services.adapters.warehouse.sources import Estates
 from services.adapters.warehouse.table_checks import DuckDbTableFacts
 from services.adapters.warehouse.table_rows import DuckDbTableRows
 from services.adapters.warehouse.telemetry import DuckDbTelemetry
@@ -120,10 +125,12 @@ from services.ledger.registry_anchoring import RegistryAnchoring
 from services.ledger.registry_anchors import RegistryAnchors
 from services.ledger.service import LedgerService
 from services.monitoring.cube_refresh import CubeRefresh
+from services.monitoring.monitor_service import MonitorService
 from services.monitoring.performance_models import ValuePerDecision
 from services.monitoring.performance_service import PerformanceService
 from services.monitoring.ports import ReviewCount
 from services.monitoring.profile import SCORE
+from services.monitoring.proposing import Worth
 from services.monitoring.service import MonitoringService
 from services.notices.others import OtherFacts
 from services.notices.service import NoticeService
@@ -209,6 +216,7 @@ class ControlRoom:
     monitoring: MonitoringService
     performance_cubes: CubeRefresh
     performance: PerformanceService
+    monitors: MonitorService
     reliability: ReliabilityService
     data_health: DataHealthService
     value: ValueService
@@ -366,7 +374,10 @@ def _open(
         desk=trusted.signing,
         clock=clock,
     )
-    preconditions = _preconditions(database, settings, clock, units, trusted, reading, policy, standing, serving, armed)
+    monitors = _monitors(settings, database, clock, units, trusted, reading, policy, access)
+    preconditions = _preconditions(
+        database, settings, clock, units, trusted, reading, policy, standing, serving, armed, monitors
+    )
     releases = ReleaseService(
         units=units,
         people=trusted.people,
@@ -483,6 +494,7 @@ def _open(
         monitoring=reading.monitoring,
         performance_cubes=reading.performance_cubes,
         performance=_performance(database, clock, reading),
+        monitors=monitors,
         reliability=reading.reliability,
         data_health=health,
         value=reading.value,
@@ -636,8 +648,9 @@ def _preconditions(  # noqa: PLR0917 - one caller, some lines above
     standing: ApprovalStanding,
     serving: ServingPlatform,
     armed: Armed | None,
+    monitors: MonitorService,
 ) -> Preconditions:
-    armed = armed or _armed(database, settings, clock, units, trusted, reading, policy, serving)
+    armed = armed or _armed(database, settings, clock, units, trusted, reading, policy, serving, monitors)
     return Preconditions(
         people=trusted.people,
         inventory=reading.inventory,
@@ -721,6 +734,7 @@ def _armed(  # noqa: PLR0917 - one caller, just above
     reading: _Reading,
     policy: PolicyService,
     serving: ServingPlatform,
+    monitors: MonitorService,
 ) -> Arming:
     monitoring, ops = SqlMonitoring(database), SqlOps(database)
     return Arming(
@@ -730,6 +744,7 @@ def _armed(  # noqa: PLR0917 - one caller, just above
         plans=SignedPlans(trusted.attested),
         clock=clock,
         scores=lambda model: (monitoring.reference(model) is not None, monitoring.last_day(model)),
+        monitor=lambda model: monitors.in_force(model).hindrance,
         watcher_at=lambda: ops.last_success(WATCHED),
         plan_rules=lambda model: bool(policy.for_model(reading.inventory.model(model)).document.rollback),
         machine=lambda: trusted.desk.machine_key.key_id if trusted.desk.machine_key else "",
@@ -1064,7 +1079,12 @@ def _reading(
     return _Reading(
         inventory=inventory,
         monitoring=MonitoringService(
-            facts=DuckDbMonitoringFacts(facts), store=SqlMonitoring(database), catalog=inventory, clock=clock
+            facts=MappedFacts(
+                DuckDbMonitoringFacts(facts), estates=_estates(settings), in_force=SqlMonitorsInForce(database)
+            ),
+            store=SqlMonitoring(database),
+            catalog=inventory,
+            clock=clock,
         ),
         performance_cubes=CubeRefresh(
             facts=DuckDbPerformanceFacts(facts),
@@ -1123,6 +1143,70 @@ def _performance(database: Database, clock: Clock, reading: _Reading) -> Perform
         business=_Decisions(feedback=SqlFeedback(database), valued=reading.value),
         clock=clock,
     )
+
+
+def _estates(settings: Settings) -> Estates:
+    """Tables of other estates that monitors may be pointed at."""
+    connections = Secret(settings.monitor_connections.get_secret_value())
+    return Estates(folders=settings.monitor_folders, connections=connections)
+
+
+def _monitors(  # noqa: PLR0917 - one caller, further above
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    units: SqlUnits,
+    trusted: _Trusted,
+    reading: _Reading,
+    policy: PolicyService,
+    access: AccessFile,
+) -> MonitorService:
+    return MonitorService(
+        units=units,
+        catalog=reading.inventory,
+        sketches=SqlMonitoring(database),
+        people=trusted.people,
+        ledger=trusted.ledger,
+        desk=trusted.signing,
+        attestations=trusted.attested,
+        reader=EstateReader(_estates(settings)),
+        access=access,
+        guarding=lambda model: _guarding(units, policy, reading.inventory, model),
+        worth=lambda model: _worth(reading.value, model, settings.currency),
+        clock=clock,
+    )
+
+
+def _guarding(units: SqlUnits, policy: PolicyService, inventory: InventoryService, model: str) -> str:
+    """What the monitor of a model guards: a running release, or a live version that is brought back by rules.
+
+    A policy that cannot be read guards too: what is not known is not waved through.
+    """
+    with units.read() as unit:
+        running = unit.releases.running_release(model)
+        row = unit.rollouts.deployment(model)
+    if running is not None:
+        return f"It guards the release of version {running.candidate}, which is under way."
+    if row is None or not row.champion:
+        return ""
+    try:
+        rules = policy.for_model(inventory.model(model)).document.rollback
+    except InvalidPolicyError:
+        return f"It guards version {row.champion}, which is live under a policy that cannot be read."
+    return f"It guards version {row.champion}, which is live under a policy with rollback rules." if rules else ""
+
+
+def _worth(value: ValueService, model: str, currency: str) -> Worth:
+    """What a day of the model brings, from the recorded benefit of the last window."""
+    try:
+        found = value.model(model)
+    except ControlRoomError:
+        return Worth(per_day=None, currency=currency, basis="")
+    if found.benefit is None or found.benefit <= 0 or not found.days:
+        return Worth(per_day=None, currency=found.currency, basis="")
+    per_day = round(found.benefit / len(found.days))
+    basis = f"Recorded benefit of {found.window}, {found.benefit:,.0f} {found.currency}, divided by its days."
+    return Worth(per_day=Decimal(per_day), currency=found.currency, basis=basis)
 
 
 def _handling(

@@ -5,6 +5,7 @@ Everything has a default that works on a laptop without an account: one folder, 
 
 from __future__ import annotations
 
+import os
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from services.kernel.errors import SettingsError
 
 _PREFIX = "COUNTERSIGN_"
-_SECRET = {"notify_urls", "database_url"}
+_SECRET = {"notify_urls", "database_url", "monitor_connections"}
 _Port = Annotated[int, Field(ge=1, le=65535)]
 _Rate = Annotated[Decimal, Field(ge=0)]
 
@@ -72,6 +73,10 @@ class Settings(BaseSettings):
     """JSON: role or person to address, for deployments without that file."""
     notify_base_url: str = ""
     """Public address of this deployment, for links in messages."""
+    monitor_roots: str = ""
+    """Folders that imports may read from, separated as in PATH; `imports` in the home folder when empty."""
+    monitor_connections: SecretStr = SecretStr("")
+    """JSON: name to SQLAlchemy address. Monitors store the name only; nobody types an address on a screen."""
     narrator: Annotated[str, Field(pattern=r"^$|^[^#\s]+#[^#\s]+$")] = ""
     """A chat model that puts evaluation findings into words: `TARGET#ENDPOINT`, for example `databricks#chat`.
 
@@ -91,6 +96,11 @@ class Settings(BaseSettings):
     @property
     def channels_file(self) -> Path:
         return self.notify_file or self.home / "notify.yaml"
+
+    @property
+    def monitor_folders(self) -> tuple[Path, ...]:
+        named = tuple(Path(part) for part in self.monitor_roots.split(os.pathsep) if part.strip())
+        return named or (self.home / "imports",)
 
     @property
     def retention_profile_names(self) -> frozenset[str]:

@@ -90,6 +90,8 @@ class Permission(StrEnum):
     MANAGE_INCIDENT = "manage_incident"
     HANDLE_ALERT = "handle_alert"
     """Acknowledging, snoozing and waking alerts."""
+    MANAGE_MONITOR = "manage_monitor"
+    """Saying how a model is watched: a new version of its monitor."""
 
 
 _READ = frozenset({Permission.VIEW, Permission.VIEW_VALUE, Permission.VIEW_LEDGER, Permission.EXPORT})
@@ -152,6 +154,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.RUN_EVALUATION,
         Permission.OPEN_INCIDENT,
         Permission.HANDLE_ALERT,
+        Permission.MANAGE_MONITOR,
     },
     Role.VALIDATOR: _READ
     | {
@@ -172,6 +175,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.OPEN_INCIDENT,
         Permission.MANAGE_INCIDENT,
         Permission.HANDLE_ALERT,
+        Permission.MANAGE_MONITOR,
     },
 }
 

@@ -31,6 +31,8 @@ class Course:
     """Share of missing values of each window."""
     windows: Windows
     before: Windows
+    least: int = 0
+    """Predictions a window needs before it is judged at all."""
 
     def __len__(self) -> int:
         return len(self.days)

@@ -12,7 +12,7 @@ import numpy as np
 from services.kernel.health import Explanation, Health, Signal
 from services.monitoring import floors, verdicts, windows
 from services.monitoring.courses import Course, course, statistics_for
-from services.monitoring.definitions import DEFINITIONS, JUDGING, Limits, Statistic, Versus, limits_of
+from services.monitoring.definitions import DEFINITIONS, Limits, Statistic, Versus
 from services.monitoring.models import (
     DriftPoint,
     DriftView,
@@ -77,7 +77,7 @@ def features(
     `families` is how many slices are looked at together and share one level.
     """
     columns = judged_columns(reference, config, asked.slice_key)
-    level = floors.level_of_each(families * sum(len(_judging(column)) for column in columns))
+    level = floors.level_of_each(families * sum(len(_judging(column, config)) for column in columns))
     by_name = profiles_by_column(profiles)
     found = [
         _feature(column, by_name.get(column.feature, ()), config, asked=asked, last=last, level=level)
@@ -124,8 +124,8 @@ def _slice(key: str, judged: Sequence[FeatureDrift]) -> SliceDrift:
     )
 
 
-def _judging(column: FeatureReference) -> tuple[Statistic, ...]:
-    return tuple(item for item in JUDGING if DEFINITIONS[item].applies_to(numeric=column.numeric))
+def _judging(column: FeatureReference, config: MonitoringConfig) -> tuple[Statistic, ...]:
+    return tuple(item for item in config.judging if DEFINITIONS[item].applies_to(numeric=column.numeric))
 
 
 def _feature(
@@ -138,12 +138,13 @@ def _feature(
     level: float,
 ) -> FeatureDrift:
     run = course(column, profiles, days=asked.window_days, since=asked.since(last), level=level, versus=asked.versus)
-    limits = {item: limits_of(item, watch=config.watch, breach=config.breach) for item in Statistic}
+    run = replace(run, least=config.minimum_rows)
+    limits = {item: config.limits_of(item) for item in Statistic}
     judged = {item: verdicts.states(run, item, found) for item in run.floors if (found := limits[item]) is not None}
-    history = verdicts.together([judged[item] for item in _judging(column)])
+    history = verdicts.together([judged[item] for item in _judging(column, config)])
     current = bool(run.days) and run.days[-1] > last - timedelta(days=asked.window_days)
     readings = _readings(run, judged, limits, column) if current else ()
-    state, sentence = _verdict(readings, column)
+    state, sentence = _verdict(readings, column, config)
     place = verdicts.running_since(history) if current else None
     points = _points(run, asked.statistic, judged)
     ks = next((item.value for item in readings if item.statistic is Statistic.KS), None)
@@ -230,8 +231,8 @@ def _readings(
     return tuple(found)
 
 
-def _verdict(readings: Sequence[Reading], column: FeatureReference) -> tuple[Health, str]:
-    judging = [item for item in readings if item.statistic in _judging(column)]
+def _verdict(readings: Sequence[Reading], column: FeatureReference, config: MonitoringConfig) -> tuple[Health, str]:
+    judging = [item for item in readings if item.statistic in _judging(column, config)]
     if not judging:
         return Health.UNKNOWN, "No predictions were recorded in this window."
     state = Health.worst([item.state or Health.UNKNOWN for item in judging])
@@ -312,7 +313,7 @@ def view(
     today: date,
     code_red: Signal | None,
 ) -> DriftView:
-    limits = limits_of(asked.statistic, watch=config.watch, breach=config.breach)
+    limits = config.limits_of(asked.statistic)
     return DriftView(
         model=config.model,
         window_days=asked.window_days,

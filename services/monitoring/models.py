@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from services.kernel.health import Explanation, Health, Signal
-from services.monitoring.definitions import Limits, Statistic, Versus
+from services.monitoring.definitions import JUDGING, Limits, Statistic, Versus, limits_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +172,26 @@ class MonitoringConfig:
     """Share of predictions of a week that must have a label before the week is judged."""
     slices: tuple[str, ...] = ()
     """Columns whose values split the sketches of every feature."""
+    current_days: tuple[int, ...] = (7,)
+    """Lengths of the current window, in days; the first is what screens open with."""
+    statistics: tuple[str, ...] = ()
+    """Names of the statistics that judge; empty leaves the choice to the verdicts."""
+    limits: tuple[tuple[str, float, float], ...] = ()
+    """(statistic, watch, breach); a statistic that is not named keeps its usual limits."""
+    minimum_rows: int = 0
+    """Predictions a window needs before it is judged at all, beside what each statistic needs by itself."""
+    monitor_version: int | None = None
+    """The version of the monitor this was derived from; None where nobody saved one."""
+
+    @property
+    def judging(self) -> tuple[Statistic, ...]:
+        """What a verdict about a column rests on."""
+        return tuple(Statistic(name) for name in self.statistics) or JUDGING
+
+    def limits_of(self, statistic: Statistic) -> Limits | None:
+        """Its own where the monitor names them, else the usual ones; None for a statistic that only informs."""
+        own = {name: Limits(watch=watch, breach=breach) for name, watch, breach in self.limits}
+        return own.get(statistic.value) or limits_of(statistic, watch=self.watch, breach=self.breach)
 
     def title(self, column: str) -> str:
         return next((title for name, title, _ in self.features if name == column), column.replace("_", " "))

@@ -19,8 +19,11 @@ ALERT_WINDOWS, ALERT_OF = 2, 3
 
 
 def enough(course: Course) -> np.ndarray:
-    """Whether both sides have five expected observations per bin, where the floors were shown to hold."""
-    return np.asarray(np.minimum(course.n, course.m) >= floors.MINIMUM_EXPECTED * course.bins)
+    """Whether both sides have five expected observations per bin, where the floors were shown to hold, and the window
+    has what its monitor asks for.
+    """
+    held = np.minimum(course.n, course.m) >= floors.MINIMUM_EXPECTED * course.bins
+    return np.asarray(held & (course.n >= course.least))
 
 
 def states(course: Course, statistic: Statistic, limits: Limits) -> tuple[Health, ...]:
@@ -95,6 +98,8 @@ def _not_judged(course: Course, place: int, statistic: Statistic) -> str:
     if min(n, m) < needed:
         fewer, where = (n, "") if n <= m else (m, " to compare with")
         return f"Too few: {fewer:,} predictions{where} in {bins} bins; at least {needed:,} are needed."
+    if n < course.least:
+        return f"Too few: {n:,} predictions; the monitor asks for at least {course.least:,}."
     return ""
 
 

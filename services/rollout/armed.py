@@ -41,6 +41,8 @@ class ArmedFacts:
     """Key id of the machine in use; empty when there is none."""
     rolled_back_at: datetime | None
     """When the machine last brought this model back."""
+    monitor: str = ""
+    """Why the monitor in force watches nothing, in a sentence; empty when it does."""
     quarantined: str = ""
     """Why these files may not come back under the approval they have, in words."""
 
@@ -81,6 +83,9 @@ def _telemetry(facts: ArmedFacts, now: datetime) -> Check:
 
 def _scores(facts: ArmedFacts, now: datetime) -> Check:
     title, target = "Scores are watched", f"drift?model={facts.model}"
+    if facts.monitor:
+        place = f"monitors?model={facts.model}"
+        return _check("score-monitor", title, holds=False, sentence=facts.monitor, target=place)
     if not facts.score_reference:
         sentence = "There is no reference of the scores, so a shift would not be noticed."
         return _check("score-monitor", title, holds=False, sentence=sentence, target=target)

@@ -39,18 +39,22 @@ class Arming:
         plans: SignedPlans,
         clock: Clock,
         scores: Callable[[str], tuple[bool, date | None]],
+        monitor: Callable[[str], str],
         watcher_at: Callable[[], datetime | None],
         plan_rules: Callable[[str], bool],
         machine: Callable[[], str],
         telemetry_lag: Callable[[str], float] = lambda _deployment: 0.0,
     ) -> None:
-        """`scores`: (is there a reference, last day compared with it); `plan_rules`: does the policy ask for a plan."""
+        """`scores`: (is there a reference, last day compared with it); `monitor`: why the one in force watches nothing;
+        `plan_rules`: does the policy ask for a plan.
+        """
         self._units = units
         self._models = models
         self._telemetry = telemetry
         self._plans = plans
         self._clock = clock
         self._scores = scores
+        self._monitor = monitor
         self._watcher_at = watcher_at
         self._plan_rules = plan_rules
         self._machine = machine
@@ -79,6 +83,7 @@ class Arming:
             telemetry_within=timedelta(seconds=self._lag(deployment) + _TICKS_LATE * _TICK_SECONDS),
             score_reference=reference,
             scores_until=until,
+            monitor=self._hindered(model),
             watcher_at=self._seen(),
             plan=plan,
             plan_is_signed_for=base is not None and self._plan_rules(model),
@@ -100,6 +105,12 @@ class Arming:
             return self._scores(model)
         except ControlRoomError:
             return False, None  # what could not be read watches nothing
+
+    def _hindered(self, model: str) -> str:
+        try:
+            return self._monitor(model)
+        except ControlRoomError as away:
+            return f"The monitor in force could not be read: {away.message}"
 
     def _lag(self, deployment: str) -> float:
         try:

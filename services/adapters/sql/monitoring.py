@@ -13,6 +13,7 @@ from sqlalchemy import delete, func, insert, select
 
 from services.adapters.sql.database import Database
 from services.adapters.sql.facts import counts_of, fetched, packed, record_attempt, remember, seen, sums_of
+from services.adapters.sql.monitors import SqlMonitors
 from services.adapters.sql.schema.facts import facts_seen
 from services.adapters.sql.schema.inventory import registry_version
 from services.adapters.sql.schema.monitoring import (
@@ -25,6 +26,7 @@ from services.adapters.sql.schema.monitoring import (
 from services.adapters.sql.schema.rollout import deployment
 from services.inventory.facts import Partition
 from services.monitoring.models import Expectation, JobRun, MonitoringConfig
+from services.monitoring.monitors import config_of
 from services.monitoring.profile import DayProfile, FeatureReference, LabelledDay, Reference, ReferenceSlice
 
 _CONSUMER = "monitoring"
@@ -56,18 +58,16 @@ class SqlMonitoring:
             )
 
     def config(self, model: str) -> MonitoringConfig | None:
+        """Derived from the monitor in force; where none was saved, what was registered with the deployment."""
         with self._database.read() as connection:
+            newest = SqlMonitors(connection).newest(model)
+            if newest is not None:
+                return config_of(newest.monitor, version=newest.version)
             text = connection.scalar(select(monitoring_config.c.document).where(monitoring_config.c.model == model))
         if text is None:
             return None
         document = json.loads(text)
-        return MonitoringConfig(
-            **{
-                **document,
-                "features": tuple(tuple(item) for item in document["features"]),
-                "slices": tuple(document.get("slices", ())),
-            }
-        )
+        return MonitoringConfig(**{name: _frozen(value) for name, value in document.items()})
 
     def put_reference(self, reference: Reference) -> None:
         model = reference.model
@@ -150,6 +150,22 @@ class SqlMonitoring:
             for day, name, part, counts, sums in found
         )
 
+    def sketched_days(self, model: str) -> tuple[date, date] | None:
+        table = feature_day.c
+        with self._database.read() as connection:
+            row: Any = connection.execute(
+                select(func.min(table.day), func.max(table.day)).where(table.model == model)
+            ).one()
+        first, last = row
+        return None if first is None or last is None else (first, last)
+
+    def has_reference(self, model: str) -> bool:
+        with self._database.read() as connection:
+            return (
+                connection.scalar(select(feature_reference.c.model).where(feature_reference.c.model == model))
+                is not None
+            )
+
     def last_day(self, model: str) -> date | None:
         with self._database.read() as connection:
             day: date | None = connection.scalar(
@@ -223,6 +239,11 @@ class SqlMonitoring:
             if rows:
                 connection.execute(insert(table), rows)
             remember(connection, _CONSUMER, read)
+
+
+def _frozen(value: Any) -> Any:
+    """Lists of a JSON document are tuples of a frozen value."""
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
 
 
 def labelled_from(row: Any) -> LabelledDay:

@@ -26,6 +26,7 @@ from services.adapters.sql.schema.exceptions import (
     review_signature,
 )
 from services.adapters.sql.schema.incidents import incident, incident_event
+from services.adapters.sql.schema.monitors import monitor_version
 from services.adapters.sql.schema.people import access_view
 from services.adapters.sql.schema.rollout import rollout_action, traffic_change
 from services.attestation.ports import LedgerWriter
@@ -85,6 +86,14 @@ _PLACES = {
         only=traffic_change.c.action_id.in_(
             select(rollout_action.c.action_id).where(rollout_action.c.reason_code != "")
         ),
+    ),
+    # What the service wrote for the first versions is no person's text.
+    "monitor-reason": _Place(
+        table=monitor_version,
+        text=monitor_version.c.reason,
+        salt=monitor_version.c.salt,
+        at=monitor_version.c.at,
+        only=monitor_version.c.by_subject != "",
     ),
     "exception-control": _Place(
         table=policy_exception,

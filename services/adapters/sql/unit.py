@@ -19,6 +19,7 @@ from services.adapters.sql.evidence import SqlEvidence
 from services.adapters.sql.exceptions import SqlExceptions
 from services.adapters.sql.fallbacks import SqlFallbacks
 from services.adapters.sql.incidents import SqlIncidents
+from services.adapters.sql.monitors import SqlMonitors
 from services.adapters.sql.people_records import SqlPeopleRecords
 from services.adapters.sql.policy import SqlPolicies
 from services.adapters.sql.releases import SqlReleases
@@ -43,6 +44,7 @@ class SqlUnit:
         self.alerts = SqlAlerts(connection)
         self.stewardship = SqlStewardship(connection)
         self.policies = SqlPolicies(connection)
+        self.monitors = SqlMonitors(connection)
         self.evidence = SqlEvidence(connection)
 
 

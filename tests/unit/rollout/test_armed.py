@@ -65,6 +65,7 @@ def test_a_watched_version_has_every_line_in_order() -> None:
         ({"score_reference": False}, "score-monitor", "no reference"),
         ({"scores_until": None}, "score-monitor", "has not delivered"),
         ({"scores_until": date(2030, 1, 28)}, "score-monitor", "2030-01-28"),
+        ({"monitor": "No monitor is saved for this model."}, "score-monitor", "No monitor is saved"),
         ({"watcher_at": None}, "watcher", "python -m services worker"),
         ({"watcher_at": NOON - timedelta(seconds=61)}, "watcher", "61 seconds ago"),
         ({"plan": None}, "rollback-plan", "cannot be verified"),

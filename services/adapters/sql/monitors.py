@@ -1,0 +1,72 @@
+"""Versions of monitors in the governance database. Satisfies monitoring.monitor_ports.MonitorStore."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select
+
+from services.adapters.sql.database import Database
+from services.adapters.sql.schema.facts import facts_seen
+from services.adapters.sql.schema.monitoring import feature_day, feature_reference, labelled_day
+from services.adapters.sql.schema.monitors import monitor_version
+from services.monitoring.monitors import MonitorVersion
+
+
+class SqlMonitors:
+    """On the caller's connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, item: MonitorVersion) -> None:
+        """What was sketched from another source is forgotten in the same transaction: it is not about this one."""
+        before = self.newest(item.model)
+        if before is not None and _read_from(before) != _read_from(item):
+            for table in (feature_day, feature_reference, labelled_day):
+                self._connection.execute(delete(table).where(table.c.model == item.model))
+            seen = facts_seen.c
+            self._connection.execute(delete(facts_seen).where(seen.consumer == "monitoring", seen.owner == item.model))
+        values = {name: getattr(item, name) for name in monitor_version.c.keys()}  # noqa: SIM118 - not a dict
+        self._connection.execute(insert(monitor_version).values(values))
+
+    def newest(self, model: str) -> MonitorVersion | None:
+        row = self._connection.execute(_of_model(model).limit(1)).first()
+        return None if row is None else _item(row)
+
+    def history(self, model: str) -> tuple[MonitorVersion, ...]:
+        return tuple(_item(row) for row in self._connection.execute(_of_model(model)))
+
+    def in_force(self) -> tuple[MonitorVersion, ...]:
+        table = monitor_version.c
+        newest = select(table.model, func.max(table.version).label("version")).group_by(table.model).subquery()
+        query = (
+            select(monitor_version)
+            .join(newest, (table.model == newest.c.model) & (table.version == newest.c.version))
+            .order_by(table.model)
+        )
+        return tuple(_item(row) for row in self._connection.execute(query))
+
+
+class SqlMonitorsInForce:
+    """What the worker obeys: read outside any unit of work."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __call__(self) -> tuple[MonitorVersion, ...]:
+        with self._database.read() as connection:
+            return SqlMonitors(connection).in_force()
+
+
+def _read_from(item: MonitorVersion) -> tuple[object, ...]:
+    monitor = item.monitor
+    return (monitor.source, monitor.mapping)
+
+
+def _of_model(model: str) -> Select[Any]:
+    return select(monitor_version).where(monitor_version.c.model == model).order_by(monitor_version.c.version.desc())
+
+
+def _item(row: Row[Any]) -> MonitorVersion:
+    return MonitorVersion(**row._mapping)  # noqa: SLF001 - its documented name

@@ -1,0 +1,388 @@
+"""Tables of other estates: read where they lie, refused with a reason, and shown under the masks of their model."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import sqlalchemy as sa
+from deltalake import DeltaTable, write_deltalake
+
+from services.adapters.sql.monitoring import SqlMonitoring
+from services.adapters.sql.monitors import SqlMonitorsInForce
+from services.adapters.warehouse.mapped import MappedFacts
+from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
+from services.adapters.warehouse.sources import SourceRefusedError
+from services.kernel.errors import RoleMissingError, TelemetryUnavailableError
+from services.kernel.health import Health
+from services.monitoring.monitors import ColumnMapping, Feature, FeatureKind, Source, SourceKind
+from services.monitoring.profile import SCORE
+from services.monitoring.service import MonitoringService
+from services.monitoring.sources import suggested
+from tests.builders import MODEL, a_world
+from tests.contract.conftest import postgres
+from tests.unit.monitoring.monitored import CLARA, DANA, Monitored, monitored
+
+__all__ = ["postgres"]
+
+MAPPING = ColumnMapping(timestamp="scored_at", prediction="risk", label="late", version="build", entity="member")
+DAYS, A_DAY = 40, 200
+FIRST = date(2029, 12, 22)
+
+
+def a_table(*, days: int = DAYS, moved_from: int = 30, zone: Any = UTC) -> pa.Table:
+    """Forty days of two hundred predictions; from the thirty-first day on the distance doubles."""
+    made = np.random.default_rng(20)
+    n = days * A_DAY
+    place = np.repeat(np.arange(days), A_DAY)
+    start = datetime(FIRST.year, FIRST.month, FIRST.day, 6, tzinfo=zone)
+    distance = made.gamma(4.0, 200.0, n) * np.where(place >= moved_from, 2.0, 1.0)
+    risk = np.clip(made.beta(2, 5, n), 0, 1)
+    late = [None if day >= days - 3 else bool(value) for day, value in zip(place, made.random(n) < risk, strict=True)]
+    return pa.table(
+        {
+            "scored_at": [start + timedelta(days=int(day), seconds=int(i % A_DAY)) for i, day in enumerate(place)],
+            "risk": risk,
+            "late": late,
+            "build": ["7"] * n,
+            "member": [f"member {i}" for i in range(n)],
+            "distance": [None if i % 50 == 0 else float(value) for i, value in enumerate(distance)],
+            "dep_delay": made.poisson(3.0, n),
+            "carrier": made.choice(["UA", "AA", "DL"], n).tolist(),
+            "member_age": made.integers(20, 80, n),
+            "remark": ["call me under 555 1234"] * n,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def rows() -> pa.Table:
+    return a_table()
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Monitored]:
+    file = tmp_path / "estate.db"
+    made = monitored(a_world(tmp_path), tmp_path, connections={"estate": f"sqlite:///{file}"})
+    yield made
+    made.world.database.dispose()
+
+
+def parquet(room_folder: Path, table: pa.Table, name: str = "flights") -> Source:
+    folder = room_folder / "imports" / name
+    folder.mkdir(parents=True)
+    half = table.num_rows // 2
+    pq.write_table(table.slice(0, half), folder / "a.parquet")
+    pq.write_table(table.slice(half), folder / "b.parquet")
+    return Source(kind=SourceKind.PARQUET, folder=name)
+
+
+def delta(room_folder: Path, table: pa.Table) -> Source:
+    folder = room_folder / "imports" / "delta"
+    write_deltalake(str(folder), table)
+    write_deltalake(str(folder), table.slice(0, 1000), mode="append")
+    # A glob over the files would still count these: the table does not.
+    DeltaTable(str(folder)).delete("build = '7' AND scored_at < '1970-01-01'")
+    write_deltalake(str(folder), table, mode="overwrite")
+    return Source(kind=SourceKind.DELTA, folder="delta")
+
+
+def fill(address: str, table: pa.Table) -> None:
+    engine = sa.create_engine(address)
+    kinds = {
+        "scored_at": sa.DateTime(timezone=True), "risk": sa.Double(), "late": sa.Boolean(), "build": sa.String(20),
+        "member": sa.String(40), "distance": sa.Double(), "dep_delay": sa.Integer(), "carrier": sa.String(10),
+        "member_age": sa.Integer(), "remark": sa.String(60),
+    }  # fmt: skip
+    made = sa.Table("scores", sa.MetaData(), *(sa.Column(name, kind) for name, kind in kinds.items()))
+    with engine.begin() as connection:
+        made.create(connection)
+        connection.execute(made.insert(), table.to_pylist())
+    engine.dispose()
+
+
+SQL = Source(kind=SourceKind.SQL, connection="estate", table="scores")
+
+
+def sketched(room: Monitored, source: Source) -> MonitoringService:
+    """Imported with defaults, saved, and refreshed as the worker does."""
+    world = room.world
+    monitor = room.service.propose_import(MODEL, source, MAPPING, actor=world.actor(DANA))
+    room.save(monitor)
+    facts = MappedFacts(
+        DuckDbMonitoringFacts(Path("nowhere")), estates=room.estates, in_force=SqlMonitorsInForce(world.database)
+    )
+    service = MonitoringService(
+        facts=facts, store=SqlMonitoring(world.database), catalog=world.inventory, clock=world.clock
+    )
+    assert service.refresh() == DAYS
+    assert service.refresh() == 0, "a day that did not change is not read again"
+    return service
+
+
+@pytest.mark.parametrize("kind", ["parquet", "delta", "sqlite", "duckdb", "postgresql"])
+def test_every_kind_of_source_gives_the_same_sketches_and_finds_the_shift(
+    tmp_path: Path, rows: pa.Table, kind: str, request: pytest.FixtureRequest
+) -> None:
+    address = f"{kind}:///{tmp_path / 'estate.db'}"
+    if kind == "postgresql":
+        address = request.getfixturevalue("postgres").replace("postgresql://", "postgresql+psycopg://")
+    room = monitored(a_world(tmp_path), tmp_path, connections={"estate": address})
+    if kind in {"parquet", "delta"}:
+        source = (parquet if kind == "parquet" else delta)(tmp_path, rows)
+    else:
+        fill(address, rows)
+        source = SQL
+
+    service = sketched(room, source)
+
+    reference = SqlMonitoring(room.world.database).reference(MODEL)
+    assert reference is not None
+    assert reference.rows == 20 * A_DAY
+    columns = rows.slice(0, 20 * A_DAY)
+    distance = reference.feature("distance")
+    score = reference.feature(SCORE)
+    assert distance is not None
+    assert score is not None
+    assert distance.counts[-1] == columns["distance"].null_count
+    assert distance.sums.sum() == pytest.approx(sum(item for item in columns["distance"].to_pylist() if item))
+    assert score.sums.sum() == pytest.approx(sum(columns["risk"].to_pylist()))
+    assert {item.feature for item in reference.features} == {SCORE, "distance", "dep_delay"}, "as the signature says"
+    view = service.drift(MODEL)
+    states = {item.feature: item.state for item in view.features}
+    assert states == {"distance": Health.BREACH, "dep_delay": Health.HEALTHY, SCORE: Health.HEALTHY}
+    days = SqlMonitoring(room.world.database).labelled(MODEL, FIRST)
+    assert (len(days), sum(item.predicted for item in days)) == (DAYS, rows.num_rows)
+    assert sum(item.labelled for item in days) == rows.num_rows - rows["late"].null_count
+    late = sum(bool(item) for item in rows["late"].to_pylist())
+    assert sum(int(item.positives.sum()) for item in days) == late
+    assert days[0].version == "7"
+    room.world.database.dispose()
+
+
+def test_categories_and_slices_of_an_import_are_sketched(tmp_path: Path, rows: pa.Table, room: Monitored) -> None:
+    dana = room.world.actor(DANA)
+    source = parquet(tmp_path, rows)
+    proposed = room.service.propose_import(MODEL, source, MAPPING, actor=dana)
+    carrier = Feature(column="carrier", title="Carrier", kind=FeatureKind.CATEGORICAL)
+    room.save(replace(proposed, features=(*proposed.features, carrier), slices=("carrier",)))
+    facts = MappedFacts(
+        DuckDbMonitoringFacts(tmp_path / "nowhere"),
+        estates=room.estates,
+        in_force=SqlMonitorsInForce(room.world.database),
+    )
+    store = SqlMonitoring(room.world.database)
+    MonitoringService(facts=facts, store=store, catalog=room.world.inventory, clock=room.world.clock).refresh()
+    reference = store.reference(MODEL)
+    assert reference is not None
+    assert set(reference.slice_keys) == {"carrier=UA", "carrier=AA", "carrier=DL"}
+    whole = store.profiles(MODEL, FIRST, FIRST, SCORE)[0].counts.sum()
+    parts = [store.profiles(MODEL, FIRST, FIRST, SCORE, slice_key=key)[0].counts.sum() for key in reference.slice_keys]
+    assert sum(parts) == whole == A_DAY
+
+
+def test_a_preview_shows_aggregates_and_at_most_twenty_masked_rows(
+    tmp_path: Path, rows: pa.Table, room: Monitored
+) -> None:
+    found = room.service.preview(MODEL, parquet(tmp_path, rows), MAPPING, actor=room.world.actor(DANA))
+    assert (found.rows, found.days, len(found.samples), found.faults) == (rows.num_rows, DAYS, 20, ())
+    shown = {name: {row[place] for row in found.samples} for place, name in enumerate(found.sampled)}
+    summary = {item.name: item for item in found.columns}
+    assert shown["member"] == {"hidden"}
+    assert shown["remark"] == {"hidden"}, "text that nobody tagged and no version reads"
+    assert all(value.endswith("0") and " up to " in value for value in shown["member_age"])
+    assert (summary["member_age"].low, summary["member_age"].mask) == ("", "in bands of 10")
+    assert summary["distance"].missing == pytest.approx(0.02)
+    assert float(summary["risk"].high) <= 1.0
+    assert found.first is not None
+    assert found.first.astimezone(UTC).date() == FIRST
+
+
+def test_a_preview_needs_the_right_to_save(tmp_path: Path, rows: pa.Table, room: Monitored) -> None:
+    source = parquet(tmp_path, rows)
+    for question in (
+        lambda who: room.service.preview(MODEL, source, MAPPING, actor=who),
+        lambda who: room.service.columns(source, actor=who),
+        lambda who: room.service.propose_import(MODEL, source, MAPPING, actor=who),
+    ):
+        with pytest.raises(RoleMissingError):
+            question(room.world.actor(CLARA))
+
+
+@pytest.mark.parametrize(
+    "folder", ["..", "../keys", "flights/../../keys", "/etc", "/", "link", "", "gone", "~", "flights\x00"]
+)
+def test_nothing_outside_the_allowed_folders_is_read(
+    tmp_path: Path, rows: pa.Table, room: Monitored, folder: str
+) -> None:
+    parquet(tmp_path, rows)
+    (tmp_path / "imports" / "link").symlink_to(tmp_path / "keys")
+    with pytest.raises(SourceRefusedError, match=r"not a folder|no Parquet file"):
+        room.service.columns(Source(kind=SourceKind.PARQUET, folder=folder), actor=room.world.actor(DANA))
+
+
+def test_a_linked_file_inside_an_allowed_folder_is_refused(tmp_path: Path, rows: pa.Table, room: Monitored) -> None:
+    secret = tmp_path / "secret.parquet"
+    pq.write_table(rows.slice(0, 5), secret)
+    folder = tmp_path / "imports" / "mixed"
+    folder.mkdir()
+    (folder / "a.parquet").symlink_to(secret)
+    with pytest.raises(SourceRefusedError, match="lies outside"):
+        room.service.columns(Source(kind=SourceKind.PARQUET, folder="mixed"), actor=room.world.actor(DANA))
+
+
+def test_a_delta_log_that_names_files_elsewhere_is_refused(tmp_path: Path, rows: pa.Table, room: Monitored) -> None:
+    source = delta(tmp_path, rows)
+    log = tmp_path / "imports" / "delta" / "_delta_log"
+    newest = max(log.glob("*.json"))
+    pq.write_table(rows.slice(0, 5), tmp_path / "secret.parquet")
+    text = newest.read_text()
+    lines = [line for line in text.splitlines() if '"add"' in line]
+    path = json.loads(lines[0])["add"]["path"]
+    newest.write_text(re.sub(re.escape(path), str(tmp_path / "secret.parquet"), text))
+    with pytest.raises((SourceRefusedError, TelemetryUnavailableError)):
+        room.service.columns(source, actor=room.world.actor(DANA))
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"delta.enableDeletionVectors": "true"}, "deletion vectors"),
+        ({"delta.columnMapping.mode": "name"}, "column mapping"),
+    ],
+)
+def test_delta_tables_that_files_alone_do_not_tell_are_refused(
+    tmp_path: Path, rows: pa.Table, room: Monitored, settings: dict[str, str], says: str
+) -> None:
+    source = delta(tmp_path, rows)
+    log = tmp_path / "imports" / "delta" / "_delta_log"
+    for file in sorted(log.glob("*.json")):
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        for line in lines:
+            if "metaData" in line:
+                line["metaData"]["configuration"] = settings
+        file.write_text("\n".join(json.dumps(line) for line in lines))
+    with pytest.raises(SourceRefusedError, match=says):
+        room.service.columns(source, actor=room.world.actor(DANA))
+
+
+def test_a_delta_table_is_not_read_as_a_folder_of_files(tmp_path: Path, rows: pa.Table, room: Monitored) -> None:
+    delta(tmp_path, rows)
+    with pytest.raises(SourceRefusedError, match="is a Delta table"):
+        room.service.columns(Source(kind=SourceKind.PARQUET, folder="delta"), actor=room.world.actor(DANA))
+
+
+def look(room: Monitored, source: Source, mapping: ColumnMapping = MAPPING) -> list[tuple[str, str]]:
+    found = room.service.preview(MODEL, source, mapping, actor=room.world.actor(DANA))
+    return [(item.field, item.sentence) for item in found.faults]
+
+
+def test_a_source_without_rows_says_so(tmp_path: Path, rows: pa.Table, room: Monitored) -> None:
+    [(field, sentence)] = look(room, parquet(tmp_path, rows.slice(0, 0)))
+    assert field == "source"
+    assert "There are no rows" in sentence
+
+
+def test_files_with_and_without_a_zone_do_not_mix(tmp_path: Path, rows: pa.Table, room: Monitored) -> None:
+    folder = tmp_path / "imports" / "zones"
+    folder.mkdir()
+    pq.write_table(rows.slice(0, 100), folder / "a.parquet")
+    pq.write_table(a_table(days=1, zone=None), folder / "b.parquet")
+    faults = look(room, Source(kind=SourceKind.PARQUET, folder="zones"))
+    assert [field for field, _ in faults] == ["timestamp"]
+    assert "with a zone and times without one" in faults[0][1]
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (["2030-01-01T06:00:00Z", "2030-01-02T06:00:00"], "with a zone and times without one"),
+        (["yesterday", "2030-01-02T06:00:00"], "not every value is a time"),
+    ],
+)
+def test_times_written_as_text_are_all_times_of_one_kind(
+    tmp_path: Path, rows: pa.Table, room: Monitored, values: list[str], says: str
+) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'estate.db'}")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE scores (scored_at TEXT, risk REAL)")
+        for value in values:
+            connection.exec_driver_sql("INSERT INTO scores VALUES (?, 0.5)", (value,))
+    engine.dispose()
+    faults = look(room, SQL, ColumnMapping(timestamp="scored_at", prediction="risk"))
+    assert says in faults[0][1]
+
+
+def test_text_that_is_no_time_is_said_for_files_too(tmp_path: Path, rows: pa.Table, room: Monitored) -> None:
+    source = parquet(tmp_path, rows)
+    faults = look(room, source, replace(MAPPING, timestamp="carrier"))
+    assert [field for field, _ in faults] == ["timestamp"]
+
+
+def test_an_unreadable_file_is_away_and_not_empty(tmp_path: Path, rows: pa.Table, room: Monitored) -> None:
+    source = parquet(tmp_path, rows)
+    (tmp_path / "imports" / "flights" / "a.parquet").write_bytes(b"half a file")
+    with pytest.raises(TelemetryUnavailableError, match="not possible to read Parquet folder flights"):
+        room.service.columns(source, actor=room.world.actor(DANA))
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (Source(kind=SourceKind.SQL, connection="postgresql://u:p@host/db", table="t"), "no connection named"),
+        (Source(kind=SourceKind.SQL, connection="estate", table="nothing"), "address of connection estate"),
+    ],
+)
+def test_connections_are_names_of_the_settings(room: Monitored, source: Source, says: str) -> None:
+    with pytest.raises(SourceRefusedError, match=says):
+        room.service.columns(source, actor=room.world.actor(DANA))
+
+
+def test_a_table_that_is_not_there_is_named(tmp_path: Path, rows: pa.Table, room: Monitored) -> None:
+    fill(f"sqlite:///{tmp_path / 'estate.db'}", rows.slice(0, 2))
+    with pytest.raises(SourceRefusedError, match="There is no table nothing of connection estate"):
+        room.service.columns(replace(SQL, table="nothing"), actor=room.world.actor(DANA))
+
+
+def test_a_table_is_only_ever_read(tmp_path: Path, rows: pa.Table, room: Monitored) -> None:
+    fill(f"sqlite:///{tmp_path / 'estate.db'}", rows.slice(0, 2))
+    with room.estates.open(SQL) as table, pytest.raises(TelemetryUnavailableError):
+        table.rows(sa.text("DELETE FROM scores"))
+
+
+def test_a_source_that_went_away_is_recorded_and_the_others_are_still_read(
+    tmp_path: Path, rows: pa.Table, room: Monitored
+) -> None:
+    service = sketched(room, parquet(tmp_path, rows))
+    (tmp_path / "imports" / "flights").rename(tmp_path / "moved")
+    with pytest.raises(TelemetryUnavailableError, match="flights"):
+        service.refresh()
+    assert SqlMonitoring(room.world.database).last_day(MODEL) is not None, "what was known stays"
+
+
+def test_pointing_a_monitor_elsewhere_forgets_what_the_old_source_said(
+    tmp_path: Path, rows: pa.Table, room: Monitored
+) -> None:
+    sketched(room, parquet(tmp_path, rows))
+    store = SqlMonitoring(room.world.database)
+    assert store.labelled(MODEL, FIRST)
+    room.save(room.default())
+    assert store.labelled(MODEL, FIRST) == ()
+    assert store.last_day(MODEL) is None
+
+
+def test_usual_names_are_recognised_and_nothing_is_guessed_by_position(
+    tmp_path: Path, rows: pa.Table, room: Monitored
+) -> None:
+    columns = room.service.columns(parquet(tmp_path, rows), actor=room.world.actor(DANA))
+    found = suggested(columns)
+    assert (found.timestamp, found.prediction, found.label) == ("scored_at", "", "")
