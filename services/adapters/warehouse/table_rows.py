@@ -17,7 +17,6 @@ from typing import Any
 
 import duckdb
 
-from services.adapters.warehouse.cells import is_numeric
 from services.adapters.warehouse.duckdb import (
     ParquetFolder,
     asking,
@@ -216,8 +215,13 @@ def _family(kinds: frozenset[str]) -> Family:
     return families.pop() if len(families) == 1 else Family.OTHER
 
 
+_WHOLE = frozenset(
+    f"{sign}{size}" for sign in ("", "U") for size in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+)
+
+
 def _family_of(kind: str) -> Family:
-    if is_numeric(kind):
+    if kind in _WHOLE or kind in {"FLOAT", "DOUBLE"} or kind.startswith("DECIMAL"):
         return Family.NUMBER
     if kind == "BOOLEAN":
         return Family.TRUTH
