@@ -22,6 +22,7 @@ def header(model: GovernedModel) -> None:
     with parts.header(model.name, fact, back=("inventory", "All models")):
         for stem, label, icon in (
             ("drift", "Drift", "monitoring"),
+            ("performance", "Performance", "insights"),
             ("rollouts", "Rollouts", "alt_route"),
             ("value", "Value", "payments"),
         ):

@@ -48,6 +48,7 @@ PLACES: dict[str, Place] = {
         _place("alerts", "Alerts", "notification_important", "Operate"),
         _place("incidents", "Incidents", "e911_emergency", "Operate"),
         _place("drift", "Drift", "monitoring", "Operate"),
+        _place("performance", "Performance", "insights", "Operate"),
         _place("data_health", "Data health", "health_metrics", "Operate"),
         _place("reliability", "Reliability", "speed", "Operate"),
         _place("value", "Value", "payments", "Account", Permission.VIEW_VALUE),

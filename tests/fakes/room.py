@@ -49,6 +49,7 @@ from tests.fakes import evaluation
 from tests.fakes import room_promises as promises
 from tests.fakes import room_sample as sample
 from tests.fakes.harness import FakeHarness
+from tests.fakes.performance import FakePerformance
 from tests.fakes.reports import fake_reports
 from tests.fakes.room_alerts import FakeAlerts
 from tests.fakes.room_batches import FakeBatch, FakeFallbacks
@@ -104,6 +105,7 @@ class FakeRoom:
         self.audit = FakeAudit(self)
         self.reports = fake_reports(self, hostile=HOSTILE)
         self.monitoring = FakeMonitoring(self)
+        self.performance = FakePerformance(self)
         self.reliability = SimpleNamespace(
             sla=self.measured(lambda model, *, days=7: sample.sla_view(model, days)),
             error_budget=self.measured(sample.error_budget),

@@ -36,6 +36,7 @@ def test_changing_a_filter_changes_the_address(visit: Visit) -> None:
         ("approvals", {"mine": "theirs"}),
         ("rollouts", {"model": "nobody"}),
         ("drift", {"model": "nobody"}),
+        ("performance", {"model": "nobody"}),
         ("evaluation", {"model": "nobody"}),
         ("evaluation", {"model": "claims_triage", "version": "99"}),
         ("value", {"model": "nobody"}),

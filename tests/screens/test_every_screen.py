@@ -39,6 +39,9 @@ OBJECTS = (
     ("incidents", {"incident": "inc-3"}),
     ("incidents", {"incident": "inc-9"}),
     ("drift", {"model": "plan_utilisation"}),
+    ("performance", {"model": "claims_triage"}),
+    ("performance", {"model": "payout_forecast"}),
+    ("performance", {"model": "damage_photo_vendor"}),
     ("reliability", {"model": "delay_claim_score"}),
     ("reliability", {"model": "damage_photo_vendor"}),
     ("value", {"model": "delay_claim_score"}),
@@ -80,7 +83,7 @@ def test_screen_shows_a_title_and_no_trace(visit: Visit, screen: str, address: d
     assert len(app.title) == 1
 
 
-@pytest.mark.parametrize("screen", ["overview", "inventory", "approvals", "drift", "value", "audit"])
+@pytest.mark.parametrize("screen", ["overview", "inventory", "approvals", "drift", "performance", "value", "audit"])
 def test_unavailable_source_says_so_with_the_age_of_what_is_shown(visit: Visit, screen: str) -> None:
     app = visit(FakeRoom(mode="unavailable"), screen)
 

@@ -15,89 +15,18 @@ from services.inventory.models import Task
 from services.kernel.errors import InputError, UnknownModelError
 from services.kernel.health import Health
 from services.monitoring import calibration, estimated
-from services.monitoring.cubes import Arrival, Known, ScoreDay, cube_of, scores_of
+from services.monitoring.cubes import Known, ScoreDay, cube_of, scores_of
 from services.monitoring.maturity import learned
 from services.monitoring.metrics import Metric, measure
 from services.monitoring.models import Expectation, MonitoringConfig
-from services.monitoring.performance_models import ALL_VERSIONS, DecayView, PerformanceQuery, ValuePerDecision
+from services.monitoring.performance_models import ALL_VERSIONS, DecayView, PerformanceQuery
 from services.monitoring.performance_service import PerformanceService
 from services.monitoring.ports import ReviewCount
-from services.monitoring.profile import SCORE_BINS
+from tests.fakes.performance import KeptBusiness, KeptCubes, arrived
 from tests.unit.monitoring.facts_on_disk import ACatalog, a_model
 
 MONDAY = date(2031, 1, 6)
 DELAY = 10
-
-
-class AStore:
-    """Cubes in memory, and everything else the service asks for."""
-
-    def __init__(self, *, config: MonitoringConfig | None = None, expected: Expectation | None = None) -> None:
-        self.told: list[Arrival] = []
-        self.days: list[ScoreDay] = []
-        self._config = config
-        self._expected = expected
-
-    def predict(
-        self, day: date, scores: np.ndarray, truth: np.ndarray, *, delays: np.ndarray, version: str = "1", until: date
-    ) -> None:
-        """Predictions of one day, whose labels arrive after `delays` days, as far as that is before `until`."""
-        bins = np.clip(np.floor(np.nan_to_num(scores) * SCORE_BINS).astype(int), 0, SCORE_BINS - 1)
-        used = np.unique(bins)
-        self.days.append(
-            ScoreDay(
-                version=version, slice_key="", day=day, predicted=len(scores), unscored=0, bins=used,
-                counts=np.bincount(bins, minlength=SCORE_BINS)[used],
-                sums=np.bincount(bins, weights=scores, minlength=SCORE_BINS)[used],
-            )
-        )  # fmt: skip
-        for delay in np.unique(delays):
-            arrival, here = day + timedelta(days=int(delay)), delays == delay
-            if arrival < until:
-                self.told.append(arrived(day, arrival, bins[here], scores[here], truth[here], version))
-
-    def arrivals(self, model: str, since: date, *, before: date, slice_key: str = "") -> tuple[Arrival, ...]:
-        return tuple(item for item in self.told if since <= item.day < before)
-
-    def scores(self, model: str, since: date, *, before: date, slice_key: str = "") -> tuple[ScoreDay, ...]:
-        return tuple(item for item in self.days if since <= item.day < before)
-
-    def choices(self, model: str, *, before: date) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        newest = {item.version: item.day for item in self.days if item.day < before}
-        return tuple(sorted(newest, key=newest.__getitem__)), ()
-
-    def config(self, model: str) -> MonitoringConfig | None:
-        return self._config
-
-    def expectation(self, model: str, metric: str) -> Expectation | None:
-        return self._expected
-
-
-def arrived(day: date, arrival: date, bins: np.ndarray, scores: np.ndarray, truth: np.ndarray, version: str) -> Arrival:
-    codes, counts = np.unique(2 * bins + truth.astype(int), return_counts=True)
-    errors = scores - truth
-    return Arrival(
-        version=version, slice_key="", day=arrival,
-        cells=np.column_stack([np.full(len(codes), day.toordinal()), codes, counts]).astype(np.int64),
-        days=np.array([[day.toordinal(), len(truth), len(truth)]], dtype=np.int64),
-        sums=np.array([[errors.sum(), np.abs(errors).sum(), (errors**2).sum(), (errors**4).sum()]]),
-    )  # fmt: skip
-
-
-class ABusiness:
-    def __init__(self, *, threshold: float | None = 0.5) -> None:
-        self._threshold = threshold
-        self.counted: tuple[ReviewCount, ...] = ()
-        self.worth: ValuePerDecision | None = None
-
-    def threshold(self, model: str) -> float | None:
-        return self._threshold
-
-    def reviews(self, model: str, since: date) -> tuple[ReviewCount, ...]:
-        return self.counted
-
-    def value(self, model: str) -> ValuePerDecision | None:
-        return self.worth
 
 
 class AClock:
@@ -108,12 +37,14 @@ class AClock:
         return datetime(self.day.year, self.day.month, self.day.day, 9, tzinfo=UTC)
 
 
-def a_service(store: AStore, *, today: date, task: Task = Task.CLASSIFICATION, **given: object) -> PerformanceService:
+def a_service(
+    store: KeptCubes, *, today: date, task: Task = Task.CLASSIFICATION, **given: object
+) -> PerformanceService:
     return PerformanceService(
         store=store,  # type: ignore[arg-type]
         monitoring=store,  # type: ignore[arg-type]
         catalog=ACatalog(a_model(task=task)),
-        business=given.get("business") or ABusiness(),  # type: ignore[arg-type]
+        business=given.get("business") or KeptBusiness(),  # type: ignore[arg-type]
         clock=AClock(today),
     )
 
@@ -128,9 +59,9 @@ def as_scored(rng: np.random.Generator, scores: np.ndarray, _: int) -> np.ndarra
 def a_life(
     *, weeks: int = 16, truth: Truth = as_scored, shape: Callable[[int], tuple[float, float]] = lambda _: (2, 3),
     config: MonitoringConfig | None = None, expected: Expectation | None = None, per_day: int = 150,
-) -> tuple[AStore, date]:  # fmt: skip
+) -> tuple[KeptCubes, date]:  # fmt: skip
     """Weeks of predictions whose labels arrive evenly over ten days; today is the Monday after the last week."""
-    store, rng = AStore(config=config, expected=expected), np.random.default_rng(11)
+    store, rng = KeptCubes(config=config, expected=expected), np.random.default_rng(11)
     today = MONDAY + timedelta(weeks=weeks)
     for number in range(7 * weeks):
         scores = rng.beta(*shape(number // 7), per_day)
@@ -140,17 +71,17 @@ def a_life(
     return store, today
 
 
-def judged(store: AStore, today: date, **asked: object) -> DecayView:
+def judged(store: KeptCubes, today: date, **asked: object) -> DecayView:
     return a_service(store, today=today).decay(PerformanceQuery(model="m", **asked))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
-def steady() -> tuple[AStore, date]:
+def steady() -> tuple[KeptCubes, date]:
     return a_life()
 
 
 def known_from(scores: np.ndarray, truth: np.ndarray) -> Known:
-    store = AStore()
+    store = KeptCubes()
     store.predict(MONDAY, scores, truth, delays=np.zeros(len(scores), dtype=int), until=date.max)
     return cube_of(store.told, scored=True).known(MONDAY, MONDAY, at=date.max)
 
@@ -158,7 +89,7 @@ def known_from(scores: np.ndarray, truth: np.ndarray) -> Known:
 # Maturity
 
 
-def test_maturity_is_learned_from_days_that_are_only_partly_old_enough(steady: tuple[AStore, date]) -> None:
+def test_maturity_is_learned_from_days_that_are_only_partly_old_enough(steady: tuple[KeptCubes, date]) -> None:
     view = judged(*steady)
 
     assert view.maturity.learned
@@ -184,7 +115,7 @@ def test_a_stated_delay_stands_in_until_there_is_something_to_learn_from() -> No
 
 
 def test_labels_that_never_come_do_not_keep_cohorts_young() -> None:
-    store = AStore()
+    store = KeptCubes()
     for number in range(60):
         delays = np.where(np.arange(100) < 60, 3, 9999)
         day = MONDAY + timedelta(days=number)
@@ -204,7 +135,7 @@ def test_labels_that_never_come_do_not_keep_cohorts_young() -> None:
 
 
 def test_without_predictions_nothing_is_known_and_nothing_breaks() -> None:
-    view = judged(AStore(), MONDAY)
+    view = judged(KeptCubes(), MONDAY)
 
     assert view.cohorts == ()
     assert view.signal.state is Health.UNKNOWN
@@ -214,7 +145,7 @@ def test_without_predictions_nothing_is_known_and_nothing_breaks() -> None:
 # Verdicts
 
 
-def test_a_steady_model_is_in_line_with_its_reference_cohorts(steady: tuple[AStore, date]) -> None:
+def test_a_steady_model_is_in_line_with_its_reference_cohorts(steady: tuple[KeptCubes, date]) -> None:
     view = judged(*steady)
 
     assert (view.signal.state, view.judged_by) == (Health.HEALTHY, "confirmed")
@@ -223,10 +154,10 @@ def test_a_steady_model_is_in_line_with_its_reference_cohorts(steady: tuple[ASto
     assert view.band.chunks == 7
 
 
-def test_immature_labels_do_not_move_the_verdict(steady: tuple[AStore, date]) -> None:
+def test_immature_labels_do_not_move_the_verdict(steady: tuple[KeptCubes, date]) -> None:
     store, today = steady
     before = judged(store, today)
-    young = AStore()
+    young = KeptCubes()
     young.days, young.told = store.days, list(store.told)
     for number, item in enumerate(young.told):
         if date.fromordinal(int(item.days[0, 0])) >= today - timedelta(days=7):
@@ -294,9 +225,9 @@ def test_without_reference_cohorts_the_hold_out_of_the_same_version_is_the_yards
     assert judged(store, today).signal.state is state
 
 
-def test_cohorts_are_compared_at_equal_label_age(steady: tuple[AStore, date]) -> None:
+def test_cohorts_are_compared_at_equal_label_age(steady: tuple[KeptCubes, date]) -> None:
     """Positive labels come sooner than negative ones: the first days of every cohort look alike, and unlike its end."""
-    store, rng, today = AStore(), np.random.default_rng(5), MONDAY + timedelta(weeks=16)
+    store, rng, today = KeptCubes(), np.random.default_rng(5), MONDAY + timedelta(weeks=16)
     for number in range(7 * 16):
         scores = rng.beta(2, 3, 200)
         truth = as_scored(rng, scores, 0)
@@ -312,10 +243,10 @@ def test_cohorts_are_compared_at_equal_label_age(steady: tuple[AStore, date]) ->
     assert young.so_far.low < young.peers.value < young.so_far.high
 
 
-def test_a_past_day_is_judged_with_what_was_known_on_it(steady: tuple[AStore, date]) -> None:
+def test_a_past_day_is_judged_with_what_was_known_on_it(steady: tuple[KeptCubes, date]) -> None:
     store, today = steady
     then = MONDAY + timedelta(weeks=10) - timedelta(days=1)
-    only_then = AStore()
+    only_then = KeptCubes()
     only_then.days = [item for item in store.days if item.day <= then]
     only_then.told = [item for item in store.told if item.day <= then]
 
@@ -343,7 +274,7 @@ def test_the_newest_version_is_judged_by_itself_and_all_only_when_asked() -> Non
 
 
 def test_constant_scores_and_days_of_one_class_have_no_ranking_to_lose() -> None:
-    store, today = AStore(), MONDAY + timedelta(weeks=12)
+    store, today = KeptCubes(), MONDAY + timedelta(weeks=12)
     for number in range(7 * 12):
         day, none = MONDAY + timedelta(days=number), np.zeros(60, dtype=int)
         one_class = number < 21
@@ -413,11 +344,11 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
 
 
 def test_forecasts_are_measured_from_sums_of_errors() -> None:
-    store, today = AStore(), MONDAY + timedelta(weeks=9)
+    store, today = KeptCubes(), MONDAY + timedelta(weeks=9)
     errors = np.tile([3.0, -4.0], 40)
     for number in range(63):
         day, zero = MONDAY + timedelta(days=number), np.zeros(80, dtype=int)
-        store.told.append(arrived(day, day, zero, errors, np.zeros(80), "1"))
+        store.told.append(arrived(day, day, errors, np.zeros(80), scored=False))
         store.days.append(
             ScoreDay(version="1", slice_key="", day=day, predicted=80, unscored=0, bins=zero[:0], counts=zero[:0],
                      sums=errors[:0])
@@ -475,7 +406,7 @@ def test_the_estimate_from_bins_is_that_of_rows(power: float) -> None:
 
 
 def scores_from(scores: np.ndarray) -> object:
-    store = AStore()
+    store = KeptCubes()
     store.predict(MONDAY, scores, scores * 0, delays=np.zeros(len(scores), dtype=int), until=date.max)
     return scores_of(store.days, first=MONDAY, last=MONDAY)
 
@@ -513,7 +444,7 @@ def test_few_windows_of_right_scores_are_called_off() -> None:
     assert off <= 6
 
 
-def test_estimates_are_compared_with_labels_they_had_not_seen(steady: tuple[AStore, date]) -> None:
+def test_estimates_are_compared_with_labels_they_had_not_seen(steady: tuple[KeptCubes, date]) -> None:
     view = judged(*steady)
 
     assert view.estimate_method == "CBPE on 1,000 score bins"
@@ -525,13 +456,13 @@ def test_estimates_are_compared_with_labels_they_had_not_seen(steady: tuple[ASto
 # Business
 
 
-def test_referral_and_override_rates_carry_n_and_what_is_missing_is_missing(steady: tuple[AStore, date]) -> None:
+def test_referral_and_override_rates_carry_n_and_what_is_missing_is_missing(steady: tuple[KeptCubes, date]) -> None:
     store, today = steady
-    business = ABusiness(threshold=0.6)
-    business.counted = tuple(
+    counted = tuple(
         ReviewCount(day=MONDAY + timedelta(days=shift), version="1", reviewed=10, corrected=shift % 2)
         for shift in range(14)
     )
+    business = KeptBusiness(threshold=0.6, counted=counted)
 
     view = a_service(store, today=today, business=business).decay(PerformanceQuery(model="m"))
 
@@ -543,9 +474,9 @@ def test_referral_and_override_rates_carry_n_and_what_is_missing_is_missing(stea
     assert first.value == pytest.approx(whole.counts[600:].sum() / whole.n)
 
 
-def test_without_a_recorded_threshold_no_metric_pretends_to_know_one(steady: tuple[AStore, date]) -> None:
+def test_without_a_recorded_threshold_no_metric_pretends_to_know_one(steady: tuple[KeptCubes, date]) -> None:
     store, today = steady
-    service = a_service(store, today=today, business=ABusiness(threshold=None))
+    service = a_service(store, today=today, business=KeptBusiness(threshold=None))
 
     view = service.decay(PerformanceQuery(model="m"))
 
@@ -564,13 +495,13 @@ def test_without_a_recorded_threshold_no_metric_pretends_to_know_one(steady: tup
     ],
 )
 def test_questions_without_an_answer_are_refused_in_words(
-    steady: tuple[AStore, date], asked: dict[str, object], words: str
+    steady: tuple[KeptCubes, date], asked: dict[str, object], words: str
 ) -> None:
     with pytest.raises(InputError, match=words):
         judged(*steady, **asked)
 
 
-def test_an_unknown_model_is_refused(steady: tuple[AStore, date]) -> None:
+def test_an_unknown_model_is_refused(steady: tuple[KeptCubes, date]) -> None:
     store, today = steady
 
     with pytest.raises(UnknownModelError):
