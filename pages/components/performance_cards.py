@@ -191,7 +191,7 @@ def business(view: DecayView) -> None:
     with middle, parts.card("Override rate", "reviews that decided otherwise"):
         _overrides(view.business.overrides, sliced=bool(view.query.slice_key))
     with right, parts.card("Value per decision"):
-        _value(view.business.value)
+        _value(view.business.value, today=view.query.known_on is None)
         parts.explain(view.business_explanation, key="explain-business")
 
 
@@ -223,7 +223,7 @@ def _overrides(points: Sequence[BusinessPoint], *, sliced: bool) -> None:
     st.caption(f"{count(corrected)} of {count(reviewed)} reviews decided otherwise.")
 
 
-def _value(found: ValuePerDecision | None) -> None:
+def _value(found: ValuePerDecision | None, *, today: bool) -> None:
     if found is None:
         notices.remark("Not recorded: no benefit is accounted for this model. That is not a value of zero.", "help")
         return
@@ -232,6 +232,7 @@ def _value(found: ValuePerDecision | None) -> None:
     st.caption(
         f"{spread}; {count(found.decisions)} decisions, {md(found.window)}."
         + (f" Assumed: {md(found.assumed)}." if found.assumed else "")
+        + ("" if today else " As accounted today, not on the day looked at.")
     )
 
 

@@ -19,22 +19,29 @@ from services.monitoring.performance_models import Band, Cohort, DecayView
 def confirmed(view: DecayView, ink: Ink) -> go.Figure:
     """The metric of mature cohorts with its interval; younger cohorts have no point."""
     values = [cohort.confirmed for cohort in view.cohorts]
-    return charts.trend(
-        [_line("Confirmed", view.cohorts, values)],
-        ink,
-        limits=_limits(view),
-        hover="%{y:.3f} confirmed",
-        right=150,
-        height=280,
-    )
+    line = _line("Confirmed", view.cohorts, values)
+    figure = charts.trend([line], ink, limits=_limits(view), hover="%{y:.3f} confirmed", right=150, height=280)
+    return _same_days(figure, view)
 
 
 def estimated(view: DecayView, ink: Ink) -> go.Figure:
-    """What scores alone lead to expect, dotted, with the same limits."""
+    """What scores alone lead to expect, dashed, with the same limits."""
     finished = [cohort for cohort in view.cohorts if cohort.finished]
-    values = [cohort.estimate for cohort in finished]
-    line = _line("Estimated", finished, values, style="dots", colour=ink.series[3])
-    return charts.trend([line], ink, limits=_limits(view), hover="%{y:.3f} estimated", right=150, height=280)
+    line = _line("Estimated", finished, [cohort.estimate for cohort in finished], style="live", colour=ink.series[3])
+    figure = charts.trend([line], ink, limits=_limits(view), hover="%{y:.3f} estimated", right=150, height=280)
+    return _same_days(figure, view)
+
+
+def _same_days(figure: go.Figure, view: DecayView) -> go.Figure:
+    """The same days on every axis, so that what labels do not tell yet shows as an empty end."""
+    if len(view.cohorts) > 1:
+        figure.update_xaxes(range=[view.cohorts[0].end, view.cohorts[-1].end])
+    return _calm(figure)
+
+
+def _calm(figure: go.Figure) -> go.Figure:
+    figure.update_xaxes(nticks=5, tickangle=0)
+    return figure
 
 
 def _line(
@@ -98,7 +105,7 @@ def maturity(found: Maturity, ink: Ink) -> go.Figure:
 def calibration_over_time(cohorts: Sequence[Cohort], ink: Ink) -> go.Figure:
     """Mean score minus share of positive labels, cohort by cohort: above zero the model promises too much."""
     values = [cohort.calibration.large if cohort.calibration else None for cohort in cohorts]
-    return charts.trend(
+    figure = charts.trend(
         [_line("Score minus label", cohorts, values)],
         ink,
         limits=[Limit(value=0.0, label="Right on average", severity="plain")],
@@ -106,6 +113,7 @@ def calibration_over_time(cohorts: Sequence[Cohort], ink: Ink) -> go.Figure:
         right=150,
         height=240,
     )
+    return _calm(figure)
 
 
 def reliability(found: Calibration, ink: Ink) -> go.Figure:
@@ -160,4 +168,5 @@ def rates(name: str, days: Sequence[object], values: Sequence[Estimate | None], 
         high=[value.high if value else None for value in values],
         label="" if last is None else f"{last * 100:.1f} %",
     )
-    return charts.trend([line], ink, from_zero=True, y_format=".0%", hover="%{y:.1%}", right=76, height=200)
+    figure = charts.trend([line], ink, from_zero=True, y_format=".0%", hover="%{y:.1%}", right=76, height=200)
+    return _calm(figure)

@@ -142,6 +142,8 @@ def _clearly_worse(value: Estimate, limit: float, metric: Metric) -> bool:
 
 def _not_enough(cohorts: Sequence[Cohort], metric: Metric, too_few: str) -> Signal:
     most = max((cohort.n for cohort in cohorts), default=0)
+    if not cohorts:
+        too_few = "no predictions are recorded, so none can have one"
     return Signal(
         state=Health.UNKNOWN,
         value=None,

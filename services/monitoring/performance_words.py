@@ -31,7 +31,7 @@ class Explanations(TypedDict):
 def needs(config: MonitoringConfig, maturity: Maturity) -> str:
     """What a cohort needs before it counts."""
     if maturity.age is None:
-        return "nobody can know yet when labels are mature, " + maturity.sentence[0].lower() + maturity.sentence[1:-1]
+        return "nobody can know yet when labels are mature, as no predictions are old enough and nobody stated a delay"
     return (
         f"no cohort is {maturity.age} days old with at least {config.minimum_labels} labels for at least "
         f"{config.minimum_coverage:.0%} of its predictions"
