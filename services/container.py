@@ -126,7 +126,7 @@ from services.ledger.registry_anchors import RegistryAnchors
 from services.ledger.service import LedgerService
 from services.monitoring.cube_refresh import CubeRefresh
 from services.monitoring.monitor_service import MonitorService
-from services.monitoring.performance_models import ValuePerDecision
+from services.monitoring.performance_models import PerformanceQuery, ValuePerDecision
 from services.monitoring.performance_service import PerformanceService
 from services.monitoring.ports import ReviewCount
 from services.monitoring.profile import SCORE
@@ -363,7 +363,8 @@ def _open(
         clock=clock,
         release_of=lambda model, version: _release_of(units, model, version),
     )
-    alerts = _alerts(units, trusted, reading, incidents, clock)
+    performance = _performance(database, clock, reading)
+    alerts = _alerts(units, trusted, reading, incidents, clock, performance=performance, health=health)
     standing = _standing(approvals)
     runner = OutboxRunner(
         units=units,
@@ -493,7 +494,7 @@ def _open(
         harness=_harness(settings, database, clock, registry, trusted, reading.inventory, evaluation, policy, units),
         monitoring=reading.monitoring,
         performance_cubes=reading.performance_cubes,
-        performance=_performance(database, clock, reading),
+        performance=performance,
         monitors=monitors,
         reliability=reading.reliability,
         data_health=health,
@@ -596,7 +597,14 @@ def _open(
 
 
 def _alerts(
-    units: SqlUnits, trusted: _Trusted, reading: _Reading, incidents: IncidentService, clock: Clock
+    units: SqlUnits,
+    trusted: _Trusted,
+    reading: _Reading,
+    incidents: IncidentService,
+    clock: Clock,
+    *,
+    performance: PerformanceService,
+    health: DataHealthService,
 ) -> AlertService:
     """One source per slice that judges; what a slice calls unknown stays unknown here."""
     monitoring, reliability, models = reading.monitoring, reading.reliability, reading.inventory.models
@@ -614,9 +622,9 @@ def _alerts(
         (
             "performance",
             {AlertKind.PERFORMANCE},
-            lambda model: alert_sources.performance(monitoring.performance(model.name)),
+            lambda model: alert_sources.performance(performance.decay(PerformanceQuery(model=model.name))),
         ),
-        ("promises", {AlertKind.SERVICE_LEVEL, AlertKind.PIPELINE}, promise),
+        ("promises", {AlertKind.SERVICE_LEVEL}, promise),
         ("error budgets", {AlertKind.BURN_RATE}, budget),
     )
     return AlertService(
@@ -628,6 +636,16 @@ def _alerts(
             *(
                 alert_sources.PerModel(name=name, kinds=frozenset(kinds), models=models, ask=ask)
                 for name, kinds, ask in asked
+            ),
+            alert_sources.AtOnce(
+                name="feature tables",
+                kinds=frozenset({AlertKind.DATA}),
+                ask=lambda: alert_sources.tables(health.tables()),
+            ),
+            alert_sources.AtOnce(
+                name="pipelines",
+                kinds=frozenset({AlertKind.PIPELINE}),
+                ask=lambda: alert_sources.pipelines(health.pipelines()),
             ),
             alert_sources.WaitingRollbacks(units=units, clock=clock),
         ),

@@ -14,6 +14,7 @@ from services.people.models import Person
 from services.people.persons import Account
 
 _BY_TIER = {1: Impact.HIGH, 2: Impact.MEDIUM, 3: Impact.LOW}
+"""The risk tier is what people signed about how much depends on a model; it says what being wrong costs."""
 _OF_THE_MODEL = frozenset({AlertKind.DRIFT, AlertKind.PERFORMANCE, AlertKind.DATA})
 """What the model or its data do is looked into by whoever made it; what serving does, by whoever is on call."""
 
@@ -27,13 +28,10 @@ class Answering:
         models: Callable[[], Iterable[GovernedModel]],
         people: Callable[[], Iterable[Person]],
         duties: Callable[[Sequence[str]], Sequence[OnCall]],
-        impact_of: Callable[[str], str] = lambda _model: "",
     ) -> None:
-        """`impact_of`: the impact stated where the model is watched; empty where nobody stated one."""
         self._models = models
         self._people = people
         self._duties = duties
-        self._impact_of = impact_of
 
     def __call__(self) -> AboutModel:
         models = {model.name: model for model in self._models()}
@@ -52,17 +50,9 @@ class Answering:
                 person = able.get(duty.subject) if duty and duty.name else None
             return About(
                 tier=int(model.tier),
-                impact=stated(self._impact_of(key.model), tier=int(model.tier)),
+                impact=_BY_TIER.get(int(model.tier), Impact.HIGH),
                 owner=Account(issuer=person.issuer, subject=person.subject, name=person.name) if person else None,
                 owner_role=role.value,
             )
 
         return about
-
-
-def stated(word: str, *, tier: int) -> Impact:
-    """The stated impact, or what the risk tier stands for where nobody stated one."""
-    try:
-        return Impact(word)
-    except ValueError:
-        return _BY_TIER.get(tier, Impact.HIGH)

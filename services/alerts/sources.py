@@ -12,12 +12,15 @@ from typing import TypeVar
 
 from services.alerts.models import AlertKind, Condition, Key
 from services.alerts.ports import Report
+from services.data_health.models import PipelineHealth, TableHealth
 from services.inventory.models import DeploymentKind, GovernedModel
 from services.kernel.clock import Clock, utc_text
 from services.kernel.errors import UnavailableError, UnknownModelError
 from services.kernel.health import Health, Signal
 from services.kernel.targets import target_of
-from services.monitoring.models import DriftView, PerformanceView
+from services.monitoring.metrics import WORDS as METRICS
+from services.monitoring.models import DriftView, FeatureDrift
+from services.monitoring.performance_models import DecayView
 from services.reliability.models import SlaView
 from services.reliability.slo import BudgetView, Urgency
 from services.rollout.models import Action, ActionKind
@@ -30,6 +33,18 @@ ROLLBACK_WITHIN = timedelta(minutes=2)
 """A rollback is an intent in the ledger that the worker carries out within seconds; longer means it does not happen."""
 _BRINGS_BACK = frozenset({ActionKind.ROLLBACK, ActionKind.REVERT, ActionKind.EMERGENCY, ActionKind.ABORT})
 _MEASUREMENT = "measurement"
+
+
+class AtOnce:
+    """A slice that answers for everything in one question."""
+
+    def __init__(self, *, name: str, kinds: frozenset[AlertKind], ask: Callable[[], tuple[Condition, ...]]) -> None:
+        self.name = name
+        self.kinds = kinds
+        self._ask = ask
+
+    def report(self) -> Report:
+        return Report(conditions=self._ask())
 
 
 class PerModel:
@@ -72,7 +87,7 @@ def drift(view: DriftView) -> tuple[Condition, ...]:
     features = tuple(
         Condition(
             key=Key(model=view.model, kind=AlertKind.DRIFT, subject=item.feature),
-            state=Health.UNKNOWN if blind else item.state,
+            state=Health.UNKNOWN if blind else _sustained(item),
             title=f"Drift of {item.title}",
             sentence=view.signal.sentence if blind else item.sentence,
             window=item.latest.day.isoformat() if item.latest else "",
@@ -99,24 +114,73 @@ def drift(view: DriftView) -> tuple[Condition, ...]:
     )
 
 
-def performance(view: PerformanceView) -> tuple[Condition, ...]:
-    if not view.points:
+def _sustained(item: FeatureDrift) -> Health:
+    """Red in one window may be the noise of one in a hundred; in two of three it is not."""
+    return Health.WATCH if item.state is Health.BREACH and not item.sustained else item.state
+
+
+def performance(view: DecayView) -> tuple[Condition, ...]:
+    """Of the version that answers now, as judged: confirmed where labels are mature, else as estimated."""
+    if not view.cohorts:
         return ()
-    signal = view.signal
+    signal, words = view.signal, METRICS[view.metric]
     return (
         Condition(
-            key=Key(model=view.model, kind=AlertKind.PERFORMANCE, subject=view.metric),
+            key=Key(model=view.model, kind=AlertKind.PERFORMANCE, subject=view.metric.value),
             state=signal.state,
-            title=f"{view.title} of {view.model}",
+            title=f"{words.title} of {view.model}",
             sentence=signal.sentence,
-            window=utc_text(signal.as_of) if signal.as_of else "",
-            target=target_of("drift", model=view.model),
+            window=utc_text(signal.as_of) if signal.as_of else view.cohorts[-1].end.isoformat(),
+            target=target_of("performance", model=view.model, metric=view.metric.value),
             as_of=signal.as_of,
             value=signal.value,
             unit=signal.unit,
             n=signal.n,
         ),
     )
+
+
+def tables(found: Iterable[TableHealth]) -> tuple[Condition, ...]:
+    """Each rule of each feature table, for every model that rests on it."""
+    return tuple(
+        Condition(
+            key=Key(model=model, kind=AlertKind.DATA, subject=f"{table.name}: {standing.result.kind.value}"),
+            state=Health.UNKNOWN if table.problem else standing.result.state,
+            title=f"{standing.result.kind.value.capitalize()} of {table.title}",
+            sentence=table.problem or standing.result.sentence,
+            window=standing.day.isoformat(),
+            target=target_of("data_health", table=table.name, model=model),
+            as_of=table.checked_at,
+            value=standing.result.value,
+            n=standing.result.n,
+        )
+        for table in found
+        for standing in table.standings
+        for model in table.models
+    )
+
+
+def pipelines(found: Iterable[PipelineHealth]) -> tuple[Condition, ...]:
+    """How the last run of each pipeline went, for every model that rests on it; a missing run is a window too."""
+    return tuple(
+        Condition(
+            key=Key(model=model, kind=AlertKind.PIPELINE, subject=pipeline.pipeline),
+            state=pipeline.state,
+            title=f"Runs of {pipeline.title}",
+            sentence=pipeline.sentence,
+            window=_run_window(pipeline),
+            target=target_of("data_health", show="pipelines", pipeline=pipeline.pipeline, model=model),
+            as_of=pipeline.explanation.as_of,
+            n=pipeline.runs,
+        )
+        for pipeline in found
+        for model in pipeline.models
+    )
+
+
+def _run_window(pipeline: PipelineHealth) -> str:
+    overdue = "overdue after " if pipeline.state is Health.BREACH and pipeline.last and pipeline.last.ok else ""
+    return f"{overdue}{pipeline.last.run_id[-60:] if pipeline.last else ''}"
 
 
 def promise_days(model: GovernedModel) -> int:
@@ -129,17 +193,16 @@ def promise(view: SlaView, model: GovernedModel) -> tuple[Condition, ...]:
     if view.level is None:
         return ()
     batch = model.kind is DeploymentKind.BATCH
-    kind = AlertKind.PIPELINE if batch else AlertKind.SERVICE_LEVEL
     first, second = ("Late runs", "Failed runs") if batch else ("Latency", "Errors")
     return (
-        _promised(view, kind, "latency", f"{first} of {model.name}", view.latency),
-        _promised(view, kind, "errors", f"{second} of {model.name}", view.errors),
+        _promised(view, "latency", f"{first} of {model.name}", view.latency),
+        _promised(view, "errors", f"{second} of {model.name}", view.errors),
     )
 
 
-def _promised(view: SlaView, kind: AlertKind, subject: str, title: str, signal: Signal) -> Condition:
+def _promised(view: SlaView, subject: str, title: str, signal: Signal) -> Condition:
     return Condition(
-        key=Key(model=view.model, kind=kind, subject=subject),
+        key=Key(model=view.model, kind=AlertKind.SERVICE_LEVEL, subject=subject),
         state=signal.state,
         title=title,
         sentence=signal.sentence,

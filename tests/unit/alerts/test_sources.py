@@ -1,0 +1,191 @@
+"""What slices measured, in the words of alerts: states stay what they are, and every condition leads to its chart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from functools import cache
+
+import pytest
+
+from pages.components.places import PLACES, parse_target
+from services.alerts import sources
+from services.alerts.answering import Answering
+from services.alerts.models import AlertKind, Condition, Impact, Key
+from services.data_health.models import RuleKind, RuleResult, Standing, TableHealth
+from services.incidents.on_call import OnCall
+from services.inventory.models import DeploymentKind
+from services.kernel.errors import TelemetryUnavailableError, UnknownModelError
+from services.kernel.health import Health
+from services.monitoring.models import DriftView
+from services.rollout.models import ActionKind, ActionState
+from tests.builders import a_model
+from tests.fakes import room_sample as sample
+from tests.fakes.room import FakeRoom
+from tests.fakes.room_drift import FakeDrift
+from tests.fakes.room_incidents import ROLLBACK
+from tests.fakes.room_sample import NOW
+
+WAITING = replace(ROLLBACK, state=ActionState.PENDING, created_at=NOW - timedelta(minutes=3), seq_outcome=None)
+
+
+@cache
+def moved() -> DriftView:
+    """As judged by the real rules, on profiles kept in memory."""
+    view: DriftView = FakeDrift(FakeRoom()).drift("claims_triage")
+    return view
+
+
+def by_subject(found: tuple[Condition, ...]) -> dict[str, Condition]:
+    return {item.key.subject: item for item in found}
+
+
+def test_each_feature_is_a_condition_and_so_is_being_measured_at_all() -> None:
+    view = moved()
+
+    found = by_subject(sources.drift(view))
+
+    assert set(found) == {item.feature for item in view.features} | {"measurement"}
+    assert found["measurement"].state is Health.HEALTHY
+    first = view.features[0]
+    assert found[first.feature].target == f"drift?model=claims_triage&feature={first.feature}"
+    assert found[first.feature].window == (first.latest.day.isoformat() if first.latest else "")
+
+
+def test_red_in_one_window_is_a_warning_and_in_two_of_three_a_breach() -> None:
+    view = moved()
+    red = replace(view.features[0], state=Health.BREACH, sustained=False)
+
+    for feature, state in ((red, Health.WATCH), (replace(red, sustained=True), Health.BREACH)):
+        found = by_subject(sources.drift(replace(view, features=(feature,))))
+        assert found[red.feature].state is state
+
+
+def test_old_figures_are_no_verdict_about_now() -> None:
+    view = moved()
+    old = replace(view, signal=replace(view.signal, state=Health.UNKNOWN, n=None, sentence="9 days ago."))
+
+    found = sources.drift(old)
+
+    assert {item.state for item in found} == {Health.UNKNOWN}
+    assert [item.key.subject for item in found if item.alarms_unknown] == ["measurement"]
+
+
+def test_a_model_that_was_never_recorded_is_no_alert() -> None:
+    view = moved()
+
+    assert sources.drift(replace(view, features=(), signal=replace(view.signal, as_of=None, n=None))) == ()
+
+
+def test_promises_keep_their_state_and_nothing_promised_is_nothing_broken() -> None:
+    view, model = sample.sla_view("delay_claim_score"), a_model()
+
+    found = by_subject(sources.promise(view, model))
+
+    assert (found["latency"].state, found["errors"].state) == (view.latency.state, view.errors.state)
+    assert {item.key.kind for item in found.values()} == {AlertKind.SERVICE_LEVEL}
+    assert "Late runs" in sources.promise(view, replace(model, kind=DeploymentKind.BATCH))[0].title
+    assert sources.promise(replace(view, level=None), model) == ()
+
+
+def test_a_burning_budget_names_the_incident_its_rule_opens() -> None:
+    view = sample.error_budget("m")
+    assert view is not None
+    calm = replace(view, burns=tuple(replace(item, firing=False) for item in view.burns))
+    blind = replace(view, burns=tuple(replace(item, firing=False, long_rate=None) for item in view.burns))
+
+    ((fire,), (quiet,), (unknown,)) = (sources.burn(item, "m", now=NOW) for item in (view, calm, blind))
+
+    assert (fire.state, fire.incident_key) == (Health.BREACH, "burn:m:page")
+    assert (quiet.state, quiet.incident_key) == (Health.HEALTHY, "")
+    assert unknown.state is Health.UNKNOWN
+
+
+def test_a_rollback_that_is_not_carried_out_for_two_minutes_cannot_wait() -> None:
+    found = by_subject(tuple(sources.rollbacks([WAITING.model], [WAITING], now=NOW)))["waiting"]
+
+    assert (found.state, found.urgent, found.target) == (Health.BREACH, True, f"rollouts?model={WAITING.model}")
+    assert "Traffic is not known to be back" in found.sentence
+
+
+@pytest.mark.parametrize(
+    "waiting",
+    [
+        [],
+        [replace(WAITING, created_at=NOW - timedelta(minutes=2))],
+        [replace(WAITING, kind=ActionKind.ADVANCE)],
+    ],
+)
+def test_what_is_carried_out_or_brings_nothing_back_is_healthy(waiting: list[object]) -> None:
+    (found,) = sources.rollbacks([WAITING.model], waiting, now=NOW)  # type: ignore[arg-type]
+
+    assert found.state is Health.HEALTHY
+
+
+def test_each_rule_of_a_table_concerns_every_model_that_rests_on_it() -> None:
+    result = RuleResult(kind=RuleKind.FRESHNESS, state=Health.BREACH, sentence="Nothing since Monday.", n=0, value=80.0)
+    table = TableHealth(
+        name="weather",
+        title="Weather",
+        owner="dana",
+        models=("a", "b"),
+        revision=1,
+        standings=(Standing(result=result, day=date(2030, 11, 20), since=date(2030, 11, 18)),),
+        last_day=date(2030, 11, 18),
+        checked_at=NOW,
+    )
+
+    found = sources.tables([table])
+
+    assert [(item.key.model, item.key.subject, item.state) for item in found] == [
+        ("a", "weather: freshness", Health.BREACH),
+        ("b", "weather: freshness", Health.BREACH),
+    ]
+    assert {item.state for item in sources.tables([replace(table, problem="It cannot be read.")])} == {Health.UNKNOWN}
+
+
+def test_every_target_names_a_screen_that_exists() -> None:
+    view = sample.error_budget("m")
+    assert view is not None
+    found = (
+        *sources.drift(moved()),
+        *sources.promise(sample.sla_view("delay_claim_score"), a_model()),
+        *sources.burn(view, "m", now=NOW),
+        *sources.rollbacks(["m"], [], now=NOW),
+    )
+
+    assert {item.target.partition("?")[0] for item in found} <= set(PLACES)
+    assert all(parse_target(item.target)[1]["model"] for item in found)
+
+
+def test_one_model_that_cannot_be_read_is_named_and_the_others_are_asked() -> None:
+    models = (a_model(name="a"), a_model(name="b"), a_model(name="v", kind=DeploymentKind.VENDOR), a_model(name="gone"))
+
+    def ask(model: object) -> tuple[Condition, ...]:
+        name = model.name  # type: ignore[attr-defined]
+        if name == "a":
+            raise TelemetryUnavailableError("Its folder is broken.")
+        if name == "gone":
+            raise UnknownModelError("There is no such model.", hint="")
+        return tuple(sources.rollbacks([name], [], now=NOW))
+
+    report = sources.PerModel(name="x", kinds=frozenset({AlertKind.ROLLBACK}), models=lambda: models, ask=ask).report()
+
+    assert [item.key.model for item in report.conditions] == ["b"]
+    assert list(report.failed) == ["a"]
+
+
+def test_the_model_is_answered_for_by_its_maker_and_serving_by_who_is_on_call() -> None:
+    people = FakeRoom().people.people
+    model = a_model(name="m")
+    duty = OnCall(model="m", name="Ada", subject="ada.admin", sentence="Ada stands in.", issuer="countersign:demo")
+    about = Answering(models=lambda: (model,), people=people, duties=lambda _names: (duty,))()
+
+    drift, sla = (about(Key(model="m", kind=kind, subject="x")) for kind in (AlertKind.DRIFT, AlertKind.SERVICE_LEVEL))
+
+    assert drift.owner is not None
+    assert sla.owner is not None
+    assert (drift.owner.subject, sla.owner.subject) == ("dana.datascience", "ada.admin")
+    assert (drift.impact, drift.tier) == (Impact.HIGH, 1)
+    with pytest.raises(UnknownModelError):
+        about(Key(model="nobody", kind=AlertKind.DRIFT, subject="x"))
