@@ -7,7 +7,8 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export MLFLOW_ALLOW_PICKLE_DESERIALIZATION := false
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev test check lint types imports unit coverage journeys fmt bench defences reset clean python-version
+# No command makes a file of its own name.
+.PHONY: bench-drift help run setup setup-dev test check lint types imports unit coverage journeys fmt bench defences reset clean python-version
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -71,6 +72,10 @@ fmt: setup-dev  ## format and fix what can be fixed
 
 bench: setup-dev  ## promised figures, as ratios measured side by side
 	$(PY) -m tests.benchmarks
+
+# Sizes and parts can be chosen: make bench-drift ARGS="peers --rows 100000"
+bench-drift: setup-dev  ## drift side by side with Evidently and NannyML, with a plain scan, and with scipy on raw rows
+	$(PY) -m tests.benchmarks.drift $(ARGS)
 
 defences: setup-dev  ## take each defence out of a copy and see that the test named for its attack fails (minutes)
 	$(PY) -m tests.attacks.removed_defences

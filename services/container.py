@@ -1103,6 +1103,8 @@ def _reading(
             store=SqlMonitoring(database),
             catalog=inventory,
             clock=clock,
+            columns=DuckDbMonitoringFacts(facts),
+            keep_days=settings.sketch_days,
         ),
         performance_cubes=CubeRefresh(
             facts=DuckDbPerformanceFacts(facts),

@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     rate_gb_month: _Rate = Decimal("0.023")
     session_idle_minutes: Annotated[int, Field(ge=1, le=720)] = 30
     """A session without activity ends after this; the signer has to sign in again."""
+    sketch_days: Annotated[int, Field(ge=0)] = 1100
+    """Daily sketches older than this are deleted; 0 keeps them for ever. The facts they were made from are not ours."""
     worker_stale_seconds: Annotated[int, Field(ge=5)] = 60
     unattended_batch_tiers: Annotated[str, Field(pattern=r"^$|^[123](,[123])*$")] = "2,3"
     """Tiers whose first batch output of a new version is published without a person when every trigger is clear."""

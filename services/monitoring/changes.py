@@ -13,6 +13,7 @@ from services.monitoring.drift import Question
 from services.monitoring.mix import MixShift
 from services.monitoring.models import FeatureDrift
 from services.monitoring.profile import DayProfile, LabelledDay
+from services.monitoring.recorded_schema import SchemaChange
 
 _MOVED = frozenset({Health.WATCH, Health.BREACH})
 _HALF, _DOUBLE = 0.5, 2.0
@@ -49,6 +50,14 @@ def what_changed(
     found += [_mix_change(mix) for mix in mixes if mix.state in _MOVED]
     found += [*_volume(rows_by_day, asked, last), *_versions(labelled, asked, last), *_schema(features, last)]
     return tuple(sorted(found, key=lambda change: _ORDER.index(change.state)))
+
+
+def schema_fact(change: SchemaChange) -> Change:
+    """A column that appeared, went, was renamed or became another kind: to be looked at, whatever the figures say."""
+    return Change(
+        kind="schema", subject=change.column, before=change.before or "not there", now=change.after or "gone",
+        since=change.day, state=Health.WATCH, sentence=change.sentence,
+    )  # fmt: skip
 
 
 def _feature_changes(feature: FeatureDrift) -> list[Change]:

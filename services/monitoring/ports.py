@@ -13,6 +13,7 @@ from services.monitoring.cubes import Arrival, ScoreDay
 from services.monitoring.models import Expectation, JobRun, MonitoringConfig
 from services.monitoring.performance_models import ValuePerDecision
 from services.monitoring.profile import DayProfile, LabelledDay, Reference
+from services.monitoring.recorded_schema import Columns, SchemaChange
 
 
 class Catalog(Protocol):
@@ -55,6 +56,14 @@ class MonitoringFacts(Protocol):
         ...
 
 
+class RecordedColumns(Protocol):
+    """Which columns recorded predictions have. A separate question: not every source of facts has days of its own."""
+
+    def columns_by_day(self, model: str, days: tuple[date, ...]) -> tuple[tuple[date, Columns], ...]:
+        """Columns of all files of a day together, with their kinds, oldest day first."""
+        ...
+
+
 class MonitoringStore(Protocol):
     """Profiles in the governance database. Methods raise StorageUnavailableError."""
 
@@ -82,6 +91,18 @@ class MonitoringStore(Protocol):
         self, model: str, start: date, end: date, feature: str = "", *, slice_key: str | None = ""
     ) -> tuple[DayProfile, ...]:
         """Ordered by slice, feature, then day; both ends included. `slice_key` None gives the whole and every slice."""
+        ...
+
+    def put_columns(self, model: str, days: tuple[tuple[date, Columns], ...]) -> None:
+        """Columns of these days are what is given; changes between days are then found again for the whole history."""
+        ...
+
+    def schema_changes(self, model: str, since: date) -> tuple[SchemaChange, ...]:
+        """Newest first."""
+        ...
+
+    def forget_before(self, day: date) -> None:
+        """Deletes sketches and columns of older days. Changes of columns that were found stay."""
         ...
 
     def last_day(self, model: str) -> date | None: ...

@@ -6,7 +6,7 @@ catalog=inventory, clock=clock)`. The worker calls `refresh` before that of reli
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import groupby
 
 from services.inventory.facts import Partition, by_owner, changed
@@ -15,25 +15,41 @@ from services.kernel.clock import Clock
 from services.kernel.errors import TelemetryUnavailableError, UnknownModelError
 from services.kernel.health import Explanation
 from services.monitoring import performance
-from services.monitoring.changes import Change
+from services.monitoring.changes import Change, schema_fact
 from services.monitoring.definitions import Statistic, Versus
 from services.monitoring.drift import Question
 from services.monitoring.events import Event
 from services.monitoring.mix import MixShift
 from services.monitoring.models import Distribution, DriftView, JobRun, MonitoringConfig, PerformanceView, SliceDrift
-from services.monitoring.ports import Catalog, MonitoringFacts, MonitoringStore
+from services.monitoring.ports import Catalog, MonitoringFacts, MonitoringStore, RecordedColumns
 from services.monitoring.profile import reference_digest
 from services.monitoring.reader import DriftReader
+from services.monitoring.recorded_schema import SchemaChange
 
 TELEMETRY = "telemetry"
 """Name of the recorded inference facts in the list of copied sources."""
 SERIES_DAYS = 90
 PERFORMANCE_DAYS = 184
+DAYS_AT_ONCE = 60
+SCHEMA_DAYS = 30
+"""A change of columns stands among what changed for so long."""
 
 
 class MonitoringService:
-    def __init__(self, *, facts: MonitoringFacts, store: MonitoringStore, catalog: Catalog, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        facts: MonitoringFacts,
+        store: MonitoringStore,
+        catalog: Catalog,
+        clock: Clock,
+        columns: RecordedColumns | None = None,
+        keep_days: int = 0,
+    ) -> None:
+        """`columns` tells which columns were recorded; sketches older than `keep_days` are deleted, 0 keeps all."""
         self._facts = facts
+        self._columns = columns
+        self._keep_days = keep_days
         self._store = store
         self._catalog = catalog
         self._clock = clock
@@ -72,7 +88,10 @@ class MonitoringService:
     ) -> tuple[Change, ...]:
         """What is different now, gravest first. Raises UnknownModelError."""
         asked = Question(window_days=max(1, window_days), versus=versus, slice_key=slice_key)
-        return self._drift.changes(self._known(model), asked)
+        found = self._drift.changes(self._known(model), asked)
+        last = self._store.last_day(model)
+        recorded = self._store.schema_changes(model, last - timedelta(days=SCHEMA_DAYS)) if last else ()
+        return (*(schema_fact(change) for change in recorded), *found)
 
     def slices(self, model: str, *, window_days: int = 7, versus: Versus = Versus.REFERENCE) -> tuple[SliceDrift, ...]:
         """Every slice by its worst column, gravest first. Raises UnknownModelError."""
@@ -124,6 +143,11 @@ class MonitoringService:
         self._catalog.model(model)
         return self._store.job_runs(model, limit)
 
+    def schema_changes(self, model: str, *, days: int = SERIES_DAYS) -> tuple[SchemaChange, ...]:
+        """Columns that appeared, went, were renamed or became another kind, newest first. Raises UnknownModelError."""
+        self._catalog.model(model)
+        return self._store.schema_changes(model, self._clock.now().date() - timedelta(days=days))
+
     def refresh(self) -> int:
         """Reads days that are new or changed; returns how many. A model that cannot be read does not stop the others.
 
@@ -135,6 +159,8 @@ class MonitoringService:
         except TelemetryUnavailableError as missing:
             self._store.record_sync(TELEMETRY, at=at, error=str(missing))
             raise
+        if self._keep_days:
+            self._store.forget_before(self._kept_from())
         self._renew_references(found, broken)
         for model, partitions in by_owner(changed(found, self._store.seen())).items():
             try:
@@ -179,11 +205,26 @@ class MonitoringService:
             self._store.replace_labelled(model, days, rows, labels)
         elif labels:
             self._store.replace_labelled(model, (), (), labels)
-        if predictions:
-            reference = self._store.reference(model)
-            profiles = self._facts.profile(reference, predicted) if reference else ()
-            self._store.replace_profiles(model, predicted, profiles, predictions)
+        self._sketch(model, predictions)
         return len(predictions) + len(labels) + len(by_source.get("jobs", ()))
+
+    def _sketch(self, model: str, predictions: tuple[Partition, ...]) -> None:
+        """One scan per new or changed day, committed in batches: after a kill only the unfinished batch is done again.
+
+        Columns are recorded first. A day counts as read once its sketches are kept, so neither can be missing alone.
+        """
+        reference, kept = self._store.reference(model), self._kept_from()
+        for start in range(0, len(predictions), DAYS_AT_ONCE):
+            batch = predictions[start : start + DAYS_AT_ONCE]
+            days = tuple(item.day for item in batch)
+            fresh = tuple(day for day in days if day >= kept)
+            if self._columns is not None and fresh:
+                self._store.put_columns(model, self._columns.columns_by_day(model, fresh))
+            profiles = self._facts.profile(reference, fresh) if reference and fresh else ()
+            self._store.replace_profiles(model, days, profiles, batch)
+
+    def _kept_from(self) -> date:
+        return self._clock.now().date() - timedelta(days=self._keep_days) if self._keep_days else date.min
 
     def _has_scores(self, model: str) -> bool:
         try:

@@ -23,7 +23,12 @@ def a_spark() -> Iterator[Any]:
         .config("spark.ui.enabled", "false")
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.sql.ansi.enabled", "true")
-        .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.sql.shuffle.partitions", "1")
+        # Compiling each of these small statements to bytecode would take longer than running it.
+        .config("spark.sql.codegen.wholeStage", "false")
+        .config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+        .config("spark.sql.adaptive.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
         .config("spark.sql.warehouse.dir", str(folder / "warehouse"))
         .config("spark.driver.memory", "1g")
         .config("spark.driver.extraJavaOptions", f"-Dderby.system.home={folder}")
@@ -64,6 +69,7 @@ class SparkCursor:
 
     @property
     def description(self) -> list[tuple[Any, ...]]:
+        """Of settings, too: Spark answers `SET` with the pair that was set."""
         return [(name, kind, None, None, None, None, None) for name, kind in self._frame.dtypes]
 
     def fetchall(self) -> list[tuple[Any, ...]]:

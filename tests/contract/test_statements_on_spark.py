@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,24 @@ import pandas as pd
 import pytest
 
 from services.adapters.warehouse.cells import NUMBER, TEXT, reference_of, sketches
+from services.adapters.warehouse.databricks_profiling import DatabricksProfiling
+from services.adapters.warehouse.databricks_sql import DatabricksMonitoringFacts, WarehouseTable
+from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
+from services.adapters.warehouse.reliability import DuckDbRequestFacts
+from services.adapters.warehouse.sql_warehouse import SqlWarehouse
 from services.adapters.warehouse.statements.counting import DAY, profile_counts
 from services.adapters.warehouse.statements.dialects import (
     compiled,
     databricks_dialect,
     duckdb_dialect,
     relation,
+    whole,
 )
+from services.adapters.warehouse.statements.latency import NO_LATENCY, requests_by_bucket
+from services.kernel.errors import TelemetryUnavailableError
 from services.monitoring.profile import DayProfile, FeatureReference, Reference
-from tests.contract.spark_warehouse import a_spark
+from tests.contract.spark_warehouse import SparkConnection, a_spark
+from tests.unit.monitoring.facts_on_disk import labels, predictions, requests, write, write_reference
 
 ROWS = 2000
 ODD = [
@@ -218,3 +227,164 @@ def test_a_statement_has_nothing_left_to_bind_however_many_edges_it_has(answers:
         assert made.params == {}
         assert "%%" not in str(made)
     assert sum(len(feature.edges) for feature in features) > 256
+
+
+DAYS = (date(2031, 3, 29), date(2031, 3, 30))
+TABLE = ("spark_catalog", "default", "scored")
+MAPPED = WarehouseTable(
+    model="m", name=TABLE, at="scored_at", score="probability", label="outcome", version="version",
+    prediction_id="prediction_id", reference=("spark_catalog", "default", "scored_before"),
+)  # fmt: skip
+
+
+def _inputs(n: int, seed: int) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    amount = np.where(random.random(n) < 0.05, np.nan, random.normal(seed, 1, n))
+    return pd.DataFrame({"amount": amount, "origin": random.choice(["EWR", "O'Hare", "LGA"], n)})
+
+
+@pytest.fixture(scope="module")
+def estate(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[DuckDbMonitoringFacts, SparkConnection]:
+    """The same predictions as our own folder and as a table by its three names, with other column names."""
+    folder = tmp_path_factory.mktemp("estate")
+    random = np.random.default_rng(5)
+    write_reference(folder, "m", _inputs(900, 0).assign(score=random.random(900), label=0.0))
+    together = []
+    for number, day in enumerate(DAYS):
+        frame = predictions(day, _inputs(300, number + 1), random.random(300), version=str(number))
+        known = labels(frame.head(200), random.integers(0, 2, 200), delay_days=0)
+        write(folder, "predictions", "m", day, frame)
+        write(folder, "predictions", "m", day, frame.tail(20), name="again")
+        write(folder, "labels", "m", day, known)
+        together.append(pd.concat([frame, frame.tail(20)]).merge(known[["prediction_id", "label"]], how="left"))
+    names = {"event_at": "scored_at", "score": "probability", "label": "outcome"}
+    kept = ["prediction_id", "version", "scored_at", "probability", "outcome", "amount", "origin"]
+    pd.concat(together).rename(columns=names)[kept].to_parquet(folder / "all.parquet")
+    before = pd.read_parquet(folder / "reference" / "m.parquet").rename(columns=names)
+    before.assign(scored_at=datetime(2031, 1, 1, tzinfo=UTC), prediction_id="", version="").to_parquet(
+        folder / "before.parquet"
+    )
+    for table, file in ((TABLE, "all"), (MAPPED.reference, "before")):
+        spark.read.parquet(str(folder / f"{file}.parquet")).write.mode("overwrite").saveAsTable(".".join(table))
+    return DuckDbMonitoringFacts(folder), SparkConnection(spark)
+
+
+def warehouse(connection: SparkConnection, *tables: WarehouseTable) -> DatabricksMonitoringFacts:
+    return DatabricksMonitoringFacts(
+        SqlWarehouse(lambda: connection), tables or (MAPPED,), since=lambda: date(2031, 1, 1)
+    )
+
+
+def test_a_table_by_three_names_gives_the_sketches_that_our_own_folder_gives(
+    estate: tuple[DuckDbMonitoringFacts, SparkConnection],
+) -> None:
+    own, connection = estate
+    table = warehouse(connection)
+
+    expected, found = (facts.fit_reference("m", "d", slices=("origin",)) for facts in (own, table))
+    assert expected is not None
+    assert found is not None
+    assert {f.feature for f in found.features} == {f.feature for f in expected.features}
+    assert set(found.slice_keys) == set(expected.slice_keys) == {"origin=EWR", "origin=O'Hare", "origin=LGA"}
+    one, other = ({(p.day, p.feature, p.slice_key): p for p in facts.profile(expected, DAYS)} for facts in (own, table))
+    # The same column has another name there: cells of `score` are filled from `probability`.
+    assert one.keys() == other.keys()
+    for key, profile in one.items():
+        assert profile.counts.tolist() == other[key].counts.tolist(), key
+        np.testing.assert_allclose(profile.sums, other[key].sums, rtol=1e-12, atol=1e-9)
+    days = [(item.source, item.day) for item in table.partitions()]
+    assert sorted(days) == [("predictions", DAYS[0]), ("predictions", DAYS[1]), ("reference", date(1970, 1, 1))]
+    for one_day, other_day in zip(
+        own.labelled_days("m", DAYS, scores=True), table.labelled_days("m", DAYS, scores=True), strict=True
+    ):
+        assert (one_day.day, one_day.version) == (other_day.day, other_day.version)
+        assert (one_day.predicted, one_day.labelled) == (other_day.predicted, other_day.labelled) == (300, 200)
+        assert one_day.positives.tolist() == other_day.positives.tolist()
+        assert one_day.negatives.tolist() == other_day.negatives.tolist()
+        assert one_day.sum_square == pytest.approx(other_day.sum_square, rel=1e-12)
+
+
+def test_no_row_leaves_the_warehouse(estate: tuple[DuckDbMonitoringFacts, SparkConnection]) -> None:
+    """Every question is a setting, a count, a group, or a description that returns nothing."""
+    asked = estate[1].asked
+    assert len(asked) > 10
+    for sql in asked:
+        assert (
+            sql.startswith("SET ")
+            or "GROUP BY" in sql
+            or "count(" in sql
+            or "percentile" in sql
+            or "WHERE false" in sql
+        )
+
+
+def test_a_column_that_is_not_there_is_named_with_what_there_is(
+    estate: tuple[DuckDbMonitoringFacts, SparkConnection],
+) -> None:
+    wrong = replace(MAPPED, score="skore")
+
+    with pytest.raises(TelemetryUnavailableError, match="skore") as refused:
+        warehouse(estate[1], wrong).fit_reference("m", "d")
+
+    assert "probability" in (refused.value.hint or "")
+
+
+def test_a_table_that_is_not_there_is_telemetry_unavailable(
+    estate: tuple[DuckDbMonitoringFacts, SparkConnection],
+) -> None:
+    with pytest.raises(TelemetryUnavailableError, match="TABLE_OR_VIEW_NOT_FOUND"):
+        warehouse(estate[1], replace(MAPPED, name=("spark_catalog", "default", "nobody"))).partitions()
+
+
+def test_a_warehouse_that_does_not_answer_is_telemetry_unavailable() -> None:
+    def refuse() -> Any:
+        raise ConnectionError("token expired")
+
+    facts = DatabricksMonitoringFacts(SqlWarehouse(refuse), (MAPPED,), since=lambda: date(2031, 1, 1))
+
+    with pytest.raises(TelemetryUnavailableError, match="token expired"):
+        facts.partitions()
+
+
+def test_latency_buckets_are_the_same_on_both_engines(spark: Any, tmp_path: Path) -> None:
+    raw = np.random.default_rng(1).lognormal(3, 1, 500)
+    raw[:5] = [0.0, -1.0, np.nan, 1e-9, 5e4]
+    frame = requests(DAYS[0], raw, status=np.where(np.arange(500) % 50 == 7, 503, 200))
+    file = write(tmp_path, "requests", "m", DAYS[0], frame)
+    spark.read.parquet(str(file)).createOrReplaceTempView("requests_log")
+    [(_, slot)] = DuckDbRequestFacts(tmp_path).slots("m", (DAYS[0],), slot_minutes=60)
+
+    source = relation(("requests_log",), ("event_at", "version", "latency_ms", "status"), databricks_dialect())
+    statement = requests_by_bucket(
+        source, at="event_at", version="version", ms="latency_ms", failed=source.c.status >= whole(500),
+        slot_minutes=60,
+    )  # fmt: skip
+    found = [tuple(row) for row in spark.sql(compiled(statement, databricks_dialect())).collect()]
+
+    assert sum(n for *_, n, _ in found) == slot.requests == 500
+    assert sum(failed for *_, failed in found) == slot.errors == 10
+    assert {bucket: n for _, _, _, bucket, n, _ in found if bucket != NO_LATENCY} == dict(slot.buckets)
+
+
+def test_figures_of_databricks_itself_keep_its_name(spark: Any) -> None:
+    spark.sql(
+        "SELECT named_struct('start', TIMESTAMP '2031-03-29 00:00:00', 'end', TIMESTAMP '2031-03-30 00:00:00')"
+        " AS window, '1 day' AS granularity, c AS column_name, k AS slice_key, 'CONSECUTIVE' AS drift_type,"
+        " 0.25D AS js_distance, named_struct('statistic', 0.5D, 'pvalue', 0.01D) AS ks_test,"
+        " CAST(NULL AS DOUBLE) AS wasserstein_distance, CAST(NULL AS DOUBLE) AS population_stability_index,"
+        " CAST(NULL AS STRUCT<statistic: DOUBLE, pvalue: DOUBLE>) AS chi_squared_test,"
+        " CAST(NULL AS DOUBLE) AS tv_distance, CAST(NULL AS DOUBLE) AS l_infinity_distance"
+        " FROM VALUES ('amount', NULL), (':table', NULL), ('amount', 'origin') AS t(c, k)"
+    ).write.mode("overwrite").saveAsTable("spark_catalog.default.scored_drift_metrics")
+    own = DatabricksProfiling(SqlWarehouse(lambda: SparkConnection(spark)), TABLE)
+
+    found = own.drift(datetime(2031, 3, 1, tzinfo=UTC))
+
+    assert [(item.column, item.statistic, item.value, item.p_value) for item in found] == [
+        ("amount", "Jensen-Shannon distance", 0.25, None),
+        ("amount", "Kolmogorov-Smirnov statistic", 0.5, 0.01),
+    ]
+    assert all(item.sentence.startswith("Databricks' own") for item in found)
+    assert found[0].start == datetime(2031, 3, 29, tzinfo=UTC)
+    with pytest.raises(TelemetryUnavailableError, match="own profile table"):
+        own.profiles(datetime(2031, 3, 1, tzinfo=UTC))

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
+from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from services.adapters.sql.database import Database
 from services.adapters.sql.facts import counts_of, fetched, packed, record_attempt, remember, seen, sums_of
@@ -22,12 +23,17 @@ from services.adapters.sql.schema.monitoring import (
     feature_reference,
     labelled_day,
     monitoring_config,
+    schema_change,
+    schema_day,
+    schema_set,
 )
 from services.adapters.sql.schema.rollout import deployment
 from services.inventory.facts import Partition
+from services.monitoring import recorded_schema
 from services.monitoring.models import Expectation, JobRun, MonitoringConfig
 from services.monitoring.monitors import config_of
 from services.monitoring.profile import DayProfile, FeatureReference, LabelledDay, Reference, ReferenceSlice
+from services.monitoring.recorded_schema import Columns, SchemaChange, SchemaWord
 
 _CONSUMER = "monitoring"
 
@@ -165,6 +171,60 @@ class SqlMonitoring:
                 connection.scalar(select(feature_reference.c.model).where(feature_reference.c.model == model))
                 is not None
             )
+
+    def put_columns(self, model: str, days: tuple[tuple[date, Columns], ...]) -> None:
+        documents = {day: json.dumps(sorted(columns.items())) for day, columns in days}
+        digests = {day: sha256(document.encode()).hexdigest() for day, document in documents.items()}
+        texts = {digests[day]: document for day, document in documents.items()}
+        with self._database.write() as connection:
+            known = {row.digest for row in fetched(connection, select(schema_set.c.digest))}
+            if fresh := [{"digest": key, "document": text} for key, text in texts.items() if key not in known]:
+                connection.execute(insert(schema_set), fresh)
+            connection.execute(
+                delete(schema_day).where(schema_day.c.model == model, schema_day.c.day.in_(list(digests)))
+            )
+            if digests:
+                connection.execute(
+                    insert(schema_day),
+                    [{"model": model, "day": day, "digest": digest} for day, digest in digests.items()],
+                )
+            self._find_changes(connection, model)
+
+    def _find_changes(self, connection: Connection, model: str) -> None:
+        """Of the days that are kept; what was found about older ones stays."""
+        found = fetched(
+            connection,
+            select(schema_day.c.day, schema_set.c.document)
+            .join(schema_set, schema_set.c.digest == schema_day.c.digest)
+            .where(schema_day.c.model == model)
+            .order_by(schema_day.c.day),
+        )
+        if not found:
+            return
+        changes = recorded_schema.schema_changes([(day, dict(json.loads(document))) for day, document in found])
+        table = schema_change.c
+        connection.execute(delete(schema_change).where(table.model == model, table.day > found[0].day))
+        if changes:
+            connection.execute(insert(schema_change), [{"model": model, **asdict(change)} for change in changes])
+
+    def schema_changes(self, model: str, since: date) -> tuple[SchemaChange, ...]:
+        columns = [column for column in schema_change.c if column.name != "model"]
+        with self._database.read() as connection:
+            found = fetched(
+                connection,
+                select(*columns)
+                .where(schema_change.c.model == model, schema_change.c.day >= since)
+                .order_by(schema_change.c.day.desc(), schema_change.c.column),
+            )
+        return tuple(
+            SchemaChange(**{**row._mapping, "change": SchemaWord(row.change)})  # noqa: SLF001 - SQLAlchemy's public name
+            for row in found
+        )
+
+    def forget_before(self, day: date) -> None:
+        with self._database.write() as connection:
+            for table in (feature_day, schema_day):
+                connection.execute(delete(table).where(table.c.day < day))
 
     def last_day(self, model: str) -> date | None:
         with self._database.read() as connection:

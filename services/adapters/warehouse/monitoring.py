@@ -99,6 +99,20 @@ class DuckDbMonitoringFacts:
                 groups[frozenset(columns[file])].append(file)
             yield from ((group, names) for names, group in groups.items())
 
+    def columns_by_day(self, model: str, days: tuple[date, ...]) -> tuple[tuple[date, dict[str, str]], ...]:
+        """Implements monitoring.ports.RecordedColumns. Read from the footers of the files, not from rows."""
+        found: dict[date, dict[str, str]] = {}
+        for day in sorted(days):
+            if files := self._parquet.files("predictions", model, (day,)):
+                with asking(f"columns of {model}") as connection:
+                    sql = "SELECT name, duckdb_type FROM parquet_schema($files) WHERE duckdb_type IS NOT NULL"
+                    described = rows(connection, sql, {"files": files})
+                kinds = found.setdefault(day, {})
+                for name, type_name in described:
+                    if not name.startswith("__"):
+                        kinds[name] = _together(kinds.get(name, "empty"), kind_of(type_name))
+        return tuple(found.items())
+
     def labelled_on(self, model: str, arrivals: tuple[date, ...]) -> tuple[date, ...]:
         files = self._parquet.files("labels", model, arrivals)
         if not files:
@@ -135,6 +149,13 @@ class DuckDbMonitoringFacts:
                 {"files": files},
             )
         return tuple((day, _job_run(model, given)) for day, *given in found)
+
+
+def _together(one: str, other: str) -> str:
+    """The kind of a column that several files have; a number in one and a text in another is read as text."""
+    if "empty" in {one, other}:
+        return other if one == "empty" else one
+    return one if one == other else TEXT
 
 
 def _job_run(model: str, given: Sequence[Any]) -> JobRun:

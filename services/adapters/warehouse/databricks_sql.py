@@ -1,0 +1,251 @@
+"""Recorded predictions in a table of a Databricks SQL warehouse: an inference table, or any Delta table with times.
+
+Implements monitoring.ports.MonitoringFacts with the statements that DuckDB answers, too. Every question returns
+aggregates; what leaves the warehouse are counts, sums and the values of categories. Days are days in UTC.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+import numpy as np
+from sqlalchemy import ColumnElement, Date, FromClause, Select, cast, false, func, literal_column, null, select, text
+
+from services.adapters.warehouse.cells import NUMBER, TEXT, reference_of, sketches, splits_of
+from services.adapters.warehouse.sql_warehouse import Session, SqlWarehouse
+from services.adapters.warehouse.statements import labels
+from services.adapters.warehouse.statements.counting import DAY
+from services.adapters.warehouse.statements.dialects import Number, databricks_dialect, relation
+from services.inventory.facts import Partition
+from services.kernel.errors import TelemetryUnavailableError
+from services.monitoring.models import JobRun
+from services.monitoring.profile import SCORE_BINS, DayProfile, LabelledDay, Reference
+
+_NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
+_TEXTS = ("string", "varchar", "char", "boolean")
+_NEVER = date(1970, 1, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WarehouseTable:
+    """Where the predictions of a model are and what its columns mean. An empty name: there is no such column."""
+
+    model: str
+    name: tuple[str, ...]
+    """Catalog, schema, table."""
+    at: str
+    """Time of the prediction."""
+    score: str
+    label: str = ""
+    version: str = ""
+    prediction_id: str = ""
+    """With it a prediction that was written twice counts once."""
+    written_at: str = ""
+    """When a row was last written. Without it a row that is rewritten in place with equal totals goes unnoticed."""
+    inputs: tuple[str, ...] = ()
+    """Empty: every other number or text of the table."""
+    reference: tuple[str, ...] = ()
+    """Table of the reference window; with `reference_days` rows of the same table instead."""
+    reference_days: tuple[date, date] | None = None
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        given = (self.at, self.score, self.label, self.version, self.prediction_id, self.written_at)
+        return tuple(dict.fromkeys(name for name in given if name))
+
+
+class DatabricksMonitoringFacts:
+    """Implements monitoring.ports.MonitoringFacts. Predictions before the day that `since` gives are not looked at."""
+
+    def __init__(
+        self, warehouse: SqlWarehouse, tables: tuple[WarehouseTable, ...], *, since: Callable[[], date]
+    ) -> None:
+        self._warehouse = warehouse
+        self._tables = {table.model: table for table in tables}
+        self._since = since
+
+    def partitions(self) -> tuple[Partition, ...]:
+        found: list[Partition] = []
+        for table in self._tables.values():
+            with self._warehouse.asking(f"the days of {table.model}") as ask:
+                rows = _rows(table, table.name, table.named)
+                for day, *facts in ask(_fingerprints(rows, table, since=self._since())):
+                    found.append(_partition("predictions", table.model, day, facts))
+                if table.reference or table.reference_days:
+                    held = sorted(ask(_fingerprints(_reference_rows(table, table.named), table, since=None)), key=str)
+                    found += [_partition("reference", table.model, _NEVER, held)] if held else []
+        return tuple(found)
+
+    def fit_reference(self, model: str, digest: str, *, slices: tuple[str, ...] = ()) -> Reference | None:
+        table = self._tables.get(model)
+        if table is None or not (table.reference or table.reference_days):
+            return None
+        with self._warehouse.asking(f"the reference window of {model}") as ask:
+            kinds = self._kinds(ask, table)
+            kept = tuple(dict.fromkeys([*kinds, *(column for column in slices if column)]))
+            there = _columns(ask, table.reference or table.name)
+            columns = tuple(column for column in kept if column in there or column == "score")
+            rows = _reference_rows(table, (*table.named, *columns))
+            source = _source(rows, table, columns)
+            return reference_of(
+                ask, source, {name: kind for name, kind in kinds.items() if name in columns},
+                model=model, digest=digest, slices=slices,
+            )  # fmt: skip
+
+    def profile(self, reference: Reference, days: tuple[date, ...]) -> tuple[DayProfile, ...]:
+        table = self._tables.get(reference.model)
+        if table is None or not days:
+            return ()
+        with self._warehouse.asking(f"predictions of {table.model}") as ask:
+            there = frozenset(_columns(ask, table.name)) | {"score"}
+            wanted = tuple(feature for feature in reference.features if feature.column in there)
+            splits = splits_of(reference, there)
+            columns = tuple(dict.fromkeys([*(f.column for f in wanted), *(column for column, _ in splits)]))
+            source = _source(_rows(table, table.name, (*table.named, *columns)), table, columns, days)
+            return sketches(ask, source, wanted, splits)
+
+    def labelled_on(self, model: str, arrivals: tuple[date, ...]) -> tuple[date, ...]:  # noqa: ARG002 - the port has them
+        """A label is a column of its prediction: a day whose labels changed is a changed day of predictions."""
+        return ()
+
+    def labelled_days(self, model: str, days: tuple[date, ...], *, scores: bool) -> tuple[LabelledDay, ...]:
+        table = self._tables.get(model)
+        if table is None or not days:
+            return ()
+        with self._warehouse.asking(f"predictions and labels of {model}") as ask:
+            rows = labels.once(_labelled_source(_rows(table, table.name, table.named), table, days))
+            totals = ask(labels.totals(rows))
+            counted = ask(labels.by_score(rows)) if scores else []
+        return labelled_from(totals, counted, scores=scores)
+
+    def job_runs(
+        self,
+        model: str,  # noqa: ARG002 - the port has them
+        days: tuple[date, ...],  # noqa: ARG002
+    ) -> tuple[tuple[date, JobRun], ...]:
+        """A table of predictions does not say which job wrote it."""
+        return ()
+
+    def _kinds(self, ask: Session, table: WarehouseTable) -> dict[str, str]:
+        described = _columns(ask, table.name)
+        missing = [name for name in table.named if name not in described]
+        if missing:
+            raise TelemetryUnavailableError(
+                f"The table of {table.model} has no column {missing[0]!r}.",
+                hint=f"Map it to one of: {', '.join(sorted(described)[:20])}.",
+            )
+        inputs = table.inputs or tuple(name for name in described if name not in table.named)
+        kinds = {name: kind for name in inputs if (kind := _kind(described.get(name, "")))}
+        return {**kinds, "score": NUMBER}
+
+
+def _kind(type_name: str) -> str:
+    plain = type_name.lower().split("(", maxsplit=1)[0]
+    return NUMBER if plain in _NUMBERS else TEXT if plain in _TEXTS else ""
+
+
+def _columns(ask: Session, name: tuple[str, ...]) -> dict[str, str]:
+    """Columns of a table and their types, from a statement that returns nothing."""
+    return ask.kinds(select(text("*")).select_from(relation(name, (), databricks_dialect())).where(false()))
+
+
+def _rows(table: WarehouseTable, name: tuple[str, ...], columns: tuple[str, ...]) -> FromClause:
+    real = dict.fromkeys(table.score if column == "score" else column for column in columns)
+    return relation(name, tuple(real), databricks_dialect())
+
+
+def _reference_rows(table: WarehouseTable, columns: tuple[str, ...]) -> FromClause:
+    if table.reference or table.reference_days is None:
+        return _rows(table, table.reference or table.name, columns)
+    rows = _rows(table, table.name, columns)
+    first, last = table.reference_days
+    return select(*rows.c).where(*_between(rows, table, first, last)).subquery()
+
+
+def _day(rows: FromClause, table: WarehouseTable) -> ColumnElement[Any]:
+    return cast(rows.c[table.at], Date())
+
+
+def _between(rows: FromClause, table: WarehouseTable, first: date, last: date) -> list[ColumnElement[bool]]:
+    """On the raw column, so that the engine can skip files whose times lie outside."""
+    return [rows.c[table.at] >= _moment(first), rows.c[table.at] < _moment(last + timedelta(days=1))]
+
+
+def _moment(day: date) -> ColumnElement[Any]:
+    return literal_column(f"TIMESTAMP '{datetime.combine(day, time()):%Y-%m-%d %H:%M:%S}'")
+
+
+def _fingerprints(rows: FromClause, table: WarehouseTable, *, since: date | None) -> Select[Any]:
+    """A day is known by its rows, labels and latest times; it is read again when any of them changed."""
+    told = [func.count(), func.min(rows.c[table.at]), func.max(rows.c[table.at])]
+    if table.label:
+        told += [func.count(rows.c[table.label]), func.sum(Number(rows.c[table.label]))]
+    if table.written_at:
+        told.append(func.max(rows.c[table.written_at]))
+    day = _day(rows, table)
+    statement = select(day, *told).where(rows.c[table.at].is_not(None)).group_by(day)
+    return statement if since is None else statement.where(rows.c[table.at] >= _moment(since))
+
+
+def _partition(source: str, model: str, day: date, facts: Sequence[Any]) -> Partition:
+    digest = hashlib.sha256(repr(tuple(map(str, facts))).encode()).hexdigest()[:32]
+    return Partition(source=source, owner=model, day=day, fingerprint=digest)
+
+
+def _source(
+    rows: FromClause, table: WarehouseTable, columns: tuple[str, ...], days: tuple[date, ...] = ()
+) -> FromClause:
+    day = _day(rows, table) if days else literal_column(f"DATE '{_NEVER}'")
+    named = [
+        (rows.c[table.score].label("score") if column == "score" else rows.c[column].label(column))
+        for column in columns
+    ]
+    statement = select(day.label(DAY), *named).where(rows.c[table.at].is_not(None))
+    return _on(statement, rows, table, days).subquery()
+
+
+def _on(statement: Select[Any], rows: FromClause, table: WarehouseTable, days: tuple[date, ...]) -> Select[Any]:
+    if not days:
+        return statement
+    wanted: list[Any] = [literal_column(f"DATE '{day}'") for day in sorted(days)]
+    return statement.where(*_between(rows, table, min(days), max(days)), _day(rows, table).in_(wanted))
+
+
+def _labelled_source(rows: FromClause, table: WarehouseTable, days: tuple[date, ...]) -> FromClause:
+    unnumbered = func.uuid() if not table.prediction_id else rows.c[table.prediction_id]
+    statement = select(
+        _day(rows, table).label(DAY),
+        rows.c[table.score].label(labels.SCORE),
+        (rows.c[table.label] if table.label else null()).label(labels.LABEL),
+        (rows.c[table.version] if table.version else literal_column("''")).label(labels.VERSION),
+        unnumbered.label(labels.KEY),
+        rows.c[table.at].label(labels.AT),
+    )
+    return _on(statement, rows, table, days).subquery()
+
+
+def labelled_from(
+    totals: Sequence[Sequence[Any]], counted: Sequence[Sequence[Any]], *, scores: bool
+) -> tuple[LabelledDay, ...]:
+    """Days as they are kept, from the answers of both statements."""
+    bins = SCORE_BINS if scores else 0
+    counts: dict[tuple[date, str, int], Any] = defaultdict(lambda: np.zeros(bins, dtype=np.int64))
+    for day, version, place, positive, n in counted:
+        counts[day, str(version), int(positive)][int(place)] += int(n)
+    return tuple(
+        LabelledDay(
+            day=day, version=str(version), predicted=int(predicted), labelled=int(labelled),
+            positives=counts[day, str(version), 1], negatives=counts[day, str(version), 0],
+            sum_error=float(error), sum_absolute=float(absolute), sum_square=float(square),
+        )
+        for day, version, predicted, labelled, error, absolute, square in sorted(totals, key=_day_and_version)
+    )  # fmt: skip
+
+
+def _day_and_version(row: Sequence[Any]) -> tuple[date, str]:
+    return row[0], str(row[1])
