@@ -1,4 +1,4 @@
-"""One report of a peer, run by its own interpreter: `PEER_PYTHON drift_reports.py evidently|nannyml FOLDER`; prints JSON.
+"""One report of a peer, by its own interpreter: `PEER_PYTHON drift_reports.py evidently|nannyml FOLDER` prints JSON.
 
 Imports nothing of ours, and nothing of a peer that was not asked for.
 """
