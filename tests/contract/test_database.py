@@ -57,6 +57,37 @@ def test_revisions_run_from_code_on_both_databases(database_url: str) -> None:
     database.dispose()
 
 
+def test_sketches_keep_their_counts_when_slices_come_and_go(database_url: str) -> None:
+    from alembic import command
+
+    database = Database(database_url)
+    migrations.upgrade(database, "0010")
+    with database.write() as connection:
+        connection.execute(
+            text("INSERT INTO feature_day (model, feature, day, counts, sums) VALUES ('m', 'x', '2031-03-31', :n, :n)"),
+            {"n": b"kept"},
+        )
+
+    migrations.upgrade(database)
+    with database.write() as connection:
+        before = connection.execute(text("SELECT slice_key, counts FROM feature_day")).all()
+        connection.execute(
+            text("INSERT INTO feature_day (model, feature, slice_key, day, counts, sums)"
+                 " VALUES ('m', 'x', 'origin=EWR', '2031-03-31', :n, :n)"),
+            {"n": b"of a slice"},
+        )  # fmt: skip
+    with database.write() as connection:
+        command.downgrade(migrations._config(connection), "0010")
+
+    with database.read() as connection:
+        after = connection.execute(text("SELECT model, feature, counts FROM feature_day")).all()
+        columns = {column["name"] for column in inspect(connection).get_columns("feature_day")}
+    assert [(key, bytes(counts)) for key, counts in before] == [("", b"kept")]
+    assert [(model, feature, bytes(counts)) for model, feature, counts in after] == [("m", "x", b"kept")]
+    assert "slice_key" not in columns
+    database.dispose()
+
+
 def test_writers_wait_for_each_other(database_url: str) -> None:
     database = Database(database_url)
     with database.write() as connection:
