@@ -45,7 +45,7 @@ def heat_map(rows: Sequence[Row], days: Sequence[date], ink: Ink) -> go.Figure:
             hoverongaps=False,
             zmin=-0.5,
             zmax=3.5,
-            colorscale=_scale((ink.green, ink.muted, ink.orange, ink.red)),
+            colorscale=_scale((_calm(ink.green), ink.muted, ink.orange, ink.red)),
             showscale=False,
             xgap=1,
             ygap=3,
@@ -56,6 +56,12 @@ def heat_map(rows: Sequence[Row], days: Sequence[date], ink: Ink) -> go.Figure:
     figure.update_xaxes(tickformat="%-d %b", nticks=8)
     figure.update_yaxes(automargin=True, showgrid=False, nticks=len(rows) + 1, tickfont={"color": ink.text, "size": 12})
     return figure
+
+
+def _calm(colour: str) -> str:
+    """What is healthy is the ground, not the message."""
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.35)"
 
 
 def _scale(colours: Sequence[str]) -> list[tuple[float, str]]:

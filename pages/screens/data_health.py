@@ -183,7 +183,13 @@ def _body(tables: tuple[TableHealth, ...], hurt: tuple[Hurt, ...]) -> None:
     ]
     if model:
         st.page_link(places.path("data_health"), label=f"Only {md(model)}. Show all", icon=":material/arrow_back:")
-    _hurt(tuple(item for item in hurt if not model or item.model == model))
+    _hurt(
+        tuple(
+            item
+            for item in hurt
+            if (not model or item.model == model) and (not chosen or item.subject == chosen or chosen in item.way)
+        )
+    )
     if not shown:
         notices.empty(
             "Nothing matches", "Change the table or the state.", icon="search_off", page="data_health", link="All"

@@ -53,6 +53,12 @@ def _table(item: CheckedTable, *, opened: bool) -> None:
             ],
             alt=f"About {table.name}",
         )
+        st.page_link(
+            places.path("data_health"),
+            label="Day by day, and who is hurt",
+            icon=":material/health_metrics:",
+            query_params={"table": table.name},
+        )
         with st.expander(plural(len(item.results), "data-quality rule"), icon=":material/rule:", expanded=opened):
             parts.table(lineage_facts.rules(item), alt=f"Rules of {table.name}")
 

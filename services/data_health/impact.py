@@ -66,8 +66,8 @@ def _by_table(table: TableHealth, edges: Edges, models: Collection[str]) -> list
 def _by_pipeline(line: PipelineHealth, run: PipelineRun | None, edges: Edges, models: Collection[str]) -> list[Hurt]:
     if line.since is None:
         return []
-    starts = [*line.models, *(run.writes if run else ())]
-    ways = {name: (name,) for name in line.models} | dict(reached(starts, edges, models))
+    own = run.models if run else ()
+    ways = {name: (name,) for name in own} | dict(reached([*own, *(run.writes if run else ())], edges, models))
     return [
         Hurt(
             model=model, kind="pipeline", subject=line.pipeline, title=line.title, state=line.state, since=line.since,

@@ -9,6 +9,9 @@ from enum import StrEnum
 from services.kernel.health import Explanation, Health
 from services.kernel.interval import Estimate
 
+OWN_JOB = "batch job"
+"""Kind of the recorded jobs of the workspace; other platforms have jobs and pipelines."""
+
 
 class RuleKind(StrEnum):
     """In the order in which a reader asks: is it there, is it all there, is it what it was, is it sound?"""
@@ -154,7 +157,7 @@ class PipelineRun:
     pipeline: str
     title: str
     kind: str
-    """`batch job`, `job` or `pipeline`."""
+    """`OWN_JOB`, `job` or `pipeline`."""
     run_id: str
     started_at: datetime
     finished_at: datetime
@@ -190,6 +193,7 @@ class PipelineHealth:
     since: datetime | None
     """Since when it is late or failing without a good run in between; None when it is not."""
     models: tuple[str, ...]
+    """Models that rest on it, directly or along the lineage of what it writes."""
     explanation: Explanation
 
 

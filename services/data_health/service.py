@@ -8,7 +8,7 @@ lineage=..., people=people, ledger=ledger, clock=clock)`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -301,7 +301,12 @@ class DataHealthService:
         now = self._clock.now()
         runs = self._store.runs(now - timedelta(days=days))
         last = {run.pipeline: run for run in sorted(runs, key=lambda run: run.started_at)}
-        return pipelines.judged(runs, days=days, now=now), last
+        edges, models = self._lineage.edges(), self._lineage.models()
+        found = tuple(
+            replace(line, models=_behind(line.models, last[line.pipeline], edges, models))
+            for line in pipelines.judged(runs, days=days, now=now)
+        )
+        return found, last
 
     def _declared(self, name: str) -> FeatureTable:
         found = next((item for item in self._tables.tables() if item.name == name), None)
@@ -311,6 +316,10 @@ class DataHealthService:
 
     def _since(self, back: int) -> date:
         return self._clock.now().date() - timedelta(days=back)
+
+
+def _behind(own: Sequence[str], run: PipelineRun, edges: impact.Edges, models: Collection[str]) -> tuple[str, ...]:
+    return tuple(sorted({*own, *impact.reached([*own, *run.writes], edges, models)}))
 
 
 def _by_day(partitions: Sequence[Partition]) -> dict[date, str]:

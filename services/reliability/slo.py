@@ -198,4 +198,6 @@ def _counted(served: Iterable[Served], since: datetime, until: datetime) -> tupl
 
 def _span(span: timedelta) -> str:
     hours = span.total_seconds() / 3_600
+    if hours > 24:
+        return f"{hours / 24:g} days"
     return f"{hours * 60:.0f} minutes" if hours < 1 else "an hour" if hours == 1 else f"{hours:g} hours"

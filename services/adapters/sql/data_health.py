@@ -16,6 +16,7 @@ from services.adapters.sql.facts import fetched
 from services.adapters.sql.schema.data_health import pipeline_run, table_check, table_day, table_result, table_rules
 from services.adapters.sql.schema.monitoring import batch_run
 from services.data_health.models import (
+    OWN_JOB,
     ColumnFact,
     Family,
     HealthDay,
@@ -187,7 +188,7 @@ def _batch_runs(connection: Connection, since: datetime) -> tuple[PipelineRun, .
     )
     return tuple(
         PipelineRun(
-            pipeline=f"{model}/{job}", title=job or model, kind="batch job", run_id=f"{window:%Y%m%dT%H%M%S}",
+            pipeline=f"{model}/{job}", title=job or model, kind=OWN_JOB, run_id=f"{window:%Y%m%dT%H%M%S}",
             started_at=started, finished_at=finished, ok=ok, on_time=on_time, error=error, models=(model,),
         )
         for model, job, window, started, finished, ok, on_time, error in found
