@@ -56,10 +56,18 @@ def dialog() -> None:
 def _table_fields(rules: TableRules) -> TableRules:
     left, middle, right = st.columns(3)
     hours = left.number_input(
-        "Oldest newest row, hours", min_value=0.0, value=rules.fresh_hours, placeholder="no rule", key="rules-hours"
+        "Oldest newest row, hours",
+        min_value=0.0,
+        value=_real(rules.fresh_hours),
+        placeholder="no rule",
+        key="rules-hours",
     )
     deviations = middle.number_input(
-        "Volume, deviations", min_value=0.0, value=rules.deviations, placeholder="no rule", key="rules-deviations"
+        "Volume, deviations",
+        min_value=0.0,
+        value=_real(rules.deviations),
+        placeholder="no rule",
+        key="rules-deviations",
     )
     zone = right.text_input("Time zone of its days", value=rules.zone, key="rules-zone")
     key = st.multiselect(
@@ -75,25 +83,30 @@ def _column_fields(item: ColumnRule) -> ColumnRule:
         "Missing at most, %",
         min_value=0.0,
         max_value=100.0,
-        value=None if item.most_missing is None else 100 * item.most_missing,
+        value=None if item.most_missing is None else 100.0 * item.most_missing,
         placeholder="no limit",
         key=f"rules-missing-{name}",
     )
     changed = replace(item, most_missing=None if missing is None else missing / 100)
     if item.family is not Family.NUMBER:
         return changed
-    low = second.number_input("Lowest", value=item.low, placeholder="any", key=f"rules-low-{name}")
-    high = third.number_input("Highest", value=item.high, placeholder="any", key=f"rules-high-{name}")
+    low = second.number_input("Lowest", value=_real(item.low), placeholder="any", key=f"rules-low-{name}")
+    high = third.number_input("Highest", value=_real(item.high), placeholder="any", key=f"rules-high-{name}")
     outside = fourth.number_input(
         "Outside at most, %",
         min_value=0.0,
         max_value=100.0,
-        value=100 * item.most_outside,
+        value=100.0 * item.most_outside,
         key=f"rules-outside-{name}",
     )
     changed = replace(changed, low=low, high=high, most_outside=outside / 100)
     # Bounds that a person gave are stated from now on, and broken ones are a breach.
     return replace(changed, stated=item.stated or (changed.low, changed.high) != (item.low, item.high))
+
+
+def _real(value: float | None) -> float | None:
+    """A whole number read from a document is an integer, which the field would not take beside a limit of 0.0."""
+    return None if value is None else float(value)
 
 
 def _with(rules: TableRules, changed: ColumnRule) -> TableRules:
