@@ -47,6 +47,7 @@ PLACES: dict[str, Place] = {
         _place("rollouts", "Rollouts", "alt_route", "Operate"),
         _place("alerts", "Alerts", "notification_important", "Operate"),
         _place("incidents", "Incidents", "e911_emergency", "Operate"),
+        _place("monitors", "Monitors", "visibility", "Operate"),
         _place("drift", "Drift", "monitoring", "Operate"),
         _place("performance", "Performance", "insights", "Operate"),
         _place("data_health", "Data health", "health_metrics", "Operate"),

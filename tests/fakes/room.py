@@ -58,6 +58,7 @@ from tests.fakes.room_drift import FakeDrift
 from tests.fakes.room_exceptional import FakeEmergency, FakeExceptions
 from tests.fakes.room_governance import USE_CASES, FakeClassification, FakeStewardship, an_impact
 from tests.fakes.room_incidents import FakeIncidents
+from tests.fakes.room_monitors import FakeMonitors
 from tests.fakes.room_policy import FakePolicy, FakePublishing
 from tests.fakes.room_promises import FakeDataHealth
 from tests.fakes.room_release import FakeReleases, fake_endpoints
@@ -106,6 +107,7 @@ class FakeRoom:
         self.reports = fake_reports(self, hostile=HOSTILE)
         self.monitoring = FakeMonitoring(self)
         self.performance = FakePerformance(self)
+        self.monitors = FakeMonitors(self)
         self.reliability = SimpleNamespace(
             sla=self.measured(lambda model, *, days=7: sample.sla_view(model, days)),
             error_budget=self.measured(sample.error_budget),

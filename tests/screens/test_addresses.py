@@ -37,6 +37,7 @@ def test_changing_a_filter_changes_the_address(visit: Visit) -> None:
         ("rollouts", {"model": "nobody"}),
         ("drift", {"model": "nobody"}),
         ("performance", {"model": "nobody"}),
+        ("monitors", {"model": "delay_claim_score", "show": "everything"}),
         ("evaluation", {"model": "nobody"}),
         ("evaluation", {"model": "claims_triage", "version": "99"}),
         ("value", {"model": "nobody"}),
