@@ -36,6 +36,7 @@ from services.workspace.marker import is_prepared
 if TYPE_CHECKING:
     from services.container import ControlRoom
     from services.kernel.identity import Actor
+    from services.monitoring.monitors import Monitor
 
 EXIT_CODES: tuple[tuple[type[ControlRoomError], int], ...] = (
     (InputError, 2),
@@ -55,11 +56,14 @@ app = typer.Typer(
 
 policy_app = typer.Typer(help="Policies: try one on past decisions, publish it, list versions.", no_args_is_help=True)
 app.add_typer(policy_app, name="policy")
+monitor_app = typer.Typer(help="Monitors: list them, propose one, point one at a table.", no_args_is_help=True)
+app.add_typer(monitor_app, name="monitor")
 
 AsSubject = Annotated[str, typer.Option("--as", help="Who acts: an account of the embedded workspace.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 Model = Annotated[str, typer.Argument(help="Name of the registered model.")]
 Version = Annotated[str, typer.Argument(help="Version number.")]
+Reason = Annotated[str, typer.Option(help="Why, in a sentence; kept in the history of versions.")]
 PolicyFile = Annotated[Path, typer.Argument(help="A policy document in YAML.")]
 
 
@@ -358,6 +362,94 @@ def policy_schema() -> None:
     from services.policy.json_schema import schema_text
 
     print(schema_text(), end="")
+
+
+@monitor_app.command("list")
+def monitor_list(*, as_json: AsJson = False) -> None:
+    """Every model with its monitor. Exit 1 when one has none, or one that cannot be relied on."""
+    with _spoken():
+        rows = _room().monitors.monitors()
+        if as_json:
+            _print_json(rows)
+        else:
+            for row in rows:
+                version = f"version {row.version.version}" if row.version else "no monitor"
+                print(f"{row.state.value:8} {row.model:28} {version:12} {row.sentence}")
+        if any(row.monitor is None for row in rows):
+            raise typer.Exit(1)
+
+
+@monitor_app.command("propose")
+def monitor_propose(model: Model, *, subject: AsSubject, reason: Reason) -> None:
+    """Save the default monitor of a model: from its signature and its training dataset."""
+    with _spoken():
+        room = _room()
+        _save_monitor(room, room.monitors.propose_default(model), subject, reason)
+
+
+@monitor_app.command("import")
+def monitor_import(
+    model: Model,
+    *,
+    subject: AsSubject,
+    kind: Annotated[str, typer.Option(help="parquet, delta or sql")],
+    timestamp: Annotated[str, typer.Option(help="Column with the time of the prediction.")],
+    prediction: Annotated[str, typer.Option(help="Column with the score or forecast.")],
+    folder: Annotated[str, typer.Option(help="Below an allowed folder; for parquet and delta.")] = "",
+    connection: Annotated[str, typer.Option(help="Name of a connection of the settings; for sql.")] = "",
+    table: Annotated[str, typer.Option(help="table or schema.table; for sql.")] = "",
+    label: Annotated[str, typer.Option()] = "",
+    version: Annotated[str, typer.Option()] = "",
+    entity: Annotated[str, typer.Option()] = "",
+    reason: Reason = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Preview and checks only; nothing is written.")] = False,
+) -> None:
+    """Point the monitor of a model at a table of another estate. Exit 1 when the preview finds faults."""
+    from services.monitoring.monitors import ColumnMapping, Source, SourceKind
+
+    with _spoken():
+        if kind not in {"parquet", "delta", "sql"}:
+            raise InputError(f"{kind!r} is not a kind of source.", hint="Choose parquet, delta or sql.")
+        room = _room()
+        actor = _actor(room, subject)
+        source = Source(kind=SourceKind(kind), folder=folder, connection=connection, table=table)
+        mapping = ColumnMapping(timestamp=timestamp, prediction=prediction, label=label, version=version, entity=entity)
+        preview = room.monitors.preview(model, source, mapping, actor=actor)
+        print(f"{preview.rows:,} rows on {preview.days:,} days, {len(preview.columns)} columns.")
+        for note in preview.notes:
+            print(f"note: {note.sentence}")
+        for fault in preview.faults:
+            print(f"fault: {fault.sentence}")
+        if preview.faults:
+            raise typer.Exit(1)
+        proposed = room.monitors.propose_import(model, source, mapping, actor=actor)
+        found = room.monitors.check(proposed)
+        for fault in found:
+            print(f"fault: {fault.sentence}")
+        if found:
+            raise typer.Exit(1)
+        if not dry_run:
+            _save_monitor(room, proposed, subject, reason)
+
+
+def _save_monitor(room: ControlRoom, monitor: Monitor, subject: str, reason: str) -> None:
+    """Asks for the passphrase only where the monitor guards a release."""
+    from services.monitoring.monitors import SaveMonitor
+
+    versions = room.monitors.view(monitor.model).versions
+    number = versions[0].item.version if versions else 0
+    receipt = room.monitors.save(
+        SaveMonitor(
+            command_id=secrets.token_hex(8),
+            monitor=monitor,
+            based_on=number,
+            reason=reason,
+            passphrase=_passphrase() if room.monitors.guards(monitor.model) else None,
+        ),
+        actor=_actor(room, subject),
+    )
+    words = f"Version {number + 1} of the monitor of {monitor.model} is in force"
+    _receipt(receipt.seq, receipt.leaf_hash, words, False)
 
 
 @app.command()

@@ -54,19 +54,14 @@ def show(room: ControlRoom, me: Actor) -> None:
 def _row(row: MonitorRow) -> tuple[str, ...]:
     version, monitor = row.version, row.monitor
     guard = " :material/shield:" if row.guards else ""
-    address = f"/monitors?model={row.model}"
     return (
         f"{badges.badge(row.state)} :gray[{md(row.sentence)}]",
-        f"[{md(row.model)}]({address}){guard}" if _plain(row.model) else md(row.model),
+        f"{md(row.model)}{guard}",
         f"{version.version}{', signed' if version.signed else ''}" if version else NOTHING,
         day(row.last_day) if row.last_day else NOTHING,
         md(money(monitor.impact.breach_per_day, monitor.impact.currency)) if monitor else NOTHING,
         md(monitor.impact.payer) or NOTHING if monitor else NOTHING,
     )
-
-
-def _plain(name: str) -> bool:
-    return all(letter.isalnum() or letter in "_-." for letter in name)
 
 
 def _links(rows: tuple[MonitorRow, ...]) -> None:

@@ -14,6 +14,7 @@ from math import isfinite
 from services.kernel.errors import InputError, RefusalError
 from services.monitoring.monitors import (
     STATISTICS,
+    ColumnMapping,
     Feature,
     FeatureKind,
     Monitor,
@@ -84,7 +85,7 @@ def problems(monitor: Monitor, facts: SourceFacts, *, guards: str = "") -> tuple
     """Every fault, in the order of the form."""
     return (
         *_source(monitor),
-        *_mapping(monitor, facts),
+        *mapping_problems(monitor.mapping, facts),
         *_features(monitor, facts),
         *_reference(monitor, facts),
         *_windows(monitor, facts),
@@ -109,8 +110,8 @@ def _source(monitor: Monitor) -> Iterator[Problem]:
         )
 
 
-def _mapping(monitor: Monitor, facts: SourceFacts) -> Iterator[Problem]:
-    mapping = monitor.mapping
+def mapping_problems(mapping: ColumnMapping, facts: SourceFacts) -> Iterator[Problem]:
+    """Columns that are not there, of another type, or given two meanings."""
     if not mapping.timestamp:
         yield _problem(
             "timestamp",

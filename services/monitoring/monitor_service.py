@@ -45,6 +45,7 @@ from services.monitoring.monitor_rules import (
     Problem,
     SignatureNeededError,
     SourceFacts,
+    mapping_problems,
     problems,
 )
 from services.monitoring.monitor_views import CheckedVersion, MonitorRow, MonitorView, Reliance
@@ -214,7 +215,9 @@ class MonitorService:
         }
         if mapping.entity:
             masks[mapping.entity] = HIDDEN  # whom a row is about never helps to check a mapping
-        return self._reader.preview(source, mapping, masks)
+        found = self._reader.preview(source, mapping, masks)
+        facts = SourceFacts(columns={item.name: item.kind for item in found.columns})
+        return replace(found, faults=(*mapping_problems(mapping, facts), *found.faults))
 
     # saving
 

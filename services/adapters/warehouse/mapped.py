@@ -213,7 +213,9 @@ def _fit(
         return _fit_values(table, inside, feature, column, coded=False)
     x = number(table, column)
     finite = sa.select(x.label("x")).select_from(table.table).where(inside, is_finite(table, x)).subquery()
-    [(n, distinct)] = table.rows(sa.select(sa.func.count(), sa.func.count(finite.c.x.distinct())))
+    [(n, distinct, mean)] = table.rows(
+        sa.select(sa.func.count(), sa.func.count(finite.c.x.distinct()), sa.func.avg(finite.c.x))
+    )
     if not n:
         return None
     if distinct <= FEW_VALUES:
@@ -226,7 +228,17 @@ def _fit(
     return FeatureReference(
         feature=feature, column=column, numeric=True, edges=edges, deciles=tuple(sorted(set(knots[1:-1]))), values=(),
         counts=np.zeros(empty, dtype=np.int64), sums=np.zeros(empty),
+        spread=_spread(table, finite, float(mean), int(n)),
     )  # fmt: skip
+
+
+def _spread(table: OpenTable, finite: sa.Subquery, mean: float, n: int) -> float | None:
+    """Standard deviation, from the mean in a second pass: not every database knows one, and none loses digits so."""
+    if not math.isfinite(mean):
+        return None
+    off = finite.c.x - literal(mean)
+    [(squares,)] = table.rows(sa.select(sa.func.sum(sa.case((sa.func.abs(off) < literal(1e150), off * off)))))
+    return None if squares is None else math.sqrt(float(squares) / n)
 
 
 def _knots(table: OpenTable, finite: sa.Subquery, n: int) -> list[float]:

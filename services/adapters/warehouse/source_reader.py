@@ -15,7 +15,7 @@ from services.monitoring.monitor_rules import ColumnKind, Problem
 from services.monitoring.monitors import ColumnMapping, Source
 from services.monitoring.sources import MOST_SAMPLES, ColumnSummary, Places, Preview, SourceColumn
 
-_MOST_COLUMNS, _MOST_SAMPLED = 200, 12
+_MOST_COLUMNS, _MOST_SAMPLED = 2000, 12
 _ZONED = ("%Z", "%z", "%+__:__", "%+____", "%-__:__")
 """How a time written as text ends when it names its zone."""
 

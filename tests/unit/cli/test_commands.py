@@ -6,8 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -104,6 +107,39 @@ def test_an_evaluation_that_cannot_be_made_says_why_and_ends_with_one(
     assert "The evaluation ended as failed." in done.stderr
     assert json.loads(inline("evaluate", MODEL, "3", "--json").stdout)["state"] == "failed"
     assert inline("evaluate", MODEL, "99").exit_code == 2
+
+
+def test_a_table_is_looked_at_and_becomes_a_monitor_by_command(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COUNTERSIGN_HOME", str(home))
+    folder = home / "imports" / "scores"
+    folder.mkdir(parents=True)
+    start = datetime(2030, 1, 1, 12, tzinfo=UTC)
+    rows = {
+        "at": [start + timedelta(days=day) for day in range(40)],
+        "risk": [day / 40 for day in range(40)],
+        "distance": [float(day) for day in range(40)],
+    }
+    pq.write_table(pa.table(rows), folder / "a.parquet")
+    asked = ("monitor", "import", MODEL, "--kind", "parquet", "--folder", "scores", "--prediction", "risk")
+    mapped = (*asked, "--timestamp", "at", "--as", "dana.datascience")
+
+    assert inline("monitor", "list").exit_code == 1, "a model without a monitor"
+    looked = inline(*mapped, "--dry-run")
+    assert looked.exit_code == 0, looked.stderr
+    assert "40 rows on 40 days, 3 columns." in looked.stdout
+    assert inline(*asked, "--timestamp", "at", "--as", "clara.compliance").exit_code == 3
+    assert inline("monitor", "list").exit_code == 1, "nothing was written yet"
+    outside = inline(*[word.replace("scores", "../keys") for word in mapped])
+    assert outside.exit_code == 2
+    assert "not a folder under one that imports may read from" in outside.stderr
+    assert "fault" in inline(*[word if word != "at" else "risk" for word in mapped]).stdout
+
+    saved = inline(*mapped, "--reason", "Scores of the old platform")
+    assert saved.exit_code == 0, saved.stderr
+    assert f"Version 1 of the monitor of {MODEL} is in force" in saved.stdout
+    assert inline("monitor", "list").exit_code == 0
+    back = inline("monitor", "propose", MODEL, "--as", "dana.datascience", "--reason", "Our own records again")
+    assert "Version 2" in back.stdout
 
 
 def test_a_policy_is_rehearsed_and_published_by_command(

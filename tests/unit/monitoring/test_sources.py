@@ -155,6 +155,8 @@ def test_every_kind_of_source_gives_the_same_sketches_and_finds_the_shift(
     assert score is not None
     assert distance.counts[-1] == columns["distance"].null_count
     assert distance.sums.sum() == pytest.approx(sum(item for item in columns["distance"].to_pylist() if item))
+    known = [item for item in columns["distance"].to_pylist() if item is not None]
+    assert distance.spread == pytest.approx(float(np.std(known)))
     assert score.sums.sum() == pytest.approx(sum(columns["risk"].to_pylist()))
     assert {item.feature for item in reference.features} == {SCORE, "distance", "dep_delay"}, "as the signature says"
     view = service.drift(MODEL)
