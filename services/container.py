@@ -617,15 +617,24 @@ def _alerts(
         days = alert_sources.promise_days(model)
         return alert_sources.promise(reliability.sla(model.name, days=days), model)
 
-    asked: tuple[tuple[str, set[AlertKind], Callable[[GovernedModel], tuple[Condition, ...]]], ...] = (
-        ("drift", {AlertKind.DRIFT}, lambda model: alert_sources.drift(monitoring.drift(model.name))),
-        (
+    def each(
+        name: str, kind: AlertKind, ask: Callable[[GovernedModel], tuple[Condition, ...]]
+    ) -> alert_sources.PerModel:
+        return alert_sources.PerModel(name=name, kinds=frozenset({kind}), models=models, ask=ask)
+
+    # What is judged by the day is asked every five minutes, what people wait for every minute.
+    by_the_day = (
+        each("drift", AlertKind.DRIFT, lambda model: alert_sources.drift(monitoring.drift(model.name))),
+        each(
             "performance",
-            {AlertKind.PERFORMANCE},
+            AlertKind.PERFORMANCE,
             lambda model: alert_sources.performance(performance.decay(PerformanceQuery(model=model.name))),
         ),
-        ("promises", {AlertKind.SERVICE_LEVEL}, promise),
-        ("error budgets", {AlertKind.BURN_RATE}, budget),
+        alert_sources.AtOnce(
+            name="feature tables",
+            kinds=frozenset({AlertKind.DATA}),
+            ask=lambda: alert_sources.tables(health.tables()),
+        ),
     )
     return AlertService(
         units=units,
@@ -633,15 +642,9 @@ def _alerts(
         ledger=trusted.ledger,
         desk=trusted.signing,
         sources=(
-            *(
-                alert_sources.PerModel(name=name, kinds=frozenset(kinds), models=models, ask=ask)
-                for name, kinds, ask in asked
-            ),
-            alert_sources.AtOnce(
-                name="feature tables",
-                kinds=frozenset({AlertKind.DATA}),
-                ask=lambda: alert_sources.tables(health.tables()),
-            ),
+            *(alert_sources.Seldom(source, every=timedelta(minutes=5), clock=clock) for source in by_the_day),
+            each("promises", AlertKind.SERVICE_LEVEL, promise),
+            each("error budgets", AlertKind.BURN_RATE, budget),
             alert_sources.AtOnce(
                 name="pipelines",
                 kinds=frozenset({AlertKind.PIPELINE}),

@@ -32,6 +32,8 @@ class Report:
 
     conditions: tuple[Condition, ...]
     failed: Mapping[str, str] = field(default_factory=dict)
+    asked_at: datetime | None = None
+    """When the slice was really asked; None is now."""
 
 
 class Source(Protocol):

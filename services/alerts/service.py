@@ -134,7 +134,9 @@ class AlertService:
             conditions += report.conditions
             failed |= {(kind, model): why for model, why in report.failed.items() for kind in source.kinds}
             why = next(iter(report.failed.values()), "")
-            looks.append(Look(source=source.name, at=now, last_success=None if why else now, error=why))
+            looks.append(
+                Look(source=source.name, at=now, last_success=None if why else report.asked_at or now, error=why)
+            )
         with self._units.write() as unit:
             for look in looks:
                 unit.alerts.looked(look)

@@ -7,11 +7,12 @@ that shows it. What a slice calls unknown stays unknown here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from services.alerts.models import AlertKind, Condition, Key
-from services.alerts.ports import Report
+from services.alerts.ports import Report, Source
 from services.data_health.models import PipelineHealth, TableHealth
 from services.inventory.models import DeploymentKind, GovernedModel
 from services.kernel.clock import Clock, utc_text
@@ -33,6 +34,31 @@ ROLLBACK_WITHIN = timedelta(minutes=2)
 """A rollback is an intent in the ledger that the worker carries out within seconds; longer means it does not happen."""
 _BRINGS_BACK = frozenset({ActionKind.ROLLBACK, ActionKind.REVERT, ActionKind.EMERGENCY, ActionKind.ABORT})
 _MEASUREMENT = "measurement"
+
+
+class Seldom:
+    """Asks a source at most every so often and repeats its answer in between: windows of a day do not change by the
+    minute. An answer with a gap in it is not kept.
+    """
+
+    def __init__(self, source: Source, *, every: timedelta, clock: Clock) -> None:
+        self.name = source.name
+        self.kinds = source.kinds
+        self._source = source
+        self._every = every
+        self._clock = clock
+        self._kept: tuple[datetime, Report] | None = None
+
+    def report(self) -> Report:
+        now = self._clock.now()
+        # A clock that was set back does not make an old answer new.
+        if self._kept is not None and timedelta() <= now - self._kept[0] < self._every:
+            return self._kept[1]
+        self._kept = None
+        report = replace(self._source.report(), asked_at=now)
+        if not report.failed:
+            self._kept = (now, report)
+        return report
 
 
 class AtOnce:

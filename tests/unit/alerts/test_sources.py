@@ -12,9 +12,11 @@ from pages.components.places import PLACES, parse_target
 from services.alerts import sources
 from services.alerts.answering import Answering
 from services.alerts.models import AlertKind, Condition, Impact, Key
+from services.alerts.ports import Report
 from services.data_health.models import RuleKind, RuleResult, Standing, TableHealth
 from services.incidents.on_call import OnCall
 from services.inventory.models import DeploymentKind
+from services.kernel.clock import FrozenClock
 from services.kernel.errors import TelemetryUnavailableError, UnknownModelError
 from services.kernel.health import Health
 from services.monitoring.models import DriftView
@@ -189,3 +191,30 @@ def test_the_model_is_answered_for_by_its_maker_and_serving_by_who_is_on_call() 
     assert (drift.impact, drift.tier) == (Impact.HIGH, 1)
     with pytest.raises(UnknownModelError):
         about(Key(model="nobody", kind=AlertKind.DRIFT, subject="x"))
+
+
+def test_what_is_judged_by_the_day_is_not_asked_every_minute_and_a_gap_is_asked_again() -> None:
+    clock, asked, failed = FrozenClock(NOW), list[int](), dict[str, str]()
+
+    class Counted:
+        name, kinds = "drift", frozenset({AlertKind.DRIFT})
+
+        def report(self) -> Report:
+            asked.append(1)
+            return Report(conditions=(), failed=dict(failed))
+
+    seldom = sources.Seldom(Counted(), every=timedelta(minutes=5), clock=clock)
+    for minutes in (0, 1, 4, 5, 6):
+        clock.set(NOW + timedelta(minutes=minutes))
+        report = seldom.report()
+    assert len(asked) == 2
+    assert report.asked_at == NOW + timedelta(minutes=5)
+
+    failed["m"] = "Its folder is broken."
+    clock.set(NOW + timedelta(minutes=20))
+    seldom.report()
+    seldom.report()
+    clock.set(NOW)
+    seldom.report()
+
+    assert len(asked) == 5
