@@ -11,6 +11,7 @@ it stays below when the scores are right, from 400 draws of labels with the scor
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from math import sqrt
 
@@ -61,16 +62,13 @@ def measured(known: Known, *, means: Floats = MIDDLES) -> Calibration:
     hits = np.array([known.positives[part].sum() for part in parts])
     scores = np.array([float(sizes[part] @ means[part]) for part in parts]) / totals
     ece = float(np.sum(np.abs(hits - totals * scores))) / n
-    draws = np.random.default_rng(_SEED)
-    if_right = _errors(draws.binomial(totals, np.clip(scores, 0, 1), (_DRAWS, len(parts))), totals, scores)
-    as_seen = _errors(draws.binomial(totals, hits / totals, (_DRAWS, len(parts))), totals, scores)
+    low, high, floor = _by_chance(tuple(totals.tolist()), tuple(hits.tolist()), tuple(scores.tolist()))
     # Drawing again from what was seen adds its noise a second time; the excess is taken off (basic bootstrap).
-    low, high = 2 * ece - np.quantile(as_seen, 0.975), 2 * ece - np.quantile(as_seen, 0.025)
-    floor = float(np.quantile(if_right, 0.99))
+    low, high = 2 * ece - high, 2 * ece - low
     return Calibration(
         n=n,
         large=_large(known, n),
-        ece=Estimate(value=ece, low=max(0.0, min(float(low), ece)), high=max(float(high), ece)),
+        ece=Estimate(value=ece, low=max(0.0, min(low, ece)), high=max(high, ece)),
         floor=floor,
         off=ece > floor,
         groups=tuple(
@@ -78,6 +76,20 @@ def measured(known: Known, *, means: Floats = MIDDLES) -> Calibration:
             for part, score, hit, total in zip(parts, scores.tolist(), hits.tolist(), totals.tolist(), strict=True)
         ),
     )
+
+
+@lru_cache(maxsize=4096)
+def _by_chance(totals: tuple[int, ...], hits: tuple[int, ...], scores: tuple[float, ...]) -> tuple[float, float, float]:
+    """2.5 % and 97.5 % quantiles of ECE redrawn from what was seen, and its 99 % quantile if the scores were right.
+
+    Kept, because a mature cohort is the same each time somebody looks.
+    """
+    n, seen, right = np.array(totals), np.array(hits) / np.array(totals), np.array(scores)
+    draws, size = np.random.default_rng(_SEED), (_DRAWS, len(totals))
+    if_right = _errors(draws.binomial(n, np.clip(right, 0, 1), size), n, right)
+    as_seen = _errors(draws.binomial(n, seen, size), n, right)
+    low, high = np.quantile(as_seen, (0.025, 0.975))
+    return float(low), float(high), float(np.quantile(if_right, 0.99))
 
 
 def _errors(hits: NDArray[np.int64], totals: NDArray[np.int64], scores: Floats) -> Floats:
