@@ -23,6 +23,7 @@ def header(model: GovernedModel) -> None:
         for stem, label, icon in (
             ("drift", "Drift", "monitoring"),
             ("performance", "Performance", "insights"),
+            ("data_health", "Data", "health_metrics"),
             ("rollouts", "Rollouts", "alt_route"),
             ("value", "Value", "payments"),
         ):
@@ -44,6 +45,7 @@ def about(model: GovernedModel) -> None:
                 ("Limits of use", md(model.limits_of_use) or missing),
                 ("Fallback", md(model.fallback) or missing),
                 ("Promise", _promise(model)),
+                ("Data", _data(model)),
                 (
                     "Next review",
                     parts.review_text(model.next_review, overdue=overdue) + f" :gray[last {day(model.last_review)}]",
@@ -52,6 +54,15 @@ def about(model: GovernedModel) -> None:
             ],
             alt="Governance facts",
         )
+
+
+def _data(model: GovernedModel) -> str:
+    signal = reads.attempt(
+        "the data behind it", lambda: session.control_room().data_health.signal(model.name), key=f"data-{model.name}"
+    )
+    if signal is None:
+        return ":gray[:material/help: not known just now]"
+    return f"{badges.badge(signal.state)} :gray[{md(signal.sentence)}]"
 
 
 def traffic(model: GovernedModel) -> DeploymentView | None:

@@ -158,9 +158,9 @@ def _detail(item: TableHealth) -> None:
 def _pipelines(found: tuple[PipelineHealth, ...] | None) -> None:
     if found is None:
         return
-    with parts.card("Pipelines", "last 30 days; on time with its 95 % interval"):
+    with parts.card("Pipelines", "last 60 days; on time with its 95 % interval"):
         if not found:
-            notices.remark("No run of a job or pipeline is recorded in the last 30 days.", "help")
+            notices.remark("No run of a job or pipeline is recorded in the last 60 days.", "help")
             return
         chosen = address.one("pipeline", {item.pipeline: item for item in found}, found[0])
         if address.get("pipeline"):

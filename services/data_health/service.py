@@ -31,7 +31,8 @@ KEEP_DAYS = 180
 SHOWN_DAYS = 60
 LAST_CHECK = timedelta(hours=1)
 REASON_MIN = 10
-PIPELINE_DAYS = 30
+PIPELINE_DAYS = 60
+"""Long enough to judge a weekly job by its rhythm."""
 _TOLD_FOR = timedelta(seconds=15)
 
 
@@ -65,7 +66,7 @@ class DataHealthService:
         self._people = people
         self._ledger = ledger
         self._clock = clock
-        self._told: tuple[datetime, tuple[Hurt, ...]] | None = None
+        self._told: tuple[datetime, tuple[TableHealth, ...], tuple[Hurt, ...]] | None = None
 
     # Reading -----------------------------------------------------------------------------------------------------
 
@@ -112,15 +113,19 @@ class DataHealthService:
 
     def recent_hurt(self) -> tuple[Hurt, ...]:
         """The same for all models, at most fifteen seconds old: every page that lists findings asks for it."""
+        return self._recent()[1]
+
+    def _recent(self) -> tuple[tuple[TableHealth, ...], tuple[Hurt, ...]]:
         now = self._clock.now()
         if self._told is None or now - self._told[0] > _TOLD_FOR:
-            self._told = (now, self.hurt())
-        return self._told[1]
+            tables = self.tables()
+            self._told = (now, tables, self.hurt(tables=tables))
+        return self._told[1:]
 
     def signal(self, model: str) -> Signal:
-        """What the data behind one model says about it."""
-        tables = self.tables()
-        hurt = self.hurt(model, tables=tables)
+        """What the data behind one model says about it, at most fifteen seconds old."""
+        tables, everybody = self._recent()
+        hurt = tuple(item for item in everybody if item.model == model)
         mine = [item for item in tables if model in item.models]
         checked = [item.checked_at for item in mine if item.checked_at]
         as_of = min(checked) if checked else None
@@ -201,7 +206,7 @@ class DataHealthService:
         return read
 
     def refresh_pipelines(self) -> int:
-        """Worker: copies the runs of the last thirty days from every platform that keeps them elsewhere."""
+        """Worker: copies the runs of the last sixty days from every platform that keeps them elsewhere."""
         self._told = None
         now, copied = self._clock.now(), 0
         since = now - timedelta(days=PIPELINE_DAYS)

@@ -24,6 +24,7 @@ from services.data_health.service import ChangeRules
 from services.data_health.standing import standings
 from services.inventory.models import ServiceLevel
 from services.kernel.errors import InputError
+from services.kernel.health import Health, Signal
 from services.kernel.identity import Actor
 from services.reliability import months as by_month
 from services.reliability.latency import bucket_of
@@ -89,6 +90,7 @@ class FakeDataHealth:
         self.revisions = room.measured(self._rules)
         self.pipelines = room.measured(self._pipelines)
         self.hurt = room.measured(self._hurt)
+        self.signal = room.measured(self._signal)
 
     def change_rules(self, command: ChangeRules, *, actor: Actor) -> Any:
         return self._room.write(command)
@@ -161,7 +163,7 @@ class FakeDataHealth:
         ]  # fmt: skip
         return (*batch, *built)
 
-    def _pipelines(self, *, days: int = 30) -> tuple[PipelineHealth, ...]:
+    def _pipelines(self, *, days: int = 60) -> tuple[PipelineHealth, ...]:
         return pipelines.judged(self._runs(), days=days, now=NOW)
 
     def _hurt(self, model: str = "", *, tables: tuple[TableHealth, ...] | None = None) -> tuple[Hurt, ...]:
@@ -171,6 +173,12 @@ class FakeDataHealth:
             tables or self._tables(), self._pipelines(), runs=last, edges=edges, models={b for _, b in edges}
         )
         return tuple(item for item in found if not model or item.model == model)
+
+    def _signal(self, model: str) -> Signal:
+        first = next(iter(self._hurt(model)), None)
+        if first is None:
+            return Signal(state=Health.HEALTHY, value=0, unit="broken", sentence="Every rule of its tables is kept.")
+        return Signal(state=first.state, value=1, unit="broken", sentence=first.sentence)
 
 
 def _slots(back: int, version: str, slow: float) -> list[RequestSlot]:

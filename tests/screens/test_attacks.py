@@ -35,6 +35,8 @@ SCREENS = (
     ("model", {"name": "claims_triage"}),
     ("model", {"name": "claims_triage", "show": "gates", "v": "4"}),
     ("model", {"name": "claims_triage", "show": "history"}),
+    ("data_health", {}),
+    ("data_health", {"table": "claims_features"}),
 )
 
 

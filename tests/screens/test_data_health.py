@@ -65,3 +65,9 @@ def test_months_and_endpoints_stand_on_the_reliability_screen(visit: Visit) -> N
     assert "Kept" in tables
     assert "all versions" in tables
     assert "2 of 2 ended months kept" in words(app)
+
+
+def test_the_model_says_what_its_data_says(visit: Visit) -> None:
+    app = visit(FakeRoom(), "model", name="claims_triage")
+
+    assert "region" in " ".join(str(item.value.to_numpy().tolist()) for item in app.table)
