@@ -51,6 +51,13 @@ class MixShift:
     """State of each window, oldest first."""
 
 
+def category_mix(
+    column: FeatureReference, config: MonitoringConfig, profiles: Sequence[DayProfile], asked: Question, last: date
+) -> MixShift:
+    """The mix of a category that is a column of the model itself: its own counts say it, no slice is needed."""
+    return _compared(column.column, column, profiles, config, asked=asked, last=last)
+
+
 def mix_shift(
     column: str,
     config: MonitoringConfig,
@@ -72,9 +79,21 @@ def mix_shift(
         return None
     sizes = {value: _rows(reference.feature(anchor, slice_key(column, value))) for value in values}
     as_category = _as_category(column, values, sizes, whole.n)
+    return _compared(column, as_category, _as_days(column, values, profiles), config, asked=asked, last=last)
+
+
+def _compared(
+    column: str,
+    as_category: FeatureReference,
+    by_day: Sequence[DayProfile],
+    config: MonitoringConfig,
+    *,
+    asked: Question,
+    last: date,
+) -> MixShift:
     run = course(
         as_category,
-        _as_days(column, values, profiles),
+        by_day,
         days=asked.window_days,
         since=asked.since(last),
         level=_SINGLE_LEVEL,
@@ -83,7 +102,7 @@ def mix_shift(
     current = bool(run.days) and run.days[-1] == last
     place = verdicts.running_since(states) if current else None
     previous = course(
-        as_category, _as_days(column, values, profiles), days=asked.window_days, since=last, level=_SINGLE_LEVEL,
+        as_category, by_day, days=asked.window_days, since=last, level=_SINGLE_LEVEL,
         versus=asked.versus.PREVIOUS,
     )  # fmt: skip
     words = (
@@ -91,12 +110,12 @@ def mix_shift(
         if current
         else "No predictions were recorded in this window."
     )
-    now = run.windows.counts[-1] if current else np.zeros(len(values) + 2, dtype=np.int64)
-    earlier = previous.before.counts[-1] if len(previous) else np.zeros(len(values) + 2, dtype=np.int64)
+    now = run.windows.counts[-1] if current else np.zeros(as_category.cells, dtype=np.int64)
+    earlier = previous.before.counts[-1] if len(previous) else np.zeros(as_category.cells, dtype=np.int64)
     return MixShift(
         column=column,
         title=config.title(column),
-        shares=_shares((*values, REST), as_category.counts[:-1], earlier[:-1], now[:-1]),
+        shares=_shares((*as_category.values, REST), as_category.counts[:-1], earlier[:-1], now[:-1]),
         state=states[-1] if current else Health.UNKNOWN,
         sentence=words,
         series=tuple(

@@ -11,9 +11,9 @@ from services.kernel.health import Signal
 from services.monitoring import changes, drift, events, verdicts, windows
 from services.monitoring.changes import Change
 from services.monitoring.definitions import Statistic, Versus
-from services.monitoring.drift import Question
+from services.monitoring.drift import Question, judged_columns
 from services.monitoring.events import Event
-from services.monitoring.mix import MixShift, code_red, mix_shift
+from services.monitoring.mix import MixShift, category_mix, code_red, mix_shift
 from services.monitoring.models import Distribution, DriftView, FeatureDrift, MonitoringConfig, SliceDrift
 from services.monitoring.ports import MonitoringStore
 from services.monitoring.profile import DayProfile, Reference, column_and_value
@@ -106,6 +106,40 @@ class DriftReader:
         self, reference: Reference, config: MonitoringConfig, asked: Question, last: date
     ) -> tuple[MixShift, ...]:
         columns = dict.fromkeys(column_and_value(key)[0] for key in reference.slice_keys)
+        return (
+            *self._category_mixes(reference, config, asked, last, without=frozenset(columns)),
+            *self._slice_mixes(reference, config, asked, last, tuple(columns)),
+        )
+
+    def _category_mixes(
+        self,
+        reference: Reference,
+        config: MonitoringConfig,
+        asked: Question,
+        last: date,
+        *,
+        without: frozenset[str],
+    ) -> tuple[MixShift, ...]:
+        """Text columns of the model that split nothing: their own counts are their mix."""
+        chosen = [
+            column
+            for column in judged_columns(reference, config)
+            if not column.numeric and not column.coded and column.column not in without
+        ]
+        return tuple(
+            category_mix(
+                column,
+                config,
+                self._store.profiles(reference.model, asked.first_profile(last), last, column.feature),
+                asked,
+                last,
+            )
+            for column in chosen
+        )
+
+    def _slice_mixes(
+        self, reference: Reference, config: MonitoringConfig, asked: Question, last: date, columns: tuple[str, ...]
+    ) -> tuple[MixShift, ...]:
         if not columns:
             return ()
         # Every column counts every row once, so any single one tells how many rows each slice has.

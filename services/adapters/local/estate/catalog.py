@@ -72,6 +72,7 @@ def load_monitoring(file: Path = CATALOG_FILE) -> tuple[MonitoringConfig, ...]:
             baseline_name=entry["monitoring"]["baseline_name"],
             label_delay_hours=float(entry["monitoring"]["label_delay_hours"]),
             reference=REFERENCE_WORDS,
+            slices=tuple(entry["monitoring"].get("slices", ())),
         )
         for entry in _entries(file)
         if "monitoring" in entry
