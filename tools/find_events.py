@@ -1,3 +1,4 @@
+# ruff: noqa: INP001
 """Which events of the recorded public data the monitors find, with dates, and how often they speak without a reason.
 
     python -m tools.find_events
@@ -32,6 +33,7 @@ from services.monitoring.drift import Question
 from services.monitoring.models import MonitoringConfig
 from services.monitoring.profile import DayProfile, Reference
 
+STILL_DAYS = 90
 DAYS_A_YEAR = 60
 """How many days a year of the registry takes; the prepared workspace replays it at the same pace."""
 REGISTRY_START = date(2001, 1, 1)
@@ -69,16 +71,18 @@ def recorded() -> Iterator[Recorded]:
 
 
 def unchanged(source: Recorded, *, seed: int = 7) -> Recorded:
-    """A month without change: the reference shuffled, one half kept as reference and the other dealt to thirty days."""
+    """Ninety days without change: half of the reference rows as reference, days drawn from the other half."""
+    random = np.random.default_rng(seed)
     shuffled = source.reference.sample(frac=1.0, random_state=seed)
     half = len(shuffled) // 2
-    month = shuffled.iloc[half:]
-    number = np.arange(len(month)) * 30 // len(month)
+    a_day = round(len(source.rows) / source.rows["day"].nunique())
+    drawn = shuffled.iloc[half:].iloc[random.integers(0, len(shuffled) - half, a_day * STILL_DAYS)]
+    number = np.arange(len(drawn)) // a_day
     return Recorded(
         model=source.model,
-        rows=month.assign(day=[REGISTRY_START + timedelta(days=int(day)) for day in number]),
+        rows=drawn.assign(day=[REGISTRY_START + timedelta(days=int(day)) for day in number]),
         reference=shuffled.iloc[:half],
-        what=f"half of the reference rows in random order as thirty days, the other half as reference (seed {seed})",
+        what=f"{STILL_DAYS} days of {a_day} rows drawn from one half of the reference, the other half as reference",
     )
 
 
@@ -112,13 +116,20 @@ def told(
 
 
 def moved(
-    config: MonitoringConfig, reference: Reference, profiles: Sequence[DayProfile], last: date, versus: Versus
+    config: MonitoringConfig,
+    reference: Reference,
+    profiles: Sequence[DayProfile],
+    last: date,
+    *,
+    versus: Versus,
+    window_days: int = 7,
 ) -> Iterator[str]:
     """States of every column and window, and since when each column is red."""
-    found = drift.features(reference, config, profiles, Question(days=400, versus=versus), last)
+    asked = Question(window_days=window_days, days=400, versus=versus)
+    found = drift.features(reference, config, profiles, asked, last)
     states = Counter(state for item in found for _, state in item.history)
     total = sum(states.values())
-    yield f"### Windows of 7 days against {versus}: {total} column-windows, " + ", ".join(
+    yield f"### Windows of {window_days} days against {versus}: {total} column-windows, " + ", ".join(
         f"{states[state]} {state}" for state in Health
     )
     for item in found:
@@ -137,15 +148,17 @@ def main() -> None:
             say(f"## {source.model}: {source.what}")
             reference, profiles, last = read(source, Path(folder) / "all")
             for versus in Versus:
-                say(*moved(config, reference, profiles, last, versus))
+                say(*moved(config, reference, profiles, last, versus=versus))
             for window_days in (1, 7):
                 say(*told(config, reference, profiles, last, window_days))
             still = unchanged(source)
             say(f"## {source.model} without change: {still.what}")
             reference, profiles, last = read(still, Path(folder) / "still")
-            for versus in Versus:
-                say(*moved(config, reference, profiles, last, versus))
-            say(*told(config, reference, profiles, last, 1))
+            for window_days in (1, 7, 28):
+                for versus in Versus:
+                    say(*moved(config, reference, profiles, last, versus=versus, window_days=window_days))
+            for window_days in (1, 7):
+                say(*told(config, reference, profiles, last, window_days))
 
 
 def say(*lines: str) -> None:

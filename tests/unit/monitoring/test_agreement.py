@@ -30,6 +30,7 @@ class Compared:
     after: pd.DataFrame
     courses: dict[str, Course]
     bins: dict[str, tuple[np.ndarray, np.ndarray]]
+    cells: dict[str, tuple[np.ndarray, np.ndarray]]
 
     def value(self, column: str, statistic: Statistic) -> float:
         found = self.courses[column].values  # noqa: PD011 - a mapping of arrays, not a data frame
@@ -43,14 +44,15 @@ def compared(folder: Path, before: pd.DataFrame, after: pd.DataFrame, day: date 
     reference = facts.fit_reference("m", "one")
     assert reference is not None
     profiles = {profile.feature: profile for profile in facts.profile(reference, (day,))}
-    courses, bins = {}, {}
+    courses, bins, cells = {}, {}, {}
     for item in reference.features:
         if item.feature not in before:
             continue
         courses[item.feature] = course(item, [profiles[item.feature]], days=7, since=day, level=0.01)
         sorter = bins_of(item)
         bins[item.feature] = (sorter.fill(item.counts), sorter.fill(profiles[item.feature].counts))
-    return Compared(before, after, courses, bins)
+        cells[item.feature] = (item.counts, profiles[item.feature].counts)
+    return Compared(before, after, courses, bins, cells)
 
 
 def awkward(n: int, seed: int, shift: float) -> pd.DataFrame:

@@ -1,0 +1,57 @@
+"""The drift screen: what is asked for stands in the address, and every state is said in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from streamlit.testing.v1 import AppTest
+
+from tests.fakes.room import FakeRoom
+from tests.screens.conftest import crashed, words
+
+Visit = Callable[..., AppTest]
+
+
+def test_the_picture_is_the_one_of_the_address(visit: Visit) -> None:
+    app = visit(
+        FakeRoom(), "drift", model="claims_triage", statistic="w1", versus="previous", window="14", feature="distance",
+        slice="provider=Single practices",
+    )  # fmt: skip
+
+    said = words(app)
+    assert crashed(app) == []
+    assert "W1/sd against the 14 days before" in said
+    assert "Distance, before and now" in said
+    assert app.selectbox(key="at-slice").value == "provider=Single practices"
+
+
+def test_a_selector_writes_the_address(visit: Visit) -> None:
+    app = visit(FakeRoom(), "drift", model="claims_triage")
+    app.selectbox(key="at-statistic").set_value("ks").run()
+
+    assert app.query_params["statistic"] in ("ks", ["ks"])
+    assert "KS against reference" in words(app)
+
+
+def test_a_statistic_that_does_not_apply_says_so(visit: Visit) -> None:
+    app = visit(FakeRoom(), "drift", model="claims_triage", statistic="ks", feature="claim_type")
+
+    assert crashed(app) == []
+    assert "does not apply to categories" in words(app)
+
+
+def test_mix_changes_and_unusual_days_are_told_with_from_and_to(visit: Visit) -> None:
+    said = words(visit(FakeRoom(), "drift", model="claims_triage"))
+
+    assert "Mix of provider" in said
+    assert "What changed" in said
+    assert "Unusual days" in said
+    assert "medical" in said
+    assert "Code red" in said
+
+
+def test_an_unknown_slice_or_statistic_gives_the_default_and_a_notice(visit: Visit) -> None:
+    app = visit(FakeRoom(), "drift", model="claims_triage", statistic="gini", slice="provider=Nobody")
+
+    assert crashed(app) == []
+    assert "which does not exist here" in words(app)
