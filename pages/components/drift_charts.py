@@ -43,30 +43,24 @@ def state_colours(ink: Ink) -> Mapping[Health, str]:
     }
 
 
-def thinned(cells: Sequence[Cell], most: int = MOST_COLUMNS) -> list[Cell]:
-    """At most `most` cells, counted from the last one; the worst of each run stands for it."""
-    step = -(-len(cells) // most) if cells else 1
-    runs = [cells[max(0, end - step) : end] for end in range(len(cells), 0, -step)]
-    return [max(run, key=lambda cell: (_CODES[cell.state], cell.value)) for run in reversed(runs)]
-
-
 def heat(rows: Sequence[tuple[str, Sequence[Cell]]], ink: Ink, *, height: int = 0) -> go.Figure:
     """One row per column, worst first; one cell per window. Cells without predictions stay empty."""
     days = sorted({cell.day for _, cells in rows for cell in cells})
     step = -(-len(days) // MOST_COLUMNS) if days else 1
     shown = days[::-1][::step][::-1]
+    # The last day of its run, counted from the newest, stands for a day.
+    stands_for = {day: days[len(days) - 1 - place // step * step] for place, day in enumerate(reversed(days))}
     colours = state_colours(ink)
     codes: list[list[int | None]] = []
     words: list[list[str]] = []
     for title, cells in rows:
-        places = {day: [cell for cell in cells if _run_of(cell.day, days, step) == day] for day in shown}
-        worst = {
-            day: max(run, key=lambda cell: (_CODES[cell.state], cell.value)) if run else None
-            for day, run in places.items()
-        }
-        codes.append([_CODES[found.state] if (found := worst[day]) else None for day in shown])
-        words.append([f"<b>{plain_text(title)}</b><br>{plain_text(found.words)}" if (found := worst[day]) else ""
-                      for day in shown])  # fmt: skip
+        worst: dict[date, Cell] = {}
+        for cell in cells:
+            place = stands_for[cell.day]
+            worst[place] = max(worst.get(place, cell), cell, key=lambda item: (_CODES[item.state], item.value))
+        name = f"<b>{plain_text(title)}</b><br>"
+        codes.append([_CODES[worst[day].state] if day in worst else None for day in shown])
+        words.append([name + plain_text(worst[day].words) if day in worst else "" for day in shown])
     scale = [[edge / 4, colours[state]] for state, code in _CODES.items() for edge in (code, code + 1)]
     figure = go.Figure(
         go.Heatmap(
@@ -90,12 +84,6 @@ def heat(rows: Sequence[tuple[str, Sequence[Cell]]], ink: Ink, *, height: int = 
     figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, nticks=0, tickmode="linear")
     figure.update_yaxes(tickfont={"color": ink.text, "size": 12}, ticksuffix="  ")
     return figure
-
-
-def _run_of(day: date, days: Sequence[date], step: int) -> date:
-    """The day that stands for this one: the last of its run, counted from the newest."""
-    place = len(days) - 1 - days.index(day)
-    return days[len(days) - 1 - place // step * step]
 
 
 def overlay(

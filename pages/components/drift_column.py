@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import badges, charts, drift_charts, drift_tables, notices, parts
-from pages.components.drift_controls import Choice
+from pages.components import address, badges, charts, drift_charts, drift_tables, notices, parts, places
+from pages.components.drift_controls import Choice, link
 from pages.components.format import count, md, number, percent, short_day
 from services.kernel.health import Explanation
 from services.monitoring.definitions import DEFINITIONS, Statistic, limits_of
@@ -50,7 +50,17 @@ def course(view: DriftView, item: FeatureDrift, choice: Choice) -> None:
         parts.chart(figure, key="course", alt=alt)
         if choice.statistic is Statistic.KS and item.latest:
             st.caption(f"Read from cells: never too high, too low by at most {number(item.latest.error, 3)}.")
-        parts.explain(view.explanation, key="explain-drift")
+        with st.container(horizontal=True, horizontal_alignment="distribute", key="course-actions"):
+            parts.explain(view.explanation, key="explain-drift")
+            if address.get("show") != "column":
+                st.page_link(
+                    places.path("drift"),
+                    label="This column in depth",
+                    icon=":material/arrow_forward:",
+                    icon_position="right",
+                    query_params=link(view.model, choice, feature=item.feature, show="column"),
+                    width="content",
+                )
 
 
 def _limit(value: float, choice: Choice) -> str:

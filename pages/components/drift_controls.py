@@ -10,6 +10,7 @@ import streamlit as st
 from pages.components import address
 from pages.components.format import plural, visible
 from services.monitoring.definitions import DEFINITIONS, Statistic, Versus
+from services.monitoring.models import FeatureDrift
 
 RANGES = (30, 90, 180, 365)
 WINDOWS = (1, 7, 14, 28)
@@ -66,6 +67,29 @@ def controls(choice: Choice, slice_keys: Sequence[str]) -> None:
             _select("slice", "Slice", slices, choice.slice_key, width=200)
         _select("window", "Window", windows, str(choice.window_days), width=110)
         _select("days", "Time range", ranges, str(choice.days), width=140)
+
+
+SECTIONS = {"": "What moved", "column": "One column", "slices": "Slices and mix", "days": "Unusual days"}
+
+
+def section() -> str:
+    """Which part of the screen is open; only that part is read and drawn."""
+    current = address.one("show", {name: name for name in SECTIONS if name}, "")
+    st.segmented_control(
+        "Part of the screen",
+        list(SECTIONS),
+        key=address.follow("show", current),
+        on_change=address.writes("show"),
+        format_func=lambda name: SECTIONS[name],
+        label_visibility="collapsed",
+        required=True,
+    )
+    return current
+
+
+def column(features: Sequence[FeatureDrift], chosen: FeatureDrift) -> None:
+    titles = {item.feature: visible(item.title) for item in features}
+    _select("feature", "Column", titles, chosen.feature, width=320)
 
 
 def _select(name: str, label: str, words: dict[str, str], value: str, *, width: int) -> None:

@@ -88,7 +88,7 @@ def slices(found: Sequence[SliceDrift], model: str, choice: Choice) -> None:
                 st.page_link(
                     places.path("drift"),
                     label=md(item.slice_key.replace("=", ": ", 1)),
-                    query_params=link(model, choice, slice=item.slice_key, feature=item.feature),
+                    query_params=link(model, choice, slice=item.slice_key, feature=item.feature, show="column"),
                     icon=badges.icon(item.state),
                     width="content",
                 )

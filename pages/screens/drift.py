@@ -6,7 +6,6 @@ import streamlit as st
 
 from pages.components import (
     address,
-    charts,
     drift_column,
     drift_controls,
     drift_overview,
@@ -15,50 +14,16 @@ from pages.components import (
     exporting,
     notices,
     parts,
+    places,
     reads,
     session,
 )
 from pages.components.drift_controls import Choice
-from pages.components.format import count, md, number, percent, short_day
-from services.monitoring.models import DriftView, FeatureDrift, PerformanceView
+from pages.components.format import md
+from services.monitoring.models import DriftView, FeatureDrift
 
 session.enter("drift")
 room = session.control_room()
-
-
-def _performance(view: PerformanceView) -> None:
-    arrived = view.points[-1].coverage if view.points else 0.0
-    with parts.card(md(view.title), "95 % interval shaded; labels arrive late"):
-        if not view.points:
-            notices.remark("No label has arrived yet, so nothing is known about performance.", "help")
-            return
-        lines = [
-            charts.Line(
-                name=view.title,
-                x=[point.end for point in view.points],
-                y=[point.value for point in view.points],
-                low=[point.low for point in view.points],
-                high=[point.high for point in view.points],
-                label=number(next((p.value for p in reversed(view.points) if p.value is not None), None)),
-            )
-        ]
-        limits = (
-            [
-                charts.Limit(
-                    value=view.baseline, label=f"{view.baseline_name[:22]} {view.baseline:.2f}", severity="plain"
-                )
-            ]
-            if view.baseline is not None
-            else []
-        )
-        figure = charts.trend(lines, parts.ink(), limits=limits, hover="%{y:.3f}", right=185)
-        parts.chart(figure, key="performance", alt=f"{view.title} by week with interval and baseline")
-        last = view.points[-1]
-        st.caption(
-            f"Week to {short_day(last.end)}: {percent(arrived)} of its labels have arrived, n = {count(last.n)}. "
-            "Weeks with too few labels have no point."
-        )
-        parts.explain(view.explanation, key="explain-performance")
 
 
 def _column(view: DriftView, item: FeatureDrift, choice: Choice) -> None:
@@ -103,7 +68,11 @@ def _changes(view: DriftView, choice: Choice) -> None:
     found = reads.attempt(
         "what changed",
         lambda: room.monitoring.changes(
-            view.model, window_days=choice.window_days, versus=choice.versus, slice_key=choice.slice_key
+            view.model,
+            window_days=choice.window_days,
+            versus=choice.versus,
+            slice_key=choice.slice_key,
+            known=view,
         ),
         key=f"changes-{view.model}-{choice.key}",
     )
@@ -130,6 +99,16 @@ def _export(view: DriftView, choice: Choice) -> None:
     )
 
 
+def _overview(view: DriftView, chosen: FeatureDrift, choice: Choice) -> None:
+    drift_overview.heat_map(view, choice)
+    left, right = st.columns([2, 3])
+    with left:
+        drift_overview.movers(view, chosen, choice)
+    with right:
+        drift_column.course(view, chosen, choice)
+    _changes(view, choice)
+
+
 def _body(view: DriftView, choice: Choice) -> None:
     drift_overview.tiles(view)
     if not view.features:
@@ -141,17 +120,18 @@ def _body(view: DriftView, choice: Choice) -> None:
             link="Models",
         )
         return
-    drift_overview.heat_map(view, choice)
     chosen = address.one("feature", {item.feature: item for item in view.features}, view.features[0])
-    left, right = st.columns([2, 3])
-    with left:
-        drift_overview.movers(view, chosen, choice)
-    with right:
+    section = drift_controls.section()
+    if section == "column":
+        drift_controls.column(view.features, chosen)
         drift_column.course(view, chosen, choice)
-    _column(view, chosen, choice)
-    _changes(view, choice)
-    _events(view, choice)
-    _slices(view, choice)
+        _column(view, chosen, choice)
+    elif section == "slices":
+        _slices(view, choice)
+    elif section == "days":
+        _events(view, choice)
+    else:
+        _overview(view, chosen, choice)
 
 
 with parts.header("Drift", ":gray[Whether inputs and predictions still look like what the model learned from.]"):
@@ -174,10 +154,13 @@ if row is not None:
         ),
         key=f"drift-{name}-{choice.key}",
     )
-    performance = reads.attempt("performance", lambda: room.monitoring.performance(name), key=f"performance-{name}")
     if drift is not None:
         with actions:
+            st.page_link(
+                places.path("performance"),
+                label="Performance",
+                icon=":material/insights:",
+                query_params={"model": name},
+            )
             _export(drift, choice)
         _body(drift, choice)
-    if performance is not None:
-        _performance(performance)

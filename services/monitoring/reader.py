@@ -69,12 +69,12 @@ class DriftReader:
         stored = self._store.profiles(config.model, short.first_profile(last), last, slice_key=None)
         return drift.by_slice(reference, config, stored, short, last)
 
-    def changes(self, config: MonitoringConfig, asked: Question) -> tuple[Change, ...]:
+    def changes(self, config: MonitoringConfig, asked: Question, known: DriftView | None = None) -> tuple[Change, ...]:
         """Gravest first; empty when nothing changed, or when nothing is known: the view's signal tells which."""
         reference, last = self._store.reference(config.model), self._store.last_day(config.model)
         if reference is None or last is None or not reference.features:
             return ()
-        found = self._features(reference, config, asked, last)
+        found = known.features if known is not None else self._features(reference, config, asked, last)
         start = last - timedelta(days=6 * asked.window_days)
         anchor = self._store.profiles(config.model, start, last, reference.features[0].feature)
         labelled = self._store.labelled(config.model, start)

@@ -84,11 +84,20 @@ class MonitoringService:
         return self._drift.mixes(self._known(model), Question(window_days=max(1, window_days), days=days))
 
     def changes(
-        self, model: str, *, window_days: int = 7, versus: Versus = Versus.REFERENCE, slice_key: str = ""
+        self,
+        model: str,
+        *,
+        window_days: int = 7,
+        versus: Versus = Versus.REFERENCE,
+        slice_key: str = "",
+        known: DriftView | None = None,
     ) -> tuple[Change, ...]:
-        """What is different now, gravest first. Raises UnknownModelError."""
+        """What is different now, gravest first. Raises UnknownModelError.
+
+        `known` is the answer of `drift` to the same question, if the caller has it already.
+        """
         asked = Question(window_days=max(1, window_days), versus=versus, slice_key=slice_key)
-        found = self._drift.changes(self._known(model), asked)
+        found = self._drift.changes(self._known(model), asked, known)
         last = self._store.last_day(model)
         recorded = self._store.schema_changes(model, last - timedelta(days=SCHEMA_DAYS)) if last else ()
         return (*(schema_fact(change) for change in recorded), *found)

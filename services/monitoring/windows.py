@@ -83,10 +83,18 @@ def stacked(
         sums = np.nan_to_num(np.array([profile.sums for profile in profiles]), posinf=0.0, neginf=0.0)
     last = np.array([(end - back).toordinal() for end in ends], dtype=np.int64)
     upper, lower = np.searchsorted(ordinals, last, side="right"), np.searchsorted(ordinals, last - days, side="right")
-    # Sums are added and not taken as differences: one absurd value would otherwise blur every later window.
-    places = np.arange(len(profiles))
-    inside = (places >= lower[:, None]) & (places < upper[:, None])
-    return Windows(ends=ends, counts=counts[upper] - counts[lower], sums=inside.astype(np.float64) @ sums)
+    return Windows(ends=ends, counts=counts[upper] - counts[lower], sums=_between(sums, lower, upper))
+
+
+def _between(sums: Sums, lower: Counts, upper: Counts) -> Sums:
+    """Rows from `lower` up to `upper` added up, and not taken as differences of running sums: one absurd value would
+    otherwise blur every later window.
+    """
+    if not len(lower):
+        return np.zeros((0, sums.shape[-1]))
+    padded = np.concatenate([sums, np.zeros((1, sums.shape[-1]))])
+    added = np.add.reduceat(padded, np.column_stack([lower, upper]).ravel(), axis=0)[::2]
+    return np.where((upper > lower)[:, None], added, 0.0)
 
 
 def summed(profiles: Iterable[DayProfile]) -> Counts | None:

@@ -195,8 +195,8 @@ class FakeDrift:
             )
         )
         self.changes = room.measured(
-            lambda model, *, window_days=7, versus=Versus.REFERENCE, slice_key="": self._reader.changes(
-                _config(model), Question(window_days=window_days, versus=versus, slice_key=slice_key)
+            lambda model, *, window_days=7, versus=Versus.REFERENCE, slice_key="", known=None: self._reader.changes(
+                _config(model), Question(window_days=window_days, versus=versus, slice_key=slice_key), known
             )
         )
         self.slice_keys = room.measured(self._reader.slice_keys)

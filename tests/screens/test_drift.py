@@ -15,7 +15,7 @@ Visit = Callable[..., AppTest]
 def test_the_picture_is_the_one_of_the_address(visit: Visit) -> None:
     app = visit(
         FakeRoom(), "drift", model="claims_triage", statistic="w1", versus="previous", window="14", feature="distance",
-        slice="provider=Single practices",
+        show="column", slice="provider=Single practices",
     )  # fmt: skip
 
     said = words(app)
@@ -34,20 +34,22 @@ def test_a_selector_writes_the_address(visit: Visit) -> None:
 
 
 def test_a_statistic_that_does_not_apply_says_so(visit: Visit) -> None:
-    app = visit(FakeRoom(), "drift", model="claims_triage", statistic="ks", feature="claim_type")
+    app = visit(FakeRoom(), "drift", model="claims_triage", statistic="ks", feature="claim_type", show="column")
 
     assert crashed(app) == []
     assert "does not apply to categories" in words(app)
 
 
 def test_mix_changes_and_unusual_days_are_told_with_from_and_to(visit: Visit) -> None:
-    said = words(visit(FakeRoom(), "drift", model="claims_triage"))
+    room = FakeRoom()
+    said = {part: words(visit(room, "drift", model="claims_triage", show=part)) for part in ("", "slices", "days")}
 
-    assert "Mix of provider" in said
-    assert "What changed" in said
-    assert "Unusual days" in said
-    assert "medical" in said
-    assert "Code red" in said
+    assert "Mix of provider" in said["slices"]
+    assert "Drift inside each slice" in said["slices"]
+    assert "What changed" in said[""]
+    assert "medical" in said[""]
+    assert "Code red" in said[""]
+    assert "Unusual days" in said["days"]
 
 
 def test_an_unknown_slice_or_statistic_gives_the_default_and_a_notice(visit: Visit) -> None:
