@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event, inspect, text
+from sqlalchemy import Integer, event, inspect, text
 
 from services.adapters.sql import migrations, protection
 from services.adapters.sql.database import Database, lock_writers
-from services.adapters.sql.schema.base import metadata
+from services.adapters.sql.schema.base import UtcDateTime, metadata
 from services.adapters.sql.setup import create_schema, is_founded
 from services.kernel.errors import NewerDatabaseError, StorageUnavailableError
+from tests.builders import NOON
 
 
 def test_schema_is_created_once_and_completely(database_url: str) -> None:
@@ -138,3 +140,28 @@ def test_unreachable_databases_are_reported_calmly(tmp_path: Path) -> None:
     nobody = Database("postgresql://nobody@/none?host=/nonexistent")
     with pytest.raises(StorageUnavailableError), nobody.read():
         pass
+
+
+def test_follow_ups_signed_before_they_could_be_called_done_are_owed_after_the_upgrade(database_url: str) -> None:
+    from services.adapters.sql.incidents import SqlIncidents
+    from services.adapters.sql.schema.incidents import incident
+
+    follow_up = {"text": "Watch the feed.", "owner_subject": "dana", "owner_name": "Dana", "due": "2030-03-01"}
+    document = json.dumps({"follow_ups": [follow_up]})
+    values = {
+        column.name: 0 if isinstance(column.type, Integer) else NOON if isinstance(column.type, UtcDateTime) else ""
+        for column in incident.columns
+    }
+    database = Database(database_url)
+    migrations.upgrade(database, "0009")
+    with database.write() as connection:
+        for number, text_of in enumerate((document, "[erased on 2030-02-01]"), start=1):
+            own = {"incident_id": f"inc-{number}", "number": number, "opened_seq": number, "post_mortem": text_of}
+            connection.execute(incident.insert().values(**(values | own)))
+
+    migrations.upgrade(database)
+
+    with database.read() as connection:
+        (owed,) = SqlIncidents(connection).owed("dana")
+    assert (owed.incident_id, owed.number, owed.text, str(owed.due)) == ("inc-1", 1, "Watch the feed.", "2030-03-01")
+    database.dispose()
