@@ -176,6 +176,8 @@ class MonitorService:
         """Defaults for a table of another estate: the first half of its days, four weeks at most, is the reference."""
         self._people.require(actor, Permission.MANAGE_MONITOR)
         governed = self._catalog.model(model)
+        with self._units.read() as unit:
+            newest = unit.monitors.newest(model)
         return proposing.propose_import(
             governed,
             source=source,
@@ -184,6 +186,7 @@ class MonitorService:
             history=self._reader.history(source, mapping),
             inputs=proposing.signature_columns(next(iter(self._catalog.versions(model)), None)),
             worth=self._worth(model),
+            earlier=newest.monitor if newest else None,
         )
 
     def check(self, monitor: Monitor) -> tuple[Problem, ...]:

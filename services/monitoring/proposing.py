@@ -97,8 +97,14 @@ def propose_import(
     history: tuple[date | None, date | None],
     inputs: Mapping[str, ColumnKind],
     worth: Worth,
+    earlier: Monitor | None = None,
 ) -> Monitor:
-    """Features are the inputs of the signature that the table has, or every usable column where it has none of them."""
+    """Features are the inputs of the signature that the table has, or every usable column where it has none of them.
+
+    `earlier` keeps what does not depend on the source: titles, levels, guards, the label delay, what was stated.
+    """
+    base = earlier or Monitor(model=model.name, features=(), thresholds=DEFAULT_THRESHOLDS)
+    titles = {item.column: item.title for item in base.features}
     used = {mapping.timestamp, mapping.prediction, mapping.label, mapping.version, mapping.entity}
     usable = {item.name: item.kind for item in columns if item.kind in _FEATURE_KINDS and item.name not in used}
     known = {name: kind for name, kind in usable.items() if name in inputs} or usable
@@ -111,19 +117,18 @@ def propose_import(
         else ReferenceWindow(kind=ReferenceKind.DATES)
     )
     windows = tuple(item for item in WINDOWS if item <= days) or (max(1, days),)
-    return Monitor(
-        model=model.name,
+    return replace(
+        base,
         source=source,
         mapping=mapping,
         features=tuple(
-            Feature(column=name, title=_title(name), kind=_FEATURE_KINDS[kind]) for name, kind in known.items()
+            Feature(column=name, title=titles.get(name) or _title(name), kind=_FEATURE_KINDS[kind])
+            for name, kind in known.items()
         ),
         reference=reference,
         windows=windows,
-        statistics=tuple(item.statistic for item in DEFAULT_THRESHOLDS),
-        thresholds=DEFAULT_THRESHOLDS,
         slices=_slices(model, known),
-        impact=impact_of(model, worth),
+        impact=base.impact if base.impact.is_stated else impact_of(model, worth),
     )
 
 

@@ -98,7 +98,7 @@ def delta(room_folder: Path, table: pa.Table) -> Source:
 
 def fill(address: str, table: pa.Table) -> None:
     engine = sa.create_engine(address)
-    kinds = {
+    kinds: dict[str, Any] = {
         "scored_at": sa.DateTime(timezone=True), "risk": sa.Double(), "late": sa.Boolean(), "build": sa.String(20),
         "member": sa.String(40), "distance": sa.Double(), "dep_delay": sa.Integer(), "carrier": sa.String(10),
         "member_age": sa.Integer(), "remark": sa.String(60),
@@ -207,6 +207,14 @@ def test_a_preview_shows_aggregates_and_at_most_twenty_masked_rows(
     assert float(summary["risk"].high) <= 1.0
     assert found.first is not None
     assert found.first.astimezone(UTC).date() == FIRST
+
+
+def test_an_import_keeps_what_does_not_depend_on_the_source(tmp_path: Path, rows: pa.Table, room: Monitored) -> None:
+    room.save(replace(room.default(), label_delay_hours=5.0, minimum_rows=300))
+    found = room.service.propose_import(MODEL, parquet(tmp_path, rows), MAPPING, actor=room.world.actor(DANA))
+    assert (found.label_delay_hours, found.minimum_rows) == (5.0, 300)
+    assert (found.mapping, found.reference.start) == (MAPPING, FIRST)
+    assert room.service.check(found) == ()
 
 
 def test_a_preview_needs_the_right_to_save(tmp_path: Path, rows: pa.Table, room: Monitored) -> None:
