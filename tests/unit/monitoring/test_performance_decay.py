@@ -155,12 +155,13 @@ def test_a_steady_model_is_in_line_with_its_reference_cohorts(steady: tuple[Kept
 
 
 def test_immature_labels_do_not_move_the_verdict(steady: tuple[KeptCubes, date]) -> None:
+    """Two weeks are young: one has a third of its labels, one nearly all of them."""
     store, today = steady
     before = judged(store, today)
     young = KeptCubes()
     young.days, young.told = store.days, list(store.told)
     for number, item in enumerate(young.told):
-        if date.fromordinal(int(item.days[0, 0])) >= today - timedelta(days=7):
+        if date.fromordinal(int(item.days[0, 0])) >= today - timedelta(days=14):
             upside_down = item.cells.copy()
             upside_down[:, 1] ^= 1
             young.told[number] = replace(item, cells=upside_down)
@@ -241,6 +242,23 @@ def test_cohorts_are_compared_at_equal_label_age(steady: tuple[KeptCubes, date])
     assert young.peers is not None
     assert young.so_far.value - np.mean(confirmed) > 0.1
     assert young.so_far.low < young.peers.value < young.so_far.high
+
+
+def test_what_is_confirmed_stays_confirmed_when_stragglers_arrive() -> None:
+    """Three labels in a hundred come a month late, and all of them are positive."""
+    store, rng, today = KeptCubes(), np.random.default_rng(9), MONDAY + timedelta(weeks=16)
+    for number in range(7 * 16):
+        scores = rng.beta(2, 3, 200)
+        truth, delays = as_scored(rng, scores, 0), rng.integers(0, DELAY + 1, 200)
+        truth[:6], delays[:6] = 1, 30
+        store.predict(MONDAY + timedelta(days=number), scores, truth, delays=delays, until=today)
+
+    early, late = (judged(store, today, known_on=MONDAY + timedelta(weeks=weeks)) for weeks in (4, 16))
+
+    assert early.maturity.age == late.maturity.age == DELAY
+    assert early.cohorts[0].confirmed is not None
+    assert early.cohorts[0].confirmed == late.cohorts[0].confirmed
+    assert late.cohorts[0].n == early.cohorts[0].n
 
 
 def test_a_past_day_is_judged_with_what_was_known_on_it(steady: tuple[KeptCubes, date]) -> None:
