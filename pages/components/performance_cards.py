@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.components import notices, parts
 from pages.components import performance_charts as charts
-from pages.components.format import NOTHING, count, day, md, number, percent, short_day, signed
+from pages.components.format import NOTHING, count, day, md, number, percent, plural, short_day, signed
 from services.kernel.interval import Estimate
 from services.monitoring.metrics import WORDS
 from services.monitoring.performance_models import BusinessPoint, Cohort, DecayView, ValuePerDecision
@@ -23,7 +23,7 @@ def tiles(view: DecayView) -> None:
     with first:
         parts.signal_tile(f"Decay, {words.unit}", view.signal, number(view.signal.value, 3))
     with second:
-        mature = "unknown" if view.maturity.age is None else f"{view.maturity.age} days"
+        mature = "unknown" if view.maturity.age is None else plural(view.maturity.age, "day")
         parts.tile("Labels are mature after", mature, view.maturity.sentence)
     newest = next((cohort for cohort in reversed(view.cohorts) if cohort.finished), None)
     with third:
@@ -71,7 +71,7 @@ def confirmed(view: DecayView) -> None:
         else:
             figure = charts.confirmed(view, parts.ink())
             parts.chart(figure, key="confirmed", alt=f"{words.title} of mature cohorts with interval and limits")
-            age = f"{view.maturity.age} days" if view.maturity.age is not None else "one age"
+            age = plural(view.maturity.age, "day") if view.maturity.age is not None else "one age"
             st.caption(f"Every cohort is measured with labels up to an age of {age}. Younger cohorts have no point.")
         if view.unmatched:
             st.caption(
