@@ -6,9 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.builders import World, a_world
 from tests.unit.pack.agreeing import judge_twice
+
+# How long an example takes says something about the machine, nothing about the code.
+settings.register_profile("countersign", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("countersign")
 
 
 @pytest.fixture
