@@ -520,6 +520,35 @@ def rollback(
             raise typer.Exit(5)
 
 
+@app.command("rollback-offline")
+def rollback_offline(
+    model: Model,
+    version: Version,
+    *,
+    reason: Annotated[str, typer.Option(help="Why, in a sentence; it is kept in the ledger for good.")],
+    name: Annotated[str, typer.Option(help="Who orders it; kept beside the account of this machine.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for the model's name.")] = False,
+) -> None:
+    """Bring traffic back while the governance database is away. Journalled, and entered in the ledger later."""
+    from services.rollout import plan
+    from services.rollout.offline import Person, require_confirmed
+    from services.rollout.offline_models import LineState
+    from services.workspace.offline import account, offline_rollback
+
+    with _spoken():
+        desk = offline_rollback(_settings())
+        agreed = desk.plan(model, version)
+        print("\n".join(agreed.sentences))
+        if not yes:
+            require_confirmed(model, typer.prompt("Type the name of the model to go on", default="", err=True))
+        line = desk.carry_out(agreed, person=Person(account=account(), name=name), reason=reason)
+        print(f"{plan.words(line.before)} before, {plan.words(line.after)} now (generation {line.generation}).")
+        if line.state is not LineState.DONE:
+            print(f"countersign: Switched, but not verified. {line.detail}", file=sys.stderr)
+            raise typer.Exit(5)
+        print("Read back and journalled. The worker enters it in the ledger when the database is back; sign then.")
+
+
 @app.command()
 def verify(
     pack: Annotated[Path | None, typer.Argument(help="An audit pack; the live ledger when left out.")] = None,

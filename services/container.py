@@ -18,6 +18,7 @@ from services.adapters.databricks.lakeflow import LakeflowRuns
 from services.adapters.databricks.statements import Warehouse, workspace
 from services.adapters.databricks.unity import UnityLineage
 from services.adapters.files.access import AccessFile
+from services.adapters.files.offline import OfflineJournal, OfflineTargetsFile
 from services.adapters.files.packs import PackFiles
 from services.adapters.files.policies import PolicyFolder
 from services.adapters.local.batch_rerun import LocalBatchRunner
@@ -32,6 +33,7 @@ from services.adapters.notify.channels import ConfiguredChannels
 from services.adapters.notify.courier import AppriseCourier
 from services.adapters.signing.anchors import Anchors
 from services.adapters.signing.desk import EMBEDDED, PRODUCTION, KeyDesk
+from services.adapters.signing.machine_seal import MachineSeal
 from services.adapters.sql.data_health import SqlDataHealth
 from services.adapters.sql.database import Database
 from services.adapters.sql.evaluation_facts import SqlFacts
@@ -162,6 +164,7 @@ from services.rollout.fallback_rules import impaired
 from services.rollout.judging import SequentialJudge
 from services.rollout.last_good import LastGood
 from services.rollout.models import ActionKind
+from services.rollout.offline_entry import Offline
 from services.rollout.outbox import OutboxRunner
 from services.rollout.ports import ApprovalStanding, ServingPlatform
 from services.rollout.preconditions import Preconditions
@@ -239,6 +242,8 @@ class ControlRoom:
     packs: PackService
     reports: ReportService
     notices: NoticeService
+    offline: Offline
+    """Keeps what is needed without the database, and enters what was done without it; for the worker only."""
     runner: OutboxRunner
     """Drives queued registry and traffic actions; the worker and one inline call use it."""
     registry_anchoring: RegistryAnchoring
@@ -579,6 +584,7 @@ def _open(
                 alerts=alerts,
             ),
         ),
+        offline=_offline(settings, units, trusted, rollout, incidents, clock),
         runner=runner,
         registry_anchoring=RegistryAnchoring(
             registry=registry,
@@ -593,6 +599,26 @@ def _open(
         clock=clock,
         settings=settings,
         database=database,
+    )
+
+
+def _offline(  # noqa: PLR0917 - one caller, some lines above
+    settings: Settings,
+    units: SqlUnits,
+    trusted: _Trusted,
+    rollout: RolloutService,
+    incidents: IncidentService,
+    clock: Clock,
+) -> Offline:
+    return Offline(
+        units=units,
+        desk=trusted.signing,
+        keeper=OfflineTargetsFile(settings.run_folder, MachineSeal(settings.keys_folder)),
+        journal=OfflineJournal(settings.run_folder),
+        deployments=rollout.deployments,
+        targets_of=rollout.targets,
+        on_call=lambda model: incidents.on_call(model).name or "",
+        clock=clock,
     )
 
 

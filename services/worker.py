@@ -16,6 +16,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -55,7 +56,13 @@ class Lane(StrEnum):
 
 _SLOWEST = {Lane.ACT: timedelta(seconds=15), Lane.WATCH: timedelta(seconds=15), Lane.REFRESH: timedelta(minutes=5)}
 """How rarely a task that keeps failing is tried; what brings traffic back never waits for minutes."""
-_LANES = {"outbox": Lane.ACT, "deployments": Lane.ACT, "fallbacks": Lane.ACT, "watch": Lane.WATCH}
+_LANES = {
+    "offline-journal": Lane.ACT,
+    "outbox": Lane.ACT,
+    "deployments": Lane.ACT,
+    "fallbacks": Lane.ACT,
+    "watch": Lane.WATCH,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,10 +257,12 @@ def _patiently() -> Retrying:
 def build_worker(room: ControlRoom, ops: Ops) -> Worker:
     """The tasks in order of urgency. Local traffic exists only in the embedded workspace."""
     seconds = [
-        ("outbox", 1, lambda: (room.runner.run_pending(), room.runner.settle_aliases())),
+        ("offline-journal", 5, room.offline.enter),
+        ("outbox", 1, lambda: _act(room)),
         ("registry", 5, lambda: _copy_registry(room)),
         ("lineage", 15, room.handling.refresh_lineage),
         ("deployments", 5, room.rollout.reconcile),
+        ("offline-targets", 30, room.offline.keep_targets),
         ("watch", 5, room.watcher.run),
         ("traffic", 2, _live_traffic(room)),
         ("incidents", 5, room.incidents.catch_up),
@@ -300,6 +309,17 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         took_over=lambda lost, at: _interrupted(room, lost, at),
         pulse=_pulse(os.environ.get(PULSE_FILE, "")),
     )
+
+
+def _act(room: ControlRoom) -> None:
+    """What was done without the database comes first: an order that waited meanwhile must not undo it.
+
+    A journal that cannot be entered is told by the task of its own; it holds up nothing here.
+    """
+    with suppress(ControlRoomError):
+        room.offline.enter()
+    room.runner.run_pending()
+    room.runner.settle_aliases()
 
 
 def _interrupted(room: ControlRoom, lost: Lost, at: datetime) -> None:

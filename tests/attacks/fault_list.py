@@ -141,12 +141,15 @@ FAULTS = {
     ),
     19: Fault(
         what="the database is locked, or cannot be reached",
-        outcome="waits; then a clean message and a safe retry",
+        outcome="waits; then a clean message and a safe retry. Traffic can be sent back without it to a version that "
+        "was approved and served; it is journalled and entered later as unsigned",
         tests=(
             "test_hanging_lock_holder_gives_a_clean_message_and_a_safe_retry",
             "test_unreachable_databases_are_reported_calmly",
+            "test_without_the_database_traffic_goes_back_and_is_entered_once_and_stands_as_unsigned",
+            "test_an_order_that_waited_through_the_outage_does_not_move_traffic_forward_again",
+            "test_a_journal_that_was_changed_is_told_and_what_can_be_read_is_entered",
         ),
-        open="a command that acts on the platform while the database is gone and is entered later does not exist",
     ),
     20: Fault(
         what="there is no version before",
