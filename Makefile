@@ -53,11 +53,8 @@ types: setup-dev  ## strict types
 imports: setup-dev  ## who may import whom
 	$(BIN)/lint-imports --no-cache
 
-# Thousands of small databases are written durably; in memory, where there is room, that costs nothing.
-SCRATCH := $(shell [ -w /dev/shm ] && [ "$$(df -Pk /dev/shm | awk 'NR==2 {print $$4}')" -gt 4000000 ] && echo TMPDIR=/dev/shm)
-
 unit: setup-dev  ## unit, contract, golden, screen and architecture tests
-	$(SCRATCH) $(PY) -m pytest tests --ignore=tests/journeys --ignore=tests/benchmarks -n 2 --dist loadfile -q
+	$(PY) -m pytest tests --ignore=tests/journeys --ignore=tests/benchmarks -n 2 --dist loadfile -q
 
 # Tracing every branch takes about a third longer, so it is a command of its own and not part of `make test`.
 coverage: setup-dev  ## the same tests, with branch coverage

@@ -21,6 +21,8 @@ from tests.builders import NOON, a_world
 _FORKED = multiprocessing.get_context("forkserver")
 _FORKED.set_forkserver_preload(["pytest", __name__])
 _PATIENCE = 120.0
+_BEGINS = 40.0
+_CHILDREN = 3
 
 
 class Workers:
@@ -37,6 +39,13 @@ class Workers:
         return process
 
     def frozen_at(self, step: str) -> ForkServerProcess:
+        """A child that hangs in its first moments (it was forked while a thread held a lock) is replaced by another."""
+        for _ in range(_CHILDREN):
+            process = self.start(freezes, step)
+            if _appears(self.folder / "frozen", process, _BEGINS):
+                return process
+            process.kill()
+            process.join()
         process = self.start(freezes, step)
         wait_for(self.folder / "frozen", process)
         return process
@@ -54,6 +63,16 @@ def wait_for(file: Path, process: ForkServerProcess) -> None:
         assert process.is_alive(), "it ended before it came so far"
         assert time.monotonic() < deadline, f"{file.name} was not there after {_PATIENCE:.0f} s"
         time.sleep(0.01)
+
+
+def _appears(file: Path, process: ForkServerProcess, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if file.exists():
+            return True
+        assert process.is_alive(), "it ended before it came so far"
+        time.sleep(0.01)
+    return False
 
 
 def goes_on(process: ForkServerProcess) -> None:
