@@ -306,7 +306,12 @@ def test_a_table_by_three_names_gives_the_sketches_that_our_own_folder_gives(
 
 def test_no_row_leaves_the_warehouse(estate: tuple[DuckDbMonitoringFacts, SparkConnection]) -> None:
     """Every question is a setting, a count, a group, or a description that returns nothing."""
-    asked = estate[1].asked
+    table, asked = warehouse(estate[1]), estate[1].asked
+    reference = table.fit_reference("m", "d", slices=("origin",))
+    assert reference is not None
+    table.profile(reference, DAYS)
+    table.partitions()
+    table.labelled_days("m", DAYS, scores=True)
     assert len(asked) > 10
     for sql in asked:
         assert (

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 import pytest
 
 from services.adapters.local.inference_log import append_rows
@@ -144,7 +145,9 @@ def test_an_injected_fault_acts_on_copies_and_labels_them(endpoint: TestEndpoint
 
 def test_a_batch_run_is_copied_to_a_version_that_is_loaded_for_it(endpoint: TestEndpoint) -> None:
     mirror(endpoint, "triage_batch", "2")
-    os.kill(pid_of(endpoint, "triage_batch", "2"), signal.SIGKILL)
+    process = psutil.Process(pid_of(endpoint, "triage_batch", "2"))
+    process.kill()
+    wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
 
     answer = endpoint.ask("triage_batch", {**BODY, "prediction_ids": ["a", "b"]}, **endpoint.admin)
 
