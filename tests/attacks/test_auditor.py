@@ -101,7 +101,7 @@ WRITES = {
 }
 
 
-NEED_AN_OBJECT = {"exceptions.decide", "exceptions.end", "emergency.review"}
+NEED_AN_OBJECT = {"exceptions.decide", "exceptions.end", "emergency.review", "incidents.finish_follow_up"}
 """These look up what they are about first, and there is none here: they end before they ask who acts."""
 
 
