@@ -27,16 +27,8 @@ STEPS = (
 
 
 def killed_at(step: str, folder: Path) -> None:
-    """A child that hangs in its first moments (it was forked while a thread held a lock) is replaced by another."""
-    for _ in range(4):
-        process = Workers(folder).start(dies, step)
-        process.join(60)
-        if process.exitcode is not None:
-            break
-        process.kill()
-        process.join()
-    else:
-        pytest.fail("four processes in a row hung")
+    process = Workers(folder).start(dies, step)
+    process.join(120)
     assert process.exitcode == -signal.SIGKILL
 
 

@@ -8,12 +8,14 @@ import multiprocessing
 import os
 import random
 import signal
+import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from types import ModuleType
 
 from services.kernel.clock import FrozenClock
 from tests.builders import NOON, a_world
@@ -21,8 +23,6 @@ from tests.builders import NOON, a_world
 _FORKED = multiprocessing.get_context("forkserver")
 _FORKED.set_forkserver_preload(["pytest", __name__])
 _PATIENCE = 120.0
-_BEGINS = 40.0
-_CHILDREN = 3
 
 
 class Workers:
@@ -34,18 +34,12 @@ class Workers:
 
     def start(self, work: Callable[..., None], *words: object) -> ForkServerProcess:
         process = _FORKED.Process(target=work, args=(self.folder, *words))
-        process.start()
+        with _no_main():
+            process.start()
         self._started.append(process)
         return process
 
     def frozen_at(self, step: str) -> ForkServerProcess:
-        """A child that hangs in its first moments (it was forked while a thread held a lock) is replaced by another."""
-        for _ in range(_CHILDREN):
-            process = self.start(freezes, step)
-            if _appears(self.folder / "frozen", process, _BEGINS):
-                return process
-            process.kill()
-            process.join()
         process = self.start(freezes, step)
         wait_for(self.folder / "frozen", process)
         return process
@@ -65,14 +59,15 @@ def wait_for(file: Path, process: ForkServerProcess) -> None:
         time.sleep(0.01)
 
 
-def _appears(file: Path, process: ForkServerProcess, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if file.exists():
-            return True
-        assert process.is_alive(), "it ended before it came so far"
-        time.sleep(0.01)
-    return False
+@contextmanager
+def _no_main() -> Iterator[None]:
+    """A child runs the file of the main module first, and a test of a screen leaves the app itself as main module."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def goes_on(process: ForkServerProcess) -> None:
