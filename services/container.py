@@ -60,6 +60,7 @@ from services.adapters.sql.reliability import SqlReliability
 from services.adapters.sql.retention import SqlAccessLog, SqlDisposalUnits
 from services.adapters.sql.unit import SqlUnits
 from services.adapters.sql.value import SqlValue
+from services.adapters.sql.value_statements import SqlStatementsInForce
 from services.adapters.warehouse.batch_jobs import DuckDbJobLog
 from services.adapters.warehouse.batch_outputs import ParquetOutputs
 from services.adapters.warehouse.feedback import DuckDbReviewFacts
@@ -179,8 +180,10 @@ from services.rollout.stages import stage_rules
 from services.rollout.watch import Watcher
 from services.rollout.watch_acts import WatchActs
 from services.settings import Profile, Settings
+from services.value.agreed import Agreed
 from services.value.models import Rates
 from services.value.service import ValueService
+from services.value.statement_service import StatementService
 
 if TYPE_CHECKING:  # the SDK is loaded where a workspace is used
     from services.adapters.databricks.changes import ServedModel
@@ -223,6 +226,7 @@ class ControlRoom:
     reliability: ReliabilityService
     data_health: DataHealthService
     value: ValueService
+    statements: StatementService
     feedback: FeedbackService
     approvals: ApprovalService
     rollout: RolloutService
@@ -303,7 +307,7 @@ def _open(
 ) -> ControlRoom:
     database = _database(settings)
     trusted = _trusted(settings, database, clock)
-    reading = _reading(settings, database, clock, registry, trusted.ledger)
+    reading = _reading(settings, database, clock, registry, trusted)
     units = SqlUnits(database, lambda connection: SqlLedger(connection, trusted.desk, clock))
     published = SqlPublishedPolicies(database)
     policy = PolicyService(
@@ -504,6 +508,17 @@ def _open(
         reliability=reading.reliability,
         data_health=health,
         value=reading.value,
+        statements=StatementService(
+            units=units,
+            catalog=reading.inventory,
+            values=reading.value,
+            people=trusted.people,
+            ledger=trusted.ledger,
+            desk=trusted.signing,
+            attestations=trusted.attested,
+            live=lambda model: _champion(units, model),
+            clock=clock,
+        ),
         feedback=reading.feedback,
         approvals=approvals,
         rollout=rollout,
@@ -1118,10 +1133,10 @@ class _Reading:
 
 
 def _reading(
-    settings: Settings, database: Database, clock: Clock, registry: ModelRegistry, ledger: LedgerService
+    settings: Settings, database: Database, clock: Clock, registry: ModelRegistry, trusted: _Trusted
 ) -> _Reading:
     facts = settings.inference_folder
-    inventory = InventoryService(registry=registry, store=SqlInventory(database), ledger=ledger, clock=clock)
+    inventory = InventoryService(registry=registry, store=SqlInventory(database), ledger=trusted.ledger, clock=clock)
     rates = Rates(currency=settings.currency, cpu_hour=settings.rate_cpu_hour, gb_month=settings.rate_gb_month)
     return _Reading(
         inventory=inventory,
@@ -1146,7 +1161,12 @@ def _reading(
             facts=DuckDbRequestFacts(facts), store=SqlReliability(database), catalog=inventory, clock=clock
         ),
         value=ValueService(
-            facts=DuckDbUsageFacts(facts), store=SqlValue(database), catalog=inventory, rates=rates, clock=clock
+            facts=DuckDbUsageFacts(facts),
+            store=SqlValue(database),
+            catalog=inventory,
+            rates=rates,
+            clock=clock,
+            agreed=Agreed(newest=SqlStatementsInForce(database).newest, entries=trusted.attested),
         ),
         feedback=FeedbackService(facts=DuckDbReviewFacts(facts), store=SqlFeedback(database), clock=clock),
     )

@@ -14,6 +14,7 @@ class Role(StrEnum):
     DATA_SCIENCE_LEAD = "data_science_lead"
     VALIDATOR = "validator"
     AUDITOR = "auditor"
+    FINANCE = "finance"
     ADMIN = "admin"
 
     @property
@@ -28,16 +29,18 @@ ROLE_TITLES = {
     Role.DATA_SCIENCE_LEAD: "Data science lead",
     Role.VALIDATOR: "Independent validator",
     Role.AUDITOR: "Auditor",
+    Role.FINANCE: "Finance controller",
     Role.ADMIN: "Administrator",
 }
 
 
 ROLE_DOES = {
     Role.COMPLIANCE: "Approves versions for production, grants exceptions, publishes policies, keeps records.",
-    Role.BUSINESS_OWNER: "Acknowledges benefit, cost and limits; reviews emergencies.",
+    Role.BUSINESS_OWNER: "Acknowledges benefit, cost and limits, signs their baseline; reviews emergencies.",
     Role.SRE: "Moves traffic and brings it back, also by break-glass; handles incidents.",
     Role.DATA_SCIENCE_LEAD: "Asks for promotions and exceptions, and answers for the evidence.",
     Role.VALIDATOR: "Validates the evidence independently; reviews emergencies.",
+    Role.FINANCE: "Attests the benefit that owners claim for a month, or cuts it; owns no model.",
     Role.AUDITOR: "Reads everything until the access ends, draws samples and packs; every view is recorded.",
     Role.ADMIN: "Enrols people and keys, with a second administrator; never for himself.",
 }
@@ -92,6 +95,10 @@ class Permission(StrEnum):
     """Acknowledging, snoozing and waking alerts."""
     MANAGE_MONITOR = "manage_monitor"
     """Saying how a model is watched: a new version of its monitor."""
+    STATE_VALUE = "state_value"
+    """Signing what a model costs and is measured against, and proposing the benefit of a month."""
+    ATTEST_VALUE = "attest_value"
+    """Standing for the benefit that somebody else proposed, or for less of it."""
 
 
 _READ = frozenset({Permission.VIEW, Permission.VIEW_VALUE, Permission.VIEW_LEDGER, Permission.EXPORT})
@@ -121,6 +128,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.ASSIGN_OWNER,
         Permission.PROPOSE_TIER,
         Permission.ACKNOWLEDGE,
+        Permission.STATE_VALUE,
         Permission.RECORD_CORRECTION,
         Permission.DELEGATE,
         Permission.REVIEW_EMERGENCY,
@@ -165,6 +173,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.REVIEW_MODEL,
         Permission.RUN_EVALUATION,
     },
+    Role.FINANCE: _READ | {Permission.ATTEST_VALUE, Permission.DELEGATE},
     # Reading and what reading needs: nothing here may ever change a model, a person or a decision.
     Role.AUDITOR: _READ | {Permission.DRAW_SAMPLE, Permission.BUILD_PACK, Permission.VIEW_ACCESS_LOG},
     Role.ADMIN: _READ

@@ -263,7 +263,7 @@ class OversightService:
             tiers=tuple(
                 item for item in self._tiers.undecided() if not self._tiers.refusal_to_decide(item, actor=actor)
             ),
-            values=self._value.portfolio() if actor.role is Role.BUSINESS_OWNER else (),
+            values=self._value.portfolio() if actor.role in {Role.BUSINESS_OWNER, Role.FINANCE} else (),
             syncs=self._store.syncs(),
             worker_alive=self._alive(seen),
             troubles=self._troubles(),

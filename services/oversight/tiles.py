@@ -70,7 +70,7 @@ def _health(situation: Situation) -> Tile:
 
 def _of_role(situation: Situation, actor: Actor) -> tuple[Tile, ...]:
     match actor.role:
-        case Role.BUSINESS_OWNER:
+        case Role.BUSINESS_OWNER | Role.FINANCE:
             return (_net(situation),)
         case Role.DATA_SCIENCE_LEAD:
             n = len(situation.unsubmitted)

@@ -62,6 +62,13 @@ DEMO_ACCOUNTS = (
         does="Second validator: reviews what was released in an emergency.",
     ),
     DemoAccount(
+        subject="fiona.finance",
+        name="Fiona Abara",
+        role=Role.FINANCE,
+        passphrase="fiona checks the sums",  # noqa: S106 - printed on the sign-in screen
+        does="Attests the benefit that owners claim for a month, or cuts it.",
+    ),
+    DemoAccount(
         subject="otto.auditor",
         name="Otto Brandt",
         role=Role.AUDITOR,

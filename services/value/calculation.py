@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from math import sqrt
@@ -20,12 +20,16 @@ from services.value.models import (
     Rates,
     Tally,
     UsageDay,
+    VersionShare,
 )
+from services.value.returns import Span
 
 CENT = Decimal("0.01")
 _HOUR = Decimal(3600)
 _GIGABYTE = Decimal(10**9)
 _MONTH_DAYS = Decimal(30)
+SCORING = ("serving", "batch")
+"""Components whose use grows with each prediction; everything else is there without any."""
 NEEDED = {
     Quantity.CORRECT_REFERRALS: BaselineId.REFERRAL_PRECISION,
     Quantity.AVOIDED_REWORK: BaselineId.OVERRIDE_RATE,
@@ -40,6 +44,10 @@ def decimal(value: float) -> Decimal:
 
 def cents(amount: Decimal) -> Decimal:
     return amount.quantize(CENT, rounding=ROUND_HALF_EVEN)
+
+
+def tenth(amount: Decimal) -> Decimal:
+    return amount.quantize(Decimal("0.1"), rounding=ROUND_HALF_EVEN)
 
 
 def cost_days(
@@ -65,6 +73,7 @@ def _cost_day(day: date, rows: list[UsageDay], predictions: int, rates: Rates, f
         return seconds / _HOUR * rates.cpu_hour
 
     others = {row.component for row in rows} - {"serving"}
+    scoring = sum((computing(name) for name in SCORING), Decimal(0))
     stored = Decimal(sum(row.bytes for row in rows)) / _GIGABYTE * rates.gb_month / _MONTH_DAYS
     return CostDay(
         day=day,
@@ -73,7 +82,70 @@ def _cost_day(day: date, rows: list[UsageDay], predictions: int, rates: Rates, f
         serving=computing("serving"),
         predictions=predictions,
         fixed=fixed,
+        marginal=scoring,
     )
+
+
+def allocate(
+    usage: Sequence[UsageDay], predictions: Mapping[str, int], rates: Rates, *, fixed: Decimal
+) -> tuple[VersionShare, ...]:
+    """Measured use by version at the rate card; the stated fixed cost is laid on versions by their predictions.
+
+    That last step is an allocation and no measurement: without predictions nobody is charged.
+    """
+    rows: dict[str, list[UsageDay]] = defaultdict(list)
+    for row in usage:
+        rows[row.version].append(row)
+    total = sum(predictions.values())
+    found = []
+    for version in sorted({*rows, *predictions}):
+        by_day: dict[date, list[UsageDay]] = defaultdict(list)
+        for row in rows[version]:
+            by_day[row.day].append(row)
+        measured_cost = sum(
+            (_cost_day(day, used, 0, rates, Decimal(0)).total for day, used in by_day.items()), Decimal(0)
+        )
+        made = predictions.get(version, 0)
+        found.append(
+            VersionShare(
+                version=version,
+                predictions=made,
+                measured=measured_cost,
+                allocated=fixed * made / total if total else Decimal(0),
+            )
+        )
+    return tuple(found)
+
+
+def daily_benefit(
+    rule: BenefitRule, baseline: Baseline, line: BenefitLine, days: Mapping[date, Tally]
+) -> dict[date, Span]:
+    """The line day by day. The base is what each day itself brought; its ends are the line's, by observations."""
+    sign = 1 if Quantity(rule.quantity) is Quantity.CORRECT_REFERRALS else -1
+    before = decimal(as_share(baseline))
+    found = {}
+    for day, tally in days.items():
+        if not tally.n:
+            continue
+        made = decimal(tally.total) if Quantity(rule.quantity) is Quantity.ERROR_REDUCTION else Decimal(tally.hits)
+        base = sign * (made - before * tally.n) * rule.unit_value
+        low, high = ((end - line.amount) * tally.n / line.n for end in (line.low, line.high))
+        found[day] = Span(low=base + min(low, Decimal(0)), base=base, high=base + max(high, Decimal(0)))
+    return found
+
+
+def together(parts: Iterable[Mapping[date, Span]]) -> dict[date, Span]:
+    """Several lines as one: ends are added, as if all were at the same end at once."""
+    found: dict[date, Span] = {}
+    for part in parts:
+        for day, span in part.items():
+            known = found.get(day)
+            found[day] = (
+                span
+                if known is None
+                else Span(low=known.low + span.low, base=known.base + span.base, high=known.high + span.high)
+            )
+    return found
 
 
 def as_share(baseline: Baseline) -> float:
@@ -156,10 +228,3 @@ def verdict(
             f"Brought {net:,.2f} {currency} net, but the low end of the benefit ({low:,.2f}) does not cover the cost.",
         )
     return Health.HEALTHY, f"Brought {net:,.2f} {currency} net; even the low end of the benefit covers the cost."
-
-
-def payback_months(setup: Decimal, net: Decimal | None, days: int) -> Decimal | None:
-    """Setup / net benefit per month of 30 days, at this window's pace."""
-    if not setup or net is None or net <= 0 or not days:
-        return None
-    return (setup / (net / days * _MONTH_DAYS)).quantize(Decimal("0.1"), rounding=ROUND_HALF_EVEN)

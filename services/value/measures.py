@@ -18,6 +18,7 @@ _SOURCES = {
     BaselineId.OVERRIDE_RATE: "recorded reviews",
     BaselineId.FORECAST_ERROR: "labelled forecasts",
     BaselineId.BATCH_WINDOW_HOURS: "recorded batch runs that ended well (median)",
+    BaselineId.END_TO_END_HOURS: "recorded batch runs that ended well, from window to result (median)",
 }
 
 
@@ -48,8 +49,9 @@ def measure(
 def _after(
     known: BaselineId, config: ValueConfig, store: ValueStore, start: date, end: date
 ) -> tuple[Estimate | None, int]:
-    if known is BaselineId.BATCH_WINDOW_HOURS:
-        hours = store.hours_between_runs(config.model, start, end)
+    if known in {BaselineId.BATCH_WINDOW_HOURS, BaselineId.END_TO_END_HOURS}:
+        ask = store.hours_between_runs if known is BaselineId.BATCH_WINDOW_HOURS else store.hours_to_decision
+        hours = ask(config.model, start, end)
         middle = median(hours) if hours else None
         return (None if middle is None else Estimate(value=middle, low=min(hours), high=max(hours))), len(hours)
     if known is BaselineId.FORECAST_ERROR:

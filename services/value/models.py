@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from services.kernel.health import Explanation, Health
+from services.value.returns import Returns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,13 @@ class CostDay:
     predictions: int
     fixed: Decimal = Decimal(0)
     """Stated, not measured: the day's part of licences and people."""
+    marginal: Decimal = Decimal(0)
+    """The part of compute and serving that scoring used: it grows with predictions, the floor does not."""
+
+    @property
+    def floor(self) -> Decimal:
+        """What the day would have cost without a single prediction."""
+        return self.total - self.marginal
 
     @property
     def total(self) -> Decimal:
@@ -28,6 +36,20 @@ class CostDay:
     def per_thousand(self) -> Decimal | None:
         """Cost per 1,000 predictions, or None on a day without predictions."""
         return self.total * 1000 / self.predictions if self.predictions else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionShare:
+    """What one version used, as measured, and the part of the fixed cost laid on it: an allocation."""
+
+    version: str
+    predictions: int
+    measured: Decimal
+    allocated: Decimal
+
+    @property
+    def per_thousand(self) -> Decimal | None:
+        return (self.measured + self.allocated) * 1000 / self.predictions if self.predictions else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +100,24 @@ class ModelValue:
     setup_cost: Decimal | None = None
     payback_months: Decimal | None = None
     """Months until net benefit at this window's pace has repaid the setup; None when it never would."""
+    returns: Returns | None = None
+    """Multiple and payback with their ranges; None where nothing was computed."""
+    versions: tuple[VersionShare, ...] = ()
+    first: date | None = None
+    """The first day of the window with a record of cost or benefit."""
+    statement: int = 0
+    """The signed version of the value statement it was computed with; 0: nobody signed one."""
+    last: date | None = None
+    """The last day with a record of use: how old the cost is."""
+
+    @property
+    def marginal_per_thousand(self) -> Decimal | None:
+        spent = sum((day.marginal for day in self.days), Decimal(0))
+        return spent * 1000 / self.predictions if self.predictions else None
+
+    @property
+    def floor(self) -> Decimal:
+        return sum((day.floor for day in self.days), Decimal(0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +148,8 @@ class BaselineId(StrEnum):
     FORECAST_ERROR = "forecast_error"
     BATCH_WINDOW_HOURS = "batch_window_hours"
     """Hours from one batch window to the next."""
+    END_TO_END_HOURS = "end_to_end_hours"
+    """Hours from the start of the window in which the data arrived to the end of the run that decided on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +191,12 @@ class ValueConfig:
     cost_source: str = ""
     decision_threshold: float = 0.5
     note: str = ""
+    monthly_budget: Decimal | None = None
+    """None: nobody set one."""
+    budget_alerts: tuple[Decimal, ...] = (Decimal("0.8"), Decimal(1))
+    """Shares of the budget; from the first on somebody looks, from the last on it is overrun."""
+    gate_monthly_net: Decimal = Decimal(0)
+    """A month with less net benefit than this is missed; two in a row open a review."""
 
     def baseline(self, name: str) -> Baseline | None:
         return next((baseline for baseline in self.baselines if baseline.id == name), None)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from services.inventory.facts import Partition
 from services.inventory.models import GovernedModel
-from services.value.models import Tally, UsageDay, ValueConfig
+from services.value.models import Quantity, Tally, UsageDay, ValueConfig
 
 
 class Catalog(Protocol):
@@ -56,6 +56,16 @@ class ValueStore(Protocol):
 
     def errors(self, model: str, start: date, end: date) -> Tally:
         """Labelled forecasts; total and square are sums over absolute errors."""
+        ...
+
+    def tallies(self, quantity: Quantity, model: str, start: date, end: date, threshold: float) -> Mapping[date, Tally]:
+        """Reviews, referrals or errors day by day; their sum is what the three methods above say."""
+        ...
+
+    def predictions_by_version(self, model: str, start: date, end: date) -> Mapping[str, int]: ...
+
+    def hours_to_decision(self, model: str, start: date, end: date) -> tuple[float, ...]:
+        """Hours from the start of each batch window to the end of the run that scored it."""
         ...
 
     def hours_between_runs(self, model: str, start: date, end: date) -> tuple[float, ...]:

@@ -7,7 +7,9 @@ The worker calls `refresh` after those of monitoring and feedback, whose counts 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -15,15 +17,30 @@ from services.inventory.facts import by_owner, changed
 from services.inventory.models import GovernedModel
 from services.kernel.clock import Clock
 from services.kernel.errors import TelemetryUnavailableError, UnknownModelError
-from services.kernel.health import Explanation
-from services.value import calculation
+from services.kernel.health import Explanation, Health
+from services.value import calculation, returns
+from services.value.agreed import InForce
 from services.value.measures import measure
 from services.value.models import BenefitLine, BenefitRule, CostDay, ModelValue, Quantity, Rates, Tally, ValueConfig
 from services.value.ports import Catalog, UsageFacts, ValueStore
 
+LONGEST_DAYS = 1_096
+"""The course of a model is drawn over three years at most."""
+
 
 class ValueService:
-    def __init__(self, *, facts: UsageFacts, store: ValueStore, catalog: Catalog, rates: Rates, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        facts: UsageFacts,
+        store: ValueStore,
+        catalog: Catalog,
+        rates: Rates,
+        clock: Clock,
+        agreed: Callable[[str], InForce] = lambda _model: InForce(),
+    ) -> None:
+        """`agreed` gives the signed statement of a model; without one its catalog's figures count, signed by nobody."""
+        self._agreed = agreed
         self._facts = facts
         self._store = store
         self._catalog = catalog
@@ -40,21 +57,66 @@ class ValueService:
         for name in self._store.counted_models(start, end):
             # Use may be recorded under a name that has left registry and catalog.
             with suppress(UnknownModelError):
-                values.append(self._value(self._catalog.model(name), days))
+                values.append(self._value(self._catalog.model(name), start, end))
         return tuple(values)
 
     def model(self, name: str, *, days: int = 90) -> ModelValue:
         """Raises UnknownModelError."""
-        return self._value(self._catalog.model(name), days)
+        return self._value(self._catalog.model(name), *self._window(days))
+
+    def between(self, name: str, start: date, end: date) -> ModelValue:
+        """The same for any window, both ends included. Raises UnknownModelError."""
+        return self._value(self._catalog.model(name), start, end)
+
+    def what_if(self, config: ValueConfig, *, days: int = 90) -> ModelValue:
+        """The recorded facts under other assumptions. Nothing is kept. Raises UnknownModelError."""
+        return self._value(self._catalog.model(config.model), *self._window(days), config=config)
+
+    def course(self, name: str) -> returns.Curve:
+        """Cumulative net benefit from the first record on, the setup paid on that day. Raises UnknownModelError."""
+        model = self._catalog.model(name)
+        config = self.config(model.name)
+        start, end = self._window(LONGEST_DAYS)
+        lines, _ = self._benefits(config, start, end, "everything recorded")
+        by_title = {line.title: line for line in lines}
+        parts = []
+        for rule in config.benefits:
+            line, quantity = by_title.get(rule.title), _quantity(rule)
+            baseline = config.baseline(calculation.NEEDED[quantity]) if quantity else None
+            if line and quantity and baseline:
+                found = self._store.tallies(quantity, model.name, start, end, config.decision_threshold)
+                parts.append(calculation.daily_benefit(rule, baseline, line, found))
+        costs = self._costs(config, start, end)
+        return returns.curve(config.setup_cost, calculation.together(parts), {day.day: day.total for day in costs})
+
+    def unallocated(self, *, days: int = 90) -> Decimal:
+        """Measured use under names that no governed model has, at the rate card: shown, laid on nobody."""
+        start, end = self._window(days)
+        total = Decimal(0)
+        for name in self._store.counted_models(start, end):
+            try:
+                self._catalog.model(name)
+            except UnknownModelError:
+                total += sum((day.total for day in self._costs(ValueConfig(model=name), start, end)), Decimal(0))
+        return calculation.cents(total)
 
     def decision_threshold(self, name: str) -> float | None:
         """At or above it a score is a positive decision; None where nobody recorded one."""
-        config = self._store.config(name)
+        config = self._agreed(name).config or self._store.config(name)
         return config.decision_threshold if config else None
+
+    def config(self, name: str) -> ValueConfig:
+        """What figures are computed with now, signed or not."""
+        return self._in_force(name).config or ValueConfig(model=name)
+
+    def _in_force(self, name: str) -> InForce:
+        """A statement whose row was changed is no statement: nothing is counted with it, nor with what it replaced."""
+        found = self._agreed(name)
+        return found if found.config or found.problem else replace(found, config=self._store.config(name))
 
     def stated(self, name: str) -> str:
         """Agreed figures in one sentence, the same until somebody agrees on others; empty when nobody stated any."""
-        config = self._store.config(name)
+        config = self._in_force(name).config
         if config is None:
             return ""
         currency = self._rates.currency
@@ -84,25 +146,40 @@ class ValueService:
         today = self._clock.now().date()
         return today - timedelta(days=max(1, days) - 1), today
 
-    def _value(self, model: GovernedModel, days: int) -> ModelValue:
-        start, end = self._window(days)
-        config = self._store.config(model.name) or ValueConfig(model=model.name)
-        window = f"{start:%d %b %Y} to {end:%d %b %Y}"
-        costs = calculation.cost_days(
-            self._store.usage(model.name, start, end),
-            self._store.predictions(model.name, start, end),
+    def _costs(self, config: ValueConfig, start: date, end: date) -> tuple[CostDay, ...]:
+        return calculation.cost_days(
+            self._store.usage(config.model, start, end),
+            self._store.predictions(config.model, start, end),
             self._rates,
             monthly_fixed=config.monthly_cost_fixed,
             end=end,
         )
+
+    def _value(self, model: GovernedModel, start: date, end: date, *, config: ValueConfig | None = None) -> ModelValue:
+        agreed = self._in_force(model.name) if config is None else InForce(config=config)
+        config = agreed.config or ValueConfig(model=model.name)
+        window = f"{start:%d %b %Y} to {end:%d %b %Y}"
+        costs = self._costs(config, start, end)
+        usage = self._store.usage(model.name, start, end)
         cost, predictions = sum((day.total for day in costs), Decimal(0)), sum(day.predictions for day in costs)
         lines, missing = self._benefits(config, start, end, window)
-        benefit = sum((line.amount for line in lines), Decimal(0)) if lines else None
-        low = sum((line.low for line in lines), Decimal(0)) if lines else None
+        span = _span(lines)
         state, sentence = calculation.verdict(
-            cost, benefit, low, currency=self._rates.currency, missing=" ".join(missing)
+            cost,
+            span.base if span else None,
+            span.low if span else None,
+            currency=self._rates.currency,
+            missing=" ".join(missing),
         )
-        net = None if benefit is None else calculation.cents(benefit - cost)
+        if agreed.problem:
+            state, sentence = Health.BREACH, agreed.problem
+        first = self._first(config, costs, start, end) if lines else costs[0].day if costs else None
+        found = returns.returns(
+            setup=config.setup_cost or (Decimal(0) if config.cost_source else None),
+            benefit=span,
+            cost=cost if costs else None,
+            days=(end - first).days + 1 if first else 0,
+        )
         return ModelValue(
             model=model.name,
             title=model.title,
@@ -113,8 +190,8 @@ class ValueService:
             predictions=predictions,
             cost_per_thousand=cost * 1000 / predictions if predictions else None,
             benefits=lines,
-            benefit=benefit,
-            net=net,
+            benefit=span.base if span else None,
+            net=None if span is None else calculation.cents(span.base - cost),
             measures=tuple(
                 measure(baseline, config, self._store, start=start, end=end, window=window)
                 for baseline in config.baselines
@@ -123,8 +200,26 @@ class ValueService:
             sentence=" ".join([sentence, *missing]) if lines else sentence,
             cost_explanation=self._cost_explanation(config, costs, window),
             setup_cost=config.setup_cost or None,
-            payback_months=calculation.payback_months(config.setup_cost, net, len(costs)),
+            payback_months=calculation.tenth(found.payback.base) if found.payback else None,
+            returns=found,
+            versions=calculation.allocate(
+                usage,
+                self._store.predictions_by_version(model.name, start, end),
+                self._rates,
+                fixed=sum((day.fixed for day in costs), Decimal(0)),
+            ),
+            first=first,
+            statement=agreed.version,
+            last=max((row.day for row in usage), default=None),
         )
+
+    def _first(self, config: ValueConfig, costs: tuple[CostDay, ...], start: date, end: date) -> date | None:
+        """The first day that anything was recorded: a pace counts from there, not from a window that was empty."""
+        seen = [costs[0].day] if costs else []
+        for quantity in {_quantity(rule) for rule in config.benefits} - {None}:
+            found = self._store.tallies(quantity, config.model, start, end, config.decision_threshold)
+            seen += [day for day, tally in found.items() if tally.n]
+        return min(seen, default=None)
 
     def _benefits(
         self, config: ValueConfig, start: date, end: date, window: str
@@ -132,7 +227,7 @@ class ValueService:
         """Lines that can be counted, and a sentence for each that cannot."""
         lines, missing = list[BenefitLine](), list[str]()
         for rule in config.benefits:
-            quantity = Quantity(rule.quantity) if rule.quantity in set(Quantity) else None
+            quantity = _quantity(rule)
             baseline = config.baseline(calculation.NEEDED[quantity]) if quantity else None
             if quantity is None:
                 missing.append(f"{rule.title}: {rule.quantity!r} is not recorded.")
@@ -174,6 +269,18 @@ class ValueService:
             n=len(costs),
             note="" if costs else "Nothing was recorded in this window: the cost is not zero, it is unknown.",
         )
+
+
+def _quantity(rule: BenefitRule) -> Quantity | None:
+    return Quantity(rule.quantity) if rule.quantity in set(Quantity) else None
+
+
+def _span(lines: tuple[BenefitLine, ...]) -> returns.Span | None:
+    """All lines together, their ends added as if all were at the same end at once; None without a line."""
+    if not lines:
+        return None
+    low, base, high = (sum((getattr(line, end) for line in lines), Decimal(0)) for end in ("low", "amount", "high"))
+    return returns.Span(low=low, base=base, high=high)
 
 
 def _nothing(rule: BenefitRule, quantity: Quantity) -> str:

@@ -98,6 +98,9 @@ WRITES = {
     "publishing.publish",
     "harness.start",
     "harness.cancel",
+    "statements.sign",
+    "statements.propose",
+    "statements.attest",
 }
 
 

@@ -75,6 +75,13 @@ ACCOUNTS = tuple(
             "Checks the numbers independently and signs first.",
         ),
         (
+            "fiona.finance",
+            "Fiona Abara",
+            Role.FINANCE,
+            "fiona checks the sums",
+            "Attests the benefit that owners claim for a month, or cuts it.",
+        ),
+        (
             "otto.auditor",
             "Otto Brandt",
             Role.AUDITOR,

@@ -25,6 +25,7 @@ from services.adapters.sql.policy import SqlPolicies
 from services.adapters.sql.releases import SqlReleases
 from services.adapters.sql.rollout import SqlRollouts
 from services.adapters.sql.stewardship import SqlStewardship
+from services.adapters.sql.value_statements import SqlStatements
 from services.attestation.ports import LedgerWriter
 
 
@@ -45,6 +46,7 @@ class SqlUnit:
         self.stewardship = SqlStewardship(connection)
         self.policies = SqlPolicies(connection)
         self.monitors = SqlMonitors(connection)
+        self.statements = SqlStatements(connection)
         self.evidence = SqlEvidence(connection)
 
 

@@ -11,16 +11,16 @@ from itertools import pairwise
 from math import ceil
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, union
+from sqlalchemy import Connection, delete, func, insert, select, union
 
 from services.adapters.sql.database import Database
 from services.adapters.sql.facts import counts_of, fetched, remember, seen
 from services.adapters.sql.schema.feedback import review_day
 from services.adapters.sql.schema.monitoring import batch_run, labelled_day
-from services.adapters.sql.schema.value import usage_day, value_config
+from services.adapters.sql.schema.value import usage_day, usage_superseded, value_config
 from services.inventory.facts import Partition
 from services.monitoring.profile import SCORE_BINS
-from services.value.models import Baseline, BenefitRule, Tally, UsageDay, ValueConfig
+from services.value.models import Baseline, BenefitRule, Quantity, Tally, UsageDay, ValueConfig
 
 _CONSUMER = "value"
 _HOUR = timedelta(hours=1)
@@ -39,6 +39,7 @@ class SqlValue:
     def replace_usage(self, model: str, rows: tuple[UsageDay, ...], read: tuple[Partition, ...]) -> None:
         days = [partition.day for partition in read]
         with self._database.write() as connection:
+            _supersede(connection, model, days, rows)
             connection.execute(delete(usage_day).where(usage_day.c.model == model, usage_day.c.day.in_(days)))
             if rows:
                 connection.execute(insert(usage_day), [{"model": model, **asdict(row)} for row in rows])
@@ -97,7 +98,7 @@ class SqlValue:
         return Tally(n=int(n), hits=int(hits))
 
     def referrals(self, model: str, start: date, end: date, threshold: float) -> Tally:
-        first = max(0, min(SCORE_BINS, ceil(threshold * SCORE_BINS - 1e-9)))
+        first = _first_bin(threshold)
         with self._database.read() as connection:
             found = fetched(
                 connection,
@@ -122,6 +123,73 @@ class SqlValue:
             )[0]
         return Tally(n=int(n), total=float(total), square=float(square))
 
+    def tallies(self, quantity: Quantity, model: str, start: date, end: date, threshold: float) -> Mapping[date, Tally]:
+        match quantity:
+            case Quantity.AVOIDED_REWORK:
+                return self._review_days(model, start, end)
+            case Quantity.CORRECT_REFERRALS:
+                return self._referral_days(model, start, end, threshold)
+            case Quantity.ERROR_REDUCTION:
+                return self._error_days(model, start, end)
+
+    def _review_days(self, model: str, start: date, end: date) -> Mapping[date, Tally]:
+        table = review_day.c
+        with self._database.read() as connection:
+            found = fetched(
+                connection,
+                select(table.day, func.sum(table.reviewed), func.sum(table.corrected))
+                .where(*_window(review_day, model, start, end))
+                .group_by(table.day),
+            )
+        return {day: Tally(n=int(n), hits=int(hits)) for day, n, hits in found}
+
+    def _referral_days(self, model: str, start: date, end: date, threshold: float) -> Mapping[date, Tally]:
+        first = _first_bin(threshold)
+        table = labelled_day.c
+        with self._database.read() as connection:
+            rows = fetched(
+                connection,
+                select(table.day, table.positives, table.negatives).where(*_window(labelled_day, model, start, end)),
+            )
+        found: dict[date, Tally] = {}
+        for day, positives, negatives in rows:
+            hits, misses = int(counts_of(positives)[first:].sum()), int(counts_of(negatives)[first:].sum())
+            known = found.get(day, Tally(n=0))
+            found[day] = Tally(n=known.n + hits + misses, hits=known.hits + hits)
+        return found
+
+    def _error_days(self, model: str, start: date, end: date) -> Mapping[date, Tally]:
+        table = labelled_day.c
+        with self._database.read() as connection:
+            found = fetched(
+                connection,
+                select(table.day, func.sum(table.labelled), func.sum(table.sum_absolute), func.sum(table.sum_square))
+                .where(*_window(labelled_day, model, start, end))
+                .group_by(table.day),
+            )
+        return {day: Tally(n=int(n), total=float(total), square=float(square)) for day, n, total, square in found}
+
+    def predictions_by_version(self, model: str, start: date, end: date) -> Mapping[str, int]:
+        table = labelled_day.c
+        with self._database.read() as connection:
+            found = fetched(
+                connection,
+                select(table.version, func.sum(table.predicted))
+                .where(*_window(labelled_day, model, start, end))
+                .group_by(table.version),
+            )
+        return {version: int(n) for version, n in found}
+
+    def hours_to_decision(self, model: str, start: date, end: date) -> tuple[float, ...]:
+        with self._database.read() as connection:
+            found = fetched(
+                connection,
+                select(batch_run.c.window_start, batch_run.c.finished_at)
+                .where(*_window(batch_run, model, start, end), batch_run.c.ok.is_(True))
+                .order_by(batch_run.c.window_start),
+            )
+        return tuple((finished - began) / _HOUR for began, finished in found)
+
     def hours_between_runs(self, model: str, start: date, end: date) -> tuple[float, ...]:
         with self._database.read() as connection:
             found: list[Any] = list(
@@ -132,6 +200,36 @@ class SqlValue:
                 ).all()
             )
         return tuple((later - earlier) / _HOUR for earlier, later in pairwise(dict.fromkeys(found)))
+
+
+def _supersede(connection: Connection, model: str, days: list[date], rows: tuple[UsageDay, ...]) -> None:
+    """Figures that a second reading replaces are kept beside, numbered, before they go."""
+    new = {(row.day, row.version, row.component): row for row in rows}
+    stored = fetched(connection, select(usage_day).where(usage_day.c.model == model, usage_day.c.day.in_(days)))
+    changed = [
+        row._mapping  # noqa: SLF001 - SQLAlchemy's public name
+        for row in stored
+        if new.get((row.day, row.version, row.component))
+        != UsageDay(**{name: value for name, value in row._mapping.items() if name != "model"})  # noqa: SLF001
+    ]
+    if not changed:
+        return
+    table = usage_superseded.c
+    known = fetched(
+        connection,
+        select(table.day, table.version, table.component, func.max(table.number))
+        .where(table.model == model, table.day.in_(days))
+        .group_by(table.day, table.version, table.component),
+    )
+    numbers = {(day, version, component): int(number) for day, version, component, number in known}
+    connection.execute(
+        insert(usage_superseded),
+        [{**row, "number": numbers.get((row["day"], row["version"], row["component"]), 0) + 1} for row in changed],
+    )
+
+
+def _first_bin(threshold: float) -> int:
+    return max(0, min(SCORE_BINS, ceil(threshold * SCORE_BINS - 1e-9)))
 
 
 def _window(table: Any, model: str, start: date, end: date) -> tuple[Any, Any, Any]:
@@ -145,4 +243,10 @@ def _config(document: dict[str, Any]) -> ValueConfig:
     )
     baselines = tuple(Baseline(**{**item, "before": Decimal(item["before"])}) for item in document.pop("baselines"))
     money: dict[str, Any] = {key: Decimal(document.pop(key)) for key in ("setup_cost", "monthly_cost_fixed")}
+    if document.get("monthly_budget") is not None:
+        money["monthly_budget"] = Decimal(document.pop("monthly_budget"))
+    if "gate_monthly_net" in document:
+        money["gate_monthly_net"] = Decimal(document.pop("gate_monthly_net"))
+    if "budget_alerts" in document:
+        money["budget_alerts"] = tuple(Decimal(share) for share in document.pop("budget_alerts"))
     return ValueConfig(benefits=benefits, baselines=baselines, **money, **document)

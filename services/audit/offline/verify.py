@@ -649,6 +649,7 @@ ROLE_RIGHTS = {
     "sre": {"roll-back", "advance", "break-glass", "revert", "adopt", "delegate"},
     "data_science_lead": {"request", "withdraw", "propose-exception", "adopt", "delegate"},
     "validator": {"validate", "review", "delegate"},
+    "finance": {"delegate"},
     "auditor": set(),
     "admin": set(),
 }
