@@ -216,7 +216,7 @@ class ValueService:
     def _first(self, config: ValueConfig, costs: tuple[CostDay, ...], start: date, end: date) -> date | None:
         """The first day that anything was recorded: a pace counts from there, not from a window that was empty."""
         seen = [costs[0].day] if costs else []
-        for quantity in {_quantity(rule) for rule in config.benefits} - {None}:
+        for quantity in {found for found in map(_quantity, config.benefits) if found is not None}:
             found = self._store.tallies(quantity, config.model, start, end, config.decision_threshold)
             seen += [day for day, tally in found.items() if tally.n]
         return min(seen, default=None)
