@@ -30,7 +30,7 @@ def event_of(act: Act) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InForce:
+class Basis:
     """The statement figures are computed with. `config` is None without one, or when its row was changed."""
 
     version: int = 0
@@ -43,12 +43,12 @@ class Agreed:
         self._newest = newest
         self._entries = entries
 
-    def __call__(self, model: str) -> InForce:
+    def __call__(self, model: str) -> Basis:
         item = self._newest(model)
         if item is None:
-            return InForce()
+            return Basis()
         problem = statement_problem(item, self._entries)
-        return InForce(version=item.version, config=None if problem else item.config, problem=problem)
+        return Basis(version=item.version, config=None if problem else item.config, problem=problem)
 
 
 def statement_problem(item: StatementVersion, entries: SignedEntries) -> str:

@@ -19,7 +19,7 @@ from services.kernel.clock import Clock
 from services.kernel.errors import TelemetryUnavailableError, UnknownModelError
 from services.kernel.health import Explanation, Health
 from services.value import calculation, returns
-from services.value.agreed import InForce
+from services.value.agreed import Basis
 from services.value.measures import measure
 from services.value.models import BenefitLine, BenefitRule, CostDay, ModelValue, Quantity, Rates, Tally, ValueConfig
 from services.value.ports import Catalog, UsageFacts, ValueStore
@@ -37,7 +37,7 @@ class ValueService:
         catalog: Catalog,
         rates: Rates,
         clock: Clock,
-        agreed: Callable[[str], InForce] = lambda _model: InForce(),
+        agreed: Callable[[str], Basis] = lambda _model: Basis(),
     ) -> None:
         """`agreed` gives the signed statement of a model; without one its catalog's figures count, signed by nobody."""
         self._agreed = agreed
@@ -109,7 +109,7 @@ class ValueService:
         """What figures are computed with now, signed or not."""
         return self._in_force(name).config or ValueConfig(model=name)
 
-    def _in_force(self, name: str) -> InForce:
+    def _in_force(self, name: str) -> Basis:
         """A statement whose row was changed is no statement: nothing is counted with it, nor with what it replaced."""
         found = self._agreed(name)
         return found if found.config or found.problem else replace(found, config=self._store.config(name))
@@ -156,7 +156,7 @@ class ValueService:
         )
 
     def _value(self, model: GovernedModel, start: date, end: date, *, config: ValueConfig | None = None) -> ModelValue:
-        agreed = self._in_force(model.name) if config is None else InForce(config=config)
+        agreed = self._in_force(model.name) if config is None else Basis(config=config)
         config = agreed.config or ValueConfig(model=model.name)
         window = f"{start:%d %b %Y} to {end:%d %b %Y}"
         costs = self._costs(config, start, end)
