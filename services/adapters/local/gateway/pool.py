@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -19,6 +17,8 @@ from typing import Any
 import aiohttp
 import psutil
 
+from services.adapters.local.gateway.link import Link, start_nursery, take_over
+
 logger = logging.getLogger(__name__)
 
 SCORING_TIMEOUT_SECONDS = 30.0
@@ -27,7 +27,6 @@ _MEASURED_SECONDS = 5.0
 _BACK_OFF = (0.2, 1.0, 5.0, 15.0, 60.0)
 _SOCKETS = "countersign-"
 _FAILED_FOR_SECONDS = 5.0
-_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT")
 
 
 @dataclass(slots=True)
@@ -113,28 +112,26 @@ class Pool:
         self._logs = logs
         self._note = note
         self._scorers: dict[str, Scorer] = {}
-        self._nursery: asyncio.subprocess.Process | None = None
+        self._nursery: Link | None = None
         self._sockets = Path()
         self._watch: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
 
     async def open(self) -> None:
+        self._logs.mkdir(parents=True, exist_ok=True)
+        if await self._take_over():
+            return
         # A path below the home folder may be longer than a socket address can be (about 100 characters).
         self._remove_sockets()
         self._sockets = Path(tempfile.mkdtemp(prefix=_SOCKETS))
         self._note.write_text(str(self._sockets))
-        self._logs.mkdir(parents=True, exist_ok=True)
         await self._start_nursery()
 
     async def close(self) -> None:
         self._closing = True
-        if self._nursery is not None and self._nursery.stdin is not None:
-            self._nursery.stdin.close()
-            try:
-                await asyncio.wait_for(self._nursery.wait(), 5)
-            except TimeoutError:
-                self._nursery.kill()
+        if self._nursery is not None:
+            await self._nursery.end()
         if self._watch is not None:
             self._watch.cancel()
             with suppress(asyncio.CancelledError):
@@ -144,13 +141,33 @@ class Pool:
                 await scorer.session.close()
         self._remove_sockets()
 
+    async def _take_over(self) -> bool:
+        """Versions that a killed gateway left loaded answer on at once, under the next one."""
+        folder = self._left_behind()
+        link = await take_over(folder, tracking_uri=self._tracking_uri) if folder else None
+        if folder is None or link is None:
+            return False
+        self._sockets, self._nursery = folder, link
+        for item in link.roster:
+            deployment, _, version = item["ready"].rpartition("/")
+            scorer = self._scorer(deployment, version, Path(item["socket"]), Path(item["example"]))
+            scorer.pid = item["pid"]
+            await self._settle("ready", scorer, item)
+        self._watch = asyncio.create_task(self._listen(link))
+        return True
+
+    def _left_behind(self) -> Path | None:
+        if not self._note.exists():
+            return None
+        left = Path(self._note.read_text())
+        return left if left.name.startswith(_SOCKETS) and left.parent == Path(tempfile.gettempdir()) else None
+
     def _remove_sockets(self) -> None:
         """The sockets of this run, or those that a killed gateway left behind."""
-        if self._note.exists():
-            left = Path(self._note.read_text())
-            if left.name.startswith(_SOCKETS) and left.parent == Path(tempfile.gettempdir()):
-                shutil.rmtree(left, ignore_errors=True)
-            self._note.unlink()
+        left = self._left_behind()
+        if left is not None:
+            shutil.rmtree(left, ignore_errors=True)
+        self._note.unlink(missing_ok=True)
 
     def find(self, deployment: str, version: str) -> Scorer | None:
         return self._scorers.get(f"{deployment}/{version}")
@@ -214,15 +231,8 @@ class Pool:
     def _start(self, deployment: str, version: str, *, restarts: int = 0) -> Scorer:
         self._sockets.mkdir(mode=0o700, exist_ok=True)
         name = f"{len(self._scorers)}-{time.monotonic_ns() % 10**9}"
-        scorer = Scorer(
-            deployment=deployment,
-            version=version,
-            socket=self._sockets / f"{name}.sock",
-            example=self._sockets / f"{name}.json",
-            restarts=restarts,
-            used_at=time.monotonic(),
-        )
-        self._scorers[scorer.key] = scorer
+        scorer = self._scorer(deployment, version, self._sockets / f"{name}.sock", self._sockets / f"{name}.json")
+        scorer.restarts = restarts
         self._order(
             {
                 "start": scorer.key,
@@ -234,27 +244,24 @@ class Pool:
         )
         return scorer
 
+    def _scorer(self, deployment: str, version: str, socket: Path, example: Path) -> Scorer:
+        scorer = Scorer(
+            deployment=deployment, version=version, socket=socket, example=example, used_at=time.monotonic()
+        )
+        self._scorers[scorer.key] = scorer
+        return scorer
+
     def _order(self, order: Mapping[str, Any]) -> None:
-        if self._nursery is not None and self._nursery.stdin is not None and not self._nursery.stdin.is_closing():
-            self._nursery.stdin.write(json.dumps(order).encode() + b"\n")
+        if self._nursery is not None:
+            self._nursery.send(order)
 
     async def _start_nursery(self) -> None:
-        self._nursery = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "services.adapters.local.gateway.nursery",
-            self._tracking_uri,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env=scoring_environment(),
-        )
+        self._nursery = await start_nursery(self._sockets, tracking_uri=self._tracking_uri)
         self._watch = asyncio.create_task(self._listen(self._nursery))
 
-    async def _listen(self, nursery: asyncio.subprocess.Process) -> None:
-        assert nursery.stdout is not None  # noqa: S101 - asked for above
-        async for line in nursery.stdout:
-            await self._hear(json.loads(line))
-        await nursery.wait()
+    async def _listen(self, nursery: Link) -> None:
+        async for news in nursery.news():
+            await self._hear(news)
         if not self._closing:
             logger.error("The parent of the scoring processes ended; starting it again.")
             await asyncio.sleep(1.0)
@@ -314,19 +321,3 @@ class Pool:
         task: asyncio.Task[None] = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def scoring_environment() -> dict[str, str]:
-    """What model code may see: where Python is, nothing that opens a door."""
-    passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    root = str(Path(__file__).resolve().parents[4])
-    return {
-        **passed,
-        "PYTHONPATH": root,
-        "PYTHONUNBUFFERED": "1",
-        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-    }

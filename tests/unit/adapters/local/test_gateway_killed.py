@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
+from services.adapters.local.gateway.nursery import ADOPTION_SECONDS
 from services.kernel.errors import ServingUnavailableError
 from services.rollout.models import Observed
 from tests.fakes.endpoint import BODY, wait_until
@@ -18,10 +22,15 @@ from tests.fakes.tiny_models import register_versions
 BASE, CANDIDATE = "1", "2"
 
 
+@pytest.fixture(scope="module")
+def registered(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return register_versions(tmp_path_factory.mktemp("models"), "score", (0.0, 100.0, 200.0))
+
+
 @pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[HeldGateway]:
+def gateway(registered: str, tmp_path: Path) -> Iterator[HeldGateway]:
     """Version 2 answers 20 percent beside version 1 and version 3 gets copies."""
-    gateway = HeldGateway(tmp_path / "home", register_versions(tmp_path, "score", (0.0, 100.0, 200.0)))
+    gateway = HeldGateway(tmp_path / "home", registered)
     try:
         gateway.serving.register("score", "realtime")
         for version in (BASE, CANDIDATE, "3"):
@@ -71,6 +80,42 @@ def test_copies_and_mode_outlive_a_killed_gateway(gateway: HeldGateway) -> None:
     wait_until(lambda: _answers(gateway))
     known = gateway.serving.observe("score")
     assert (known.mirror, known.mode, known.generation) == (("3", 100), "batch_only", 3)
+
+
+def test_versions_that_were_loaded_answer_on_under_the_next_gateway(gateway: HeldGateway) -> None:
+    before = {item.version: item.pid for item in gateway.serving.processes() if item.deployment == "score"}
+
+    gateway.kill_and_start()
+
+    wait_until(lambda: _answers(gateway))
+    with httpx.Client(base_url=gateway.url, trust_env=False, timeout=30) as client:
+        answers = [client.post("/endpoints/score/invocations", json=BODY).status_code for _ in range(20)]
+    after = {item.version: item.pid for item in gateway.serving.processes() if item.deployment == "score"}
+    assert answers == [200] * 20
+    assert after == before
+
+
+def test_a_version_that_died_without_a_gateway_is_started_again_by_the_next(gateway: HeldGateway) -> None:
+    before = {item.version: item.pid for item in gateway.serving.processes() if item.deployment == "score"}
+    dead = before[BASE]
+    assert dead is not None
+    gateway.kill()
+    os.kill(dead, signal.SIGKILL)
+    gateway.start()
+
+    wait_until(lambda: gateway.serving.ensure_ready("score", BASE, op="again"))
+    after = {item.version: item.pid for item in gateway.serving.processes() if item.deployment == "score"}
+    assert after[CANDIDATE] == before[CANDIDATE]
+    assert after[BASE] not in {None, dead}
+
+
+def test_without_a_next_gateway_nothing_that_was_loaded_stays_behind(gateway: HeldGateway) -> None:
+    loaded = {item.pid for item in gateway.serving.processes() if item.pid is not None}
+    assert len(loaded) == 3
+
+    gateway.kill()
+
+    wait_until(lambda: not any(map(psutil.pid_exists, loaded)), seconds=ADOPTION_SECONDS * 3)
 
 
 def test_a_caller_who_comes_while_the_gateway_is_away_is_not_refused(gateway: HeldGateway) -> None:
