@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pytest
 
-from services.adapters.local.gateway.pool import scoring_environment
+from services.adapters.local.gateway.link import scoring_environment
 from services.adapters.local.processes import ROOT, child_environment, gateway_command, listen_on, wait_for
 from services.kernel.errors import ServingUnavailableError
 from tests.fakes.endpoint import BODY, TestEndpoint, an_endpoint, wait_until
@@ -300,6 +300,8 @@ def test_killing_the_gateway_loses_no_answered_request_and_no_route(store: str, 
         assert all(any(f'"{request}"' in line for line in logged) for request in answered)
         assert serving.observe("score").routes == (("1", 100),)
         assert serving.observe("score").generation == 1
+        assert serving.processes()[0].pid == scorer
+        process.terminate()
         wait_until(lambda: not psutil.pid_exists(scorer or 0))
     finally:
         for process in started:
