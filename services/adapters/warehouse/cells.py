@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from itertools import pairwise
@@ -16,7 +16,8 @@ import numpy as np
 from sqlalchemy import FromClause
 
 from services.adapters.warehouse.statements import fitting
-from services.adapters.warehouse.statements.counting import profile_counts
+from services.adapters.warehouse.statements.counting import centre, profile_counts
+from services.adapters.warehouse.statements.runs import PARTS, part_edges
 from services.monitoring.profile import (
     SCORE,
     DayProfile,
@@ -28,6 +29,8 @@ from services.monitoring.profile import (
 )
 
 Ask = Callable[[Any], Sequence[Sequence[Any]]]
+Thinned = Callable[[str], FromClause]
+"""A relation with some of the rows of a column, drawn evenly, of a reference too large to be sorted."""
 NUMBER, TEXT = "number", "text"
 
 FEW_VALUES = 10
@@ -40,53 +43,106 @@ IDENTIFIER_DISTINCT = 1000
 SLICE_SHARE = 0.01
 MOST_SLICES = 20
 """Per column. A slice below one row in a hundred never has enough observations for a verdict."""
-_SUB_CELLS = 8
 _KNOTS = (0.001, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.999)
 
 
 def reference_of(
-    ask: Ask, source: FromClause, kinds: Mapping[str, str], *, model: str, digest: str, slices: tuple[str, ...]
+    ask: Ask,
+    source: FromClause,
+    kinds: Mapping[str, str],
+    *,
+    model: str,
+    digest: str,
+    slices: tuple[str, ...],
+    thinned: Thinned | None = None,
 ) -> Reference | None:
     """Cells and counts of all inputs with a kind, whole and by slice; None when there is nothing to compare.
 
     `kinds` says `number` or `text` for every input. The column `score` is the prediction.
     """
     [(total,)] = ask(fitting.total(source))
-    fitted = (fit(ask, source, SCORE if name == "score" else name, name, kind) for name, kind in kinds.items())
+    fitted = (
+        fit(ask, source, SCORE if name == "score" else name, name, kind, thinned=thinned)
+        for name, kind in kinds.items()
+    )
     features = tuple(feature for feature in fitted if feature is not None) if total else ()
     if not features:
         return None
     splits = [(column, _slice_values(ask, source, column, int(total))) for column in slices if column in source.c]
-    filled: dict[tuple[str, str], DayProfile] = {}
-    for one in sketches(ask, source, features, [split for split in splits if split[1]]):
-        known = filled.get((one.feature, one.slice_key))
-        filled[one.feature, one.slice_key] = added(known, one) if known else one
+    return filled(
+        ask, source, features, [split for split in splits if split[1]], model=model, digest=digest, rows=int(total)
+    )
+
+
+def filled(
+    ask: Ask,
+    source: FromClause,
+    features: Sequence[FeatureReference],
+    splits: Sequence[tuple[str, tuple[str, ...]]],
+    *,
+    model: str,
+    digest: str,
+    rows: int,
+) -> Reference:
+    """A reference whose cells are laid, with what its rows put into them."""
+    answers = list(ask(profile_counts(source, features, splits, squares=True)))
+    found: dict[tuple[str, str], DayProfile] = {}
+    for one in _gathered((answer[:-1] for answer in answers), features, splits):
+        known = found.get((one.feature, one.slice_key))
+        found[one.feature, one.slice_key] = added(known, one) if known else one
     return Reference(
         model=model,
         digest=digest,
-        rows=int(total),
+        rows=rows,
         features=tuple(
-            replace(feature, counts=filled[feature.feature, ""].counts, sums=filled[feature.feature, ""].sums)
-            for feature in features
+            replace(
+                feature,
+                counts=found[feature.feature, ""].counts,
+                sums=found[feature.feature, ""].sums,
+                spread=_spread(feature, [answer for answer in answers if int(answer[0]) == place]),
+            )
+            for place, feature in enumerate(features)
         ),
         slices=tuple(
             ReferenceSlice(feature=one.feature, slice_key=one.slice_key, counts=one.counts, sums=one.sums)
-            for one in filled.values()
+            for one in found.values()
             if one.slice_key
         ),
     )
+
+
+def _spread(feature: FeatureReference, answers: Sequence[Sequence[Any]]) -> float | None:
+    """Standard deviation of a number from its cells. A cell whose squares have no number is left out."""
+    if not feature.numeric:
+        return None
+    usable = [
+        (int(n), float(total), float(square))
+        for *_, cell, n, total, square in answers
+        if int(cell) <= len(feature.edges) and math.isfinite(float(square)) and math.isfinite(float(total))
+    ]
+    count = sum(n for n, _, _ in usable)
+    if not count:
+        return None
+    off = math.fsum(total for _, total, _ in usable) / count - centre(feature)
+    return math.sqrt(max(0.0, math.fsum(square for *_, square in usable) / count - off * off))
 
 
 def added(one: DayProfile, other: DayProfile) -> DayProfile:
     return replace(one, counts=one.counts + other.counts, sums=one.sums + other.sums)
 
 
-def fit(ask: Ask, source: FromClause, feature: str, column: str, kind: str) -> FeatureReference | None:
+def fit(
+    ask: Ask, source: FromClause, feature: str, column: str, kind: str, *, thinned: Thinned | None = None
+) -> FeatureReference | None:
     """Cells of one reference column, still without counts; None for a column that has nothing to compare."""
     if kind == TEXT:
         return _of_values(ask, fitting.texts(source, column), feature, column, coded=False)
-    numbers = fitting.finite_numbers(source, column)
-    [(n, distinct, spread)] = ask(fitting.how_many(numbers))
+    numbers = fitting.finite_numbers(thinned(column) if thinned else source, column)
+    [(n, distinct)] = ask(fitting.how_many(numbers))
+    if thinned and distinct <= ATOMS_IF_DISTINCT:
+        # Few values among some rows: whether there are few among all is asked of all.
+        numbers = fitting.finite_numbers(source, column)
+        [(n, distinct)] = ask(fitting.how_many(numbers))
     if not n:
         return None
     if distinct <= FEW_VALUES:
@@ -95,23 +151,32 @@ def fit(ask: Ask, source: FromClause, feature: str, column: str, kind: str) -> F
     knots = [float(knot) for knot in found]
     least = 1 if distinct <= ATOMS_IF_DISTINCT else ATOM_SHARE * n
     atoms = [float(atom) for (atom,) in ask(fitting.heavy_values(numbers, least))]
-    edges = _edges(knots, atoms)
+    edges = edges_of(knots, atoms)
     empty = len(edges) + 3
     return FeatureReference(
         feature=feature, column=column, numeric=True, edges=edges, deciles=tuple(sorted(set(knots[1:-1]))), values=(),
-        counts=np.zeros(empty, dtype=np.int64), sums=np.zeros(empty), spread=None if spread is None else float(spread),
+        counts=np.zeros(empty, dtype=np.int64), sums=np.zeros(empty),
     )  # fmt: skip
 
 
-def _edges(knots: list[float], atoms: list[float]) -> tuple[float, ...]:
-    """Eight equal cells between neighbouring knots, and a cell of its own for every heavy value."""
-    outer = sorted(set(knots))
-    edges = set(outer)
-    for low, high in pairwise(outer):
-        edges.update(low + (high - low) * part / _SUB_CELLS for part in range(1, _SUB_CELLS))
-    for atom in atoms:
-        edges.update((atom, math.nextafter(atom, -math.inf)))
-    return tuple(sorted(edge for edge in edges if math.isfinite(edge)))
+def edges_of(knots: Sequence[float], atoms: Sequence[float]) -> tuple[float, ...]:
+    """Eight cells between neighbouring knots, and a cell of its own for every heavy value.
+
+    Where no heavy value lies between two knots the cells are those that can be computed; else they are equal.
+    """
+    heavy = {edge for atom in atoms for edge in (math.nextafter(atom, -math.inf), atom)}
+    edges = sorted(edge for edge in {*knots, *heavy} if math.isfinite(edge))
+    found = edges[:1]
+    between = dict(pairwise(sorted(set(knots))))
+    for low, high in pairwise(edges):
+        knot = max((one for one in between if one <= low), default=None)
+        parts: list[float] = []
+        if knot == low and between[knot] in {high, math.nextafter(high, math.inf)}:
+            parts = part_edges(low, high, len(found))
+        elif knot is not None:
+            parts = [knot + (between[knot] - knot) * part / PARTS for part in range(1, PARTS)]
+        found += [*sorted({edge for edge in parts if low < edge < high}), high]
+    return tuple(found)
 
 
 def _of_values(ask: Ask, values: Any, feature: str, column: str, *, coded: bool) -> FeatureReference | None:
@@ -149,10 +214,16 @@ def sketches(
 ) -> tuple[DayProfile, ...]:
     """One statement, one scan of every column; the whole is what the parts of the first split add up to."""
     statement = profile_counts(source, features, splits)
-    if statement is None:
-        return ()
+    return () if statement is None else _gathered(ask(statement), features, splits)
+
+
+def _gathered(
+    answers: Iterable[Sequence[Any]],
+    features: Sequence[FeatureReference],
+    splits: Sequence[tuple[str, tuple[str, ...]]],
+) -> tuple[DayProfile, ...]:
     found: dict[tuple[int, date, str], DayProfile] = {}
-    for position, day, part, cell, n, total in ask(statement):
+    for position, day, part, cell, n, total in answers:
         split, place = divmod(int(position), len(features))
         for key in _keys(splits, split, int(part)):
             profile = found.setdefault((place, day, key), _empty(features[place], day, key))

@@ -1,7 +1,7 @@
 """A profile as one statement: UNION ALL of one small GROUP BY per feature, so that one column is in flight at a time.
 
 Answer: (feature position, day, part, cell, count, sum). `part` is the position of the slice value, or the number of
-slice values for every other row. Without a slice column it is 0.
+slice values for every other row. Without a slice column it is 0. A cell may be answered twice: infinities apart.
 """
 
 from __future__ import annotations
@@ -22,58 +22,91 @@ from sqlalchemy import (
     union_all,
 )
 
-from services.adapters.warehouse.statements.dialects import Number, NumericCell, exact, finite, text_of, whole
+from services.adapters.warehouse.statements.dialects import Number, exact, text_of, whole
+from services.adapters.warehouse.statements.numeric_cell import NumericCell, cell_of, sum_of
 from services.monitoring.profile import FeatureReference
 
 DAY = "__day"
 """Name of the day in every source: no input of a model starts with two underscores."""
+Split = tuple[str, tuple[str, ...]]
 
 
 def profile_counts(
-    source: FromClause, features: Sequence[FeatureReference], splits: Sequence[tuple[str, tuple[str, ...]]] = ()
+    source: FromClause,
+    features: Sequence[FeatureReference],
+    splits: Sequence[Split] = (),
+    *,
+    squares: bool = False,
 ) -> CompoundSelect[Any] | None:
     """Counts of all features over a source with the day and their columns; `splits` are (column, values).
 
-    Answers of the second split stand after those of the first, with positions from `len(features)` on.
+    Answers of the second split stand after those of the first, with positions from `len(features)` on. `squares` adds
+    one more column: the sum of squared distances from the `centre` of a number.
     """
     parts = [
-        _counts(source, feature, position + number * len(features), split)
+        (_numbers if feature.numeric else _categories)(
+            source, feature, whole(position + number * len(features)), split, squares=squares
+        )
         for number, split in enumerate(splits or (None,))
         for position, feature in enumerate(features)
     ]
     return union_all(*parts) if parts else None
 
 
-def _counts(
-    source: FromClause, feature: FeatureReference, position: int, split: tuple[str, tuple[str, ...]] | None
+def centre(feature: FeatureReference) -> float:
+    """A number in the middle of the reference: squares of distances from it lose no digits, however far zero is."""
+    return feature.edges[len(feature.edges) // 2] if feature.edges else 0.0
+
+
+def _numbers(
+    source: FromClause, feature: FeatureReference, place: ColumnElement[int], split: Split | None, *, squares: bool
+) -> Select[Any]:
+    part = [text_of(source.c[split[0]]).label("p")] if split else []
+    raw = select(source.c[DAY].label("d"), *part, Number(source.c[feature.column]).label("x")).subquery()
+    keys = [raw.c.d, *([raw.c.p] if split else [])]
+    off = raw.c.x - exact(centre(feature)) if squares else None
+    extra = [] if off is None else [(off * off).label("o")]
+    counts = feature.counts.tolist()
+    keyed = select(*keys, NumericCell(raw.c.x, feature.edges, counts).label("k"), raw.c.x, *extra).subquery()
+    named = [keyed.c[key.name] for key in keys] + [keyed.c.k]
+    sums = [func.sum(keyed.c.x).label("s"), *([func.sum(keyed.c.o).label("q")] if squares else [])]
+    grouped = select(*named, func.count().label("n"), *sums).group_by(*named).subquery()
+    cell = cell_of(grouped.c.k, feature.edges)
+    totals = [sum_of(grouped.c.k, grouped.c[one], feature.edges) for one in (("s", "q") if squares else ("s",))]
+    if split is None:
+        return select(place.label("f"), grouped.c.d, whole(0).label("p"), cell.label("k"), grouped.c.n, *totals)
+    return _by_part(place, grouped, _position(grouped.c.p, split[1]), cell, totals)
+
+
+def _categories(
+    source: FromClause, feature: FeatureReference, place: ColumnElement[int], split: Split | None, *, squares: bool
 ) -> Select[Any]:
     """First by what the row says, then by what we know: a thousand values are compared once per group, not per row."""
-    x = Number(source.c[feature.column])
-    value = x if feature.numeric or feature.coded else text_of(source.c[feature.column])
-    part = text_of(source.c[split[0]]) if split else whole(0)
-    raw = select(source.c[DAY].label("d"), part.label("p"), value.label("x")).subquery()
-    key = NumericCell(raw.c.x, feature.edges) if feature.numeric else raw.c.x
-    total = finite(raw.c.x) if feature.numeric else exact(0.0)
-    keyed = select(raw.c.d, raw.c.p, key.label("k"), total.label("t")).subquery()
-    grouped = (
-        select(keyed.c.d, keyed.c.p, keyed.c.k, func.count().label("n"), func.sum(keyed.c.t).label("s"))
-        .group_by(keyed.c.d, keyed.c.p, keyed.c.k)
-        .subquery()
-    )
-    cell = grouped.c.k if feature.numeric else category_cell(grouped.c.k, feature)
+    value = Number(source.c[feature.column]) if feature.coded else text_of(source.c[feature.column])
+    part = [text_of(source.c[split[0]]).label("p")] if split else []
+    raw = select(source.c[DAY].label("d"), *part, value.label("x")).subquery()
+    keys = [raw.c.d, *([raw.c.p] if split else []), raw.c.x]
+    grouped = select(*keys, func.count().label("n")).group_by(*keys).subquery()
+    at = _position(grouped.c.p, split[1]) if split else whole(0)
+    nothing = [exact(0.0)] * (2 if squares else 1)
+    return _by_part(place, grouped, at, category_cell(grouped.c.x, feature), nothing)
+
+
+def _by_part(
+    place: ColumnElement[int],
+    groups: FromClause,
+    part: ColumnElement[Any],
+    cell: ColumnElement[int],
+    totals: Sequence[ColumnElement[float]],
+) -> Select[Any]:
+    """Groups that mean the same together. A sum of integers is a HUGEINT in DuckDB and a BIGINT in Spark."""
     named = select(
-        grouped.c.d,
-        (_position(grouped.c.p, split[1]) if split else grouped.c.p).label("p"),
-        cell.label("k"),
-        grouped.c.n,
-        grouped.c.s,
-    ).subquery()
-    columns = (whole(position).label("f"), named.c.d, named.c.p, named.c.k)
-    if feature.numeric and not split:
-        return select(*columns, named.c.n, named.c.s)
-    # A sum of integers is a HUGEINT in DuckDB and a BIGINT in Spark.
-    n = cast(func.sum(named.c.n), BigInteger())
-    return select(*columns, n, func.sum(named.c.s)).group_by(named.c.d, named.c.p, named.c.k)
+        groups.c.d.label("d"), part.label("p"), cell.label("k"), groups.c.n.label("n"),
+        *(total.label(f"t{number}") for number, total in enumerate(totals)),
+    ).subquery()  # fmt: skip
+    keys = (named.c.d, named.c.p, named.c.k)
+    sums = [func.sum(named.c[f"t{number}"]) for number in range(len(totals))]
+    return select(place.label("f"), *keys, cast(func.sum(named.c.n), BigInteger()), *sums).group_by(*keys)
 
 
 def category_cell(value: ColumnElement[Any], feature: FeatureReference) -> ColumnElement[int]:

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     Dialect,
     Double,
     FromClause,
     String,
-    case,
     cast,
     column,
     func,
@@ -48,35 +45,6 @@ class Quantiles(FunctionElement[Any]):
     def __init__(self, value: ColumnElement[Any], shares: tuple[float, ...]) -> None:
         super().__init__(value)
         self.shares = shares
-
-
-class NumericCell(FunctionElement[int]):
-    """Cell i holds (edges[i-1], edges[i]]; then one open cell, NaN, NULL. About seven comparisons for eighty cells.
-
-    Rendered as text in one go: fifty features have four thousand comparisons, and as many objects take a second.
-    """
-
-    type = BigInteger()
-    name = "numeric_cell"
-    inherit_cache = False
-
-    def __init__(self, value: ColumnElement[float], edges: Sequence[float]) -> None:
-        super().__init__(value)
-        self.edges = tuple(edges)
-
-
-@compiles(NumericCell)
-def _numeric_cell(element: NumericCell, compiler: Any, **how: Any) -> str:
-    x = compiler.process(element.clauses, **how)
-    edges, nan, null = [digits(edge) for edge in element.edges], len(element.edges) + 1, len(element.edges) + 2
-
-    def tree(low: int, high: int) -> str:
-        if low == high:
-            return str(low)
-        middle = (low + high) // 2
-        return f"CASE WHEN {x} <= {edges[middle]} THEN {tree(low, middle)} ELSE {tree(middle + 1, high)} END"
-
-    return f"CASE WHEN {x} IS NULL THEN {null} WHEN isnan({x}) THEN {nan} ELSE {tree(0, len(edges))} END"
 
 
 @compiles(Number)
@@ -148,8 +116,3 @@ def text_of(value: ColumnElement[Any]) -> ColumnElement[str]:
 def is_finite(value: ColumnElement[float]) -> ColumnElement[bool]:
     """Not NaN (bigger than every number in both engines) and not infinite; NULL for NULL."""
     return func.abs(value) <= exact(sys.float_info.max)
-
-
-def finite(value: ColumnElement[float]) -> ColumnElement[float]:
-    """The value, or zero where it would poison a sum."""
-    return case((is_finite(value), value), else_=exact(0.0))
