@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from services.commands.feedback import feedback_app
+from services.commands.tools import Tools
 from services.kernel.clock import utc_text
 from services.kernel.errors import (
     ConflictError,
@@ -688,6 +690,12 @@ def _fail(error: ControlRoomError) -> NoReturn:
     code = next((number for kind, number in EXIT_CODES if isinstance(error, kind)), 1)
     print(f"countersign: {' '.join(str(error).split())}", file=sys.stderr)
     raise typer.Exit(code)
+
+
+app.add_typer(
+    feedback_app(Tools(spoken=_spoken, room=_room, actor=_actor, receipt=_receipt, print_json=_print_json)),
+    name="feedback",
+)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from services.adapters.notify.courier import AppriseCourier
 from services.adapters.signing.anchors import Anchors
 from services.adapters.signing.desk import EMBEDDED, PRODUCTION, KeyDesk
 from services.adapters.signing.machine_seal import MachineSeal
+from services.adapters.sql.corrections import SqlCorrectionReads
 from services.adapters.sql.data_health import SqlDataHealth
 from services.adapters.sql.database import Database
 from services.adapters.sql.evaluation_facts import SqlFacts
@@ -63,6 +64,7 @@ from services.adapters.sql.value import SqlValue
 from services.adapters.sql.value_statements import SqlStatementsInForce
 from services.adapters.warehouse.batch_jobs import DuckDbJobLog
 from services.adapters.warehouse.batch_outputs import ParquetOutputs
+from services.adapters.warehouse.corrections import ReviewParquet
 from services.adapters.warehouse.feedback import DuckDbReviewFacts
 from services.adapters.warehouse.inputs import DuckDbInputLog
 from services.adapters.warehouse.last_scores import LastScores
@@ -101,6 +103,7 @@ from services.evaluation.supplied import of_supplier
 from services.exceptions.models import ExceptionTerms
 from services.exceptions.service import ExceptionService
 from services.exceptions.terms import terms_of
+from services.feedback.correction_service import CorrectionService
 from services.feedback.service import FeedbackService
 from services.incidents import lessons
 from services.incidents.service import IncidentService
@@ -132,7 +135,7 @@ from services.monitoring.monitor_service import MonitorService
 from services.monitoring.performance_models import PerformanceQuery, ValuePerDecision
 from services.monitoring.performance_service import PerformanceService
 from services.monitoring.ports import ReviewCount
-from services.monitoring.profile import SCORE
+from services.monitoring.profile import SCORE, column_and_value
 from services.monitoring.proposing import Worth
 from services.monitoring.service import MonitoringService
 from services.notices.others import OtherFacts
@@ -228,6 +231,7 @@ class ControlRoom:
     value: ValueService
     statements: StatementService
     feedback: FeedbackService
+    corrections: CorrectionService
     approvals: ApprovalService
     rollout: RolloutService
     releases: ReleaseService
@@ -520,6 +524,7 @@ def _open(
             clock=clock,
         ),
         feedback=reading.feedback,
+        corrections=_corrections(settings, database, units, trusted, reading, clock),
         approvals=approvals,
         rollout=rollout,
         releases=releases,
@@ -614,6 +619,37 @@ def _open(
         clock=clock,
         settings=settings,
         database=database,
+    )
+
+
+def _corrections(  # noqa: PLR0917 - one caller, some lines above
+    settings: Settings, database: Database, units: SqlUnits, trusted: _Trusted, reading: _Reading, clock: Clock
+) -> CorrectionService:
+    monitoring = SqlMonitoring(database)
+
+    def slices(model: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The same as drift and performance are split by."""
+        reference, values = monitoring.reference(model), dict[str, list[str]]()
+        for column, value in map(column_and_value, reference.slice_keys if reference else ()):
+            values.setdefault(column, []).append(value)
+        return tuple((column, tuple(sorted(known))) for column, known in values.items())
+
+    def delay(model: str) -> float | None:
+        config = monitoring.config(model)
+        return config.label_delay_hours if config else None
+
+    return CorrectionService(
+        units=units,
+        store=SqlCorrectionReads(database),
+        log=ReviewParquet(settings.inference_folder),
+        catalog=reading.inventory,
+        people=trusted.people,
+        ledger=trusted.ledger,
+        desk=trusted.signing,
+        threshold=reading.value.decision_threshold,
+        slices=slices,
+        delay=delay,
+        clock=clock,
     )
 
 

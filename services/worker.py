@@ -282,6 +282,7 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         # After everything that measures and after the rule that opens incidents, which alerts are linked to.
         ("alerts", 60, room.alerts.refresh),
         ("value", 60, room.value.refresh),
+        ("corrections", 15, room.corrections.refresh),
         ("feedback", 30, room.feedback.refresh),
         ("tables", 300, room.handling.refresh_tables),
         ("data-health", 300, room.data_health.refresh),

@@ -52,6 +52,7 @@ PLACES: dict[str, Place] = {
         _place("performance", "Performance", "insights", "Operate"),
         _place("data_health", "Data health", "health_metrics", "Operate"),
         _place("reliability", "Reliability", "speed", "Operate"),
+        _place("feedback", "Feedback", "rate_review", "Operate"),
         _place("value", "Value", "payments", "Account", Permission.VIEW_VALUE),
         _place("audit", "Audit", "history", "Prove", Permission.VIEW_LEDGER),
         _place("settings", "Settings", "tune", "Prove"),

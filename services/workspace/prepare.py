@@ -179,6 +179,7 @@ def _summarise(settings: Settings, start: datetime, end: datetime) -> None:
         room.performance_cubes.run,
         room.reliability.refresh,
         room.feedback.refresh,
+        room.corrections.refresh,
         room.value.refresh,
         room.handling.refresh_tables,
         room.handling.refresh_cells,

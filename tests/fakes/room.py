@@ -56,6 +56,7 @@ from tests.fakes.room_batches import FakeBatch, FakeFallbacks
 from tests.fakes.room_data import FakeHandling, FakeRows
 from tests.fakes.room_drift import FakeDrift
 from tests.fakes.room_exceptional import FakeEmergency, FakeExceptions
+from tests.fakes.room_feedback import FakeCorrections
 from tests.fakes.room_governance import USE_CASES, FakeClassification, FakeStewardship, an_impact
 from tests.fakes.room_incidents import FakeIncidents
 from tests.fakes.room_monitors import FakeMonitors
@@ -126,6 +127,7 @@ class FakeRoom:
         self.policy = FakePolicy(self)
         self.publishing = FakePublishing(self)
         self.feedback = SimpleNamespace()
+        self.corrections = FakeCorrections(self)
         self.ledger = SimpleNamespace()
         self.exceptions = FakeExceptions(self)
         self.stewardship = FakeStewardship(self)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from services.adapters.sql.alerts import SqlAlerts
 from services.adapters.sql.approvals import SqlRequests
 from services.adapters.sql.batch_releases import SqlBatches
+from services.adapters.sql.corrections import SqlCorrections
 from services.adapters.sql.database import Database, lock_writers
 from services.adapters.sql.emergency import SqlEmergencies
 from services.adapters.sql.evidence import SqlEvidence
@@ -48,6 +49,7 @@ class SqlUnit:
         self.monitors = SqlMonitors(connection)
         self.statements = SqlStatements(connection)
         self.evidence = SqlEvidence(connection)
+        self.corrections = SqlCorrections(connection)
 
 
 class SqlUnits:
