@@ -22,6 +22,7 @@ import typer
 
 from services.commands.feedback import feedback_app
 from services.commands.tools import Tools
+from services.commands.value import add_value
 from services.kernel.clock import utc_text
 from services.kernel.errors import (
     ConflictError,
@@ -692,10 +693,9 @@ def _fail(error: ControlRoomError) -> NoReturn:
     raise typer.Exit(code)
 
 
-app.add_typer(
-    feedback_app(Tools(spoken=_spoken, room=_room, actor=_actor, receipt=_receipt, print_json=_print_json)),
-    name="feedback",
-)
+_tools = Tools(spoken=_spoken, room=_room, actor=_actor, receipt=_receipt, print_json=_print_json)
+app.add_typer(feedback_app(_tools), name="feedback")
+add_value(app, _tools)
 
 
 if __name__ == "__main__":

@@ -140,6 +140,7 @@ from services.monitoring.proposing import Worth
 from services.monitoring.service import MonitoringService
 from services.notices.others import OtherFacts
 from services.notices.service import NoticeService
+from services.oversight.board import BoardFacts, ValueBoard
 from services.oversight.service import OversightService
 from services.people.accounts import DEMO_ACCOUNTS
 from services.people.delegations import DelegationService
@@ -230,6 +231,7 @@ class ControlRoom:
     data_health: DataHealthService
     value: ValueService
     statements: StatementService
+    board: ValueBoard
     feedback: FeedbackService
     corrections: CorrectionService
     approvals: ApprovalService
@@ -376,6 +378,17 @@ def _open(
         clock=clock,
         release_of=lambda model, version: _release_of(units, model, version),
     )
+    statements = StatementService(
+        units=units,
+        catalog=reading.inventory,
+        values=reading.value,
+        people=trusted.people,
+        ledger=trusted.ledger,
+        desk=trusted.signing,
+        attestations=trusted.attested,
+        live=lambda model: _champion(units, model),
+        clock=clock,
+    )
     performance = _performance(database, clock, reading)
     alerts = _alerts(units, trusted, reading, incidents, clock, performance=performance, health=health)
     standing = _standing(approvals)
@@ -512,15 +525,19 @@ def _open(
         reliability=reading.reliability,
         data_health=health,
         value=reading.value,
-        statements=StatementService(
-            units=units,
-            catalog=reading.inventory,
+        statements=statements,
+        board=ValueBoard(
             values=reading.value,
-            people=trusted.people,
-            ledger=trusted.ledger,
-            desk=trusted.signing,
-            attestations=trusted.attested,
-            live=lambda model: _champion(units, model),
+            statements=statements,
+            facts=BoardFacts(
+                reliability=reading.reliability,
+                monitoring=reading.monitoring,
+                performing=performance,
+                incident_desk=incidents,
+                health=health,
+            ),
+            cpus=settings.serving_cpus,
+            cpu_hour=settings.rate_cpu_hour,
             clock=clock,
         ),
         feedback=reading.feedback,
@@ -702,6 +719,7 @@ def _alerts(
     # What is judged by the day is asked every five minutes, what people wait for every minute.
     by_the_day = (
         each("drift", AlertKind.DRIFT, lambda model: alert_sources.drift(monitoring.drift(model.name))),
+        each("budgets", AlertKind.BUDGET, lambda model: alert_sources.budget(reading.value.budget(model.name))),
         each(
             "performance",
             AlertKind.PERFORMANCE,

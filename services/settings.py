@@ -57,6 +57,8 @@ class Settings(BaseSettings):
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
     rate_cpu_hour: _Rate = Decimal("0.048")
     rate_gb_month: _Rate = Decimal("0.023")
+    serving_cpus: _Rate = Decimal(1)
+    """Processors kept for each real-time endpoint around the clock; advice on size is held against it."""
     session_idle_minutes: Annotated[int, Field(ge=1, le=720)] = 30
     """A session without activity ends after this; the signer has to sign in again."""
     sketch_days: Annotated[int, Field(ge=0)] = 1100

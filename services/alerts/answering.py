@@ -16,7 +16,15 @@ from services.people.persons import Account
 _BY_TIER = {1: Impact.HIGH, 2: Impact.MEDIUM, 3: Impact.LOW}
 """The risk tier is what people signed about how much depends on a model; it says what being wrong costs."""
 _OF_THE_MODEL = frozenset({AlertKind.DRIFT, AlertKind.PERFORMANCE, AlertKind.DATA})
-"""What the model or its data do is looked into by whoever made it; what serving does, by whoever is on call."""
+"""What the model or its data do is looked into by whoever made it; what serving does, by whoever is on call.
+
+A budget is the business owner's."""
+
+
+def _role(kind: AlertKind) -> Role:
+    if kind is AlertKind.BUDGET:
+        return Role.BUSINESS_OWNER
+    return Role.DATA_SCIENCE_LEAD if kind in _OF_THE_MODEL else Role.SRE
 
 
 class Answering:
@@ -42,7 +50,7 @@ class Answering:
             model = models.get(key.model)
             if model is None:
                 raise UnknownModelError(f"There is no model named {key.model}.", hint="Choose one from the list.")
-            role = Role.DATA_SCIENCE_LEAD if key.kind in _OF_THE_MODEL else Role.SRE
+            role = _role(key.kind)
             named = model.owner_of(role.value)
             person = able.get(named.subject) if named else None
             if role is Role.SRE:

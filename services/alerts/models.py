@@ -23,6 +23,8 @@ class AlertKind(StrEnum):
     PIPELINE = "pipeline"
     SERVICE_LEVEL = "service-level"
     BURN_RATE = "burn-rate"
+    BUDGET = "budget"
+    """What a model costs this month, as forecast, against its budget."""
     ROLLBACK = "rollback"
     """A rollback that was asked for and is not carried out."""
 

@@ -28,9 +28,11 @@ WINDOWS = {
     AlertKind.PIPELINE: 2,
     AlertKind.SERVICE_LEVEL: 2,
     AlertKind.BURN_RATE: 2,
+    AlertKind.BUDGET: 1,
     AlertKind.ROLLBACK: 1,
 }
-"""Healthy windows in a row that end an alert. A rollback is carried out or not: that is no measurement."""
+"""Healthy windows in a row that end an alert. A rollback is carried out or not: that is no measurement; a forecast
+rests on four weeks already."""
 SUSPICIOUS = 2
 """Windows in a row at the warning level before anybody is told; one alone is often noise."""
 UNKNOWN_AFTER = timedelta(days=1)

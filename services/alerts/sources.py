@@ -26,6 +26,7 @@ from services.reliability.models import SlaView
 from services.reliability.slo import BudgetView, Urgency
 from services.rollout.models import Action, ActionKind
 from services.rollout.ports import RolloutUnits
+from services.value.budgets import BudgetView as MoneyBudget
 
 Models = Callable[[], Iterable[GovernedModel]]
 View = TypeVar("View")
@@ -238,6 +239,25 @@ def _promised(view: SlaView, subject: str, title: str, signal: Signal) -> Condit
         value=signal.value,
         unit=signal.unit,
         n=signal.n,
+    )
+
+
+def budget(view: MoneyBudget) -> tuple[Condition, ...]:
+    """The forecast to month end; nothing where nobody set a budget. Each day is a window, a new month a new subject."""
+    if view.budget is None:
+        return ()
+    return (
+        Condition(
+            key=Key(model=view.model, kind=AlertKind.BUDGET, subject=view.month),
+            state=view.state,
+            title=f"Budget of {view.model} in {view.month}",
+            sentence=view.sentence,
+            window=view.window,
+            target=target_of("value", model=view.model, show="cost"),
+            value=float(view.share) if view.share is not None else None,
+            unit="of the budget",
+            n=view.explanation.n,
+        ),
     )
 
 

@@ -14,6 +14,7 @@ KIND_WORDS: Mapping[AlertKind, str] = {
     AlertKind.PIPELINE: "Pipeline",
     AlertKind.SERVICE_LEVEL: "Service level",
     AlertKind.BURN_RATE: "Error budget",
+    AlertKind.BUDGET: "Budget",
     AlertKind.ROLLBACK: "Rollback waiting",
 }
 HAPPENED: Mapping[Happening, str] = {

@@ -40,6 +40,8 @@ class BudgetView:
     state: Health
     sentence: str
     explanation: Explanation
+    window: str = ""
+    """The day it was looked at: the same day twice is one look."""
     crossed: Decimal | None = None
     """The highest alert share that the forecast reaches."""
 
@@ -77,6 +79,7 @@ def forecast(
         state=_state(budget, spent, share, alerts),
         sentence=_sentence(budget, spent, ahead, share, why, currency),
         crossed=crossed,
+        window=today.isoformat(),
         explanation=Explanation(
             formula=METHOD.format(days=len(past)) + "; range: 1.96 x s x sqrt(k + k^2 / m) for k days left",
             source="Cost by day: measured use at the rate card, and the stated fixed cost by the day",

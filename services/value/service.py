@@ -18,12 +18,14 @@ from services.inventory.models import GovernedModel
 from services.kernel.clock import Clock
 from services.kernel.errors import TelemetryUnavailableError, UnknownModelError
 from services.kernel.health import Explanation, Health
-from services.value import calculation, returns
+from services.value import budgets, calculation, returns
 from services.value.agreed import Basis
 from services.value.measures import measure
 from services.value.models import BenefitLine, BenefitRule, CostDay, ModelValue, Quantity, Rates, Tally, ValueConfig
 from services.value.ports import Catalog, UsageFacts, ValueStore
 
+BUDGET_DAYS = 62
+"""This month, and the last four weeks before it."""
 LONGEST_DAYS = 1_096
 """The course of a model is drawn over three years at most."""
 
@@ -88,6 +90,33 @@ class ValueService:
                 parts.append(calculation.daily_benefit(rule, baseline, line, found))
         costs = self._costs(config, start, end)
         return returns.curve(config.setup_cost, calculation.together(parts), {day.day: day.total for day in costs})
+
+    @property
+    def currency(self) -> str:
+        return self._rates.currency
+
+    def budget(self, name: str) -> budgets.BudgetView:
+        """Money spent this month against the budget, forecast to its end. Raises UnknownModelError."""
+        model, (start, end) = self._catalog.model(name), self._window(BUDGET_DAYS)
+        config = self.config(model.name)
+        return budgets.forecast(
+            model.name,
+            {day.day: day.total for day in self._costs(config, start, end) if self._is_recorded(config, day)},
+            today=end,
+            currency=self._rates.currency,
+            budget=config.monthly_budget,
+            alerts=config.budget_alerts,
+        )
+
+    @staticmethod
+    def _is_recorded(config: ValueConfig, day: CostDay) -> bool:
+        """Where a fixed cost runs every day has a figure; without one only days with use have."""
+        return bool(config.monthly_cost_fixed) or day.total > 0 or day.predictions > 0
+
+    def serving_seconds(self, name: str, *, days: int) -> float:
+        """CPU seconds that serving used."""
+        start, end = self._window(days)
+        return sum(row.cpu_seconds for row in self._store.usage(name, start, end) if row.component == "serving")
 
     def unallocated(self, *, days: int = 90) -> Decimal:
         """Measured use under names that no governed model has, at the rate card: shown, laid on nobody."""

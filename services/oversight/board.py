@@ -1,0 +1,158 @@
+"""The board of value: the portfolio first, then one model with every figure of service, data, people and money.
+
+Wiring: `ValueBoard(values=value, statements=statements, facts=BoardFacts(…), reliability=…, cpus=settings.serving_cpus,
+cpu_hour=settings.rate_cpu_hour, clock=clock)`. Reading only: what is signed, the statements service signs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from services.data_health.models import PipelineHealth
+from services.data_health.service import DataHealthService
+from services.incidents.models import Summary
+from services.incidents.service import IncidentService
+from services.kernel.clock import Clock
+from services.kernel.errors import UnavailableError
+from services.monitoring.models import DriftView, PerformanceView
+from services.monitoring.performance_models import BusinessPoint, PerformanceQuery
+from services.monitoring.performance_service import PerformanceService
+from services.monitoring.service import MonitoringService
+from services.oversight import board_money, board_running
+from services.oversight.board_models import ModelBoard, Portfolio, PortfolioRow
+from services.oversight.board_running import Facts
+from services.reliability.models import MonthsView, SlaView
+from services.reliability.service import ReliabilityService
+from services.value import budgets
+from services.value.calculation import as_share
+from services.value.models import BaselineId, ValueConfig
+from services.value.service import ValueService
+from services.value.statement_service import StatementService
+
+WINDOW_DAYS = 90
+_TRAFFIC_DAYS = 14
+"""As far back as requests are kept by the hour on the reliability charts."""
+_HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardFacts:
+    """Implements board_running.Facts with the services that measure."""
+
+    reliability: ReliabilityService
+    monitoring: MonitoringService
+    performing: PerformanceService
+    incident_desk: IncidentService
+    health: DataHealthService
+
+    def sla(self, model: str, days: int) -> SlaView:
+        return self.reliability.sla(model, days=days)
+
+    def months(self, model: str) -> MonthsView:
+        return self.reliability.months(model, back=6)
+
+    def drift(self, model: str) -> DriftView:
+        return self.monitoring.drift(model)
+
+    def incidents(self, model: str) -> Summary:
+        return self.incident_desk.summary(model)
+
+    def overrides(self, model: str) -> tuple[BusinessPoint, ...]:
+        return self.performing.decay(PerformanceQuery(model=model)).business.overrides
+
+    def pipelines(self, days: int) -> tuple[PipelineHealth, ...]:
+        return self.health.pipelines(days=days)
+
+    def performance(self, model: str) -> PerformanceView:
+        return self.monitoring.performance(model)
+
+
+class ValueBoard:
+    def __init__(
+        self,
+        *,
+        values: ValueService,
+        statements: StatementService,
+        facts: Facts,
+        cpus: Decimal,
+        cpu_hour: Decimal,
+        clock: Clock,
+    ) -> None:
+        """`cpus` are the processors kept for one endpoint around the clock, as stated in the settings."""
+        self._values = values
+        self._statements = statements
+        self._facts = facts
+        self._cpus = cpus
+        self._cpu_hour = cpu_hour
+        self._clock = clock
+
+    def portfolio(self, *, days: int = WINDOW_DAYS) -> Portfolio:
+        """Every model with a statement or recorded use; reds first, then by net benefit."""
+        found = self._values.portfolio(days=days)
+        rows = tuple(PortfolioRow(value=item, budget=self._values.budget(item.model)) for item in found)
+        return Portfolio(
+            rows=rows,
+            totals=self._statements.totals(),
+            unallocated=self._values.unallocated(days=days),
+            currency=self._values.currency,
+            window=found[0].window if found else f"last {days} days",
+        )
+
+    def model(self, name: str, *, days: int = WINDOW_DAYS) -> ModelBoard:
+        """Raises UnknownModelError."""
+        value = self._values.model(name, days=days)
+        curve, view = self._values.course(name), self._statements.view(name)
+        months, budget = self._statements.months(name), self._values.budget(name)
+        return ModelBoard(
+            value=value,
+            curve=curve,
+            statement=view,
+            months=months,
+            proposable=self._statements.proposable(name),
+            budget=budget,
+            advice=self._advice(name),
+            money=board_money.figures(value, curve, view, months, budget),
+            running=board_running.figures(self._facts, name, before=_before(view.config), now=self._clock.now()),
+        )
+
+    def _advice(self, name: str) -> budgets.Advice:
+        traffic = _traffic(
+            lambda: self._facts.sla(name, _TRAFFIC_DAYS), self._values.serving_seconds(name, days=_TRAFFIC_DAYS)
+        )
+        return budgets.right_size(traffic, cpus=self._cpus, cpu_hour=self._cpu_hour, currency=self._values.currency)
+
+
+def _before(config: ValueConfig) -> float | None:
+    found = config.baseline(BaselineId.OVERRIDE_RATE)
+    return as_share(found) if found else None
+
+
+def _traffic(ask: Callable[[], SlaView], cpu_seconds: float) -> budgets.Traffic | None:
+    """None where requests cannot be read or are not counted: batch jobs have no idle hours of an endpoint."""
+    try:
+        view = ask()
+    except UnavailableError:
+        return None
+    if not view.points:
+        return None
+    by_hour = _by_hour((point.start, point.requests) for point in view.points)
+    first, last = min(by_hour), max(by_hour)
+    return budgets.Traffic(
+        hours=int((last - first) / _HOUR) + 1,
+        busy_hours=sum(n > 0 for n in by_hour.values()),
+        requests=sum(by_hour.values()),
+        busiest=max(by_hour.values()),
+        cpu_seconds=cpu_seconds,
+        p95_ms=view.latency.value if view.latency.unit.startswith("ms") else None,
+    )
+
+
+def _by_hour(points: Iterable[tuple[datetime, int]]) -> dict[datetime, int]:
+    found: dict[datetime, int] = {}
+    for start, requests in points:
+        hour = start.replace(minute=0, second=0, microsecond=0)
+        found[hour] = found.get(hour, 0) + requests
+    return found

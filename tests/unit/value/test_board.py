@@ -1,0 +1,240 @@
+"""The board against the facts: recomputed from raw Parquet with plain pandas, as printed, as exported, as alerted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from math import isclose
+
+import pandas as pd
+import pytest
+import typer
+from sqlalchemy import select
+from typer.testing import CliRunner
+
+from services.__main__ import _print_json
+from services.adapters.sql.schema.value import usage_superseded
+from services.adapters.sql.value import SqlValue
+from services.alerts.sources import budget as budget_conditions
+from services.commands.tools import Tools
+from services.commands.value import add_value
+from services.inventory.facts import Partition
+from services.kernel.errors import TelemetryUnavailableError, UnknownModelError
+from services.kernel.health import Health
+from services.oversight import board_export, board_running
+from services.oversight.board_models import ModelBoard
+from tests.unit.monitoring.facts_on_disk import TODAY
+from tests.unit.value.boarded import CONFIG, DAYS, MODEL, Boarded, boarded
+
+RATE_CPU, RATE_GB = 0.048, 0.023
+"""The rate card of the settings, written down again."""
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boarded]:
+    made = boarded(tmp_path_factory.mktemp("board"))
+    made.sign()
+    yield made
+    made.room.database.dispose()
+
+
+@pytest.fixture(scope="module")
+def board(found: Boarded) -> ModelBoard:
+    return found.room.board.model(MODEL)
+
+
+def raw(found: Boarded, source: str, model: str = MODEL) -> pd.DataFrame:
+    """Every Parquet file of one source, as anybody would read it."""
+    files = sorted((found.folder / source).glob(f"*={model}/*/*.parquet"))
+    return pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
+
+
+def same(shown: Decimal | float | None, computed: float, *, within: float = 0.006) -> bool:
+    return shown is not None and isclose(float(shown), computed, abs_tol=within)
+
+
+def recomputed_cost(found: Boarded) -> float:
+    usage = raw(found, "usage")
+    measured = usage["cpu_seconds"].sum() / 3600 * RATE_CPU + usage["bytes"].sum() / 1e9 * RATE_GB / 30
+    return float(measured + 300 / 30 * DAYS)
+
+
+def recomputed_benefit(found: Boarded) -> tuple[float, float]:
+    """Rework avoided, and right referrals beyond the rule before."""
+    reviews = raw(found, "reviews")
+    rework = 40 * (0.15 * len(reviews) - reviews["corrected"].sum())
+    scored = raw(found, "predictions").merge(raw(found, "labels")[["prediction_id", "label"]], on="prediction_id")
+    referred = scored[scored["score"] >= 0.7]
+    return float(rework), float(3 * (referred["label"].sum() - 0.3 * len(referred)))
+
+
+def test_cost_and_its_parts_are_what_pandas_says(found: Boarded, board: ModelBoard) -> None:
+    usage = raw(found, "usage")
+    serving = usage.loc[usage["component"] == "serving", "cpu_seconds"].sum() / 3600 * RATE_CPU
+    made = len(raw(found, "predictions"))
+
+    assert same(board.figure("cost").value, recomputed_cost(found))
+    assert same(board.figure("cost_serving").value, serving)
+    assert same(board.figure("cost_fixed").value, 400)
+    assert same(board.figure("cost_per_1000").value, recomputed_cost(found) * 1000 / made)
+    assert same(board.figure("marginal_per_1000").value, serving * 1000 / made)
+    assert same(board.figure("cost_floor").value, recomputed_cost(found) - serving)
+
+
+def test_rework_and_benefit_are_what_pandas_says(found: Boarded, board: ModelBoard) -> None:
+    reviews = raw(found, "reviews")
+    rework, referrals = recomputed_benefit(found)
+
+    assert same(board.figure("rework").value, reviews["corrected"].mean(), within=1e-9)
+    assert board.figure("rework").explanation.n == len(reviews)
+    assert same(board.figure("benefit_1").value, rework)
+    assert same(board.figure("benefit_2").value, referrals)
+
+
+def test_multiple_and_payback_are_what_pandas_says(found: Boarded, board: ModelBoard) -> None:
+    net = sum(recomputed_benefit(found)) - recomputed_cost(found)
+    monthly = net / DAYS * 30
+
+    assert same(board.figure("net").value, net, within=0.02)
+    assert same(board.figure("monthly_net").value, monthly, within=0.02)
+    assert same(board.figure("payback").value, 9_000 / monthly, within=0.001)
+    assert same(board.figure("multiple").value, monthly * 12 / 9_000, within=0.001)
+    assert same(board.figure("cumulative").value, net - 9_000, within=0.02)
+
+
+def test_every_figure_says_how_it_was_computed_and_holds_its_interval(board: ModelBoard) -> None:
+    for figure in board.figures:
+        assert figure.explanation.formula, figure.id
+        assert figure.shown, figure.id
+        assert figure.value is not None or figure.state is not Health.HEALTHY, figure.id
+        if figure.low is not None and figure.high is not None and figure.value is not None:
+            assert float(figure.low) <= float(figure.value) <= float(figure.high), figure.id
+    assert len({figure.id for figure in board.figures}) == len(board.figures)
+
+
+def test_use_under_a_name_nobody_governs_is_shown_and_laid_on_nobody(found: Boarded) -> None:
+    usage = raw(found, "usage", "gone")
+    portfolio = found.room.board.portfolio()
+
+    computed = usage["cpu_seconds"].sum() / 3600 * RATE_CPU + usage["bytes"].sum() / 1e9 * RATE_GB / 30
+    assert same(portfolio.unallocated, computed)
+    assert [row.value.model for row in portfolio.rows] == [MODEL]
+    assert same(portfolio.cost, recomputed_cost(found))
+
+
+def test_the_cost_of_versions_adds_up_to_the_cost_of_the_model(board: ModelBoard) -> None:
+    total = sum(share.measured + share.allocated for share in board.value.versions)
+
+    assert same(total, float(board.value.cost))
+
+
+def test_totals_of_the_export_are_the_sums_of_its_rows(found: Boarded) -> None:
+    document = board_export.of_portfolio(found.room.board.portfolio())
+
+    for name in ("cost", "benefit", "net"):
+        assert sum(Decimal(row[name]) for row in document["models"] if row[name]) == Decimal(document["totals"][name])
+
+
+def test_the_budget_alert_points_at_the_cost_of_the_model(found: Boarded) -> None:
+    view = found.room.value.budget(MODEL)
+    (condition,) = budget_conditions(view)
+
+    assert view.forecast is not None
+    assert view.state is condition.state is Health.BREACH
+    assert condition.target == "value?model=m&show=cost"
+    assert condition.sentence.startswith(("Forecast", "Overrun"))
+    assert found.room.board.model(MODEL).figure("budget_forecast").state is Health.BREACH
+
+
+def test_without_a_budget_there_is_no_alert(found: Boarded) -> None:
+    assert budget_conditions(replace(found.room.value.budget(MODEL), budget=None)) == ()
+
+
+def ask(found: Boarded, *words: str) -> str:
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    add_value(
+        app,
+        Tools(
+            spoken=nullcontext,
+            room=lambda: found.room,
+            actor=lambda room, subject: room.people.sign_in_demo(subject),
+            receipt=lambda *_, **__: None,
+            print_json=_print_json,
+        ),
+    )
+    done = CliRunner().invoke(app, ["value", *words])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_the_command_prints_every_figure_of_the_board(found: Boarded, board: ModelBoard) -> None:
+    told = json.loads(ask(found, "--model", MODEL, "--format", "json"))
+
+    rows = {row["id"]: row for row in told["figures"]}
+    assert set(rows) == {figure.id for figure in board.figures}
+    for figure in board.figures:
+        row = rows[figure.id]
+        assert row["shown"] == figure.shown
+        assert row["formula"] == figure.explanation.formula
+        assert row["n"] == figure.explanation.n
+        assert {"inputs", "window", "low", "high", "note"} <= set(row)
+    assert "Version 1, signed by Ben Okafor" in told["statement"]
+
+
+def test_the_command_reads_well_on_a_terminal_too(found: Boarded, board: ModelBoard) -> None:
+    told = ask(found, "--model", MODEL)
+
+    assert f"Payback: {board.figure('payback').shown}" in told
+    assert "= One-time setup / net benefit per month" in told
+    assert "attested" in ask(found)
+    assert json.loads(ask(found, "--format", "json"))["totals"]["models"] == 1
+
+
+def test_a_source_that_is_away_is_not_known_and_the_others_stay(found: Boarded) -> None:
+    class Away:
+        def __getattr__(self, name: str) -> object:
+            def fail(*_: object) -> object:
+                raise TelemetryUnavailableError(f"{name} does not answer.")
+
+            return fail
+
+    figures = board_running.figures(Away(), MODEL, before=None, now=found.clock.now())  # type: ignore[arg-type]
+
+    assert {figure.state for figure in figures} == {Health.UNKNOWN}
+    assert {figure.value for figure in figures} == {None}
+    assert all("does not answer" in figure.explanation.note for figure in figures)
+
+
+def test_a_model_nobody_knows_is_refused_and_one_without_facts_has_none(found: Boarded) -> None:
+    with pytest.raises(UnknownModelError):
+        found.room.board.model("nobody")
+
+
+def test_a_day_that_is_read_again_keeps_what_was_shown_before(found: Boarded) -> None:
+    store, day = SqlValue(found.room.database), TODAY - timedelta(days=3)
+    before = store.usage("gone", day, day)
+    for seconds in (5.0, 6.0):
+        store.replace_usage("gone", (replace(before[0], cpu_seconds=seconds),), (_partition(day),))
+
+    with found.room.database.read() as connection:
+        rows = connection.execute(select(usage_superseded).order_by(usage_superseded.c.number)).all()
+    assert [(row.number, row.cpu_seconds) for row in rows] == [(1, before[0].cpu_seconds), (2, 5.0)]
+    store.replace_usage("gone", before, (_partition(day),))
+
+
+def _partition(day: date) -> Partition:
+    return Partition(source="usage", owner="gone", day=day, fingerprint="again")
+
+
+def test_a_what_if_shows_other_figures_and_keeps_none(found: Boarded) -> None:
+    tried = found.room.value.what_if(replace(CONFIG, setup_cost=Decimal(18_000)))
+
+    assert tried.returns is not None
+    assert tried.returns.payback is not None
+    assert same(tried.returns.payback.base, 2 * float(found.room.board.model(MODEL).figure("payback").value or 0))
+    assert found.room.board.model(MODEL).value.setup_cost == 9_000
