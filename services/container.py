@@ -7,7 +7,7 @@ MLflow is never imported here: its adapter loads it when it is first asked, whic
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -34,6 +34,7 @@ from services.adapters.notify.courier import AppriseCourier
 from services.adapters.signing.anchors import Anchors
 from services.adapters.signing.desk import EMBEDDED, PRODUCTION, KeyDesk
 from services.adapters.signing.machine_seal import MachineSeal
+from services.adapters.sql import heads
 from services.adapters.sql.corrections import SqlCorrectionReads
 from services.adapters.sql.data_health import SqlDataHealth
 from services.adapters.sql.database import Database
@@ -82,8 +83,8 @@ from services.adapters.warehouse.table_rows import DuckDbTableRows
 from services.adapters.warehouse.telemetry import DuckDbTelemetry
 from services.adapters.warehouse.value import DuckDbUsageFacts
 from services.alerts import sources as alert_sources
-from services.alerts.answering import Answering
-from services.alerts.models import AlertKind, Condition
+from services.alerts.answering import Answering, Levels
+from services.alerts.models import AlertKind, Condition, Stake
 from services.alerts.service import AlertService
 from services.approvals.records import DecisionRecord
 from services.approvals.service import ApprovalService
@@ -132,6 +133,7 @@ from services.ledger.registry_anchors import RegistryAnchors
 from services.ledger.service import LedgerService
 from services.monitoring.cube_refresh import CubeRefresh
 from services.monitoring.monitor_service import MonitorService
+from services.monitoring.monitors import MonitorVersion
 from services.monitoring.performance_models import PerformanceQuery, ValuePerDecision
 from services.monitoring.performance_service import PerformanceService
 from services.monitoring.ports import ReviewCount
@@ -390,7 +392,14 @@ def _open(
         clock=clock,
     )
     performance = _performance(database, clock, reading)
-    alerts = _alerts(units, trusted, reading, incidents, clock, performance=performance, health=health)
+    alerts = _alerts(
+        units, trusted, reading, incidents, clock, performance=performance, health=health,
+        marks=lambda part: {name: str(head) for name, head in heads.heads(database, part).items()},
+        stakes=lambda: _stakes(SqlMonitorsInForce(database)()),
+        levels=Levels(
+            high=settings.alert_high_per_day, medium=settings.alert_medium_per_day, currency=settings.currency
+        ),
+    )  # fmt: skip
     standing = _standing(approvals)
     runner = OutboxRunner(
         units=units,
@@ -699,6 +708,9 @@ def _alerts(
     *,
     performance: PerformanceService,
     health: DataHealthService,
+    marks: Callable[[str], Mapping[str, str]],
+    stakes: Callable[[], Mapping[str, Stake]],
+    levels: Levels,
 ) -> AlertService:
     """One source per slice that judges; what a slice calls unknown stays unknown here."""
     monitoring, reliability, models = reading.monitoring, reading.reliability, reading.inventory.models
@@ -716,15 +728,26 @@ def _alerts(
     ) -> alert_sources.PerModel:
         return alert_sources.PerModel(name=name, kinds=frozenset({kind}), models=models, ask=ask)
 
-    # What is judged by the day is asked every five minutes, what people wait for every minute.
+    def changed(part: str, source: alert_sources.PerModel) -> alert_sources.WhenChanged:
+        return alert_sources.WhenChanged(source, marks=lambda: marks(part), clock=clock)
+
+    # What is judged by the day is asked when its figures changed, what people wait for every minute.
     by_the_day = (
-        each("drift", AlertKind.DRIFT, lambda model: alert_sources.drift(monitoring.drift(model.name))),
-        each("budgets", AlertKind.BUDGET, lambda model: alert_sources.budget(reading.value.budget(model.name))),
-        each(
-            "performance",
-            AlertKind.PERFORMANCE,
-            lambda model: alert_sources.performance(performance.decay(PerformanceQuery(model=model.name))),
+        changed(
+            heads.DRIFT,
+            each("drift", AlertKind.DRIFT, lambda model: alert_sources.drift(monitoring.drift(model.name))),
         ),
+        changed(
+            heads.PERFORMANCE,
+            each(
+                "performance",
+                AlertKind.PERFORMANCE,
+                lambda model: alert_sources.performance(performance.decay(PerformanceQuery(model=model.name))),
+            ),
+        ),
+    )
+    seldom = (
+        each("budgets", AlertKind.BUDGET, lambda model: alert_sources.budget(reading.value.budget(model.name))),
         alert_sources.AtOnce(
             name="feature tables",
             kinds=frozenset({AlertKind.DATA}),
@@ -737,7 +760,8 @@ def _alerts(
         ledger=trusted.ledger,
         desk=trusted.signing,
         sources=(
-            *(alert_sources.Seldom(source, every=timedelta(minutes=5), clock=clock) for source in by_the_day),
+            *by_the_day,
+            *(alert_sources.Seldom(source, every=timedelta(minutes=5), clock=clock) for source in seldom),
             each("promises", AlertKind.SERVICE_LEVEL, promise),
             each("error budgets", AlertKind.BURN_RATE, budget),
             alert_sources.AtOnce(
@@ -747,10 +771,27 @@ def _alerts(
             ),
             alert_sources.WaitingRollbacks(units=units, clock=clock),
         ),
-        about=Answering(models=models, people=trusted.people.people, duties=incidents.duties),
+        about=Answering(
+            models=models, people=trusted.people.people, duties=incidents.duties, stakes=stakes, levels=levels
+        ),
         incidents=incidents,
         clock=clock,
     )
+
+
+def _stakes(in_force: Iterable[MonitorVersion]) -> dict[str, Stake]:
+    """What monitors state about a breach; a monitor without an amount states nothing."""
+    found = ((item, item.monitor.impact) for item in in_force)
+    return {
+        item.model: Stake(
+            per_day=impact.breach_per_day,
+            currency=impact.currency,
+            payer=impact.payer,
+            source=f"monitor version {item.version}",
+        )
+        for item, impact in found
+        if impact.breach_per_day is not None
+    }
 
 
 def _preconditions(  # noqa: PLR0917 - one caller, some lines above

@@ -63,6 +63,10 @@ class Settings(BaseSettings):
     """A session without activity ends after this; the signer has to sign in again."""
     sketch_days: Annotated[int, Field(ge=0)] = 1100
     """Daily sketches older than this are deleted; 0 keeps them for ever. The facts they were made from are not ours."""
+    alert_high_per_day: _Rate = Decimal(10000)
+    """An alert has high business impact where its monitor states this much money a day, whatever the tier; in
+    `currency`."""
+    alert_medium_per_day: _Rate = Decimal(1000)
     worker_stale_seconds: Annotated[int, Field(ge=5)] = 60
     unattended_batch_tiers: Annotated[str, Field(pattern=r"^$|^[123](,[123])*$")] = "2,3"
     """Tiers whose first batch output of a new version is published without a person when every trigger is clear."""

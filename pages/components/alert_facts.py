@@ -14,6 +14,7 @@ from services.alerts.wording import HAPPENED, KIND_WORDS
 from services.incidents.models import SEVERITIES
 from services.kernel.identity import Actor, Permission
 
+_MOST_PARTS = 20
 _CHARTS = {"rollouts": "Open the rollout"}
 
 
@@ -104,6 +105,7 @@ def full(view: AlertView) -> None:
     left, right = st.columns([2, 1])
     with left:
         _told(view)
+        _parts(view.alert)
         _history(view.history)
     with right:
         _steps(view)
@@ -123,6 +125,7 @@ def _told(view: AlertView) -> None:
         rows = [
             ("Severity", f"{alert.severity}: {md(SEVERITIES[alert.severity])}"),
             ("Business impact", f"{alert.impact.value} (tier {alert.tier})"),
+            *([("Money at risk", md(alert.at_risk))] if alert.at_risk else []),
             ("First seen", f"{when(alert.first_seen, zone)} :gray[{age(alert.first_seen, now)}]"),
             ("Last seen", f"{when(alert.last_seen, zone)} :gray[in {plural(alert.repeats, 'window')}]"),
             ("Figures as of", when(alert.as_of, zone) if alert.as_of else ":gray[not known]"),
@@ -134,6 +137,28 @@ def _told(view: AlertView) -> None:
             needed = rules.WINDOWS[alert.key.kind]
             rows.append(("Healthy again", f"{alert.healthy} of {plural(needed, 'window')} that close it"))
         parts.facts(rows, alt="Facts of the alert")
+
+
+def _parts(alert: Alert) -> None:
+    """What the alert holds, each with its own chart; nothing for an alert about one thing."""
+    if not alert.parts or alert.closed_at is not None:
+        return
+    zone, shown = session.zone(), alert.parts[:_MOST_PARTS]
+    with parts.card("What is in it", "one cause, one alert; gravest first", key="alert-parts"):
+        for number, part in enumerate(shown):
+            with st.container(key=f"alert-part-{number}", gap=None):
+                file, given = places.parse_target(part.target)
+                st.page_link(
+                    file,
+                    label=f"**{md(part.title)}**",
+                    icon=badges.icon(part.state),
+                    query_params=given,
+                    width="content",
+                )
+                since = f" :gray[In it since {when(part.since, zone)}.]" if part.since else ""
+                st.markdown(f"{badges.badge(part.state)} {md(part.sentence)}{since}")
+        if len(alert.parts) > len(shown):
+            st.caption(f"{len(alert.parts) - len(shown)} more; the chart shows them all.")
 
 
 def _who(view: AlertView) -> None:

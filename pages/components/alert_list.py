@@ -82,11 +82,13 @@ def _explanation() -> Explanation:
         "for a day. Closes after two healthy windows in a row; missing data never closes it. Back within a day, it is "
         "the same alert.",
         source="The verdicts of drift, performance, service levels, error budgets and rollbacks",
-        window="every minute; a window counts once, however often it is looked at",
+        window="every minute, of drift and performance what changed; a window counts once, however often it is seen",
         as_of=session.now(),
         n=None,
         note="Severity: state and business impact (breach 2, 2, 3; warning 3, 3, 4; not measured 3, 4, 4 for high, "
-        "medium, low impact), one graver for a rollback that does not happen; the gravest since it opened.",
+        "medium, low impact), one graver for a rollback that does not happen; the gravest since it opened. Impact is "
+        "that of the risk tier, or greater where the monitor states more money a day at risk. All columns of a model "
+        "that drift are one alert, and so are all rules of a feature table.",
     )
 
 

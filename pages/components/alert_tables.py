@@ -25,6 +25,8 @@ def export(rows: Iterable[Alert], now: datetime) -> list[dict[str, object]]:
             "unit": row.unit,
             "tier": row.tier,
             "impact": row.impact.value,
+            "at_risk": row.at_risk,
+            "parts": "; ".join(f"{part.title}: {part.state.value}" for part in row.parts),
             "owner": row.owner.name if row.owner else "",
             "first_seen": utc(row.first_seen),
             "last_seen": utc(row.last_seen),

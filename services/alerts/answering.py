@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 
-from services.alerts.models import About, AlertKind, Impact, Key
+from services.alerts.models import About, AlertKind, Impact, Key, Stake
 from services.alerts.ports import AboutModel
 from services.incidents.on_call import OnCall
 from services.inventory.models import GovernedModel
@@ -27,8 +29,35 @@ def _role(kind: AlertKind) -> Role:
     return Role.DATA_SCIENCE_LEAD if kind in _OF_THE_MODEL else Role.SRE
 
 
+_GRAVEST = (Impact.HIGH, Impact.MEDIUM, Impact.LOW)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Levels:
+    """From how much stated money a day on the impact is high, or medium, whatever the tier says."""
+
+    high: Decimal = Decimal(10_000)
+    medium: Decimal = Decimal(1_000)
+    currency: str = "USD"
+
+    def impact(self, stake: Stake) -> Impact:
+        """Amounts in another currency are not compared: no rate of exchange is known here."""
+        if stake.currency != self.currency:
+            return Impact.LOW
+        return (
+            Impact.HIGH if stake.per_day >= self.high else Impact.MEDIUM if stake.per_day >= self.medium else Impact.LOW
+        )
+
+    def words(self, stake: Stake) -> str:
+        other = (
+            "" if stake.currency == self.currency else f"; not compared with the levels, which are in {self.currency}"
+        )
+        paid = f", paid by {stake.payer}" if stake.payer else ""
+        return f"{stake.per_day:,.0f} {stake.currency} a day in breach{paid} (assumption, {stake.source}{other})"
+
+
 class Answering:
-    """`Answering(...)()` reads people and duties and gives the answer for each key."""
+    """`Answering(...)()` reads people, duties and what monitors state, and gives the answer for each key."""
 
     def __init__(
         self,
@@ -36,7 +65,11 @@ class Answering:
         models: Callable[[], Iterable[GovernedModel]],
         people: Callable[[], Iterable[Person]],
         duties: Callable[[Sequence[str]], Sequence[OnCall]],
+        stakes: Callable[[], Mapping[str, Stake]] = dict,
+        levels: Levels | None = None,
     ) -> None:
+        self._stakes = stakes
+        self._levels = levels or Levels()
         self._models = models
         self._people = people
         self._duties = duties
@@ -45,6 +78,7 @@ class Answering:
         models = {model.name: model for model in self._models()}
         able = {person.subject: person for person in self._people() if person.active and person.roles}
         duties = {item.model: item for item in self._duties(tuple(models))}
+        stakes = self._stakes()
 
         def about(key: Key) -> About:
             model = models.get(key.model)
@@ -56,9 +90,15 @@ class Answering:
             if role is Role.SRE:
                 duty = duties.get(key.model)
                 person = able.get(duty.subject) if duty and duty.name else None
+            # The stated money is about the model being wrong; what serving costs while it is away was not asked for.
+            stake = stakes.get(key.model) if key.kind in _OF_THE_MODEL else None
+            impact = _BY_TIER.get(int(model.tier), Impact.HIGH)
+            if stake is not None:
+                impact = min(impact, self._levels.impact(stake), key=_GRAVEST.index)
             return About(
                 tier=int(model.tier),
-                impact=_BY_TIER.get(int(model.tier), Impact.HIGH),
+                impact=impact,
+                at_risk=self._levels.words(stake) if stake is not None else "",
                 owner=Account(issuer=person.issuer, subject=person.subject, name=person.name) if person else None,
                 owner_role=role.value,
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 
 from services.kernel.health import Health
@@ -62,6 +63,8 @@ class Happening(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     SNOOZED = "snoozed"
     UNSNOOZED = "unsnoozed"
+    CHANGED = "changed"
+    """Other parts of it than before: a column joined, or is back within its limits."""
     INCIDENT = "incident"
     """An incident was opened from it, or one that a rule opened belongs to it."""
 
@@ -75,12 +78,26 @@ class Key:
     model: str
     kind: AlertKind
     subject: str
-    """A feature, a metric, a table, a promise; whatever the source tells apart."""
+    """A metric, a table, a promise, all columns together; whatever the source tells apart."""
 
     @property
     def text(self) -> str:
         """The same for the same subject, also when it is read back from where long names are cut."""
         return f"{self.model}\x1f{self.kind.value}\x1f{self.subject[:LONGEST_SUBJECT]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One of several things with one cause: a column of a model that drifts, a rule of a table that is broken."""
+
+    name: str
+    title: str
+    state: Health
+    sentence: str
+    target: str
+    value: float | None = None
+    since: datetime | None = None
+    """When it joined the alert."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +122,21 @@ class Condition:
     """Not being measured for long is itself worth an alert; said of a whole measurement, not of each of its parts."""
     incident_key: str = ""
     """The key by which a rule opens an incident about the same thing; the alert is linked to it, not told twice."""
+    parts: tuple[Part, ...] = ()
+    """Everything that was measured for it, the healthy ones too; what they add up to is decided with the alert."""
+    noun: str = "part"
+    """What one of them is called."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stake:
+    """What a breach costs a day, as a monitor states it: an assumption of people, not a measurement."""
+
+    per_day: Decimal
+    currency: str
+    payer: str
+    source: str
+    """Where it is stated, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +145,9 @@ class About:
 
     tier: int
     impact: Impact
+    """The greater of what the tier says and what the money says that a monitor states."""
+    at_risk: str = ""
+    """The money a day, in words, that somebody stated for a breach; empty where nobody did."""
     owner: Account | None = None
     owner_role: str = ""
     """Who answers when nobody is named."""
@@ -174,6 +209,10 @@ class Alert:
     snooze: Snooze | None = None
     incident_id: str = ""
     incident_key: str = ""
+    at_risk: str = ""
+    """The stated money a day, in words."""
+    parts: tuple[Part, ...] = ()
+    """What is not as it should be now, and what was not and cannot be measured any more."""
     revision: int = 0
 
     def state(self, now: datetime) -> AlertState:

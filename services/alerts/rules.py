@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from services.alerts import grouping
 from services.alerts.models import About, Alert, AlertKind, AlertState, Change, Condition, Happening, Impact
 from services.kernel.clock import require_utc, utc_text
 from services.kernel.errors import AlreadyDecidedError, IllegalTransitionError, InputError, MissingReasonError
@@ -75,6 +76,7 @@ def look(alert: Alert | None, seen: Condition, about: About, *, now: datetime) -
     An `alert_id` of "" asks for a new row; a watched alert that turned out to be nothing comes back as closed, and is
     not kept.
     """
+    seen = grouping.gathered(alert, seen, now=now)
     if alert is None or _is_past(alert, seen, now):
         return _begin(seen, about, now=now)
     if alert.closed_at is not None:
@@ -126,6 +128,8 @@ def _begin(seen: Condition, about: About, *, now: datetime) -> Change | None:
         owner=about.owner,
         owner_role=about.owner_role,
         incident_key=seen.incident_key,
+        at_risk=about.at_risk,
+        parts=seen.parts,
     )
     return _open(alert, now=now) if _is_due(alert, now=now) else Change(alert=alert)
 
@@ -163,7 +167,8 @@ def _bad(alert: Alert, seen: Condition, about: About, *, now: datetime) -> Chang
     grave = severity(seen.state, about.impact, urgent=seen.urgent)
     is_new = seen.window != alert.window or alert.state_seen is Health.UNKNOWN
     worse = grave < alert.severity
-    if not is_new and not worse and (seen.state, seen.target) == (alert.state_seen, alert.target):
+    as_before = (seen.state, seen.target) == (alert.state_seen, alert.target)
+    if not is_new and not worse and as_before and grouping.same(seen.parts, alert.parts):
         return None
     shown = _shown(alert, seen, about, now=now)
     if alert.opened_at is None:
@@ -185,7 +190,8 @@ def _bad(alert: Alert, seen: Condition, about: About, *, now: datetime) -> Chang
         return Change(alert=worsened, happened=Happening.WORSENED, sentence=f"{seen.sentence}{woken}")
     if alert.unknown_since is not None:
         return Change(alert=shown, happened=Happening.KNOWN, sentence=f"It is measured again. {seen.sentence}")
-    return Change(alert=shown)
+    moved = grouping.moves(alert.parts, seen.parts)
+    return Change(alert=shown, happened=Happening.CHANGED if moved else None, sentence=moved)
 
 
 def _shown(alert: Alert, seen: Condition, about: About, *, now: datetime) -> Alert:
@@ -210,6 +216,8 @@ def _shown(alert: Alert, seen: Condition, about: About, *, now: datetime) -> Ale
         tier=about.tier,
         impact=about.impact,
         incident_key=seen.incident_key,
+        at_risk=about.at_risk,
+        parts=seen.parts,
     )
 
 
@@ -231,6 +239,7 @@ def _healthy(alert: Alert, seen: Condition, *, now: datetime) -> Change | None:
         bad=0,
         unknown_since=None,
         as_of=seen.as_of,
+        parts=grouping.healthy(alert.parts),
     )
     if counted >= WINDOWS[alert.key.kind]:
         over = f"Healthy in {counted} windows in a row. " if counted > 1 else ""

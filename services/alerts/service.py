@@ -40,7 +40,7 @@ from services.attestation.models import Receipt
 from services.attestation.ports import SigningDesk
 from services.incidents.models import OpenIncident
 from services.kernel.clock import Clock, utc_text
-from services.kernel.errors import InputError, RefusalError, UnavailableError
+from services.kernel.errors import AlreadyDecidedError, InputError, RefusalError, UnavailableError
 from services.kernel.identity import Actor, Permission
 from services.kernel.page import Page
 from services.ledger import events
@@ -226,7 +226,7 @@ class AlertService:
         """Opens an incident with the words of the alert and links both; its id with the receipt of the link.
 
         The incident comes first: a crash in between leaves one that says where it came from, and the same click then
-        links it instead of opening a second one.
+        links it instead of opening a second one. Two people at the same moment are given the same incident.
         """
         self._people.require(actor, Permission.OPEN_INCIDENT)
         with self._units.read() as unit:
@@ -238,9 +238,10 @@ class AlertService:
             return alert.incident_id, replace(earlier, repeated=True)
         with self._recording(actor, alert, Happening.INCIDENT):
             rules.require_possible(alert, Happening.INCIDENT, now=self._clock.now())
-        incident_id, _ = self._incidents.report(
+        incident_id, opened = self._incidents.report(
             OpenIncident(
-                command_id=f"alert:{alert.alert_id}:{alert.reopened}",
+                command_id=command.command_id,
+                cause=_occurrence(alert),
                 model=alert.key.model,
                 severity=alert.severity,
                 title=alert.title[:120],
@@ -254,7 +255,15 @@ class AlertService:
             words = wording.incident(current, actor.name, incident_id)
             return replace(current, incident_id=incident_id), words, {"incident": incident_id}
 
-        receipt = self._step(Happening.INCIDENT, command.command_id, command.alert_id, "", after, actor)
+        try:
+            receipt = self._step(Happening.INCIDENT, command.command_id, command.alert_id, "", after, actor)
+        except AlreadyDecidedError:
+            with self._units.read() as unit:
+                linked = _known(unit, command.alert_id).incident_id
+            if linked != incident_id:
+                raise
+            # Somebody pressed at the same moment and linked it first: one incident, and both are led to it.
+            receipt = replace(opened, repeated=True)
         return incident_id, receipt
 
     def _step(  # noqa: PLR0917 - private, five callers above
@@ -357,6 +366,11 @@ def _known(unit: AlertUnit, alert_id: str) -> Alert:
     if found is None or found.opened_at is None:
         raise InputError(f"There is no alert {alert_id!r}.", hint="Choose one from the list.")
     return found
+
+
+def _occurrence(alert: Alert) -> str:
+    """The same until it ends and comes back: the cause of at most one incident."""
+    return f"alert:{alert.alert_id}:{alert.reopened}"
 
 
 def _account(actor: Actor) -> Account:

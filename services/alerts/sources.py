@@ -6,12 +6,12 @@ that shows it. What a slice calls unknown stays unknown here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from services.alerts.models import AlertKind, Condition, Key
+from services.alerts.models import AlertKind, Condition, Key, Part
 from services.alerts.ports import Report, Source
 from services.data_health.models import PipelineHealth, TableHealth
 from services.inventory.models import DeploymentKind, GovernedModel
@@ -28,6 +28,8 @@ from services.rollout.models import Action, ActionKind
 from services.rollout.ports import RolloutUnits
 from services.value.budgets import BudgetView as MoneyBudget
 
+_Kept = tuple[str, datetime, tuple[Condition, ...]]
+"""The mark a model was judged under, when, and what was said."""
 Models = Callable[[], Iterable[GovernedModel]]
 View = TypeVar("View")
 
@@ -35,6 +37,8 @@ ROLLBACK_WITHIN = timedelta(minutes=2)
 """A rollback is an intent in the ledger that the worker carries out within seconds; longer means it does not happen."""
 _BRINGS_BACK = frozenset({ActionKind.ROLLBACK, ActionKind.REVERT, ActionKind.EMERGENCY, ActionKind.ABORT})
 _MEASUREMENT = "measurement"
+COLUMNS = "columns"
+"""The subject of the one drift alert of a model; its columns are parts of it."""
 
 
 class Seldom:
@@ -90,44 +94,100 @@ class PerModel:
         self._models = models
         self._ask = ask
 
+    def models(self) -> Iterator[GovernedModel]:
+        return (model for model in self._models() if model.kind is not DeploymentKind.VENDOR)
+
+    def ask(self, model: GovernedModel, failed: dict[str, str]) -> tuple[Condition, ...] | None:
+        """None for a model that cannot be read, which is then named in `failed`, or that is gone."""
+        try:
+            return self._ask(model)
+        except UnavailableError as away:
+            failed[model.name] = str(away)
+        except UnknownModelError:
+            # It left the inventory between two questions; the next round does not ask about it.
+            pass
+        return None
+
     def report(self) -> Report:
-        found, failed = list[Condition](), dict[str, str]()
-        for model in self._models():
-            if model.kind is DeploymentKind.VENDOR:
+        failed = dict[str, str]()
+        answers = [self.ask(model, failed) for model in self.models()]
+        return Report(conditions=tuple(item for answer in answers for item in answer or ()), failed=failed)
+
+
+class WhenChanged:
+    """Asks about a model only when what it is judged by has changed since the last pass, and at least once an hour.
+
+    `marks` says in one question, for all models, which state of the figures a verdict would rest on; a model without
+    a mark, or one that could not be read, is asked each time. What is judged against the calendar changes with the day.
+    """
+
+    def __init__(
+        self,
+        source: PerModel,
+        *,
+        marks: Callable[[], Mapping[str, str]],
+        clock: Clock,
+        at_most: timedelta = timedelta(hours=1),
+    ) -> None:
+        self.name = source.name
+        self.kinds = source.kinds
+        self._source = source
+        self._marks = marks
+        self._clock = clock
+        self._at_most = at_most
+        self._kept: dict[str, _Kept] = {}
+
+    def report(self) -> Report:
+        now, marks = self._clock.now(), self._marks()
+        found, failed, kept = list[Condition](), dict[str, str](), dict[str, _Kept]()
+        for model in self._source.models():
+            mark = f"{marks[model.name]} {now.date()}" if model.name in marks else ""
+            known = self._kept.get(model.name)
+            # A clock that was set back does not make an old answer new.
+            if known and mark and known[0] == mark and timedelta() <= now - known[1] < self._at_most:
+                kept[model.name] = known
+                found += known[2]
                 continue
-            try:
-                found += self._ask(model)
-            except UnavailableError as away:
-                failed[model.name] = str(away)
-            except UnknownModelError:
-                # It left the inventory between two questions; the next round does not ask about it.
-                continue
+            answer = self._source.ask(model, failed)
+            if answer is not None:
+                kept[model.name] = (mark, now, answer)
+                found += answer
+        self._kept = kept
         return Report(conditions=tuple(found), failed=failed)
 
 
 def drift(view: DriftView) -> tuple[Condition, ...]:
-    """One per feature, and one for whether anything is measured at all. Nothing of a model that was never recorded."""
+    """One for all columns together, and one for whether anything is measured at all; nothing if never recorded."""
     if view.signal.as_of is None:
         return ()
     # Old figures are no verdict about now: with the measurement every feature becomes unknown.
     blind = view.signal.n is None
-    features = tuple(
-        Condition(
-            key=Key(model=view.model, kind=AlertKind.DRIFT, subject=item.feature),
-            state=Health.UNKNOWN if blind else _sustained(item),
-            title=f"Drift of {item.title}",
-            sentence=view.signal.sentence if blind else item.sentence,
-            window=item.latest.day.isoformat() if item.latest else "",
-            target=target_of("drift", model=view.model, feature=item.feature),
-            as_of=view.signal.as_of,
-            value=item.latest.value if item.latest else None,
-            unit="PSI",
-            n=item.latest.n if item.latest else None,
-        )
-        for item in view.features
+    days = [item.latest.day for item in view.features if item.latest]
+    together = Condition(
+        key=Key(model=view.model, kind=AlertKind.DRIFT, subject=COLUMNS),
+        state=Health.UNKNOWN,
+        title="Drift of",
+        sentence=view.signal.sentence,
+        window=max(days).isoformat() if days else "",
+        target=target_of("drift", model=view.model),
+        as_of=view.signal.as_of,
+        unit="PSI",
+        n=view.signal.n,
+        noun="column",
+        parts=tuple(
+            Part(
+                name=item.feature,
+                title=item.title,
+                state=Health.UNKNOWN if blind else _sustained(item),
+                sentence=view.signal.sentence if blind else item.sentence,
+                target=target_of("drift", model=view.model, feature=item.feature),
+                value=item.latest.value if item.latest else None,
+            )
+            for item in view.features
+        ),
     )
     return (
-        *features,
+        *((together,) if view.features else ()),
         Condition(
             key=Key(model=view.model, kind=AlertKind.DRIFT, subject=_MEASUREMENT),
             state=Health.UNKNOWN if blind else Health.HEALTHY,
@@ -168,21 +228,31 @@ def performance(view: DecayView) -> tuple[Condition, ...]:
 
 
 def tables(found: Iterable[TableHealth]) -> tuple[Condition, ...]:
-    """Each rule of each feature table, for every model that rests on it."""
+    """All rules of a feature table together, for every model that rests on it: one cause, one alert."""
     return tuple(
         Condition(
-            key=Key(model=model, kind=AlertKind.DATA, subject=f"{table.name}: {standing.result.kind.value}"),
-            state=Health.UNKNOWN if table.problem else standing.result.state,
-            title=f"{standing.result.kind.value.capitalize()} of {table.title}",
-            sentence=table.problem or standing.result.sentence,
-            window=standing.day.isoformat(),
+            key=Key(model=model, kind=AlertKind.DATA, subject=table.name),
+            state=Health.UNKNOWN,
+            title=f"{table.title}:",
+            sentence=table.problem,
+            window=max(standing.day for standing in table.standings).isoformat(),
             target=target_of("data_health", table=table.name, model=model),
             as_of=table.checked_at,
-            value=standing.result.value,
-            n=standing.result.n,
+            noun="rule",
+            parts=tuple(
+                Part(
+                    name=standing.result.kind.value,
+                    title=standing.result.kind.value,
+                    state=Health.UNKNOWN if table.problem else standing.result.state,
+                    sentence=table.problem or standing.result.sentence,
+                    target=target_of("data_health", table=table.name, model=model),
+                    value=standing.result.value,
+                )
+                for standing in table.standings
+            ),
         )
         for table in found
-        for standing in table.standings
+        if table.standings
         for model in table.models
     )
 

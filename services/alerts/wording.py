@@ -27,6 +27,7 @@ HAPPENED: Mapping[Happening, str] = {
     Happening.ACKNOWLEDGED: "Acknowledged",
     Happening.SNOOZED: "Snoozed",
     Happening.UNSNOOZED: "Snooze ended",
+    Happening.CHANGED: "Other parts than before",
     Happening.INCIDENT: "Belongs to an incident",
 }
 

@@ -122,6 +122,15 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LastWord:
+    """What the newest look made of a table; its history is read for one table at a time."""
+
+    standings: tuple[Standing, ...]
+    last_day: date | None
+    """The newest day with rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TableHealth:
     name: str
     title: str

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Protocol
 
 from services.attestation.models import Receipt
-from services.data_health.models import HealthDay, PipelineRun, TableDay
+from services.data_health.models import HealthDay, LastWord, PipelineRun, TableDay
 from services.data_health.rules import TableRules
 from services.inventory.facts import Partition
 from services.inventory.tables import FeatureTable
@@ -87,6 +87,22 @@ class HealthStore(Protocol):
 
     def results(self, table: str, since: date) -> tuple[HealthDay, ...]:
         """Ordered by day."""
+        ...
+
+    def put_last_word(self, table: str, word: LastWord) -> None:
+        """Stays until the next one, also when a later look fails."""
+        ...
+
+    def last_words(self) -> Mapping[str, LastWord]:
+        """Of all tables, in one question."""
+        ...
+
+    def in_force(self) -> Mapping[str, int]:
+        """The newest revision of the rules of each table, in one question."""
+        ...
+
+    def forget_before(self, table: str, day: date) -> None:
+        """Deletes facts and results of older days."""
         ...
 
     def checked(self) -> Mapping[str, tuple[datetime, str]]:

@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta
 from services.attestation.models import Receipt
 from services.data_health import impact, pipelines
 from services.data_health.judging import judge, unknown_day
-from services.data_health.models import HealthDay, Hurt, PipelineHealth, PipelineRun, TableHealth
+from services.data_health.models import HealthDay, Hurt, LastWord, PipelineHealth, PipelineRun, TableHealth
 from services.data_health.ports import Authority, EventRecorder, HealthStore, Lineage, PipelineSource, TableRows
 from services.data_health.recording import command_key, scanned_as, sentence_of
 from services.data_health.rules import FIRST_DAYS, TableRules, changes, derived, require_sense
@@ -23,14 +23,23 @@ from services.data_health.standing import standings
 from services.inventory.facts import Partition
 from services.inventory.tables import FeatureTable, FeatureTableSource
 from services.kernel.clock import Clock
-from services.kernel.errors import ConflictError, InputError, MissingReasonError, UnavailableError
+from services.kernel.errors import (
+    ConflictError,
+    InputError,
+    MissingReasonError,
+    UnavailableError,
+)
 from services.kernel.health import Health, Signal
 from services.kernel.identity import Actor, Permission
 
 KEEP_DAYS = 180
+"""Recorded rows are judged, and facts and results kept, for so long."""
+KEEP_SNAPSHOTS = 1100
+"""Tables whose days are not those of recording keep so many of their newest days."""
 SHOWN_DAYS = 60
 LAST_CHECK = timedelta(hours=1)
 REASON_MIN = 10
+_LONGEST_NAME = 200
 PIPELINE_DAYS = 60
 """Long enough to judge a weekly job by its rhythm."""
 _TOLD_FOR = timedelta(seconds=15)
@@ -74,8 +83,15 @@ class DataHealthService:
         """Every declared table with the last word on each of its rules, the worst first."""
         order = [Health.BREACH, Health.WATCH, Health.UNKNOWN, Health.HEALTHY]
         edges, models, checked = self._lineage.edges(), self._lineage.models(), self._store.checked()
+        words, revisions = self._store.last_words(), self._store.in_force()
         found = [
-            self._standing(table, checked.get(table.name), impact.reached([table.name], edges, models))
+            self._standing(
+                table,
+                checked.get(table.name),
+                impact.reached([table.name], edges, models),
+                word=words.get(table.name, _NOTHING_SAID),
+                revision=revisions.get(table.name, 0),
+            )
             for table in self._tables.tables()
         ]
         return tuple(sorted(found, key=lambda item: (order.index(item.state), item.title)))
@@ -146,13 +162,27 @@ class DataHealthService:
     # Deciding ----------------------------------------------------------------------------------------------------
 
     def change_rules(self, command: ChangeRules, *, actor: Actor) -> Receipt:
-        """A new revision, recorded with who and why. The next refresh judges by it.
+        """A new revision, recorded with who and why. The next refresh judges by it. A refused attempt is an entry too.
 
         Raises RoleMissingError, InputError, MissingReasonError, ConflictError when the rules changed meanwhile.
         """
         self._people.require(actor, Permission.EDIT_METADATA)
+        table = command.rules.table
+        try:
+            self._declared(table)
+            after, said = self._revised(command, actor)
+        except (InputError, ConflictError) as refused:
+            self._ledger.record_event(
+                event="data-rules-refused",
+                actor=actor,
+                detail={"target": f"change the data rules of {table[:_LONGEST_NAME]}", "code": refused.code},
+            )
+            raise
+        return self._record(after, actor=actor, said=said, idem=command_key(actor, command.command_id))
+
+    def _revised(self, command: ChangeRules, actor: Actor) -> tuple[TableRules, tuple[str, ...]]:
+        """The new revision as it was kept, with what it changes. Raises why it cannot be."""
         wanted, reason = command.rules, command.reason.strip()
-        self._declared(wanted.table)
         before = self._store.rules(wanted.table)
         if len(reason) < REASON_MIN:
             raise MissingReasonError(
@@ -179,7 +209,7 @@ class DataHealthService:
         )
         if not self._store.add_rules(after):
             raise ConflictError(f"The rules of {wanted.table} were changed meanwhile.", hint="Nothing was changed.")
-        return self._record(after, actor=actor, said=said, idem=command_key(actor, command.command_id))
+        return after, tuple(said)
 
     # Refreshing --------------------------------------------------------------------------------------------------
 
@@ -223,12 +253,14 @@ class DataHealthService:
             if rules is not None:
                 lost = unknown_day(rules, now.date(), "The rows are not where they were.")
                 self._store.put_results(table.name, (lost,), at=now)
+                self._say(table, rules, self._store.results(table.name, self._said_since(table)))
                 return 0, "The recorded rows are not where they were: nothing can be said about them."
             return 0, "No row of this table has been found yet."
         rules = rules or self._derive(table, tuple(sorted(prints)), now)
         suffix = scanned_as(rules)
         seen = self._store.fingerprints(table.name)
-        first = self._since(KEEP_DAYS) if table.recorded else min(prints)
+        first = self._since(KEEP_DAYS) if table.recorded else sorted(prints)[-KEEP_SNAPSHOTS:][0]
+        self._store.forget_before(table.name, first)
         fresh = {day: text + suffix for day, text in prints.items() if day >= first and seen.get(day) != text + suffix}
         if fresh:
             facts = self._rows.profile(table, tuple(sorted(fresh)), rules, now=now)
@@ -241,6 +273,7 @@ class DataHealthService:
     def _judge(self, table: FeatureTable, rules: TableRules, first: date, now: datetime) -> None:
         known = {item.day: item for item in self._store.days(table.name, first)}
         if not known:
+            self._say(table, rules, ())  # rows that are too old to be judged say nothing about now
             return
         oldest = min(known)
         span = range((now.date() - oldest).days + 1) if table.recorded else ()
@@ -250,6 +283,17 @@ class DataHealthService:
         changed = tuple(item for item in results if before.get(item.day) != item)
         if changed:
             self._store.put_results(table.name, changed, at=now)
+        since = self._said_since(table)
+        self._say(table, rules, [item for day, item in sorted({**before, **_by(results)}.items()) if day >= since])
+
+    def _say(self, table: FeatureTable, rules: TableRules, days: Sequence[HealthDay]) -> None:
+        """Keeps the last word on each rule, so that no screen reads sixty days of every table for it."""
+        with_rows = [item.day for item in days if item.rows]
+        word = LastWord(standings=standings(days, rules.kinds), last_day=max(with_rows, default=None))
+        self._store.put_last_word(table.name, word)
+
+    def _said_since(self, table: FeatureTable) -> date:
+        return self._since(SHOWN_DAYS) if table.recorded else date.min
 
     def _derive(self, table: FeatureTable, days: tuple[date, ...], now: datetime) -> TableRules | None:
         first = self._rows.profile(table, days[:FIRST_DAYS], None, now=now)
@@ -282,22 +326,25 @@ class DataHealthService:
         return receipt
 
     def _standing(
-        self, table: FeatureTable, checked: tuple[datetime, str] | None, ways: Mapping[str, tuple[str, ...]]
+        self,
+        table: FeatureTable,
+        checked: tuple[datetime, str] | None,
+        ways: Mapping[str, tuple[str, ...]],
+        *,
+        word: LastWord,
+        revision: int,
     ) -> TableHealth:
         at, problem = checked or (None, "Not checked yet.")
         if at is not None and self._clock.now() - at > LAST_CHECK:
             problem = f"Last checked on {at:%d %b %Y %H:%M} UTC, too long ago to rely on."
-        rules = self._store.rules(table.name)
-        days = self._store.results(table.name, self._since(SHOWN_DAYS) if table.recorded else date.min)
-        with_rows = [day.day for day in days if day.rows]
         return TableHealth(
             name=table.name,
             title=table.title,
             owner=table.owner,
             models=tuple(sorted({*table.models, *ways})),
-            revision=rules.revision if rules else 0,
-            standings=standings(days, rules.kinds) if rules else (),
-            last_day=max(with_rows, default=None),
+            revision=revision,
+            standings=word.standings,
+            last_day=word.last_day,
             checked_at=at,
             problem=problem,
         )
@@ -325,6 +372,13 @@ class DataHealthService:
 
 def _behind(own: Sequence[str], run: PipelineRun, edges: impact.Edges, models: Collection[str]) -> tuple[str, ...]:
     return tuple(sorted({*own, *impact.reached([*own, *run.writes], edges, models)}))
+
+
+_NOTHING_SAID = LastWord(standings=(), last_day=None)
+
+
+def _by(results: Sequence[HealthDay]) -> dict[date, HealthDay]:
+    return {item.day: item for item in results}
 
 
 def _by_day(partitions: Sequence[Partition]) -> dict[date, str]:

@@ -153,6 +153,8 @@ class Incident:
     release_id: str = ""
     earlier: str = ""
     """The closed incident with the same key before it."""
+    cause: str = ""
+    """What a person opened it from, such as one occurrence of an alert: there is never a second incident of it."""
     mitigated_seq: int | None = None
     """Entry of the traffic change that was verified, or of the person's word."""
     recurred_seq: int | None = None
@@ -299,6 +301,8 @@ class OpenIncident:
     text: str
     impact_start: datetime
     version: str = ""
+    cause: str = ""
+    """What it is opened from. Whoever opens another one from the same cause is given the first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

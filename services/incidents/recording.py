@@ -155,6 +155,11 @@ def account(actor: Actor) -> Account:
     return Account(issuer=actor.issuer, subject=actor.subject, name=actor.name)
 
 
+def open_key(actor: Actor, command_id: str, cause: str) -> str:
+    """One entry per command of a person, or per cause whoever the person is: the ledger refuses a second one."""
+    return f"incident:cause:{digest(cause)[:40]}" if cause else command_key("open", actor, command_id)
+
+
 def command_key(word: str, actor: Actor, command_id: str) -> str:
     return f"incident:{word}:{digest(actor.issuer, actor.subject, command_id)[:40]}"
 

@@ -38,7 +38,7 @@ from services.incidents.models import (
 )
 from services.incidents.on_call import OnCall, on_call
 from services.incidents.ports import Catalog, IncidentUnit, IncidentUnits
-from services.incidents.recording import NOT_YET, Draft, Recorder, account, command_key
+from services.incidents.recording import NOT_YET, Draft, Recorder, account, command_key, open_key
 from services.kernel.clock import Clock, require_utc, utc_text
 from services.kernel.errors import InputError, RefusalError, RoleMissingError, StaleRequestError, UnknownModelError
 from services.kernel.identity import ROLE_PERMISSIONS, Actor, Permission, Role
@@ -159,13 +159,13 @@ class IncidentService:
     # doing
 
     def report(self, command: OpenIncident, *, actor: Actor) -> tuple[str, Receipt]:
-        """Opens an incident; its id with the receipt.
+        """Opens an incident; its id with the receipt. Of one cause there is one, whoever asks and however many do.
 
         Raises RoleMissingError, UnknownModelError, InputError, MissingReasonError.
         """
         self._people.require(actor, Permission.OPEN_INCIDENT)
         self._ledger.require_trustworthy()
-        idem, now = command_key("open", actor, command.command_id), self._clock.now()
+        idem, now = open_key(actor, command.command_id, command.cause), self._clock.now()
         model = self._catalog.model(command.model)
         rules.require_openable(command, now=now)
         incident = Incident(
@@ -181,6 +181,7 @@ class IncidentService:
             times=NOT_YET,
             opened_seq=0,
             release_id=self._release_of(model.name, command.version),
+            cause=command.cause,
         )
         # Title and text are one text to the entry: both are the person's words, and both can be erased.
         draft = self._recorder.draft(

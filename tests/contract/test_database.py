@@ -151,6 +151,7 @@ def test_follow_ups_signed_before_they_could_be_called_done_are_owed_after_the_u
     values = {
         column.name: 0 if isinstance(column.type, Integer) else NOON if isinstance(column.type, UtcDateTime) else ""
         for column in incident.columns
+        if column.name != "cause"  # of a later revision
     }
     database = Database(database_url)
     migrations.upgrade(database, "0009")
@@ -164,4 +165,56 @@ def test_follow_ups_signed_before_they_could_be_called_done_are_owed_after_the_u
     with database.read() as connection:
         (owed,) = SqlIncidents(connection).owed("dana")
     assert (owed.incident_id, owed.number, owed.text, str(owed.due)) == ("inc-1", 1, "Watch the feed.", "2030-03-01")
+    database.dispose()
+
+
+def test_alerts_of_one_cause_go_on_as_the_gravest_of_them_after_the_upgrade(database_url: str) -> None:
+    from alembic import command
+
+    from services.adapters.sql.schema.alerts import alert, alert_event
+
+    plain = {
+        column.name: 0 if isinstance(column.type, Integer) else NOON if isinstance(column.type, UtcDateTime) else ""
+        for column in alert.columns
+        if column.name not in {"parts", "at_risk"}
+    }
+    rows = [
+        ("m", "drift", "a", 3, NOON, None), ("m", "drift", "b", 2, NOON, None), ("m", "drift", "c", 1, None, None),
+        ("m", "drift", "measurement", 2, NOON, None), ("m", "data", "weather: range", 2, NOON, None),
+        ("m", "data", "weather: nulls", 2, NOON, None), ("m", "drift", "d", 1, NOON, NOON),
+    ]  # fmt: skip
+    database = Database(database_url)
+    migrations.upgrade(database, "0013")
+    with database.write() as connection:
+        for number, (model, kind, subject, severity, opened, closed) in enumerate(rows, start=1):
+            own = {
+                "alert_id": f"alr-{number}", "number": number, "model": model, "kind": kind, "subject": subject,
+                "severity": severity, "opened_at": opened, "closed_at": closed, "urgent": False, "value": None,
+                "standing_key": None if closed else f"{model}\x1f{kind}\x1f{subject}", "title": subject,
+            }  # fmt: skip
+            connection.execute(alert.insert().values(**(plain | own)))
+
+    with database.write() as connection:
+        for number in (1, 3):
+            values = {column.name: "" for column in alert_event.columns if column.name not in {"seq", "at"}}
+            own = {"alert_id": f"alr-{number}", "number": 1, "at": NOON}
+            connection.execute(alert_event.insert().values(**(values | own)))
+
+    migrations.upgrade(database)
+
+    with database.read() as connection:
+        found = connection.execute(text("SELECT alert_id, subject, standing_key FROM alert ORDER BY number")).all()
+        titles = dict(connection.execute(text("SELECT alert_id, title FROM alert")).all())
+    standing = {number: (subject, key) for number, subject, key in found if key}
+    assert standing == {
+        "alr-2": ("columns", "m\x1fdrift\x1fcolumns"),
+        "alr-4": ("measurement", "m\x1fdrift\x1fmeasurement"),
+        "alr-5": ("weather", "m\x1fdata\x1fweather"),
+    }
+    assert {number for number, _, _ in found} - set(standing) == {"alr-1", "alr-6", "alr-7"}
+    assert titles["alr-1"] == "a (goes on as alr-2)"
+    with database.write() as connection:
+        command.downgrade(migrations._config(connection), "0013")
+    with database.read() as connection:
+        assert "parts" not in {column["name"] for column in inspect(connection).get_columns("alert")}
     database.dispose()

@@ -20,6 +20,7 @@ from services.alerts.models import (
     Impact,
     Key,
     Look,
+    Part,
     Snooze,
 )
 from services.attestation.models import Receipt
@@ -63,12 +64,42 @@ WAITS = Alert(
 MOVED = replace(
     WAITS,
     alert_id="alr-2",
-    key=Key(model="claims_triage", kind=AlertKind.DRIFT, subject="amount"),
+    key=Key(model="claims_triage", kind=AlertKind.DRIFT, subject="columns"),
+    at_risk="12,500 USD a day in breach, paid by Claims operations (assumption, monitor version 1)",
+    parts=(
+        Part(
+            name="amount",
+            title="Claim amount",
+            state=Health.BREACH,
+            since=NOW - timedelta(days=3),
+            value=0.31,
+            sentence="PSI 0.310 over 4,120 predictions (noise floor 0.009) is at or over the limit 0.25.",
+            target=target_of("drift", model="claims_triage", feature="amount"),
+        ),
+        Part(
+            name="provider",
+            title="Provider",
+            state=Health.WATCH,
+            since=NOW - timedelta(days=1),
+            value=0.12,
+            sentence="PSI 0.120 over 4,120 predictions (noise floor 0.011) is at or over the warning level 0.1.",
+            target=target_of("drift", model="claims_triage", feature="provider"),
+        ),
+        Part(
+            name="city",
+            title="City",
+            state=Health.UNKNOWN,
+            since=NOW - timedelta(days=2),
+            sentence="Too few: 31 predictions in 12 bins; at least 60 are needed.",
+            target=target_of("drift", model="claims_triage", feature="city"),
+        ),
+    ),
     thread="alr-2",
     severity=2,
     urgent=False,
-    title="Drift of Claim amount",
-    sentence="PSI 0.310 over 4,120 predictions (99 % noise floor 0.009) is at or over the limit 0.25.",
+    title="Drift of Claim amount and 1 more column",
+    sentence="2 of 9 columns: Claim amount, Provider. Claim amount: PSI 0.310 over 4,120 predictions (noise floor "
+    "0.009) is at or over the limit 0.25.",
     target=target_of("drift", model="claims_triage", feature="amount"),
     value=0.31,
     unit="PSI",
@@ -97,6 +128,8 @@ TAKEN = replace(
     acknowledged=Acknowledgement(at=NOW - timedelta(days=1), by=DANA),
     reopened=0,
     healthy=1,
+    parts=(),
+    at_risk="",
 )
 BLIND = replace(
     MOVED,
@@ -115,9 +148,11 @@ BLIND = replace(
     owner=None,
     owner_role="sre",
     reopened=0,
+    parts=(),
+    at_risk="",
 )
 OVER = replace(
-    MOVED, alert_id="alr-5", key=Key(model="claims_triage", kind=AlertKind.DRIFT, subject="city"), thread="alr-5",
+    MOVED, alert_id="alr-5", key=Key(model="claims_triage", kind=AlertKind.DRIFT, subject="columns"), thread="alr-5",
     title="Drift of City", state_seen=Health.HEALTHY, closed_at=NOW - timedelta(days=2), incident_id="inc-1",
 )  # fmt: skip
 ALL = (WAITS, MOVED, TAKEN, BLIND, OVER)
@@ -141,6 +176,7 @@ class FakeAlerts:
                 item,
                 title=HOSTILE,
                 sentence=HOSTILE,
+                parts=tuple(replace(part, title=HOSTILE, sentence=HOSTILE) for part in item.parts),
                 owner=replace(item.owner, name=HOSTILE) if item.owner else None,
             )
             for item in ALL

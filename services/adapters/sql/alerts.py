@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -36,8 +38,10 @@ from services.alerts.models import (
     Impact,
     Key,
     Look,
+    Part,
     Snooze,
 )
+from services.kernel.clock import from_utc_text, utc_text
 from services.kernel.errors import StaleRequestError
 from services.kernel.health import Health
 from services.kernel.page import Page
@@ -241,6 +245,8 @@ def _values(item: Alert) -> dict[str, Any]:
         **_who("snoozed", item.snooze.by if item.snooze else None),
         "incident_id": item.incident_id,
         "incident_key": item.incident_key,
+        "at_risk": item.at_risk,
+        "parts": json.dumps([_part_document(part) for part in item.parts]),
         "revision": item.revision,
     }
 
@@ -289,8 +295,19 @@ def _alert(row: Row[Any]) -> Alert:
         snooze=Snooze(until=row.snoozed_until, by=quiet) if row.snoozed_until else None,
         incident_id=row.incident_id,
         incident_key=row.incident_key,
+        at_risk=row.at_risk,
+        parts=tuple(_part(given) for given in json.loads(row.parts)),
         revision=row.revision,
     )
+
+
+def _part_document(part: Part) -> dict[str, Any]:
+    return {**asdict(part), "since": None if part.since is None else utc_text(part.since)}
+
+
+def _part(given: dict[str, Any]) -> Part:
+    since = given["since"]
+    return Part(**{**given, "state": Health(given["state"]), "since": None if since is None else from_utc_text(since)})
 
 
 def _event(row: Row[Any]) -> AlertEvent:

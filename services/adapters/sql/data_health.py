@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import Connection, Table, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from services.adapters.sql.database import Database
@@ -20,9 +20,11 @@ from services.data_health.models import (
     ColumnFact,
     Family,
     HealthDay,
+    LastWord,
     PipelineRun,
     RuleKind,
     RuleResult,
+    Standing,
     TableDay,
     Zones,
 )
@@ -127,6 +129,38 @@ class SqlDataHealth:
             for day, revision, rows, text in found
         )  # fmt: skip
 
+    def forget_before(self, table: str, day: date) -> None:
+        with self._database.read() as connection:
+            oldest = [
+                connection.scalar(select(func.min(kept.c.day)).where(kept.c.name == table))
+                for kept in (table_day, table_result)
+            ]
+        if all(first is None or first >= day for first in oldest):
+            return
+        with self._database.write() as connection:
+            for kept in (table_day, table_result):
+                connection.execute(delete(kept).where(kept.c.name == table, kept.c.day < day))
+
+    def in_force(self) -> Mapping[str, int]:
+        c = table_rules.c
+        with self._database.read() as connection:
+            found = fetched(connection, select(c.name, func.max(c.revision)).group_by(c.name))
+        return {name: revision for name, revision in found}  # noqa: C416 - rows are not pairs for dict()
+
+    def put_last_word(self, table: str, word: LastWord) -> None:
+        text = json.dumps([_standing_document(item) for item in word.standings])
+        with self._database.write() as connection:
+            _of_table(connection, table, {"standings": text, "last_day": word.last_day})
+
+    def last_words(self) -> Mapping[str, LastWord]:
+        c = table_check.c
+        with self._database.read() as connection:
+            found = fetched(connection, select(c.name, c.standings, c.last_day))
+        return {
+            name: LastWord(standings=tuple(_standing(item) for item in json.loads(text)), last_day=last)
+            for name, text, last in found
+        }
+
     def checked(self) -> Mapping[str, tuple[datetime, str]]:
         c = table_check.c
         with self._database.read() as connection:
@@ -135,8 +169,7 @@ class SqlDataHealth:
 
     def record_check(self, table: str, *, at: datetime, problem: str) -> None:
         with self._database.write() as connection:
-            connection.execute(delete(table_check).where(table_check.c.name == table))
-            connection.execute(insert(table_check).values(name=table, at=at, problem=problem))
+            _of_table(connection, table, {"at": at, "problem": problem})
 
     # Pipelines ---------------------------------------------------------------------------------------------------
 
@@ -175,6 +208,24 @@ class SqlDataHealth:
             for row in copied
         )  # fmt: skip
         return (*own, *others)
+
+
+def _of_table(connection: Connection, table: str, values: dict[str, Any]) -> None:
+    """One row per table: when it was looked at, and the last word on it. Neither overwrites the other."""
+    done = connection.execute(update(table_check).where(table_check.c.name == table).values(**values))
+    if not done.rowcount:
+        never = {"at": _EPOCH, "problem": "Not checked yet.", "standings": "[]", "last_day": None}
+        connection.execute(insert(table_check).values(name=table, **(never | values)))
+
+
+def _standing_document(item: Standing) -> dict[str, Any]:
+    return {"result": asdict(item.result), "day": item.day.isoformat(), "since": item.since.isoformat()}
+
+
+def _standing(given: dict[str, Any]) -> Standing:
+    return Standing(
+        result=_result(given["result"]), day=date.fromisoformat(given["day"]), since=date.fromisoformat(given["since"])
+    )
 
 
 def _batch_runs(connection: Connection, since: datetime) -> tuple[PipelineRun, ...]:

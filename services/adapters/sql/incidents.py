@@ -198,6 +198,7 @@ def _values(item: Incident) -> dict[str, Any]:
         "measured": item.measured,
         "release_id": item.release_id,
         "earlier": item.earlier,
+        "cause": item.cause or None,
         "assignee_issuer": who.issuer if who else "",
         "assignee_subject": who.subject if who else "",
         "assignee_name": who.name if who else "",
@@ -219,6 +220,7 @@ def _incident(row: Row[Any], actions: tuple[str, ...]) -> Incident:
     return Incident(
         incident_id=row.incident_id,
         key=row.key,
+        cause=row.cause or "",
         model=row.model,
         version=row.version,
         severity=row.severity,

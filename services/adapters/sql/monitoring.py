@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select
 
+from services.adapters.sql import heads
 from services.adapters.sql.database import Database
 from services.adapters.sql.facts import counts_of, fetched, packed, record_attempt, remember, seen, sums_of
 from services.adapters.sql.monitors import SqlMonitors
@@ -57,6 +58,8 @@ class SqlMonitoring:
             return
         names = [config.model for config in configs]
         with self._database.write() as connection:
+            for name in names:
+                heads.moved(connection, name, heads.DRIFT, heads.PERFORMANCE)
             connection.execute(delete(monitoring_config).where(monitoring_config.c.model.in_(names)))
             connection.execute(
                 insert(monitoring_config),
@@ -78,6 +81,7 @@ class SqlMonitoring:
     def put_reference(self, reference: Reference) -> None:
         model = reference.model
         with self._database.write() as connection:
+            heads.moved(connection, model, heads.DRIFT)
             connection.execute(delete(feature_reference).where(feature_reference.c.model == model))
             connection.execute(delete(feature_day).where(feature_day.c.model == model))
             connection.execute(
@@ -295,6 +299,7 @@ class SqlMonitoring:
         self, table: Any, model: str, days: Sequence[date], rows: list[dict[str, Any]], read: tuple[Partition, ...]
     ) -> None:
         with self._database.write() as connection:
+            heads.moved(connection, model, heads.DRIFT)
             connection.execute(delete(table).where(table.c.model == model, table.c.day.in_(list(days))))
             if rows:
                 connection.execute(insert(table), rows)

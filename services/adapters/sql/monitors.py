@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 
+from services.adapters.sql import heads
 from services.adapters.sql.database import Database
 from services.adapters.sql.schema.facts import facts_seen
 from services.adapters.sql.schema.monitoring import feature_day, feature_reference, labelled_day
@@ -27,6 +28,7 @@ class SqlMonitors:
                 self._connection.execute(delete(table).where(table.c.model == item.model))
             seen = facts_seen.c
             self._connection.execute(delete(facts_seen).where(seen.consumer == "monitoring", seen.owner == item.model))
+        heads.moved(self._connection, item.model, heads.DRIFT, heads.PERFORMANCE)
         values = {name: getattr(item, name) for name in monitor_version.c.keys()}  # noqa: SIM118 - not a dict
         self._connection.execute(insert(monitor_version).values(values))
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import delete, func, insert, select, update
 
+from services.adapters.sql import heads
 from services.adapters.sql.database import Database
 from services.adapters.sql.facts import counts_of, fetched, packed, record_attempt, remember, seen, sums_of
 from services.adapters.sql.schema.facts import facts_seen
@@ -45,6 +46,7 @@ class SqlPerformance:
         if known == definition:
             return False
         with self._database.write() as connection:
+            heads.moved(connection, model, heads.PERFORMANCE)
             for cube in (performance_arrival, performance_score):
                 connection.execute(delete(cube).where(cube.c.model == model))
             connection.execute(
@@ -141,6 +143,7 @@ class SqlPerformance:
         self, table: Any, model: str, days: Sequence[date], rows: list[dict[str, Any]], read: tuple[Partition, ...]
     ) -> None:
         with self._database.write() as connection:
+            heads.moved(connection, model, heads.PERFORMANCE)
             connection.execute(delete(table).where(table.c.model == model, table.c.day.in_(list(days))))
             if rows:
                 connection.execute(insert(table), rows)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from services.adapters.sql.alerts import SqlAlerts
 from services.alerts import rules
-from services.alerts.models import AlertKind, AlertState, Counts, Happening, Key
+from services.alerts.models import AlertKind, AlertState, Counts, Happening, Key, Part, RaiseIncident
 from services.attestation.free_text import digest_of
 from services.incidents.models import IncidentState
 from services.kernel.errors import (
@@ -110,6 +110,53 @@ def test_two_workers_at_the_same_moment_make_one_alert(watch: Watch) -> None:
     assert problems == []
     assert watch.one.repeats == 1
     assert watch.happened() == ["opened"]
+
+
+def test_two_people_at_the_same_moment_open_one_incident_and_both_are_led_to_it(watch: Watch) -> None:
+    watch.look(B)
+    alert_id, people = watch.one.alert_id, (SAM, "ada.admin", SAM, "ada.admin")
+    gate, found, problems = threading.Barrier(len(people)), list[str](), list[BaseException]()
+
+    def press(who: str, command: str) -> None:
+        own = a_watch(watch.world)
+        gate.wait()
+        try:
+            found.append(
+                own.alerts.raise_incident(
+                    RaiseIncident(command_id=command, alert_id=alert_id), actor=watch.world.actor(who)
+                )[0]
+            )
+        except AlreadyDecidedError as late:  # whoever looked after it was linked is told so, and by which incident
+            found.append(str(late).partition("belongs to ")[2].partition(" ")[0])
+        except BaseException as problem:  # noqa: BLE001 - looked at below
+            problems.append(problem)
+
+    threads = [threading.Thread(target=press, args=(who, f"c-{place}")) for place, who in enumerate(people)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert problems == []
+    (incident,) = watch.world.incidents.open(MODEL)
+    assert set(found) == {incident.incident_id} == {watch.one.incident_id}
+    assert len(watch.entries("alert-incident")) == 1
+    assert len(watch.entries("incident-opened")) == 1
+
+
+def test_the_database_itself_refuses_a_second_incident_of_one_cause(watch: Watch) -> None:
+    from dataclasses import replace
+
+    watch.look(B)
+    watch.raise_incident()
+    (kept,) = watch.world.incidents.open(MODEL)
+    assert kept.cause == f"alert:{watch.one.alert_id}:0"
+
+    with watch.world.units.read() as unit:
+        (event,) = unit.incidents.events(kept.incident_id)
+
+    with pytest.raises(StorageUnavailableError), watch.world.units.write() as unit:
+        unit.incidents.add(replace(kept, incident_id="inc-99", opened_seq=99), event)
 
 
 def test_the_database_itself_refuses_a_second_standing_alert_and_a_stale_change(watch: Watch) -> None:
@@ -224,6 +271,52 @@ def test_an_incident_that_a_rule_opened_is_linked_and_not_told_twice(quick_watch
     assert quick_watch.one.incident_id == incident_id
     assert rules.late_at(quick_watch.one, now=quick_watch.now) is None
     assert incident_id in quick_watch.view().history[0].sentence
+
+
+def test_columns_come_and_go_inside_one_alert_that_keeps_who_has_it(watch: Watch) -> None:
+    columns = Key(model=MODEL, kind=AlertKind.DRIFT, subject="columns")
+
+    def look(window: str, **states: Health) -> None:
+        watch.source.conditions = (
+            a_condition(U, window, key=columns, title="Drift of", noun="column", parts=parts(**states)),
+        )
+        watch.alerts.refresh()
+        watch.later(hours=6)
+
+    look("1", a=B, b=H, c=W)
+    assert watch.one.title == "Drift of A and 1 more column"
+    assert watch.one.sentence.startswith("2 of 3 columns: A, C.")
+    watch.acknowledge()
+    look("2", a=H, b=B, c=W)
+    look("3", a=H, b=B, c=B)
+    assert [(part.name, part.state) for part in watch.one.parts] == [("b", B), ("c", B)]
+    assert watch.one.acknowledged is not None
+    look("4", a=H, b=U, c=H)
+    assert (watch.one.state_seen, watch.one.stands) == (U, True)
+    look("5", a=H, b=H, c=H)
+    look("6", a=H, b=U, c=H)
+    look("7", a=H, b=H, c=H)
+    assert watch.one.stands
+    look("8", a=H, b=H, c=H)
+
+    assert watch.one.closed_at is not None
+    assert watch.happened()[:3] == ["opened", "acknowledged", "changed"]
+    assert "Joined: B. Back within the limits: A." in [event.sentence for event in watch.view().history]
+    with watch.world.units.read() as unit:
+        assert unit.alerts.get(watch.one.alert_id) == watch.one
+
+
+def parts(**states: Health) -> tuple[Part, ...]:
+    return tuple(
+        Part(
+            name=name,
+            title=name.upper(),
+            state=state,
+            sentence=f"{name} is {state.value}.",
+            target=f"drift?feature={name}",
+        )
+        for name, state in states.items()
+    )
 
 
 # people

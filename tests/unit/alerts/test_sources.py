@@ -42,16 +42,17 @@ def by_subject(found: tuple[Condition, ...]) -> dict[str, Condition]:
     return {item.key.subject: item for item in found}
 
 
-def test_each_feature_is_a_condition_and_so_is_being_measured_at_all() -> None:
+def test_all_columns_are_parts_of_one_condition_and_being_measured_at_all_is_another() -> None:
     view = moved()
 
     found = by_subject(sources.drift(view))
 
-    assert set(found) == {item.feature for item in view.features} | {"measurement"}
+    assert set(found) == {"columns", "measurement"}
     assert found["measurement"].state is Health.HEALTHY
+    assert [part.name for part in found["columns"].parts] == [item.feature for item in view.features]
     first = view.features[0]
-    assert found[first.feature].target == f"drift?model=claims_triage&feature={first.feature}"
-    assert found[first.feature].window == (first.latest.day.isoformat() if first.latest else "")
+    assert found["columns"].parts[0].target == f"drift?model=claims_triage&feature={first.feature}"
+    assert found["columns"].window == max(item.latest.day for item in view.features if item.latest).isoformat()
 
 
 def test_red_in_one_window_is_a_warning_and_in_two_of_three_a_breach() -> None:
@@ -60,7 +61,7 @@ def test_red_in_one_window_is_a_warning_and_in_two_of_three_a_breach() -> None:
 
     for feature, state in ((red, Health.WATCH), (replace(red, sustained=True), Health.BREACH)):
         found = by_subject(sources.drift(replace(view, features=(feature,))))
-        assert found[red.feature].state is state
+        assert found["columns"].parts[0].state is state
 
 
 def test_old_figures_are_no_verdict_about_now() -> None:
@@ -70,6 +71,7 @@ def test_old_figures_are_no_verdict_about_now() -> None:
     found = sources.drift(old)
 
     assert {item.state for item in found} == {Health.UNKNOWN}
+    assert {part.state for part in found[0].parts} == {Health.UNKNOWN}
     assert [item.key.subject for item in found if item.alarms_unknown] == ["measurement"]
 
 
@@ -137,13 +139,22 @@ def test_each_rule_of_a_table_concerns_every_model_that_rests_on_it() -> None:
         checked_at=NOW,
     )
 
+    late = replace(result, kind=RuleKind.VOLUME, state=Health.HEALTHY, sentence="As usual.")
+    table = replace(table, standings=(*table.standings, Standing(result=late, day=date(2030, 11, 19), since=date.min)))
+
     found = sources.tables([table])
 
-    assert [(item.key.model, item.key.subject, item.state) for item in found] == [
-        ("a", "weather: freshness", Health.BREACH),
-        ("b", "weather: freshness", Health.BREACH),
+    assert [(item.key.model, item.key.subject, item.window) for item in found] == [
+        ("a", "weather", "2030-11-20"),
+        ("b", "weather", "2030-11-20"),
     ]
-    assert {item.state for item in sources.tables([replace(table, problem="It cannot be read.")])} == {Health.UNKNOWN}
+    assert [(part.name, part.state) for part in found[0].parts] == [
+        ("freshness", Health.BREACH),
+        ("volume", Health.HEALTHY),
+    ]
+    (broken, _) = sources.tables([replace(table, problem="It cannot be read.")])
+    assert {part.state for part in broken.parts} == {Health.UNKNOWN}
+    assert sources.tables([replace(table, standings=())]) == ()
 
 
 def test_every_target_names_a_screen_that_exists() -> None:
@@ -191,6 +202,46 @@ def test_the_model_is_answered_for_by_its_maker_and_serving_by_who_is_on_call() 
     assert (drift.impact, drift.tier) == (Impact.HIGH, 1)
     with pytest.raises(UnknownModelError):
         about(Key(model="nobody", kind=AlertKind.DRIFT, subject="x"))
+
+
+def test_a_model_is_asked_again_only_when_its_figures_or_the_day_changed_or_it_could_not_be_read() -> None:
+    clock, asked, marks, broken = FrozenClock(NOW), list[str](), {"a": "1", "b": "1"}, set[str]()
+
+    def ask(model: object) -> tuple[Condition, ...]:
+        name = model.name  # type: ignore[attr-defined]
+        asked.append(name)
+        if name in broken:
+            raise TelemetryUnavailableError("Its folder is broken.")
+        return tuple(sources.rollbacks([name], [], now=NOW))
+
+    models = (a_model(name="a"), a_model(name="b"), a_model(name="never"))
+    source = sources.WhenChanged(
+        sources.PerModel(name="drift", kinds=frozenset({AlertKind.DRIFT}), models=lambda: models, ask=ask),
+        marks=lambda: marks,
+        clock=clock,
+    )
+
+    def passed() -> tuple[str, int]:
+        asked.clear()
+        said = len(source.report().conditions)
+        return "".join(name[0] for name in asked), said
+
+    assert passed() == ("abn", 3)
+    assert passed() == ("n", 3)
+    marks["b"] = "2"
+    assert passed() == ("bn", 3)
+    broken.add("a")
+    marks["a"] = "2"
+    assert passed() == ("an", 2)
+    assert passed() == ("an", 2)
+    broken.clear()
+    assert passed() == ("an", 3)
+    clock.set(NOW + timedelta(hours=1))
+    assert passed() == ("abn", 3)
+    clock.set(NOW)
+    assert passed() == ("abn", 3)
+    clock.set(NOW + timedelta(days=1) - timedelta(minutes=30))
+    assert passed() == ("abn", 3)
 
 
 def test_what_is_judged_by_the_day_is_not_asked_every_minute_and_a_gap_is_asked_again() -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from sqlalchemy import delete
 
+from services.adapters.sql.schema.data_health import table_result
 from services.data_health.models import RuleKind
-from services.data_health.service import ChangeRules, DataHealthService
+from services.data_health.service import KEEP_DAYS, ChangeRules, DataHealthService
 from services.data_health.volume import expectation, hours_of
 from services.kernel.errors import (
     ConflictError,
@@ -318,6 +320,37 @@ def test_a_change_of_rules_is_a_revision_with_who_when_and_why_and_judges_again(
     assert world.said(RuleKind.RANGE).state is Health.HEALTHY
 
 
+def test_the_list_of_tables_reads_the_last_word_and_no_history(world: World) -> None:
+    before = world.service.tables()
+    assert before[0].standings
+
+    with world.database.write() as connection:
+        connection.execute(delete(table_result))
+
+    assert world.service.tables() == before
+
+
+def test_a_look_that_fails_keeps_the_last_word_and_says_that_it_failed(world: World) -> None:
+    (before,) = world.service.tables()
+
+    world.store.record_check(world.table.name, at=NOON, problem="It cannot be read.")
+
+    (after,) = world.service.tables()
+    assert (after.standings, after.state, after.problem) == (before.standings, Health.UNKNOWN, "It cannot be read.")
+
+
+def test_days_older_than_what_is_judged_are_deleted_and_say_nothing_about_now(world: World) -> None:
+    assert world.store.days(world.table.name, date.min)
+
+    world.at(NOON + timedelta(days=KEEP_DAYS + 20)).refresh()
+
+    oldest = (NOON + timedelta(days=20)).date()
+    days, results = world.store.days(world.table.name, date.min), world.store.results(world.table.name, date.min)
+    assert [item.day for item in (*days, *results) if item.day < oldest] == []
+    (table,) = world.service.tables()
+    assert (table.standings, table.state) == ((), Health.UNKNOWN)
+
+
 def test_only_who_may_edit_changes_rules(world: World) -> None:
     with pytest.raises(RoleMissingError):
         world.service.change_rules(wider(world.service, world.table.name), actor=SAM)
@@ -331,6 +364,10 @@ def test_a_change_of_an_older_revision_is_refused(world: World) -> None:
 
     with pytest.raises(ConflictError, match="revision 2"):
         world.service.change_rules(replace(stale, command_id="c2"), actor=DANA)
+
+    refused = world.ledger.entries[-1]
+    assert (refused["event"], refused["actor"]) == ("data-rules-refused", DANA)
+    assert refused["detail"] == {"target": f"change the data rules of {world.table.name}", "code": "conflict"}
 
 
 def test_a_change_without_reason_sense_or_difference_is_refused(world: World) -> None:

@@ -63,7 +63,8 @@ class Ledger:
     entries: list[dict[str, Any]] = field(default_factory=list)
 
     def record_event(self, **given: Any) -> Receipt:
-        known = next((n for n, entry in enumerate(self.entries) if entry["idem"] == given["idem"]), None)
+        idem = given.get("idem")
+        known = next((n for n, entry in enumerate(self.entries) if idem and entry.get("idem") == idem), None)
         if known is None:
             self.entries.append(given)
             known = len(self.entries) - 1

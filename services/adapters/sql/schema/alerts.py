@@ -56,6 +56,8 @@ alert = Table(
     Column("snoozed_name", String(200), nullable=False),
     Column("incident_id", String(40), nullable=False),
     Column("incident_key", String(300), nullable=False),
+    Column("at_risk", Text, nullable=False, server_default=""),
+    Column("parts", Text, nullable=False, server_default="[]"),  # JSON [Part, ...]
     Column("revision", Integer, nullable=False),
     UniqueConstraint("number"),
     UniqueConstraint("standing_key"),

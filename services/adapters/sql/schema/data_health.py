@@ -43,6 +43,8 @@ table_check = Table(
     Column("name", String(200), primary_key=True),
     Column("at", UtcDateTime, nullable=False),
     Column("problem", Text, nullable=False),
+    Column("standings", Text, nullable=False, server_default="[]"),  # JSON [Standing, ...]: the last word on each rule
+    Column("last_day", Date, nullable=True),  # the newest day with rows
 )
 
 pipeline_run = Table(

@@ -27,6 +27,7 @@ incident = Table(
     Column("measured", Text, nullable=False),
     Column("release_id", String(80), nullable=False),
     Column("earlier", String(40), nullable=False),
+    Column("cause", String(200), nullable=True),  # what a person opened it from: one incident of each
     Column("assignee_issuer", String(300), nullable=False),
     Column("assignee_subject", String(200), nullable=False),
     Column("assignee_name", String(200), nullable=False),
@@ -45,6 +46,7 @@ incident = Table(
     Index("ix_incident_model", "model", "opened_seq"),
     Index("ix_incident_state", "state", "severity"),
     Index("ix_incident_key", "key", "number"),
+    Index("ix_incident_cause", "cause", unique=True),
 )
 
 incident_event = Table(

@@ -98,3 +98,34 @@ batch_run = Table(
     Column("error", Text, nullable=False),
     Index("ix_batch_run_model_window_start", "model", "window_start"),
 )
+
+monitoring_head = Table(
+    "monitoring_head",
+    metadata,
+    Column("model", String(200), primary_key=True),
+    Column("part", String(20), primary_key=True),  # drift, performance
+    Column("head", Integer, nullable=False),  # grows with every write that a verdict of this part may rest on
+)
+
+drift_judged = Table(
+    "drift_judged",
+    metadata,
+    Column("model", String(200), primary_key=True),
+    Column("head", Integer, nullable=False),  # of monitoring_head, when the verdicts were made
+    Column("window_days", Integer, nullable=False),
+    Column("judged_at", UtcDateTime, nullable=False),
+)
+
+drift_verdict = Table(
+    "drift_verdict",
+    metadata,
+    Column("model", String(200), primary_key=True),
+    Column("day", Date, primary_key=True),  # the last day of the window
+    Column("state", String(20), nullable=False),
+    Column("moved", Integer, nullable=False),
+    Column("judged", Integer, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("feature", String(200), nullable=False),
+    Column("title", Text, nullable=False),
+    Index("ix_drift_verdict_day", "day"),
+)

@@ -25,3 +25,12 @@ monitor_version = Table(
     Column("leaf_hash", String(64), nullable=False),
     UniqueConstraint("seq"),
 )
+
+monitor_proposal = Table(
+    "monitor_proposal",
+    metadata,
+    Column("model", String(200), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("text", Text, nullable=False),  # canonical document; nobody signed it and nothing obeys it
+    Column("at", UtcDateTime, nullable=False),
+)
