@@ -199,7 +199,7 @@ def test_hostile_addresses_are_told_calmly(visit: Visit, name: str) -> None:
 def test_the_export_carries_state_owner_and_windows() -> None:
     text = tables.to_csv(alert_tables.export(ALL, NOW), note="filter: none", as_of=NOW)
 
-    assert "alr-2,open,2,breach,claims_triage,drift,amount" in text
+    assert "alr-2,open,2,breach,claims_triage,drift,columns" in text
     assert [item.state(NOW) for item in ALL] == [
         AlertState.OPEN,
         AlertState.OPEN,
