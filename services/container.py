@@ -29,6 +29,7 @@ from services.adapters.mlflow.holdouts import RunHoldouts
 from services.adapters.mlflow.narrator import ChatNarrator
 from services.adapters.mlflow.registry import MlflowRegistry
 from services.adapters.mlflow.runner import ScoringModels
+from services.adapters.mlflow.training_sets import MlflowTrainingSets
 from services.adapters.notify.channels import ConfiguredChannels
 from services.adapters.notify.courier import AppriseCourier
 from services.adapters.signing.anchors import Anchors
@@ -60,6 +61,8 @@ from services.adapters.sql.public_keys import SqlPublicKeys
 from services.adapters.sql.registry_anchors import SqlRegistryAnchors
 from services.adapters.sql.reliability import SqlReliability
 from services.adapters.sql.retention import SqlAccessLog, SqlDisposalUnits
+from services.adapters.sql.retraining import SqlRetraining
+from services.adapters.sql.training_sets import SqlTrainingSets
 from services.adapters.sql.unit import SqlUnits
 from services.adapters.sql.value import SqlValue
 from services.adapters.sql.value_statements import SqlStatementsInForce
@@ -105,7 +108,10 @@ from services.exceptions.models import ExceptionTerms
 from services.exceptions.service import ExceptionService
 from services.exceptions.terms import terms_of
 from services.feedback.correction_service import CorrectionService
+from services.feedback.retraining import Cadence
+from services.feedback.retraining_service import Draft, Drifting, RetrainingService
 from services.feedback.service import FeedbackService
+from services.feedback.training_set_service import TrainingSetService
 from services.incidents import lessons
 from services.incidents.service import IncidentService
 from services.inventory import vendors
@@ -125,6 +131,7 @@ from services.kernel.errors import (
     StorageUnavailableError,
     UnknownModelError,
 )
+from services.kernel.health import Health
 from services.kernel.secret import Secret
 from services.ledger.attempts import RecordingDesk
 from services.ledger.ports import RegistryTags, TagPlace
@@ -153,7 +160,7 @@ from services.policy.evidence import Evidence
 from services.policy.freeze import active_freeze, until_words
 from services.policy.models import GateReport, PolicyRef
 from services.policy.publishing import PublishingService
-from services.policy.schema import PolicyDocument
+from services.policy.schema import PolicyDocument, RetrainingLine
 from services.policy.service import PolicyService
 from services.reliability.service import ReliabilityService
 from services.rollout.arming import Arming
@@ -236,6 +243,8 @@ class ControlRoom:
     board: ValueBoard
     feedback: FeedbackService
     corrections: CorrectionService
+    training_sets: TrainingSetService
+    retraining: RetrainingService
     approvals: ApprovalService
     rollout: RolloutService
     releases: ReleaseService
@@ -477,6 +486,7 @@ def _open(
         clock=clock,
         incidents=incidents,
     )
+    harness = _harness(settings, database, clock, registry, trusted, reading.inventory, evaluation, policy, units)
     return ControlRoom(
         people=trusted.people,
         delegations=DelegationService(
@@ -526,7 +536,7 @@ def _open(
         stewardship=stewardship,
         classification=classification,
         evaluation=evaluation,
-        harness=_harness(settings, database, clock, registry, trusted, reading.inventory, evaluation, policy, units),
+        harness=harness,
         monitoring=reading.monitoring,
         performance_cubes=reading.performance_cubes,
         performance=performance,
@@ -551,6 +561,21 @@ def _open(
         ),
         feedback=reading.feedback,
         corrections=_corrections(settings, database, units, trusted, reading, clock),
+        training_sets=_training_sets(settings, database, clock, registry, trusted, reading.inventory, units),
+        retraining=RetrainingService(
+            units=units,
+            store=SqlRetraining(database),
+            catalog=reading.inventory,
+            people=trusted.people,
+            ledger=trusted.ledger,
+            desk=trusted.signing,
+            cadence=lambda model: _cadence(policy, model),
+            drifting=lambda: _drifting(alerts),
+            evaluate=lambda model, version: harness.queue(model, version, by="the retraining calendar"),
+            evaluated=lambda run: not harness.state(run).state.is_open,
+            draft=lambda model, version: _drafted(approvals, model, version),
+            clock=clock,
+        ),
         approvals=approvals,
         rollout=rollout,
         releases=releases,
@@ -677,6 +702,56 @@ def _corrections(  # noqa: PLR0917 - one caller, some lines above
         delay=delay,
         clock=clock,
     )
+
+
+def _training_sets(  # noqa: PLR0917 - one caller, some lines above
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    registry: Registry,
+    trusted: _Trusted,
+    inventory: InventoryService,
+    units: SqlUnits,
+) -> TrainingSetService:
+    mlflow = registry if isinstance(registry, MlflowRegistry) else MlflowRegistry(settings.registry_uri)
+    return TrainingSetService(
+        units=units,
+        store=SqlTrainingSets(database),
+        facts=ReviewParquet(settings.inference_folder),
+        registry=MlflowTrainingSets(mlflow, None if settings.mlflow_uri else settings.artifacts_folder),
+        catalog=inventory,
+        people=trusted.people,
+        ledger=trusted.ledger,
+        desk=trusted.signing,
+        clock=clock,
+    )
+
+
+def _cadence(policy: PolicyService, model: GovernedModel) -> Cadence:
+    """As the policy of its tier says; a policy that says nothing asks for every month."""
+    found = policy.for_model(model)
+    line = found.document.retraining or RetrainingLine()
+    where = f"{found.ref.name} version {found.ref.version}"
+    return Cadence(
+        months=line.every_months,
+        extra_days=line.extra_days,
+        on_drift=line.extra_on_drift,
+        stated=where if found.document.retraining else f"the default, as {where} says nothing",
+    )
+
+
+def _drifting(alerts: AlertService) -> tuple[Drifting, ...]:
+    """Only what is red: amber is looked at, not retrained for."""
+    return tuple(
+        Drifting(model=alert.key.model, alert=alert.alert_id, sentence=alert.sentence)
+        for alert in alerts.standing()
+        if alert.key.kind is AlertKind.DRIFT and alert.state_seen is Health.BREACH
+    )
+
+
+def _drafted(approvals: ApprovalService, model: str, version: str) -> Draft:
+    found = approvals.prepared(model, version)
+    return Draft(evidence=found.evidence_sha256, blocked=found.blocked_by)
 
 
 def _offline(  # noqa: PLR0917 - one caller, some lines above

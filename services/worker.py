@@ -284,6 +284,8 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("value", 60, room.value.refresh),
         ("corrections", 15, room.corrections.refresh),
         ("feedback", 30, room.feedback.refresh),
+        ("retraining-sets", 15, room.training_sets.refresh),
+        ("retraining", 60, room.retraining.refresh),
         ("tables", 300, room.handling.refresh_tables),
         ("data-health", 300, room.data_health.refresh),
         ("pipelines", 900, room.data_health.refresh_pipelines),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator as Place
 
 from pages.components import (
     address,
@@ -14,30 +15,47 @@ from pages.components import (
     notices,
     parts,
     reads,
+    retraining_facts,
+    retraining_forms,
+    retraining_view,
     session,
 )
 from pages.components.format import count, md, plural
 from services.feedback.rework import Rework
 
+PARTS = {"corrections": "Corrections", "retraining": "Retraining"}
 SPANS = {"30": 30, "60": 60, "90": 90}
 
 session.enter("feedback")
 room = session.control_room()
 
 
-def _filters() -> tuple[str, int]:
+def _filters() -> tuple[str, int, str]:
+    """Model, days of prediction and part; all of them in the address."""
     row = parts.model_picker()
-    span = address.one("days", SPANS, 60)
-    st.segmented_control(
-        "Days",
-        list(SPANS),
-        format_func=lambda name: f"{name} days",
-        required=True,
-        key=address.follow("days", str(span)),
-        on_change=address.writes("days"),
-        label_visibility="collapsed",
-    )
-    return (row.name if row else ""), span
+    with st.container(horizontal=True, key="feedback-filters"):
+        part = address.one("show", {name: name for name in PARTS}, "corrections")
+        st.segmented_control(
+            "Show",
+            list(PARTS),
+            format_func=PARTS.__getitem__,
+            required=True,
+            key=address.follow("show", part),
+            on_change=address.writes("show"),
+            label_visibility="collapsed",
+        )
+        span = address.one("days", SPANS, 60)
+        if part == "corrections":
+            st.segmented_control(
+                "Days",
+                list(SPANS),
+                format_func=lambda name: f"{name} days",
+                required=True,
+                key=address.follow("days", str(span)),
+                on_change=address.writes("days"),
+                label_visibility="collapsed",
+            )
+    return (row.name if row else ""), span, part
 
 
 def _tiles(found: Rework) -> None:
@@ -123,23 +141,22 @@ def _batches(model: str) -> None:
         parts.table(feedback_facts.batches(found, session.zone()), alt="Handed in by people")
 
 
-place = st.container()
-model, span = _filters()
-found = (
-    reads.attempt("corrections", lambda: room.corrections.rework(model, days=span), key=f"rework-{model}-{span}")
-    if model
-    else None
-)
-with place, parts.header("Feedback", feedback_facts.summary(found) if found else ":gray[Nothing is known just now.]"):
-    if found:
+def _corrections(model: str, place: Place, span: int) -> None:
+    found = reads.attempt(
+        "corrections", lambda: room.corrections.rework(model, days=span), key=f"rework-{model}-{span}"
+    )
+    if found is None:
+        with place, parts.header("Feedback", ":gray[Nothing is known just now.]"):
+            pass
+        return
+    with place, parts.header("Feedback", feedback_facts.summary(found)):
         exporting.popover(
             f"feedback-{model}",
-            lambda shown=found: feedback_facts.export(shown),  # type: ignore[misc]
+            lambda: feedback_facts.export(found),
             note=f"{model}, predictions of {found.start} to {found.end}",
             key="feedback-export",
         )
         feedback_forms.buttons(model)
-if found:
     if not any(week.rework.n for week in found.weeks):
         notices.empty(
             "No predictions recorded",
@@ -158,4 +175,31 @@ if found:
         _slices(found)
         _list(model)
     _batches(model)
-forms.show_open_dialog({"correction": feedback_forms.one_dialog, "corrections": feedback_forms.file_dialog})
+
+
+def _retraining(model: str, place: Place) -> None:
+    found = retraining_view.calendar_of(model)
+    today = session.now().date()
+    fact = retraining_facts.summary(found, today) if found else ":gray[The calendar is not known just now.]"
+    with place, parts.header("Feedback", fact):
+        pass
+    retraining_view.show(model, found)
+
+
+place = st.container()
+model, span, part = _filters()
+if not model:
+    with place, parts.header("Feedback", ":gray[No model is known.]"):
+        pass
+elif part == "retraining":
+    _retraining(model, place)
+else:
+    _corrections(model, place, span)
+forms.show_open_dialog(
+    {
+        "correction": feedback_forms.one_dialog,
+        "corrections": feedback_forms.file_dialog,
+        "set": retraining_forms.set_dialog,
+        "skip": retraining_forms.skip_dialog,
+    }
+)

@@ -31,6 +31,10 @@ class Asking:
 
     def draft(self, model: str, version: str, *, actor: Actor, purpose: Purpose) -> RequestDraft:
         self._with.people.require(actor, Permission.VIEW)
+        return self.prepared(model, version, purpose=purpose)
+
+    def prepared(self, model: str, version: str, *, purpose: Purpose) -> RequestDraft:
+        """As `draft`, for the machine that prepares one for people."""
         drafted, _ = self._collect(model, version, purpose)
         with self._with.units.read() as unit:
             draft = as_draft(

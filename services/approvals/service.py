@@ -95,6 +95,10 @@ class ApprovalService:
         """What would be submitted. Writes nothing. Raises UnknownModelError, UnknownVersionError."""
         return self._asking.draft(model, version, actor=actor, purpose=purpose)
 
+    def prepared(self, model: str, version: str) -> RequestDraft:
+        """The worker's: what a promotion request for this version would rest on now; nothing is asked for yet."""
+        return self._asking.prepared(model, version, purpose=Purpose.PROMOTION)
+
     def submit(self, command: SubmitRequest, *, actor: Actor) -> Receipt:
         """Signs the request; submitting again after changes voids the signatures given before.
 

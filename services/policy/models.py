@@ -198,3 +198,4 @@ class PolicyView:
     """Other limits of single use cases, in sentences."""
     freeze: tuple[str, ...] = ()
     shadow: str = ""
+    retraining: str = ""

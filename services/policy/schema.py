@@ -125,6 +125,15 @@ class FreezeLine(Closed):
         return self
 
 
+class RetrainingLine(Closed):
+    """How often a model of the tier gets a new version, and whether drift asks for one in between."""
+
+    every_months: Annotated[int, Field(ge=1, le=12, strict=True)] = 1
+    extra_on_drift: Annotated[bool, Field(strict=True)] = True
+    extra_days: Annotated[int, Field(ge=1, le=90, strict=True)] = 14
+    """Days that an extra run may take after drift called for it."""
+
+
 class LimitLine(Closed):
     """Another limit of one gate for some models; the rest of the gate stays."""
 
@@ -156,6 +165,8 @@ class PolicyDocument(Closed):
     gates: Annotated[tuple[Annotated[Gate, Field(discriminator="kind")], ...], Field(min_length=1)]
     use_cases: tuple[LimitLine, ...] = ()
     freeze: tuple[FreezeLine, ...] = ()
+    retraining: RetrainingLine | None = None
+    """None: every month, and within two weeks of drift. Leaving it out asks for more, not for less."""
 
     def gates_for(self, model: str) -> tuple[Gate, ...]:
         """The gates with the limits that hold for this model."""

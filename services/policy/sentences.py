@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.policy import gates
 from services.policy.gates import Gate
 from services.policy.models import ShadowTerms
-from services.policy.schema import FreezeLine, LimitLine, PolicyDocument
+from services.policy.schema import FreezeLine, LimitLine, PolicyDocument, RetrainingLine
 from services.policy.wording import bound_words, shown
 
 _MODES = {
@@ -65,6 +65,14 @@ def _days(line: FreezeLine) -> str:
     after = f" and the first {first} of the next" if first > 1 else " and the first of the next" if first else ""
     last = line.month_end.last_days
     return f"on the last {f'{last} days' if last > 1 else 'day'} of every month{after}"
+
+
+def retraining_words(document: PolicyDocument) -> str:
+    line = document.retraining or RetrainingLine()
+    often = "every month" if line.every_months == 1 else f"every {line.every_months} months"
+    extra = f", and within {line.extra_days} days when drift is red" if line.extra_on_drift else ""
+    stated = "" if document.retraining else " (not stated; this is the default)"
+    return f"{often}{extra}{stated}"
 
 
 def shadow_words(document: PolicyDocument) -> str:

@@ -24,7 +24,7 @@ from services.policy.models import (
 )
 from services.policy.published import PolicyDocuments, PublishedPolicies, PublishedPolicy, SignedEntries, digest
 from services.policy.schema import PolicyDocument, parse
-from services.policy.sentences import freeze_words, gate_words, limit_words, shadow_words
+from services.policy.sentences import freeze_words, gate_words, limit_words, retraining_words, shadow_words
 
 TIERS = (1, 2, 3)
 
@@ -167,6 +167,7 @@ class PolicyService:
             limits=tuple(limit_words(line, document) for line in document.use_cases),
             freeze=tuple(freeze_words(line) for line in document.freeze),
             shadow=shadow_words(document),
+            retraining=retraining_words(document),
         )
 
 

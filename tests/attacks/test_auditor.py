@@ -91,6 +91,8 @@ WRITES = {
     "corrections.record",
     "corrections.import_file",
     "corrections.check_file",
+    "training_sets.propose",
+    "retraining.skip",
     "exceptions.propose",
     "exceptions.decide",
     "exceptions.end",

@@ -56,7 +56,7 @@ from tests.fakes.room_batches import FakeBatch, FakeFallbacks
 from tests.fakes.room_data import FakeHandling, FakeRows
 from tests.fakes.room_drift import FakeDrift
 from tests.fakes.room_exceptional import FakeEmergency, FakeExceptions
-from tests.fakes.room_feedback import FakeCorrections
+from tests.fakes.room_feedback import FakeCorrections, FakeRetraining, FakeTrainingSets
 from tests.fakes.room_governance import USE_CASES, FakeClassification, FakeStewardship, an_impact
 from tests.fakes.room_incidents import FakeIncidents
 from tests.fakes.room_monitors import FakeMonitors
@@ -128,6 +128,8 @@ class FakeRoom:
         self.publishing = FakePublishing(self)
         self.feedback = SimpleNamespace()
         self.corrections = FakeCorrections(self)
+        self.training_sets = FakeTrainingSets(self)
+        self.retraining = FakeRetraining(self)
         self.ledger = SimpleNamespace()
         self.exceptions = FakeExceptions(self)
         self.stewardship = FakeStewardship(self)

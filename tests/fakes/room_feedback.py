@@ -18,7 +18,10 @@ from services.feedback.corrections import (
     Via,
 )
 from services.feedback.models import Correction
+from services.feedback.retraining import Cadence, Calendar, Cause, Round, Skip, Trained, calendar
+from services.feedback.retraining_service import SkipMonth
 from services.feedback.rework import CohortDay, Predicted
+from services.feedback.training_sets import Origin, ProposeSet, TrainingSet
 from services.kernel.errors import TelemetryUnavailableError, UnknownModelError
 from services.kernel.identity import Permission
 from tests.fakes.room_sample import HOSTILE, NOW
@@ -127,3 +130,65 @@ class FakeCorrections:
     def _readable(self) -> None:
         if self._room.mode == "unavailable":
             raise TelemetryUnavailableError("The inference log cannot be read.", hint="Look at the worker's log.")
+
+
+class FakeTrainingSets:
+    def __init__(self, room: FakeRoom) -> None:
+        self._room = room
+
+    def sets(self, model: str, limit: int = 20) -> tuple[TrainingSet, ...]:
+        if self._room.mode == "unavailable":
+            raise TelemetryUnavailableError("The database cannot be read.", hint="Look at the worker's log.")
+        if model != MODEL or self._room.mode == "empty":
+            return ()
+        reason = HOSTILE if self._room.hostile else "Codes of the new catalogue"
+        return tuple(
+            TrainingSet(
+                model=model, number=n, sha256=f"{n}f" * 32, rows=400 * n, reason=reason, salt="s",
+                lineage=(Origin(source="batch cor-1", rows=90, sha256="ab" * 32), Origin(source="reviews", rows=310)),
+                at=NOW - timedelta(days=9 - 3 * n), by_issuer="x", by_subject="dana.datascience",
+                by_name="Dana Petrov", seq=30 + n, leaf_hash="ab" * 32, run_id="" if n == 2 else "7c1e" * 8,
+                logged_at=None if n == 2 else NOW - timedelta(days=6),
+            )
+            for n in (2, 1)
+        )  # fmt: skip
+
+    def propose(self, command: ProposeSet, *, actor: Any) -> Receipt:
+        self._room.people.require(actor, Permission.RECORD_CORRECTION)
+        return self._room.write(command)
+
+
+class FakeRetraining:
+    def __init__(self, room: FakeRoom) -> None:
+        self._room = room
+
+    def calendar(self, model: str) -> Calendar:
+        if self._room.mode == "unavailable":
+            raise TelemetryUnavailableError("The database cannot be read.", hint="Look at the worker's log.")
+        known = model == MODEL and self._room.mode != "empty"
+        cadence = Cadence(
+            months=1, extra_days=14, on_drift=True, stated="the default, as tier-1 version 3 says nothing"
+        )
+        trained = [Trained(version=str(n), at=NOW - timedelta(days=32 * (6 - n))) for n in (1, 2, 4)] if known else []
+        words = HOSTILE if self._room.hostile else "Too few labels came in"
+        skip = Skip(month="2030-08", reason=words, by_name="Dana Petrov", at=NOW, seq=12)
+        return calendar(
+            model, trained, {"2030-08": skip}, cadence, today=TODAY, rounds=self._rounds(model) if known else ()
+        )
+
+    def _rounds(self, model: str) -> tuple[Round, ...]:
+        call = Round(
+            id="ret-2", model=model, cause=Cause.DRIFT, subject="alr-1", opened_at=NOW - timedelta(days=2),
+            sentence="Drift is red in hospital visits, two windows running.", due=TODAY + timedelta(days=12),
+        )  # fmt: skip
+        done = Round(
+            id="ret-1", model=model, cause=Cause.CALENDAR, subject="2030-09", opened_at=NOW - timedelta(days=70),
+            sentence="A new version is due by 30 Sep 2030.", due=TODAY - timedelta(days=50), version="4",
+            finished_at=NOW - timedelta(days=64), evaluation="eva-1", draft_at=NOW - timedelta(days=64),
+            evidence="ab" * 32, blocked="Calibration: 0.061 is above 0.05.",
+        )  # fmt: skip
+        return (call, done)
+
+    def skip(self, command: SkipMonth, *, actor: Any) -> Receipt:
+        self._room.people.require(actor, Permission.EDIT_METADATA)
+        return self._room.write(command)

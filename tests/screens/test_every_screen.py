@@ -53,6 +53,7 @@ OBJECTS = (
     ("data_health", {"table": "route_features", "days": "60"}),
     ("data_health", {"pipeline": "databricks:77:job:901"}),
     ("feedback", {"model": "claims_triage", "reason": "NO-ONGOING-TREATMENT"}),
+    ("feedback", {"model": "claims_triage", "show": "retraining"}),
     ("feedback", {"model": "damage_photo_vendor", "days": "90"}),
     ("value", {"model": "delay_claim_score"}),
     ("value", {"model": "damage_photo_vendor"}),

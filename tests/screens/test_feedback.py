@@ -93,3 +93,28 @@ def test_who_may_not_correct_is_told_who_may(visit: Visit) -> None:
     assert "Business owners and data science leads hand in" in words(
         visit(FakeRoom(), "feedback", "sam.sre", model=MODEL)
     )
+
+
+def test_the_calendar_says_what_is_due_missed_and_skipped_and_drafts_are_linked(visit: Visit) -> None:
+    app = visit(FakeRoom(), "feedback", DANA, model=MODEL, show="retraining")
+    said = words(app) + " ".join(str(item.value.to_numpy().tolist()) for item in app.table)
+
+    assert "Next version due by" in said
+    assert "missed without a reason" in said
+    assert "Skipped by Dana Petrov" in said
+    assert "cannot be submitted yet" in said
+    assert {"Version 4 and its request", "Its evidence"} <= {link.proto.label for link in app.get("page_link")}
+
+
+def test_a_set_is_proposed_and_a_month_skipped_from_here(visit: Visit) -> None:
+    room = FakeRoom()
+    app = visit(room, "feedback", DANA, model=MODEL, show="retraining")
+    app.button(key="propose-set").click().run()
+    app.text_input(key="set-reason").set_value("Codes of the new catalogue")
+    app.button(key="set-go").click().run()
+    app.button(key="skip-month").click().run()
+    app.text_input(key="skip-reason").set_value("Too few labels came in")
+    app.button(key="skip-go").click().run()
+
+    assert crashed(app) == []
+    assert [type(command).__name__ for command in room.written] == ["ProposeSet", "SkipMonth"]

@@ -23,6 +23,7 @@ from services.adapters.warehouse.duckdb import (
 from services.feedback.correction_ports import Slices
 from services.feedback.corrections import Batch, Made, Reviewed
 from services.feedback.rework import CohortDay
+from services.feedback.training_sets import LabelRow
 from services.inventory.facts import Partition
 from services.kernel.errors import TelemetryUnavailableError
 
@@ -50,8 +51,17 @@ SELECT day, predicted_day, version, {key} AS slice_key, CASE WHEN corrected THEN
        count(*), count(*) FILTER (corrected)
 FROM told JOIN made USING (prediction_id) WHERE list_contains($days, day) GROUP BY ALL ORDER BY ALL
 """
+_LABELS = """
+SELECT prediction_id, coalesce(CAST(version AS VARCHAR), ''), TRY_CAST(predicted AS DOUBLE),
+       TRY_CAST(decision AS DOUBLE), corrected, CASE WHEN corrected THEN coalesce(reason_code, '') ELSE '' END,
+       epoch_us(reviewed_at), "date", parse_filename(filename, true)
+FROM read_parquet($files, hive_partitioning = true, union_by_name = true, hive_types_autocast = false, filename = true)
+QUALIFY row_number() OVER (PARTITION BY prediction_id ORDER BY reviewed_at, "date") = 1
+"""
 _LONGEST = timedelta(days=120)
 """Reviews later than this after the prediction are not looked for."""
+
+_HANDED_IN = "corrections-"
 
 
 class ReviewParquet:
@@ -94,11 +104,27 @@ class ReviewParquet:
                 # Written aside and renamed: a reader sees the whole file or none, and a repetition the same one.
                 aside = folder / f".{batch.id}.part"
                 pq.write_table(_table(part), aside)
-                aside.replace(folder / f"corrections-{batch.id}.parquet")
+                aside.replace(folder / f"{_HANDED_IN}{batch.id}.parquet")
         except OSError as broken:
             raise TelemetryUnavailableError(
                 f"Recorded reviews of {batch.model} cannot be written ({broken}).", hint="Check disk and permissions."
             ) from broken
+
+    def labels(self, model: str, since: date) -> tuple[LabelRow, ...]:
+        days = [day for day in self._parquet.days("reviews", model) if day >= since]
+        files = self._parquet.files("reviews", model, days)
+        if not files:
+            return ()
+        with asking(f"reviews of {model}") as connection:
+            found = rows(connection, _LABELS, {"files": files})
+        return tuple(
+            LabelRow(
+                prediction_id=str(ident), version=str(version), predicted=predicted, label=label,
+                corrected=bool(corrected), reason_code=str(reason), reviewed_at=at_microseconds(at),
+                source=f"batch {file.removeprefix(_HANDED_IN)}" if file.startswith(_HANDED_IN) else f"reviews of {day}",
+            )
+            for ident, version, predicted, label, corrected, reason, at, day, file in found
+        )  # fmt: skip
 
     def partitions(self) -> tuple[Partition, ...]:
         return self._parquet.partitions("reviews")

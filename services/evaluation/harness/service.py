@@ -85,6 +85,10 @@ class HarnessService:
         key = f"{actor.issuer}:{actor.subject}:{command.command_id}"
         return self._queued(command.model, command.version, command=key, by=actor.name).id
 
+    def queue(self, model: str, version: str, *, by: str) -> str:
+        """The worker's: as `start`, asked for by a calendar instead of a person; the open run where there is one."""
+        return self._queued(model, version, command=f"queued:{by}:{model}:{version}"[:200], by=by).id
+
     def cancel(self, run_id: str, *, actor: Actor) -> None:
         """Ends an open run; what it found so far is kept, no report is written. A run that ended stays as it is.
 
