@@ -19,8 +19,10 @@ from services.adapters.warehouse.cells import NUMBER, TEXT, reference_of, sketch
 from services.adapters.warehouse.databricks_profiling import DatabricksProfiling
 from services.adapters.warehouse.databricks_sql import DatabricksMonitoringFacts, WarehouseTable
 from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
+from services.adapters.warehouse.performance import DuckDbPerformanceFacts, arrivals_of, score_days_of
 from services.adapters.warehouse.reliability import DuckDbRequestFacts
 from services.adapters.warehouse.sql_warehouse import SqlWarehouse
+from services.adapters.warehouse.statements import performance
 from services.adapters.warehouse.statements.counting import DAY, profile_counts
 from services.adapters.warehouse.statements.dialects import (
     compiled,
@@ -31,6 +33,7 @@ from services.adapters.warehouse.statements.dialects import (
 )
 from services.adapters.warehouse.statements.latency import NO_LATENCY, requests_by_bucket
 from services.kernel.errors import TelemetryUnavailableError
+from services.monitoring.ports import SliceColumn
 from services.monitoring.profile import DayProfile, FeatureReference, Reference
 from tests.contract.spark_warehouse import SparkConnection, a_spark
 from tests.unit.monitoring.facts_on_disk import labels, predictions, requests, write, write_reference
@@ -349,6 +352,61 @@ def test_a_warehouse_that_does_not_answer_is_telemetry_unavailable() -> None:
 
     with pytest.raises(TelemetryUnavailableError, match="token expired"):
         facts.partitions()
+
+
+def test_labels_that_arrive_late_or_are_stated_anew_are_counted_the_same_on_both_engines(
+    spark: Any, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(3)
+    slices = (SliceColumn(column="origin", values=("EWR", "O'Hare")), SliceColumn(column="gone", values=("x",)))
+    for number, day in enumerate(DAYS):
+        scores = random.random(120)
+        scores[:3] = [np.nan, 1.0, 0.0]
+        frame = predictions(day, _inputs(120, number), scores, version=str(number))
+        write(tmp_path, "predictions", "m", day, frame)
+        write(tmp_path, "predictions", "m", day, frame.tail(9), name="again")
+        write(tmp_path, "labels", "m", day, labels(frame.head(100), random.integers(0, 2, 100), delay_days=0))
+        anew = labels(frame.head(30), random.integers(0, 2, 30), delay_days=1)
+        write(tmp_path, "labels", "m", DAYS[-1], anew.assign(prediction_id=[*anew["prediction_id"][:29], "nobody's"]),
+              name=f"anew-{number}")  # fmt: skip
+    own = DuckDbPerformanceFacts(tmp_path)
+    for table in ("labels", "predictions"):
+        spark.read.parquet(str(tmp_path / table / "model=m")).createOrReplaceTempView(f"filed_{table}")
+
+    def ask(asked: Any) -> list[Any]:
+        return [tuple(row) for row in spark.sql(compiled(asked, databricks_dialect())).collect()]
+
+    filed = relation(("filed_labels",), performance.LABELS, databricks_dialect())
+    scored = relation(("filed_predictions",), (*performance.PREDICTIONS, "origin"), databricks_dialect())
+    known = performance.made(scored, ["origin", None]).subquery()
+    asked = performance.changes(performance.told(filed).subquery(), known, DAYS, 2)
+    spark.sql(compiled(asked, databricks_dialect())).cache().createOrReplaceTempView("label_changes")
+    changed = relation(("label_changes",), performance.change_columns(2), databricks_dialect())
+    there = (slices[0], SliceColumn(column=""))
+    arrived = list(arrivals_of(ask, changed, scores=True, slices=there))
+    expected = own.arrived("m", DAYS, scores=True, slices=slices)
+
+    assert {item.slice_key for item in expected} == {"", "origin=EWR", "origin=O'Hare"}
+    assert [(a.version, a.slice_key, a.day) for a in arrived] == [(a.version, a.slice_key, a.day) for a in expected]
+    assert any((item.days[:, 1] < 0).any() or (item.cells[:, 2] < 0).any() for item in expected)
+    for one, other in zip(expected, arrived, strict=True):
+        assert one.days.tolist() == other.days.tolist()
+        assert one.cells.tolist() == other.cells.tolist()
+        np.testing.assert_allclose(one.sums, other.sums, rtol=1e-12, atol=1e-12)
+    for one_day, other_day in zip(
+        own.scored("m", DAYS, scores=True, slices=slices),
+        score_days_of(ask, known, scores=True, slices=there),
+        strict=True,
+    ):
+        assert (one_day.version, one_day.slice_key, one_day.day) == (
+            other_day.version,
+            other_day.slice_key,
+            other_day.day,
+        )
+        assert (one_day.predicted, one_day.unscored) == (other_day.predicted, other_day.unscored)
+        assert one_day.bins.tolist() == other_day.bins.tolist()
+        assert one_day.counts.tolist() == other_day.counts.tolist()
+        np.testing.assert_allclose(one_day.sums, other_day.sums, rtol=1e-12)
 
 
 def test_latency_buckets_are_the_same_on_both_engines(spark: Any, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    DateTime,
     Dialect,
     Double,
     FromClause,
@@ -36,6 +37,14 @@ class Number(FunctionElement[float]):
     inherit_cache = False
 
 
+class Moment(FunctionElement[Any]):
+    """The value as a point in time, NULL where it is none; without a zone it is read in that of the session, UTC."""
+
+    type = DateTime(timezone=True)
+    name = "moment"
+    inherit_cache = False
+
+
 class Quantiles(FunctionElement[Any]):
     """Values at these ranks, as one array. Approximate edges cost nothing: reference and current share them."""
 
@@ -50,6 +59,16 @@ class Quantiles(FunctionElement[Any]):
 @compiles(Number)
 def _number(element: Number, compiler: Any, **how: Any) -> str:
     return f"TRY_CAST({compiler.process(element.clauses, **how)} AS DOUBLE)"
+
+
+@compiles(Moment)
+def _moment(element: Moment, compiler: Any, **how: Any) -> str:
+    return f"TRY_CAST({compiler.process(element.clauses, **how)} AS TIMESTAMP)"
+
+
+@compiles(Moment, "duckdb")
+def _moment_with_zone(element: Moment, compiler: Any, **how: Any) -> str:
+    return f"TRY_CAST({compiler.process(element.clauses, **how)} AS TIMESTAMPTZ)"
 
 
 @compiles(Quantiles)
