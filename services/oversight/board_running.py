@@ -118,7 +118,7 @@ def _incidents(summary: Summary, now: datetime) -> Iterable[Figure]:
     earlier, today = (now - timedelta(days=30)).date(), now.date()
     yield Figure(
         id="incidents", title="Incidents", value=float(recent.count), shown=str(recent.count), unit="in 30 days",
-        state=Health.WATCH if recent.open else Health.HEALTHY, target="none open",
+        state=Health.WATCH if recent.open else None, target="none open",
         trend=((earlier, float(before.count)), (today, float(recent.count))), explanation=explanation,
     )  # fmt: skip
     mean, past = recent.restore.mean, before.restore.mean

@@ -65,6 +65,7 @@ from tests.fakes.room_promises import FakeDataHealth
 from tests.fakes.room_release import FakeReleases, fake_endpoints
 from tests.fakes.room_requests import FakeApprovals
 from tests.fakes.room_sample import HOSTILE, NOW, at
+from tests.fakes.room_value import FakeBoard, FakeStatements, what_if
 
 
 @dataclass
@@ -117,6 +118,8 @@ class FakeRoom:
         )
         self.data_health = FakeDataHealth(self)
         self.value = FakeValue(self)
+        self.statements = FakeStatements(self)
+        self.board = FakeBoard(self)
         self.evaluation = SimpleNamespace(
             gates=self.measured(self._gates), detail=self.measured(self._detail), facts=self.measured(self._facts)
         )
@@ -790,6 +793,7 @@ class FakeValue:
         self.model = room.measured(
             lambda name, *, days=90: sample.model_value(next(m for m in sample.MODELS if m.name == name))
         )
+        self.what_if = room.measured(what_if)
 
 
 class FakeNotices:

@@ -57,6 +57,8 @@ OBJECTS = (
     ("feedback", {"model": "damage_photo_vendor", "days": "90"}),
     ("value", {"model": "delay_claim_score"}),
     ("value", {"model": "damage_photo_vendor"}),
+    *(("value", {"model": "claims_triage", "show": name}) for name in ("cost", "running", "statement")),
+    ("value", {"model": "damage_photo_vendor", "show": "statement"}),
     ("audit", {"entry": "38"}),
     *(
         ("audit", {"section": name})
@@ -153,7 +155,7 @@ def test_missing_worker_is_told_with_the_command_to_start_it(visit: Visit) -> No
 
 def test_unexpected_failure_shows_an_incident_number_and_no_trace(visit: Visit) -> None:
     room = FakeRoom()
-    room.value.portfolio = lambda: 1 / 0
+    room.board.portfolio = lambda: 1 / 0
 
     app = visit(room, "value")
 

@@ -1,0 +1,58 @@
+"""Figures of the value screen. Pure: values in, Plotly out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import plotly.graph_objects as go
+
+from pages.components import charts
+from services.value.returns import Curve
+
+
+def course(curve: Curve, ink: charts.Ink, *, currency: str, height: int = 300) -> go.Figure:
+    """Cumulative net benefit with its range; zero is the line where the setup has come back."""
+    days = [point.day for point in curve.points]
+    marks = [charts.Mark(x=curve.break_even, label="breaks even")] if curve.break_even else []
+    figure = charts.trend(
+        [
+            charts.Line(
+                name="Cumulative",
+                x=days,
+                y=[float(point.base) for point in curve.points],
+                low=[float(point.low) for point in curve.points],
+                high=[float(point.high) for point in curve.points],
+                label="net, so far",
+            )
+        ],
+        ink,
+        limits=[charts.Limit(value=0.0, label="setup is back", severity="plain")],
+        marks=marks,
+        height=height,
+        y_format=",.0f",
+        y_title=f"{currency} since the first record",
+        hover=f"{currency} %{{y:,.0f}}",
+    )
+    figure.update_layout(margin={"l": 72})
+    return figure
+
+
+def spark(points: Sequence[tuple[date, float | None]], ink: charts.Ink, *, height: int = 112) -> go.Figure:
+    """A small trend without words: the figure beside it says what it is."""
+    figure = go.Figure(
+        go.Scatter(
+            x=charts.thin([day for day, _ in points]),
+            y=charts.thin([value for _, value in points]),
+            mode="lines+markers" if len(points) < 10 else "lines",
+            connectgaps=False,
+            line={"color": ink.accent, "width": 1.8},
+            marker={"size": 5},
+            hovertemplate="%{x|%-d %b %Y}: %{y:,.4~g}<extra></extra>",
+        )
+    )
+    charts.layout(figure, ink, height=height, right=8)
+    figure.update_layout(margin={"l": 44, "t": 6, "b": 30}, hovermode="closest")
+    figure.update_xaxes(tickformat="%-d %b", nticks=4)
+    figure.update_yaxes(nticks=3, tickformat=".3~g")
+    return figure

@@ -1,0 +1,274 @@
+"""One model: what it returns, what that rests on, and what it costs. Every figure explains itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+import pandas as pd
+import streamlit as st
+
+from pages.components import badges, charts, notices, parts, value_charts
+from pages.components.format import NOTHING, count, md, money, percent, version
+from services.oversight.board_models import Figure, ModelBoard
+from services.value.models import BenefitLine, VersionShare
+
+_SPLIT = (("compute", "Compute"), ("storage", "Storage"), ("serving", "Serving"), ("fixed", "Stated, fixed"))
+
+
+def returns_section(board: ModelBoard) -> None:
+    value = board.value
+    columns = st.columns(4)
+    for column, name in zip(columns, ("net", "multiple", "payback", "cost"), strict=True):
+        with column:
+            extra = f"{count(value.predictions)} predictions" if name == "cost" else ""
+            figure_tile(board.figure(name), value.currency, extra=extra)
+    left, right = st.columns([3, 2])
+    with left:
+        _course(board)
+        _benefits(board)
+    with right:
+        _before_and_after(board)
+        _signed_months(board)
+
+
+def cost_section(board: ModelBoard) -> None:
+    value = board.value
+    columns = st.columns(4)
+    for column, name in zip(columns, ("cost", "cost_per_1000", "marginal_per_1000", "cost_floor"), strict=True):
+        with column:
+            extra = f"{count(value.predictions)} predictions" if name == "cost_per_1000" else ""
+            figure_tile(board.figure(name), value.currency, extra=extra)
+    left, right = st.columns([3, 2])
+    with left:
+        _cost_course(board)
+        _versions(board)
+    with right:
+        _cost_split(board)
+        _budget(board)
+        _advice(board)
+
+
+def running_section(board: ModelBoard) -> None:
+    """Service, data and people, each with trend, target, n and how it is computed."""
+    shown = (*board.running, board.figure("cost_per_1000"))
+    for start in range(0, len(shown), 3):
+        for column, figure in zip(st.columns(3), shown[start : start + 3], strict=False):
+            with column:
+                _running_card(figure)
+
+
+def figure_tile(figure: Figure, currency: str, *, extra: str = "") -> None:
+    words = [_range(figure, currency), extra, figure.target and f"target: {figure.target}"]
+    with st.container(border=True, height="stretch", gap="xsmall"):
+        st.metric(figure.title, figure.shown)
+        if figure.state is not None:
+            st.markdown(badges.badge(figure.state))
+        st.markdown(f":gray[{md('; '.join(filter(None, words)) or figure.explanation.window)}]")
+        parts.explain(figure.explanation, key=f"explain-{figure.id}")
+
+
+def _range(figure: Figure, currency: str) -> str:
+    if figure.low is None and figure.high is None:
+        return ""
+    if figure.unit == currency:
+        ends = [money(Decimal(end), currency) if end is not None else "" for end in (figure.low, figure.high)]
+    elif figure.unit == "share":
+        ends = [percent(float(end), 1) if end is not None else "" for end in (figure.low, figure.high)]
+    else:
+        ends = [f"{float(end):,.3g}" if end is not None else "" for end in (figure.low, figure.high)]
+    if not ends[1]:
+        return f"from {ends[0]}; at the low end never"
+    return f"{ends[0]} to {ends[1]}"
+
+
+def _running_card(figure: Figure) -> None:
+    n = figure.explanation.n
+    with st.container(border=True, height="stretch", gap="xsmall", key=f"figure-{figure.id}"):
+        st.metric(figure.title, figure.shown)
+        state = f"{badges.badge(figure.state)} " if figure.state is not None else ""
+        counted = f"n = {count(n)}" if n is not None else "not counted"
+        st.markdown(f"{state}:gray[{md(counted)}; {md(figure.target or 'no target agreed')}]")
+        points = list(figure.trend)
+        if sum(value is not None for _, value in points) > 1:
+            parts.chart(
+                value_charts.spark(points, parts.ink()), key=f"spark-{figure.id}", alt=f"{figure.title} over time"
+            )
+        else:
+            st.caption("No trend: fewer than two periods are recorded.")
+        parts.explain(figure.explanation, key=f"explain-running-{figure.id}")
+
+
+def _course(board: ModelBoard) -> None:
+    with parts.card("Cumulative net benefit", md(board.curve.sentence)):
+        if len(board.curve.points) < 2:
+            notices.remark("Fewer than two days are recorded: there is no course yet.", "help")
+            return
+        parts.chart(
+            value_charts.course(board.curve, parts.ink(), currency=board.value.currency),
+            key="course",
+            alt="Cumulative net benefit by day with its range; zero is where the setup has come back",
+        )
+        parts.explain(board.figure("cumulative").explanation, key="explain-course")
+
+
+def _benefits(board: ModelBoard) -> None:
+    value = board.value
+    with parts.card("Benefit, with low and high", md(value.window)):
+        if not value.benefits:
+            notices.remark("No benefit has been recorded. That is not a benefit of zero: nobody knows it.", "help")
+            return
+        rows = [(line.title, float(line.low), float(line.amount), float(line.high)) for line in value.benefits]
+        parts.chart(
+            charts.intervals(rows, parts.ink(), currency=value.currency),
+            key="benefits",
+            alt="Benefit lines with low and high",
+        )
+        for number, line in enumerate(value.benefits):
+            _benefit(line, value.currency, number)
+
+
+def _benefit(line: BenefitLine, currency: str, number: int) -> None:
+    assumed = f" :orange-badge[:material/edit_note: Assumption: {md(line.assumed)}]" if line.assumed else ""
+    st.markdown(
+        f"**{md(line.title)}:** {md(line.quantity)} at {md(line.unit_value)} = **{money(line.amount, currency)}** "
+        f":gray[({money(line.low, currency)} to {money(line.high, currency)}, n = {count(line.n)})]{assumed}"
+    )
+    parts.explain(line.explanation, key=f"explain-benefit-{number}")
+
+
+def _before_and_after(board: ModelBoard) -> None:
+    with parts.card("Before and after", md(board.statement.sentence)):
+        found = board.value.measures
+        if not found:
+            notices.remark("Nobody has measured the process before the model.", "help")
+        else:
+            rows = [
+                (
+                    md(measure.title),
+                    md(measure.before),
+                    f"**{md(measure.after)}**",
+                    md(measure.change),
+                    count(measure.n) if measure.n is not None else NOTHING,
+                )
+                for measure in found
+            ]
+            frame = pd.DataFrame(rows, columns=["Measure", "Before", "After", "Change", "n"])
+            parts.table(frame, alt="Before and after")
+            with st.container(horizontal=True):
+                for number, measure in enumerate(found):
+                    parts.explain(measure.explanation, label=md(measure.title), key=f"explain-measure-{number}")
+        parts.facts([_line(board.figure(name)) for name in ("setup", "multiple", "payback")], alt="Return")
+
+
+def _line(figure: Figure) -> tuple[str, str]:
+    unit = "" if figure.unit in figure.shown or figure.value is None else f" :gray[{md(figure.unit)}]"
+    return md(figure.title), f"**{md(figure.shown)}**{unit}"
+
+
+def _signed_months(board: ModelBoard) -> None:
+    currency = board.value.currency
+    with parts.card("Attested and claimed", "two sums, never added up"):
+        parts.facts([_line(board.figure(name)) for name in ("attested", "claimed")], alt="Attested and claimed")
+        if not board.months:
+            st.caption("No month was proposed yet.")
+        for state in board.months[:6]:
+            if state.problem:
+                notices.remark(md(state.problem), "error")
+                continue
+            told = (
+                f"claimed {money(state.claimed, currency)}, waits for finance"
+                if state.waits
+                else f"{state.decision.act.value} by {state.decision.by_name}"
+                if state.decision
+                else ""
+            )
+            stands = f"attested **{money(state.attested, currency)}**; " if state.attested is not None else ""
+            st.markdown(f"**{md(state.period)}** {stands}:gray[{md(told)}]")
+
+
+def _cost_course(board: ModelBoard) -> None:
+    value = board.value
+    with parts.card("Cost per 1,000 predictions", "grey bars: predictions a day"):
+        if not value.days:
+            notices.remark("No cost has been recorded.", "help")
+            return
+        figure = charts.cost_and_volume(
+            [day.day for day in value.days],
+            [None if day.per_thousand is None else float(day.per_thousand) for day in value.days],
+            [day.predictions for day in value.days],
+            parts.ink(),
+            currency=value.currency,
+        )
+        parts.chart(figure, key="cost", alt="Cost per 1,000 predictions by day, with the number of predictions")
+        parts.explain(value.cost_explanation, key="explain-cost-course")
+        if value.last:
+            st.caption(f"Use is recorded up to {value.last:%d %b %Y}.")
+
+
+def _cost_split(board: ModelBoard) -> None:
+    value = board.value
+    with parts.card("Where the cost comes from"):
+        split = [(title, _sum(getattr(day, name) for day in value.days)) for name, title in _SPLIT]
+        split = [(title, amount) for title, amount in split if amount]
+        if not split or not value.cost:
+            notices.remark("No cost has been recorded.", "help")
+            return
+        rows = [("Cost", [(title, float(amount)) for title, amount in split])]
+        parts.chart(charts.shares(rows, parts.ink(), unit="", height=70), key="split", alt="Cost by component")
+        parts.facts(
+            [(title, f"{money(part, value.currency)} :gray[{part / value.cost * 100:.0f} %]") for title, part in split],
+            alt="Cost split",
+        )
+
+
+def _sum(values: Iterable[Decimal]) -> Decimal:
+    return sum(values, Decimal(0))
+
+
+def _versions(board: ModelBoard) -> None:
+    value = board.value
+    with parts.card("By version", "measured use; the fixed cost is laid on versions by their predictions"):
+        if not value.versions:
+            notices.remark("Nothing was recorded by version.", "help")
+            return
+        parts.table(_version_frame(value.versions, value.currency), alt="Cost by version, an allocation")
+
+
+def _version_frame(shares: Sequence[VersionShare], currency: str) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "Version": [version(share.version) if share.version else ":gray[none]" for share in shares],
+            "Predictions": [count(share.predictions) for share in shares],
+            "Measured": [money(share.measured, currency) for share in shares],
+            "Allocated": [money(share.allocated, currency) for share in shares],
+            "Per 1,000 (allocation)": [money(share.per_thousand, currency) for share in shares],
+        }
+    )
+
+
+def _budget(board: ModelBoard) -> None:
+    view = board.budget
+    with parts.card("Budget", md(view.month)):
+        st.markdown(f"{badges.badge(view.state)} {md(view.sentence)}")
+        parts.facts([_line(board.figure(name)) for name in ("budget_spent", "budget_forecast")], alt="Budget")
+        parts.explain(view.explanation, label="How is this forecast?", key="explain-budget")
+
+
+def _advice(board: ModelBoard) -> None:
+    advice, currency = board.advice, board.value.currency
+    with parts.card("Right size", md(advice.title)):
+        st.markdown(md(advice.sentence))
+        rows = []
+        if advice.utilisation is not None:
+            rows.append(("Used of the size paid for", percent(advice.utilisation, 1)))
+        if advice.idle_share is not None:
+            rows.append(("Hours without a request", percent(advice.idle_share, 1)))
+        if advice.saving is not None:
+            low, high = money(advice.saving.low, currency), money(advice.saving.high, currency)
+            rows.append(("Saving a month", f"{money(advice.saving.base, currency)} :gray[({low} to {high})]"))
+        if advice.latency:
+            rows.append(("Effect on latency", md(advice.latency)))
+        if rows:
+            parts.facts(rows, alt="Right size")
+        parts.explain(advice.explanation, key="explain-advice")
