@@ -98,16 +98,13 @@ def _inputs(config: ValueConfig, currency: str) -> ValueConfig:
 def _benefit(config: ValueConfig, rule: BenefitRule) -> BenefitRule:
     st.markdown(f"**{md(rule.title)}**, worth of one :gray[{md(rule.assumed or rule.source)}]")
     columns = st.columns(3)
-    ends = (
-        ("unit_low", "Low", rule.unit_low),
-        ("unit_value", "Base", rule.unit_value),
-        ("unit_high", "High", rule.unit_high),
-    )
-    found = {}
-    for column, (name, title, amount) in zip(columns, ends, strict=True):
+    ends = (("unit_low", "Low"), ("unit_value", "Base"), ("unit_high", "High"))
+    found = []
+    for column, (name, title) in zip(columns, ends, strict=True):
         with column:
-            found[name] = _number(config, title, f"{rule.id}-{name}", amount)
-    return replace(rule, **found)
+            found.append(_number(config, title, f"{rule.id}-{name}", getattr(rule, name)))
+    low, base, high = found
+    return replace(rule, unit_low=low, unit_value=base, unit_high=high)
 
 
 def _baseline(config: ValueConfig, item: Baseline) -> Baseline:

@@ -193,7 +193,8 @@ class _Facts:
         return self._room.reliability.months(model, back=6)  # type: ignore[no-any-return]
 
     def drift(self, model: str) -> DriftView:
-        return self._room.monitoring.drift(model)
+        found: DriftView = self._room.monitoring.drift(model)
+        return found
 
     def incidents(self, model: str) -> Summary:
         return self._room.incidents.summary(model)
@@ -202,7 +203,8 @@ class _Facts:
         return self._room.performance.decay(PerformanceQuery(model=model)).business.overrides
 
     def pipelines(self, days: int) -> tuple[PipelineHealth, ...]:
-        return self._room.data_health.pipelines(days=days)
+        found: tuple[PipelineHealth, ...] = self._room.data_health.pipelines(days=days)
+        return found
 
     def performance(self, model: str) -> PerformanceView:
         return self._room.monitoring.performance(model)  # type: ignore[no-any-return]

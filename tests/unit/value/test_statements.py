@@ -143,7 +143,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     )
     store = Reviewed(world.database)
     values = ValueService(
-        facts=None,  # type: ignore[arg-type] - nothing is read anew here
+        facts=None,  # type: ignore[arg-type]  # nothing is read anew here
         store=store,
         catalog=world.inventory,
         rates=Rates(currency="USD", cpu_hour=Decimal("0.05"), gb_month=Decimal("0.03")),
