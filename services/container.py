@@ -57,6 +57,7 @@ from services.adapters.sql.oversight import SqlOversight
 from services.adapters.sql.people import SqlKeyStore, SqlPeople
 from services.adapters.sql.performance import SqlPerformance
 from services.adapters.sql.policy import SqlPastDecisions, SqlPublishedPolicies
+from services.adapters.sql.programme import SqlProgramme
 from services.adapters.sql.public_keys import SqlPublicKeys
 from services.adapters.sql.registry_anchors import SqlRegistryAnchors
 from services.adapters.sql.reliability import SqlReliability
@@ -120,6 +121,7 @@ from services.inventory.columns import ColumnService
 from services.inventory.handling import DataHandling
 from services.inventory.lineage import LineageGraph
 from services.inventory.models import GovernedModel, ServiceLevel, Task
+from services.inventory.owners import Orphan
 from services.inventory.ports import ModelRegistry
 from services.inventory.rows import RowService
 from services.inventory.service import InventoryService
@@ -162,6 +164,8 @@ from services.policy.models import GateReport, PolicyRef
 from services.policy.publishing import PublishingService
 from services.policy.schema import PolicyDocument, RetrainingLine
 from services.policy.service import PolicyService
+from services.programme.gathering import Gatherer, Sources
+from services.programme.service import ProgrammeService
 from services.reliability.service import ReliabilityService
 from services.rollout.arming import Arming
 from services.rollout.attested import CheckedEntries
@@ -245,6 +249,7 @@ class ControlRoom:
     corrections: CorrectionService
     training_sets: TrainingSetService
     retraining: RetrainingService
+    programme: ProgrammeService
     approvals: ApprovalService
     rollout: RolloutService
     releases: ReleaseService
@@ -405,6 +410,7 @@ def _open(
         units, trusted, reading, incidents, clock, performance=performance, health=health,
         marks=lambda part: {name: str(head) for name, head in heads.heads(database, part).items()},
         stakes=lambda: _stakes(SqlMonitorsInForce(database)()),
+        orphans=stewardship.orphans,
         levels=Levels(
             high=settings.alert_high_per_day, medium=settings.alert_medium_per_day, currency=settings.currency
         ),
@@ -487,6 +493,21 @@ def _open(
         incidents=incidents,
     )
     harness = _harness(settings, database, clock, registry, trusted, reading.inventory, evaluation, policy, units)
+    corrections = _corrections(settings, database, units, trusted, reading, clock)
+    retraining = RetrainingService(
+        units=units,
+        store=SqlRetraining(database),
+        catalog=reading.inventory,
+        people=trusted.people,
+        ledger=trusted.ledger,
+        desk=trusted.signing,
+        cadence=lambda model: _cadence(policy, model),
+        drifting=lambda: _drifting(alerts),
+        evaluate=lambda model, version: harness.queue(model, version, by="the retraining calendar"),
+        evaluated=lambda run: not harness.state(run).state.is_open,
+        draft=lambda model, version: _drafted(approvals, model, version),
+        clock=clock,
+    )
     return ControlRoom(
         people=trusted.people,
         delegations=DelegationService(
@@ -560,20 +581,32 @@ def _open(
             clock=clock,
         ),
         feedback=reading.feedback,
-        corrections=_corrections(settings, database, units, trusted, reading, clock),
+        corrections=corrections,
         training_sets=_training_sets(settings, database, clock, registry, trusted, reading.inventory, units),
-        retraining=RetrainingService(
-            units=units,
-            store=SqlRetraining(database),
+        retraining=retraining,
+        programme=ProgrammeService(
             catalog=reading.inventory,
-            people=trusted.people,
+            facts=Gatherer(
+                Sources(
+                    inventory=reading.inventory,
+                    stewardship=stewardship,
+                    handling=handling,
+                    data_health=health,
+                    policy=policy,
+                    harness=harness,
+                    rollout=rollout,
+                    approvals=approvals,
+                    monitors=monitors,
+                    monitoring=reading.monitoring,
+                    corrections=corrections,
+                    retraining=retraining,
+                    value=reading.value,
+                    incidents=incidents,
+                )
+            ),
+            orphans=stewardship.orphans,
+            store=SqlProgramme(database),
             ledger=trusted.ledger,
-            desk=trusted.signing,
-            cadence=lambda model: _cadence(policy, model),
-            drifting=lambda: _drifting(alerts),
-            evaluate=lambda model, version: harness.queue(model, version, by="the retraining calendar"),
-            evaluated=lambda run: not harness.state(run).state.is_open,
-            draft=lambda model, version: _drafted(approvals, model, version),
             clock=clock,
         ),
         approvals=approvals,
@@ -785,6 +818,7 @@ def _alerts(
     health: DataHealthService,
     marks: Callable[[str], Mapping[str, str]],
     stakes: Callable[[], Mapping[str, Stake]],
+    orphans: Callable[[], tuple[Orphan, ...]],
     levels: Levels,
 ) -> AlertService:
     """One source per slice that judges; what a slice calls unknown stays unknown here."""
@@ -845,6 +879,11 @@ def _alerts(
                 ask=lambda: alert_sources.pipelines(health.pipelines()),
             ),
             alert_sources.WaitingRollbacks(units=units, clock=clock),
+            alert_sources.AtOnce(
+                name="owners",
+                kinds=frozenset({AlertKind.OWNERSHIP}),
+                ask=lambda: alert_sources.ownership(models(), orphans()),
+            ),
         ),
         about=Answering(
             models=models, people=trusted.people.people, duties=incidents.duties, stakes=stakes, levels=levels

@@ -286,6 +286,7 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("feedback", 30, room.feedback.refresh),
         ("retraining-sets", 15, room.training_sets.refresh),
         ("retraining", 60, room.retraining.refresh),
+        ("programme", 300, room.programme.refresh),
         ("tables", 300, room.handling.refresh_tables),
         ("data-health", 300, room.data_health.refresh),
         ("pipelines", 900, room.data_health.refresh_pipelines),

@@ -54,6 +54,7 @@ PLACES: dict[str, Place] = {
         _place("reliability", "Reliability", "speed", "Operate"),
         _place("feedback", "Feedback", "rate_review", "Operate"),
         _place("value", "Value", "payments", "Account", Permission.VIEW_VALUE),
+        _place("programme", "Programme", "checklist", "Account"),
         _place("audit", "Audit", "history", "Prove", Permission.VIEW_LEDGER),
         _place("settings", "Settings", "tune", "Prove"),
     )

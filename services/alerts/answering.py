@@ -20,11 +20,11 @@ _BY_TIER = {1: Impact.HIGH, 2: Impact.MEDIUM, 3: Impact.LOW}
 _OF_THE_MODEL = frozenset({AlertKind.DRIFT, AlertKind.PERFORMANCE, AlertKind.DATA})
 """What the model or its data do is looked into by whoever made it; what serving does, by whoever is on call.
 
-A budget is the business owner's."""
+A budget is the business owner's, and so is naming another owner."""
 
 
 def _role(kind: AlertKind) -> Role:
-    if kind is AlertKind.BUDGET:
+    if kind in {AlertKind.BUDGET, AlertKind.OWNERSHIP}:
         return Role.BUSINESS_OWNER
     return Role.DATA_SCIENCE_LEAD if kind in _OF_THE_MODEL else Role.SRE
 

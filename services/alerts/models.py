@@ -28,6 +28,8 @@ class AlertKind(StrEnum):
     """What a model costs this month, as forecast, against its budget."""
     ROLLBACK = "rollback"
     """A rollback that was asked for and is not carried out."""
+    OWNERSHIP = "ownership"
+    """A duty of the model whose person is no longer active."""
 
 
 class Impact(StrEnum):

@@ -31,9 +31,10 @@ WINDOWS = {
     AlertKind.BURN_RATE: 2,
     AlertKind.BUDGET: 1,
     AlertKind.ROLLBACK: 1,
+    AlertKind.OWNERSHIP: 1,
 }
-"""Healthy windows in a row that end an alert. A rollback is carried out or not: that is no measurement; a forecast
-rests on four weeks already."""
+"""Healthy windows in a row that end an alert. A rollback is carried out or not: that is no measurement, nor is a
+name; a forecast rests on four weeks already."""
 SUSPICIOUS = 2
 """Windows in a row at the warning level before anybody is told; one alone is often noise."""
 UNKNOWN_AFTER = timedelta(days=1)

@@ -15,6 +15,7 @@ from services.alerts.models import AlertKind, Condition, Key, Part
 from services.alerts.ports import Report, Source
 from services.data_health.models import PipelineHealth, TableHealth
 from services.inventory.models import DeploymentKind, GovernedModel
+from services.inventory.owners import Orphan, duty_of
 from services.kernel.clock import Clock, utc_text
 from services.kernel.errors import UnavailableError, UnknownModelError
 from services.kernel.health import Health, Signal
@@ -328,6 +329,24 @@ def budget(view: MoneyBudget) -> tuple[Condition, ...]:
             unit="of the budget",
             n=view.explanation.n,
         ),
+    )
+
+
+def ownership(models: Iterable[GovernedModel], orphans: Iterable[Orphan]) -> tuple[Condition, ...]:
+    """Each duty somebody was named for. Work stops without who is accountable or responsible; advice can wait."""
+    gone = {(item.model, item.duty.role): item for item in orphans}
+    return tuple(
+        Condition(
+            key=Key(model=model.name, kind=AlertKind.OWNERSHIP, subject=owner.role),
+            state=Health.HEALTHY if found is None else Health.BREACH if found.is_urgent else Health.WATCH,
+            title=f"{duty_of(owner.role).title} of {model.name}",
+            sentence=found.sentence if found else f"{owner.name} is there.",
+            window=f"{'gone' if found else 'here'}:{owner.subject}",
+            target=target_of("programme", show="ownership", model=model.name),
+        )
+        for model in models
+        for owner in model.owners
+        for found in [gone.get((model.name, owner.role))]
     )
 
 

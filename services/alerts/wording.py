@@ -16,6 +16,7 @@ KIND_WORDS: Mapping[AlertKind, str] = {
     AlertKind.BURN_RATE: "Error budget",
     AlertKind.BUDGET: "Budget",
     AlertKind.ROLLBACK: "Rollback waiting",
+    AlertKind.OWNERSHIP: "Ownership",
 }
 HAPPENED: Mapping[Happening, str] = {
     Happening.OPENED: "Opened",

@@ -61,6 +61,7 @@ from tests.fakes.room_governance import USE_CASES, FakeClassification, FakeStewa
 from tests.fakes.room_incidents import FakeIncidents
 from tests.fakes.room_monitors import FakeMonitors
 from tests.fakes.room_policy import FakePolicy, FakePublishing
+from tests.fakes.room_programme import FakeProgramme
 from tests.fakes.room_promises import FakeDataHealth
 from tests.fakes.room_release import FakeReleases, fake_endpoints
 from tests.fakes.room_requests import FakeApprovals
@@ -133,6 +134,7 @@ class FakeRoom:
         self.corrections = FakeCorrections(self)
         self.training_sets = FakeTrainingSets(self)
         self.retraining = FakeRetraining(self)
+        self.programme = FakeProgramme(self)
         self.ledger = SimpleNamespace()
         self.exceptions = FakeExceptions(self)
         self.stewardship = FakeStewardship(self)

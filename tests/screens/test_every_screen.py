@@ -52,6 +52,8 @@ OBJECTS = (
     ("reliability", {"model": "claims_triage"}),
     ("data_health", {"table": "route_features", "days": "60"}),
     ("data_health", {"pipeline": "databricks:77:job:901"}),
+    ("programme", {"case": "delay-cover", "show": "ownership"}),
+    ("programme", {"show": "ownership", "model": "plan_utilisation"}),
     ("feedback", {"model": "claims_triage", "reason": "NO-ONGOING-TREATMENT"}),
     ("feedback", {"model": "claims_triage", "show": "retraining"}),
     ("feedback", {"model": "damage_photo_vendor", "days": "90"}),
