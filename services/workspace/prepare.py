@@ -168,6 +168,7 @@ def _references(settings: Settings, serving: LocalServing) -> None:
 def _summarise(settings: Settings, start: datetime, end: datetime) -> None:
     from services.adapters.sql.ops import SqlOps
     from services.container import open_control_room
+    from services.workspace import bookkeeping
 
     room = open_control_room(settings)
     ops = SqlOps(room.database)
@@ -188,4 +189,5 @@ def _summarise(settings: Settings, start: datetime, end: datetime) -> None:
         room.oversight.refresh_summaries,
     ):
         refresh()
+    bookkeeping.keep_months(room, ("claims_triage", "delay_claim_score", "payout_forecast"))
     room.ledger.anchor()

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from services.adapters.local.replay import FaultWindow
 from services.approvals.models import Decision, Purpose
 from services.rollout.fallback_models import FallbackMode
-from services.workspace import episodes, fallbacks, troubles
+from services.workspace import bookkeeping, episodes, fallbacks, troubles
 from services.workspace.cast import BEN, SAM, Cast
 
 SHADOW = timedelta(days=3, hours=18)
@@ -74,6 +74,7 @@ def beats(made: Callable[[str, str], datetime], *, start: datetime, end: datetim
         ("payout_forecast", 4),
         ("plan_utilisation", 6),
     ):
+        at(start + timedelta(hours=1), f"Ben signs the baseline of {model}", _baseline(model))
         promote(model, "1", asked=start + timedelta(hours=hours), note=first)
 
     _delay(at, promote, after, end)
@@ -84,6 +85,10 @@ def beats(made: Callable[[str, str], datetime], *, start: datetime, end: datetim
     _troubles(at, after, end)
     _fallbacks(at, start, end)
     return tuple(sorted(lines, key=lambda beat: beat.at))
+
+
+def _baseline(model: str) -> Callable[[Cast], None]:
+    return lambda cast: bookkeeping.sign_baseline(cast, model)
 
 
 def _fallbacks(at: At, start: datetime, end: datetime) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from math import isclose
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -27,6 +28,8 @@ from services.kernel.errors import TelemetryUnavailableError, UnknownModelError
 from services.kernel.health import Health
 from services.oversight import board_export, board_running
 from services.oversight.board_models import ModelBoard
+from services.workspace import bookkeeping
+from services.workspace.cast import Cast
 from tests.unit.monitoring.facts_on_disk import TODAY
 from tests.unit.value.boarded import CONFIG, DAYS, MODEL, Boarded, boarded
 
@@ -238,3 +241,33 @@ def test_a_what_if_shows_other_figures_and_keeps_none(found: Boarded) -> None:
     assert tried.returns.payback is not None
     assert same(tried.returns.payback.base, 2 * float(found.room.board.model(MODEL).figure("payback").value or 0))
     assert found.room.board.model(MODEL).value.setup_cost == 9_000
+
+
+def test_the_workspace_signs_baselines_and_keeps_months_with_two_people(tmp_path: Path) -> None:
+    made = boarded(tmp_path)
+    made.room.value.register_value_config((CONFIG,))
+    cast = Cast(room=made.room, clock=made.clock, settle=lambda: None, measure=lambda _model: None)
+
+    bookkeeping.sign_baseline(cast, MODEL)
+    kept = bookkeeping.keep_months(made.room, (MODEL,))
+
+    view, totals = made.room.statements.view(MODEL), made.room.statements.totals()
+    assert "before go-live" in view.sentence
+    assert (view.config, view.versions[0].item.version) == (CONFIG, 1)
+    assert (kept, totals.waiting_months, totals.problems) == (1, 1, ())
+    assert made.room.value.model(MODEL).statement == 1
+    made.room.database.dispose()
+
+
+def test_of_several_months_one_is_attested_one_is_cut_and_the_newest_waits(found: Boarded) -> None:
+    made = found.clock.now()
+    found.clock.set(made + timedelta(days=31))
+    try:
+        kept = bookkeeping.keep_months(found.room, (MODEL,))
+    finally:
+        found.clock.set(made)
+
+    states = found.room.statements.months(MODEL)
+    assert kept == len(states) == 2
+    assert [state.waits for state in states] == [True, False]
+    assert states[1].attested == states[1].proposal.amount  # type: ignore[union-attr]

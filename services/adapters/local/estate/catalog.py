@@ -172,6 +172,7 @@ def _value(entry: dict[str, Any]) -> ValueConfig:
         monthly_cost_fixed=Decimal(facts["monthly_cost_fixed"]),
         cost_source=facts["cost_source"],
         note=facts.get("note", ""),
+        monthly_budget=Decimal(facts["monthly_budget"]) if "monthly_budget" in facts else None,
         decision_threshold=0.5 if threshold is None else threshold,
         benefits=tuple(BenefitRule(**_money(benefit)) for benefit in facts["benefits"]),
         baselines=tuple(
