@@ -42,6 +42,15 @@ def _filters(cases: tuple[tuple[str, str], ...]) -> tuple[str, str]:
     return part, case
 
 
+def _export(board: Board) -> None:
+    exporting.popover(
+        f"programme-{board.use_case}",
+        lambda: programme_facts.export(board),
+        note=f"Board of {board.title}",
+        key="board",
+    )
+
+
 def _board(board: Board) -> None:
     for phase in Phase:
         with parts.card(phase.words, programme_facts.progress(board, phase), key=f"phase-{phase.value}"):
@@ -124,12 +133,7 @@ else:
     fact = programme_facts.summary(board) if board else ":gray[Each control has one accountable duty.]"
     with place, parts.header("Programme", fact):
         if board:
-            exporting.popover(
-                f"programme-{case}",
-                lambda shown=board: programme_facts.export(shown),
-                note=f"Board of {board.title}",
-                key="board",
-            )
+            _export(board)
     if board:
         _board(board)
     elif part == "ownership":

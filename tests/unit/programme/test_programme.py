@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from services.adapters.sql.inventory import SqlInventory
 from services.adapters.sql.programme import SqlProgramme
 from services.alerts import sources
 from services.alerts.models import AlertKind
-from services.inventory.models import GovernedModel, Owner
+from services.container import open_control_room
+from services.inventory.models import GovernedModel, Owner, RegistrySnapshot
 from services.inventory.owners import DUTIES, Orphan, duty_of, orphans
 from services.kernel.errors import InputError
 from services.kernel.health import Health
 from services.programme.models import Phase, TaskState
 from services.programme.raci import CONTROLS, matrix
-from services.programme.service import CLOSED, REOPENED, ProgrammeService, judged
+from services.programme.service import CLOSED, REOPENED, ProgrammeCatalog, ProgrammeService, judged
 from services.programme.tasks import TASKS, Facts
-from tests.builders import MODEL, World, a_model, a_world
+from services.settings import Settings
+from tests.builders import MODEL, NOON, World, a_model, a_version, a_world
 
 DONE = Facts(
     model=MODEL, supplied=False, tier=2, missing_metadata=(), versions=3, with_run=3, newest="3", measured=True,
@@ -44,11 +47,15 @@ GONE: dict[str, dict[str, Any]] = {
     "value": {"benefit": False},
     "agreement": {"on_call": ""},
 }
-UNREAD = {
+UNREAD: dict[str, str] = {
     "use-case": "missing_metadata", "owners": "orphans", "registry": "versions", "tables": "tables", "gates": "lineage",
     "baseline": "measured", "harness": "evaluated", "served": "live", "way-back": "falls_back", "monitoring": "monitor",
     "feedback": "reviewed", "retraining": "approved", "value": "benefit", "agreement": "on_call",
 }  # fmt: skip
+
+
+def _unread(field: str) -> dict[str, Any]:
+    return {field: None}
 
 
 def state(facts: Iterable[Facts], task: str) -> TaskState:
@@ -75,7 +82,7 @@ def test_each_task_opens_when_its_own_evidence_is_missing_and_says_where_to_mend
 
 @pytest.mark.parametrize("task", UNREAD)
 def test_what_cannot_be_read_is_unknown_and_never_closed(task: str) -> None:
-    assert state([replace(DONE, **{UNREAD[task]: None})], task) is TaskState.UNKNOWN
+    assert state([replace(DONE, **_unread(UNREAD[task]))], task) is TaskState.UNKNOWN
 
 
 def test_facts_of_nothing_close_nothing() -> None:
@@ -112,9 +119,9 @@ def programme(tmp_path: Path) -> Programme:
         return orphans([world.inventory.model(name)], stands=lambda _subject: True)
 
     service = ProgrammeService(
-        catalog=world.inventory, facts=lambda _model: given[0], orphans=orphaned,
+        catalog=cast(ProgrammeCatalog, world.inventory), facts=lambda _model: given[0], orphans=orphaned,
         store=SqlProgramme(world.database), ledger=world.ledger, clock=world.clock,
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
     return Programme(world, service, given)
 
 
@@ -142,6 +149,27 @@ def test_closing_and_opening_again_are_entries_once_and_unknown_changes_nothing(
     programme.facts[0] = DONE
     assert service.refresh() == 1
     assert world.entries(f"event:{CLOSED}") == len(TASKS) + 1
+
+
+def test_a_whole_control_room_answers_every_query_and_its_worker_tasks_run(tmp_path: Path) -> None:
+    world = a_world(tmp_path)
+    store = SqlInventory(world.database)
+    store.put_catalog((a_governed(),))
+    store.apply(RegistrySnapshot(versions=(a_version("1"),), aliases=()), NOON)
+    settings = Settings(home=tmp_path)
+    room = open_control_room(settings, clock=world.clock, registry=world.registry, serving=world.platform)  # type: ignore[arg-type]
+
+    for refresh in (room.corrections.refresh, room.training_sets.refresh, room.retraining.refresh):
+        refresh()
+    room.programme.refresh()
+    (case,) = room.programme.use_cases()
+    board = room.programme.board(case[0])
+    states = {task.id: (task.state, task.answers[0].sentence) for task in board.tasks}
+    room.database.dispose()
+
+    assert states["owners"][0] is TaskState.OPEN, "its owners are no people here"
+    assert [ident for ident, (found, _) in states.items() if found is TaskState.UNKNOWN] == []
+    assert states["feedback"] == (TaskState.OPEN, "Nobody reviewed a prediction in 60 days.")
 
 
 def test_a_use_case_nobody_has_is_refused(programme: Programme) -> None:
