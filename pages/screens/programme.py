@@ -63,7 +63,7 @@ def _task(task: TaskView) -> None:
         st.markdown(f"{programme_facts.state(task)} **{md(task.title)}** :gray[· {programme_facts.owner(task)}]")
         since = f" since {day(task.since.date())}" if task.since else ""
         again = f", opened again {plural(task.reopened, 'time')}" if task.reopened else ""
-        st.caption(f"Query `{task.query}`: {md(task.reads)}{since}{again}")
+        st.caption(f"Query {md(task.query)}: {md(task.reads)}{since}{again}")
         for number, answer in enumerate(task.missing[:_SHOWN]):
             file, query = places.parse_target(answer.fix)
             with st.container(horizontal=True, vertical_alignment="center", key=f"missing-{task.id}-{number}"):
@@ -93,7 +93,7 @@ def _ownership() -> None:
     if gone:
         st.warning(
             f"**Nobody is accountable** for {plural(len(gone), 'control')}: the person is gone or was never named. "
-            "Name somebody on the model's metadata page; an alert stands until then.",
+            "Name somebody on the model's metadata page. Where a named person is gone, an alert stands until then.",
             icon=":material/person_off:",
         )
     with parts.card("Who answers for what", "R responsible, A accountable, C consulted, I informed"):

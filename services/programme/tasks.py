@@ -80,19 +80,24 @@ def _answer(facts: Facts, found: bool | None, yes: str, no: str, fix: str, *, fi
     return Answer(model=facts.model, found=found, sentence=sentence, fix=fix)
 
 
+def _duties(number: int | None) -> str:
+    return "1 duty" if number == 1 else f"{number} duties"
+
+
 def _metadata(facts: Facts) -> Answer:
     gaps = facts.missing_metadata
     return _answer(
         facts, None if gaps is None else not gaps, "Label, limits, latency and owners are written down.",
-        f"Missing: {', '.join(gaps or ())}.", target_of("model", name=facts.model, show="metadata"), field="metadata",
+        f"Not written down: {', '.join(gaps or ())}.", target_of("model", name=facts.model, show="metadata"),
+        field="metadata",
     )  # fmt: skip
 
 
 def _owners(facts: Facts) -> Answer:
     known = None if facts.orphans is None or facts.duties is None else facts.orphans == 0 and facts.duties > 0
     return _answer(
-        facts, known, f"{facts.duties} duties, each with an active person.",
-        f"{facts.orphans} duties without an active person." if facts.duties else "Nobody carries a duty.",
+        facts, known, f"{_duties(facts.duties)}, each with an active person.",
+        f"{_duties(facts.orphans)} without an active person." if facts.duties else "Nobody carries a duty.",
         target_of("model", name=facts.model, show="metadata"), field="owners",
     )  # fmt: skip
 

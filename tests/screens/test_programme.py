@@ -18,7 +18,7 @@ def test_tasks_stand_by_phase_with_query_state_and_the_way_to_what_is_missing(vi
 
     assert "closed by evidence" in said
     assert [item for item in ("Days 1 to 30", "Days 31 to 60", "Days 61 to 90") if item not in said] == []
-    assert "Query `table-rules-kept`" in said
+    assert "table\\-rules\\-kept: rules of feature tables" in said
     assert "Open again" in said
     assert "not known" in said
     assert "Go there" in {link.proto.label for link in app.get("page_link")}
