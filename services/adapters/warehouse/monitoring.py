@@ -39,6 +39,8 @@ _NOT_FEATURES = frozenset(
 FACTS = "facts"
 _DAYS_AT_ONCE = 60
 """Bounds memory while a long history is read for the first time."""
+_FEATURES_AT_ONCE = 10
+"""Every column of a statement holds a reader of every file until the statement ends."""
 
 
 class DuckDbMonitoringFacts:
@@ -83,9 +85,11 @@ class DuckDbMonitoringFacts:
                 chosen = ", ".join((f"CAST({quoted('date')} AS DATE) AS {quoted(DAY)}", *map(quoted, needed)))
                 view_of(connection, FACTS, files, chosen, "role = 'live'")
                 source = relation((FACTS,), (DAY, *needed), duckdb_dialect())
-                for profile in sketches(statements(connection), source, wanted, splits):
-                    key = (profile.day, profile.feature, profile.slice_key)
-                    sums[key] = added(sums[key], profile) if key in sums else profile
+                for start in range(0, len(wanted), _FEATURES_AT_ONCE):
+                    part = wanted[start : start + _FEATURES_AT_ONCE]
+                    for profile in sketches(statements(connection), source, part, splits):
+                        key = (profile.day, profile.feature, profile.slice_key)
+                        sums[key] = added(sums[key], profile) if key in sums else profile
         return tuple(sums.values())
 
     def _alike(self, model: str, days: Sequence[date]) -> Iterator[tuple[list[str], frozenset[str]]]:
