@@ -230,6 +230,50 @@ def test_killed_worker_completes_the_move_exactly_once(running: Running) -> None
     assert outcomes(running, request) == 1
 
 
+def test_traffic_goes_back_while_the_database_is_locked_and_the_screen_calls_it_unsigned(
+    desk: Callable[[str], Desk], running: Running
+) -> None:
+    model = "payout_forecast"
+    until(lambda: "6" not in kept(running, model) != [], seconds=90, what="targets are kept for version 6")
+    (target, *_) = kept(running, model)
+    words = ("rollback-offline", model, target, "--reason", "Forecasts doubled.", "--name", "Sam Lindqvist", "--yes")
+    refused = running.cli(*words)
+    assert refused.returncode == 3, refused.stdout + refused.stderr
+
+    book = sqlite3.connect(running.home / "governance.db", timeout=30, isolation_level=None)
+    try:
+        book.execute("BEGIN IMMEDIATE")
+        done = running.cli(*words)
+        book.execute("ROLLBACK")
+    finally:
+        book.close()
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert routes(running, model) == {target: 100}
+    sam = desk("sam.sre")
+    until(lambda: _shows(sam, f"rollouts?model={model}", "signature"), seconds=90, what="the finding is on screen")
+    sam.shot("9-unsigned-rollback")
+    until(lambda: entered(running) >= 2, seconds=90, what="begin and end are entered in the ledger")
+
+
+def _shows(person: Desk, address: str, words: str) -> bool:
+    person.open(address)
+    return words in person.text()
+
+
+def entered(running: Running) -> int:
+    with sqlite3.connect(f"file:{running.home / 'governance.db'}?mode=ro", uri=True) as book:
+        rows = book.execute("SELECT envelope FROM log_entry ORDER BY seq DESC LIMIT 60").fetchall()
+    bodies = [base64.b64decode(json.loads(bytes(row[0]))["payload"]) for row in rows]
+    return sum(b"offline-rollback" in body for body in bodies)
+
+
+def kept(running: Running, model: str) -> list[str]:
+    """Versions an offline rollback of the model may lead to."""
+    document = json.loads((running.home / "run" / "rollback-targets.json").read_bytes())["document"]
+    return [version for item in document["models"] if item["model"] == model for version in item["versions"]]
+
+
 def test_auditor_verifies_every_step(desk: Callable[[str], Desk], running: Running) -> None:
     otto = desk("otto.auditor")
     otto.open("audit")

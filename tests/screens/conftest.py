@@ -29,7 +29,7 @@ def visit() -> Callable[..., AppTest]:
     """Opens one screen as one person: `visit(room, "approvals", "sam.sre", request="req-0001")`."""
 
     def _visit(room: FakeRoom, screen: str, who: str = "clara.compliance", **address: str) -> AppTest:
-        app = AppTest.from_file(str(APP), default_timeout=20)
+        app = AppTest.from_file(str(APP), default_timeout=120)
         app.session_state["control_room"] = room
         if who:
             app.session_state["token"] = room.sign_in(who)
