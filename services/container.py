@@ -1347,6 +1347,14 @@ def _reading(
     facts = settings.inference_folder
     inventory = InventoryService(registry=registry, store=SqlInventory(database), ledger=trusted.ledger, clock=clock)
     rates = Rates(currency=settings.currency, cpu_hour=settings.rate_cpu_hour, gb_month=settings.rate_gb_month)
+    value = ValueService(
+        facts=DuckDbUsageFacts(facts),
+        store=SqlValue(database),
+        catalog=inventory,
+        rates=rates,
+        clock=clock,
+        agreed=Agreed(newest=SqlStatementsInForce(database).newest, entries=trusted.attested),
+    )
     return _Reading(
         inventory=inventory,
         monitoring=MonitoringService(
@@ -1358,6 +1366,7 @@ def _reading(
             clock=clock,
             columns=DuckDbMonitoringFacts(facts),
             keep_days=settings.sketch_days,
+            threshold=value.decision_threshold,
         ),
         performance_cubes=CubeRefresh(
             facts=DuckDbPerformanceFacts(facts),
@@ -1369,14 +1378,7 @@ def _reading(
         reliability=ReliabilityService(
             facts=DuckDbRequestFacts(facts), store=SqlReliability(database), catalog=inventory, clock=clock
         ),
-        value=ValueService(
-            facts=DuckDbUsageFacts(facts),
-            store=SqlValue(database),
-            catalog=inventory,
-            rates=rates,
-            clock=clock,
-            agreed=Agreed(newest=SqlStatementsInForce(database).newest, entries=trusted.attested),
-        ),
+        value=value,
         feedback=FeedbackService(facts=DuckDbReviewFacts(facts), store=SqlFeedback(database), clock=clock),
     )
 

@@ -43,8 +43,11 @@ def state_colours(ink: Ink) -> Mapping[Health, str]:
     }
 
 
-def heat(rows: Sequence[tuple[str, Sequence[Cell]]], ink: Ink, *, height: int = 0) -> go.Figure:
-    """One row per column, worst first; one cell per window. Cells without predictions stay empty."""
+def heat(rows: Sequence[tuple[str, Sequence[Cell]]], ink: Ink, *, height: int = 0, clicked: bool = False) -> go.Figure:
+    """One row per column or model, worst first; one cell per window. Cells without predictions stay empty.
+
+    `clicked` lays an invisible point on each cell that carries the title of its row: cells themselves take no click.
+    """
     days = sorted({cell.day for _, cells in rows for cell in cells})
     step = -(-len(days) // MOST_COLUMNS) if days else 1
     shown = days[::-1][::step][::-1]
@@ -78,6 +81,25 @@ def heat(rows: Sequence[tuple[str, Sequence[Cell]]], ink: Ink, *, height: int = 
             hovertemplate="%{text}<extra></extra>",
         )
     )
+    if clicked:
+        cells = [
+            (day, title, text)
+            for (title, _), texts in zip(rows, words, strict=True)
+            for day, text in zip(shown, texts, strict=True)
+            if text
+        ]
+        figure.add_trace(
+            go.Scatter(
+                x=[day for day, _, _ in cells],
+                y=[plain_text(title) for _, title, _ in cells],
+                customdata=[title for _, title, _ in cells],
+                text=[text for _, _, text in cells],
+                mode="markers",
+                marker={"opacity": 0, "size": 16, "symbol": "square"},
+                hovertemplate="%{text}<extra></extra>",
+                showlegend=False,
+            )
+        )
     layout(figure, ink, height=height or 64 + 26 * len(rows), right=8)
     figure.update_layout(hovermode="closest", margin={"l": 8, "t": 6})
     figure.update_xaxes(tickformat="%-d %b", nticks=8)

@@ -69,6 +69,8 @@ def _limit(value: float, choice: Choice) -> str:
 
 def _nothing(item: FeatureDrift, choice: Choice) -> str:
     definition = DEFINITIONS[choice.statistic]
+    if choice.statistic is Statistic.ALERTS and item.alert_rate is None:
+        return "Only the prediction of a model that decides at a recorded threshold has an alert rate."
     if not definition.applies_to(numeric=item.kind != "categorical"):
         kind = "categories" if item.kind == "categorical" else "numbers"
         return f"{definition.title} does not apply to {kind}. Choose another statistic."

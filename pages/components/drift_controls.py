@@ -69,7 +69,13 @@ def controls(choice: Choice, slice_keys: Sequence[str]) -> None:
         _select("days", "Time range", ranges, str(choice.days), width=140)
 
 
-SECTIONS = {"": "What moved", "column": "One column", "slices": "Slices and mix", "days": "Unusual days"}
+SECTIONS = {
+    "": "What moved",
+    "column": "One column",
+    "slices": "Slices and mix",
+    "days": "Unusual days",
+    "fleet": "All models",
+}
 
 
 def section() -> str:

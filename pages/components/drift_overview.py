@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
-from pages.components import badges, drift_charts, drift_tables, notices, parts, places
+from pages.components import badges, charts, drift_charts, drift_tables, notices, parts, places
 from pages.components.drift_charts import Cell
 from pages.components.drift_controls import Choice, link
 from pages.components.format import NOTHING, count, md, short_day
@@ -104,3 +106,36 @@ def movers(view: DriftView, chosen: FeatureDrift, choice: Choice) -> None:
                     st.caption(f"{md(item.before.words)} → {md(item.now.words)}")
         if len(view.features) > MOST_MOVERS:
             st.caption(f"{len(view.features) - MOST_MOVERS} more columns have moved less than these.")
+
+
+def alert_rate(view: DriftView, choice: Choice) -> None:
+    """How often the model says yes; nothing for a model that does not decide at a threshold."""
+    item = next((item for item in view.features if item.alert_rate is not None), None)
+    if item is None or item.alert_rate is None:
+        return
+    found = item.alert_rate
+    rate = f"{found.now.value:.1%}" if found.now else NOTHING
+    with parts.card("Alert rate", f"share of predictions at or above {found.threshold:g}, against {choice.against}"):
+        interval = f" (95 % {found.now.low:.1%} to {found.now.high:.1%})" if found.now else ""
+        before = f"{found.before:.1%}" if found.before is not None else NOTHING
+        floor = f"{found.floor * 100:.1f} points" if found.floor is not None else NOTHING
+        st.markdown(
+            f"{badges.badge(found.state)} **{rate}**{interval} now, {before} before. :gray[n = {count(found.n)} now "
+            f"and {count(found.m)} before; chance alone moves it by up to {floor}.]"
+        )
+        reading = next((one for one in item.readings if one.statistic is Statistic.ALERTS), None)
+        if reading is not None:
+            st.caption(md(reading.sentence))
+        if found.series:
+            days = [day for day, _, _ in found.series]
+            lines = [
+                charts.Line(name="Now", x=days, y=[now for _, now, _ in found.series], label=rate),
+                charts.Line(name="Before", x=days, y=[was for _, _, was in found.series], style="dots"),
+            ]
+            figure = charts.trend(
+                lines, parts.ink(), limits=[], from_zero=True, hover="%{y:.1%}", right=80, y_format=".0%"
+            )
+            parts.chart(figure, key="alert-rate", alt="Alert rate of each window beside what it is compared with")
+        definition = DEFINITIONS[Statistic.ALERTS]
+        explanation = replace(view.explanation, formula=definition.formula, n=found.n)
+        parts.explain(explanation, key="explain-alert-rate")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from pages.components import (
     address,
     drift_column,
     drift_controls,
+    drift_fleet,
     drift_overview,
     drift_slices,
     drift_tables,
@@ -22,6 +25,9 @@ from pages.components.drift_controls import Choice
 from pages.components.format import md
 from services.monitoring.models import DriftView, FeatureDrift
 
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
 session.enter("drift")
 room = session.control_room()
 
@@ -29,8 +35,13 @@ room = session.control_room()
 def _column(view: DriftView, item: FeatureDrift, choice: Choice) -> None:
     shape = reads.attempt(
         "the distribution",
-        lambda: room.monitoring.distribution(
-            view.model, item.feature, window_days=choice.window_days, slice_key=choice.slice_key
+        lambda: reads.figures(
+            "distribution",
+            view.model,
+            f"{item.feature}-{choice.key}",
+            lambda: room.monitoring.distribution(
+                view.model, item.feature, window_days=choice.window_days, slice_key=choice.slice_key
+            ),
         ),
         key=f"distribution-{view.model}-{item.feature}-{choice.key}",
     )
@@ -46,12 +57,22 @@ def _slices(view: DriftView, choice: Choice) -> None:
     model, as_of = view.model, view.signal.as_of
     mixes = reads.attempt(
         "the mix of slices",
-        lambda: room.monitoring.mixes(model, window_days=choice.window_days, days=choice.days),
+        lambda: reads.figures(
+            "mixes",
+            model,
+            choice.key,
+            lambda: room.monitoring.mixes(model, window_days=choice.window_days, days=choice.days),
+        ),
         key=f"mixes-{model}-{choice.key}",
     )
     found = reads.attempt(
         "drift inside slices",
-        lambda: room.monitoring.slices(model, window_days=choice.window_days, versus=choice.versus),
+        lambda: reads.figures(
+            "slices",
+            model,
+            choice.key,
+            lambda: room.monitoring.slices(model, window_days=choice.window_days, versus=choice.versus),
+        ),
         key=f"slices-{model}-{choice.key}",
     )
     if mixes == ():
@@ -67,12 +88,17 @@ def _slices(view: DriftView, choice: Choice) -> None:
 def _changes(view: DriftView, choice: Choice) -> None:
     found = reads.attempt(
         "what changed",
-        lambda: room.monitoring.changes(
+        lambda: reads.figures(
+            "changes",
             view.model,
-            window_days=choice.window_days,
-            versus=choice.versus,
-            slice_key=choice.slice_key,
-            known=view,
+            choice.key,
+            lambda: room.monitoring.changes(
+                view.model,
+                window_days=choice.window_days,
+                versus=choice.versus,
+                slice_key=choice.slice_key,
+                known=view,
+            ),
         ),
         key=f"changes-{view.model}-{choice.key}",
     )
@@ -83,7 +109,14 @@ def _changes(view: DriftView, choice: Choice) -> None:
 def _events(view: DriftView, choice: Choice) -> None:
     found = reads.attempt(
         "unusual days",
-        lambda: room.monitoring.events(view.model, days=choice.days, versus=choice.versus, slice_key=choice.slice_key),
+        lambda: reads.figures(
+            "events",
+            view.model,
+            choice.key,
+            lambda: room.monitoring.events(
+                view.model, days=choice.days, versus=choice.versus, slice_key=choice.slice_key
+            ),
+        ),
         key=f"events-{view.model}-{choice.key}",
     )
     if found is not None:
@@ -101,6 +134,7 @@ def _export(view: DriftView, choice: Choice) -> None:
 
 def _overview(view: DriftView, chosen: FeatureDrift, choice: Choice) -> None:
     drift_overview.heat_map(view, choice)
+    drift_overview.alert_rate(view, choice)
     left, right = st.columns([2, 3])
     with left:
         drift_overview.movers(view, chosen, choice)
@@ -134,33 +168,58 @@ def _body(view: DriftView, choice: Choice) -> None:
         _overview(view, chosen, choice)
 
 
-with parts.header("Drift", ":gray[Whether inputs and predictions still look like what the model learned from.]"):
-    actions = st.container(horizontal=True, width="content", key="drift-actions")
-row = parts.model_picker()
-if row is not None:
+def _fleet() -> None:
+    drift_controls.section()
+    found = reads.attempt("the verdicts of all models", room.monitoring.fleet, key="fleet")
+    if found is not None:
+        drift_fleet.show(found)
+
+
+def _model(actions: DeltaGenerator) -> None:
+    row = parts.model_picker()
+    if row is None:
+        return
     name = row.name
-    keys = reads.attempt("the slices", lambda: room.monitoring.slice_keys(name), key=f"slice-keys-{name}") or ()
+    keys = (
+        reads.attempt(
+            "the slices",
+            lambda: reads.figures("slice keys", name, "", lambda: room.monitoring.slice_keys(name)),
+            key=f"slice-keys-{name}",
+        )
+        or ()
+    )
     choice = drift_controls.chosen(keys)
     drift_controls.controls(choice, keys)
     drift = reads.attempt(
         "drift",
-        lambda: room.monitoring.drift(
+        lambda: reads.figures(
+            "drift",
             name,
-            window_days=choice.window_days,
-            days=choice.days,
-            statistic=choice.statistic,
-            versus=choice.versus,
-            slice_key=choice.slice_key,
+            choice.key,
+            lambda: room.monitoring.drift(
+                name,
+                window_days=choice.window_days,
+                days=choice.days,
+                statistic=choice.statistic,
+                versus=choice.versus,
+                slice_key=choice.slice_key,
+            ),
         ),
         key=f"drift-{name}-{choice.key}",
     )
-    if drift is not None:
-        with actions:
-            st.page_link(
-                places.path("performance"),
-                label="Performance",
-                icon=":material/insights:",
-                query_params={"model": name},
-            )
-            _export(drift, choice)
-        _body(drift, choice)
+    if drift is None:
+        return
+    with actions:
+        st.page_link(
+            places.path("performance"), label="Performance", icon=":material/insights:", query_params={"model": name}
+        )
+        _export(drift, choice)
+    _body(drift, choice)
+
+
+with parts.header("Drift", ":gray[Whether inputs and predictions still look like what the model learned from.]"):
+    actions = st.container(horizontal=True, width="content", key="drift-actions")
+if address.get("show") == "fleet":
+    _fleet()
+else:
+    _model(actions)

@@ -12,7 +12,7 @@ import numpy as np
 from services.monitoring import distances, floors
 from services.monitoring.definitions import DEFINITIONS, Statistic, Versus
 from services.monitoring.distances import Floats, Ints
-from services.monitoring.profile import DayProfile, FeatureReference
+from services.monitoring.profile import DayProfile, FeatureReference, alerting
 from services.monitoring.windows import Bins, Windows, bins_of, stacked
 
 
@@ -72,6 +72,8 @@ def _compared(reference: FeatureReference, bins: Bins, before: Windows, now: Win
     if reference.numeric:
         numeric, error = _compared_cells(reference, before, now, level)
         shifts |= numeric
+        if (above := alerting(reference)) is not None:
+            shifts[Statistic.ALERTS] = _rate_change(above, reference, before, now, level)
     else:
         unlisted = slice(-1 - reference.missing_cells, -reference.missing_cells)
         change, floor = _share_change(unlisted, before, now, level)
@@ -128,6 +130,28 @@ def _share_change(part: slice, before: Windows, now: Windows, level: float) -> t
         return new / n - was / m, floors.share_change(was, new, m, n, level)
 
 
+def _rate_change(
+    above: slice, reference: FeatureReference, before: Windows, now: Windows, level: float
+) -> tuple[Floats, Floats]:
+    """Relative change of the share of scores at or above the threshold, and what chance can do to it."""
+    present = slice(0, reference.cells - reference.missing_cells)
+    was, new = before.counts[:, above].sum(axis=-1), now.counts[:, above].sum(axis=-1)
+    m, n = (side.counts[:, present].sum(axis=-1).astype(np.float64) for side in (before, now))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        base = np.maximum(was, 0.5) / m
+        return np.abs(new / n - was / m) / base, floors.share_change(was, new, m, n, level) / base
+
+
+def alert_rates(reference: FeatureReference, windows: Windows) -> Floats | None:
+    """Share of scores at or above the threshold in each window; NaN without a score, None where it is not countable."""
+    above = alerting(reference)
+    if above is None:
+        return None
+    present = windows.counts[:, : reference.cells - reference.missing_cells].sum(axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(windows.counts[:, above].sum(axis=-1) / present, dtype=np.float64)
+
+
 def single_values(edges: Floats) -> np.ndarray:
     """Which cells hold exactly one value: those between neighbouring floating-point numbers."""
     inner = np.nextafter(edges[:-1], np.inf) >= edges[1:]
@@ -150,5 +174,12 @@ def spread_of(reference: FeatureReference) -> float:
     return math.sqrt((within + between) / total)
 
 
-def statistics_for(*, numeric: bool) -> tuple[Statistic, ...]:
-    return tuple(key for key, definition in DEFINITIONS.items() if definition.applies_to(numeric=numeric))
+def statistics_for(column: FeatureReference) -> tuple[Statistic, ...]:
+    """What can be said about this column at all, in the order of the definitions."""
+    return tuple(key for key in DEFINITIONS if applies(key, column))
+
+
+def applies(statistic: Statistic, column: FeatureReference) -> bool:
+    if statistic is Statistic.ALERTS and alerting(column) is None:
+        return False
+    return DEFINITIONS[statistic].applies_to(numeric=column.numeric)

@@ -14,6 +14,8 @@ class Statistic(StrEnum):
     WASSERSTEIN = "w1"
     MISSING = "missing"
     UNSEEN = "unseen"
+    ALERTS = "alerts"
+    """Only of a score with a decision threshold that is an edge of its cells."""
     CHI_SQUARED = "chi2"
 
 
@@ -101,6 +103,17 @@ DEFINITIONS: Mapping[Statistic, Definition] = {
         numeric=False,
         share=True,
     ),
+    Statistic.ALERTS: Definition(
+        title="Shift of the alert rate",
+        short="alert rate",
+        formula="Absolute difference between the shares of predictions at or above the decision threshold, divided by "
+        "the share before (an empty share counts as half an observation). Only predictions with a score; counted at a "
+        "cell edge that lies exactly at the threshold, never interpolated.",
+        source="Agresti and Caffo (2000) for what chance can do",
+        limits=Limits(watch=0.25, breach=0.50),
+        categorical=False,
+        share=True,
+    ),
     Statistic.CHI_SQUARED: Definition(
         title="Chi-squared statistic",
         short="χ²",
@@ -111,8 +124,8 @@ DEFINITIONS: Mapping[Statistic, Definition] = {
     ),
 }
 
-JUDGING = (Statistic.PSI, Statistic.MISSING, Statistic.UNSEEN)
-"""What a verdict about a column rests on unless its monitor says otherwise."""
+JUDGING = (Statistic.PSI, Statistic.MISSING, Statistic.UNSEEN, Statistic.ALERTS)
+"""What a verdict about a column rests on unless its monitor says otherwise; each where it applies."""
 
 
 def limits_of(statistic: Statistic, *, watch: float, breach: float) -> Limits | None:

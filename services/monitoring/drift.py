@@ -10,10 +10,12 @@ from itertools import groupby
 import numpy as np
 
 from services.kernel.health import Explanation, Health, Signal
+from services.kernel.interval import share_of
 from services.monitoring import floors, verdicts, windows
-from services.monitoring.courses import Course, course, statistics_for
+from services.monitoring.courses import Course, alert_rates, applies, course, statistics_for
 from services.monitoring.definitions import DEFINITIONS, Limits, Statistic, Versus
 from services.monitoring.models import (
+    AlertRate,
     DriftPoint,
     DriftView,
     FeatureDrift,
@@ -125,7 +127,7 @@ def _slice(key: str, judged: Sequence[FeatureDrift]) -> SliceDrift:
 
 
 def _judging(column: FeatureReference, config: MonitoringConfig) -> tuple[Statistic, ...]:
-    return tuple(item for item in config.judging if DEFINITIONS[item].applies_to(numeric=column.numeric))
+    return tuple(item for item in config.judging if applies(item, column))
 
 
 def _feature(
@@ -171,6 +173,28 @@ def _feature(
         now=level_of(column, run.windows.counts[-1], run.windows.sums[-1], run.before.counts[-1]) if current else None,
         missing_series=_shares(run, Statistic.MISSING),
         unseen_series=_shares(run, Statistic.UNSEEN),
+        alert_rate=_alert_rate(column, run, judged.get(Statistic.ALERTS, ())) if current else None,
+    )
+
+
+def _alert_rate(column: FeatureReference, run: Course, states: tuple[Health, ...]) -> AlertRate | None:
+    """How often the model says yes, before and now; None for what is no score with an exact threshold."""
+    now, before = alert_rates(column, run.windows), alert_rates(column, run.before)
+    if now is None or before is None or column.threshold is None:
+        return None
+    known = [place for place in range(len(run)) if not np.isnan(now[place])]
+    present = slice(0, column.cells - column.missing_cells)
+    n, m = (int(side.counts[-1, present].sum()) for side in (run.windows, run.before))
+    floor = _last(run.floors, Statistic.ALERTS)
+    return AlertRate(
+        threshold=column.threshold,
+        now=None if np.isnan(now[-1]) else share_of(round(float(now[-1]) * n), n),
+        before=None if np.isnan(before[-1]) else float(before[-1]),
+        n=n,
+        m=m,
+        floor=None if floor is None or np.isnan(before[-1]) else floor * max(float(before[-1]), 0.5 / max(1, m)),
+        state=states[-1],
+        series=tuple((run.days[place], float(now[place]), float(before[place])) for place in known),
     )
 
 
@@ -208,7 +232,7 @@ def _readings(
 ) -> tuple[Reading, ...]:
     """The last window by every statistic that applies to the column."""
     found = []
-    for item in statistics_for(numeric=column.numeric):
+    for item in statistics_for(column):
         value, bound = _last(run.values, item), limits[item]
         if bound is None:
             freedom = int(run.bins[-1]) - 1

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from services.kernel.health import Explanation, Health, Signal
+from services.kernel.interval import Estimate
 from services.monitoring.definitions import JUDGING, Limits, Statistic, Versus, limits_of
 
 
@@ -44,6 +45,24 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRate:
+    """Share of scored predictions at or above the decision threshold, in the last window and before it."""
+
+    threshold: float
+    now: Estimate | None
+    """With its 95 % interval (Wilson 1927); None where nothing was scored."""
+    before: float | None
+    n: int
+    m: int
+    """Scored predictions now, and on the other side."""
+    floor: float | None
+    """By how much the share moves through chance alone."""
+    state: Health
+    series: tuple[tuple[date, float, float], ...]
+    """(end of the window, share, share it is compared with)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureDrift:
     feature: str
     title: str
@@ -74,6 +93,8 @@ class FeatureDrift:
     """Predictions in the last window."""
     missing_series: tuple[tuple[date, float], ...] = ()
     unseen_series: tuple[tuple[date, float], ...] = ()
+    alert_rate: AlertRate | None = None
+    """Of the score of a model that decides at a threshold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

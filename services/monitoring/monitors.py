@@ -27,6 +27,7 @@ STATISTICS: Mapping[str, str] = {
     "w1": "Wasserstein distance in standard deviations",
     "missing": "Change of the missing share",
     "unseen": "Share of unseen values",
+    "alerts": "Shift of the alert rate",
 }
 """The statistics a monitor can judge by, with their titles."""
 

@@ -10,6 +10,7 @@ from typing import Protocol
 from services.inventory.facts import Partition
 from services.inventory.models import GovernedModel
 from services.monitoring.cubes import Arrival, ScoreDay
+from services.monitoring.fleet import DriftVerdict, Judged
 from services.monitoring.models import Expectation, JobRun, MonitoringConfig
 from services.monitoring.performance_models import ValuePerDecision
 from services.monitoring.profile import DayProfile, LabelledDay, Reference
@@ -20,6 +21,8 @@ class Catalog(Protocol):
     def model(self, name: str) -> GovernedModel:
         """Raises UnknownModelError."""
         ...
+
+    def models(self) -> tuple[GovernedModel, ...]: ...
 
 
 class MonitoringFacts(Protocol):
@@ -32,10 +35,13 @@ class MonitoringFacts(Protocol):
         """Sources `predictions`, `labels`, `jobs` by day, and `reference` (its day has no meaning)."""
         ...
 
-    def fit_reference(self, model: str, digest: str, *, slices: tuple[str, ...] = ()) -> Reference | None:
+    def fit_reference(
+        self, model: str, digest: str, *, slices: tuple[str, ...] = (), threshold: float | None = None
+    ) -> Reference | None:
         """Cells from the reference window, or None when there is none or it is empty.
 
         `slices` names columns; their commonest values split the counts. A column that is not there splits nothing.
+        `threshold` becomes an edge of the score's cells, so that scores at or above it are counted exactly.
         """
         ...
 
@@ -103,6 +109,24 @@ class MonitoringStore(Protocol):
 
     def forget_before(self, day: date) -> None:
         """Deletes sketches and columns of older days. Changes of columns that were found stay."""
+        ...
+
+    def head(self, model: str) -> int:
+        """Grows with everything that is written about the drift of this model; 0 for nothing."""
+        ...
+
+    def heads(self) -> Mapping[str, int]:
+        """The same of all models, in one question."""
+        ...
+
+    def judged(self) -> Mapping[str, Judged]: ...
+
+    def put_verdicts(self, model: str, verdicts: tuple[DriftVerdict, ...], judged: Judged) -> None:
+        """Replaces those of the model."""
+        ...
+
+    def verdicts(self, since: date) -> tuple[DriftVerdict, ...]:
+        """Of all models, by model and day, in one question."""
         ...
 
     def last_day(self, model: str) -> date | None: ...

@@ -6,6 +6,7 @@ Kolmogorov-Smirnov is known to within the largest cell. Categories get one cell 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
@@ -40,6 +41,8 @@ class FeatureReference:
     """A category written as a number."""
     spread: float | None = None
     """Standard deviation of the present values of the reference (n in the denominator), if measured on its rows."""
+    threshold: float | None = None
+    """The decision threshold of a score, where `edges` holds the number just below it; see `at_threshold`."""
 
     @property
     def cells(self) -> int:
@@ -90,6 +93,29 @@ class Reference:
         return tuple(dict.fromkeys(part.slice_key for part in self.slices))
 
 
+def below(threshold: float) -> float:
+    """The edge that parts scores at or above the threshold from those under it: cells are open below, closed above."""
+    return math.nextafter(threshold, -math.inf)
+
+
+def at_threshold(feature: FeatureReference, threshold: float | None) -> FeatureReference:
+    """A score, not yet counted, with one more edge, so that its alert rate is counted exactly; others as they are."""
+    if threshold is None or not math.isfinite(threshold) or not feature.numeric or feature.feature != SCORE:
+        return feature
+    edges = tuple(sorted({*feature.edges, below(threshold)}))
+    empty = len(edges) + 3
+    return replace(
+        feature, edges=edges, threshold=threshold, counts=np.zeros(empty, dtype=np.int64), sums=np.zeros(empty)
+    )
+
+
+def alerting(feature: FeatureReference) -> slice | None:
+    """The cells of scores at or above the threshold; None where they cannot be told exactly."""
+    if feature.threshold is None or below(feature.threshold) not in feature.edges:
+        return None
+    return slice(feature.edges.index(below(feature.threshold)) + 1, feature.cells - feature.missing_cells)
+
+
 def slice_key(column: str, value: str) -> str:
     return f"{column}={value}"
 
@@ -100,11 +126,12 @@ def column_and_value(key: str) -> tuple[str, str]:
     return column, value
 
 
-def reference_digest(fingerprint: str, slices: tuple[str, ...]) -> str:
-    """Names what a reference was made from: its file, and the columns by which it is split."""
-    if not slices:
+def reference_digest(fingerprint: str, slices: tuple[str, ...], threshold: float | None = None) -> str:
+    """Names what a reference was made from: its file, the columns that split it, and the threshold of its score."""
+    parts = (*slices, *(() if threshold is None else (f"threshold {threshold!r}",)))
+    if not parts:
         return fingerprint
-    return sha256("\0".join((fingerprint, *slices)).encode()).hexdigest()[:32]
+    return sha256("\0".join((fingerprint, *parts)).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

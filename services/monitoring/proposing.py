@@ -32,6 +32,7 @@ DEFAULT_THRESHOLDS = (
     Threshold(statistic="psi", watch=0.10, breach=0.25),
     Threshold(statistic="missing", watch=0.05, breach=0.10),
     Threshold(statistic="unseen", watch=0.01, breach=0.05),
+    Threshold(statistic="alerts", watch=0.25, breach=0.50),
 )
 _KINDS = {
     "double": ColumnKind.NUMBER,

@@ -6,19 +6,21 @@ catalog=inventory, clock=clock)`. The worker calls `refresh` before that of reli
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from itertools import groupby
 
 from services.inventory.facts import Partition, by_owner, changed
-from services.inventory.models import Task
+from services.inventory.models import DeploymentKind, Task
 from services.kernel.clock import Clock
 from services.kernel.errors import TelemetryUnavailableError, UnknownModelError
-from services.kernel.health import Explanation
+from services.kernel.health import Explanation, Health
 from services.monitoring import performance
 from services.monitoring.changes import Change, schema_fact
 from services.monitoring.definitions import Statistic, Versus
 from services.monitoring.drift import Question
 from services.monitoring.events import Event
+from services.monitoring.fleet import DriftVerdict, FleetRow, Judged, verdicts_of
 from services.monitoring.mix import MixShift
 from services.monitoring.models import Distribution, DriftView, JobRun, MonitoringConfig, PerformanceView, SliceDrift
 from services.monitoring.ports import Catalog, MonitoringFacts, MonitoringStore, RecordedColumns
@@ -45,8 +47,13 @@ class MonitoringService:
         clock: Clock,
         columns: RecordedColumns | None = None,
         keep_days: int = 0,
+        threshold: Callable[[str], float | None] = lambda _model: None,
     ) -> None:
-        """`columns` tells which columns were recorded; sketches older than `keep_days` are deleted, 0 keeps all."""
+        """`columns` tells which columns were recorded; sketches older than `keep_days` are deleted, 0 keeps all.
+
+        `threshold` is where the score of a model becomes a positive decision, where somebody recorded it.
+        """
+        self._threshold = threshold
         self._facts = facts
         self._columns = columns
         self._keep_days = keep_days
@@ -73,6 +80,32 @@ class MonitoringService:
             window_days=max(1, window_days), days=days, statistic=statistic, versus=versus, slice_key=slice_key
         )
         return self._drift.view(self._known(model), asked)
+
+    def mark(self, model: str) -> str:
+        """Names the state of the stored figures and the day: answers about drift are the same while it is."""
+        return f"{self._store.head(model)} {self._clock.now().date()}"
+
+    def fleet(self, *, days: int = SERIES_DAYS) -> tuple[FleetRow, ...]:
+        """Every model with its stored verdicts, the gravest first: three questions for all of them, and no sketch."""
+        today = self._clock.now().date()
+        heads, judged = self._store.heads(), self._store.judged()
+        by_model: dict[str, list[DriftVerdict]] = {}
+        for item in self._store.verdicts(today - timedelta(days=days)):
+            by_model.setdefault(item.model, []).append(item)
+        rows = [
+            FleetRow(
+                model=model.name,
+                verdicts=tuple(by_model.get(model.name, ())),
+                judged_at=known.at if known else None,
+                window_days=known.window_days if known else None,
+                is_current=known is not None and known.head == heads.get(model.name, 0),
+            )
+            for model in self._catalog.models()
+            if model.kind is not DeploymentKind.VENDOR
+            for known in (judged.get(model.name),)
+        ]
+        order = [Health.BREACH, Health.WATCH, Health.UNKNOWN, Health.HEALTHY]
+        return tuple(sorted(rows, key=lambda row: (order.index(row.state(today)), row.model)))
 
     def distribution(self, model: str, feature: str, *, window_days: int = 7, slice_key: str = "") -> Distribution:
         """Reference, current and previous window. Raises UnknownModelError, and InputError without a reference."""
@@ -176,10 +209,23 @@ class MonitoringService:
                 read += self._refresh_model(model, partitions)
             except TelemetryUnavailableError as missing:
                 broken.append(missing)
+        self._judge_changed(at)
         self._store.record_sync(TELEMETRY, at=at, error=str(broken[0]) if broken else "")
         if broken:
             raise broken[0]
         return read
+
+    def _judge_changed(self, at: datetime) -> None:
+        """Verdicts of the models whose figures changed since they were judged, so that no screen has to judge them."""
+        judged = self._store.judged()
+        for model, head in self._store.heads().items():
+            known = judged.get(model)
+            if known is not None and known.head == head:
+                continue
+            config = self._config(model)
+            asked = Question(window_days=config.current_days[0], days=SERIES_DAYS)
+            found = verdicts_of(model, self._drift.view(config, asked).features)
+            self._store.put_verdicts(model, found, Judged(head=head, window_days=asked.window_days, at=at))
 
     def _renew_references(self, found: tuple[Partition, ...], broken: list[TelemetryUnavailableError]) -> None:
         """A new reference window means new cells; every day of that model is then profiled again."""
@@ -188,11 +234,12 @@ class MonitoringService:
             if partition.source != "reference":
                 continue
             slices = self._config(partition.owner).slices
-            digest = reference_digest(partition.fingerprint, slices)
+            threshold = self._threshold(partition.owner) if self._has_scores(partition.owner) else None
+            digest = reference_digest(partition.fingerprint, slices, threshold)
             if known.get(partition.owner) == digest:
                 continue
             try:
-                reference = self._facts.fit_reference(partition.owner, digest, slices=slices)
+                reference = self._facts.fit_reference(partition.owner, digest, slices=slices, threshold=threshold)
             except TelemetryUnavailableError as missing:
                 broken.append(missing)
                 continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import secrets
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import cache
@@ -15,6 +17,7 @@ from services.kernel.clock import FrozenClock
 from services.kernel.health import Health
 from services.monitoring.definitions import Statistic, Versus
 from services.monitoring.drift import Question
+from services.monitoring.fleet import FleetRow, verdicts_of
 from services.monitoring.models import DriftView, MonitoringConfig
 from services.monitoring.profile import (
     SCORE,
@@ -97,6 +100,8 @@ def _columns_of(feature: str, health: Health) -> FeatureReference:
         counts=counts,
         sums=counts * _middles(edges) if numeric else np.zeros(len(counts)),
         spread={"dep_hour": 4.0, "distance": 300.0, "party_size": 0.7}.get(feature, 0.1),
+        # As the worker lays it: the edge is the number just below the threshold.
+        threshold=math.nextafter(float(edges[63]), math.inf) if feature == SCORE else None,
     )
 
 
@@ -200,6 +205,26 @@ class FakeDrift:
             )
         )
         self.slice_keys = room.measured(self._reader.slice_keys)
+        self.fleet = room.measured(self._fleet)
+        self._room = room
+
+    def mark(self, model: str) -> str:
+        return secrets.token_hex(8)  # of this room nothing is kept between two reads
+
+    def _fleet(self) -> tuple[FleetRow, ...]:
+        rows = [
+            FleetRow(
+                model=row.name,
+                verdicts=verdicts_of(row.name, self._drift(row.name).features) if number else (),
+                judged_at=NOW - timedelta(minutes=3),
+                window_days=7,
+                is_current=True,
+            )
+            for number, row in enumerate(sample.inventory_rows()[:4])
+        ]
+        if self._room.mode == "empty":
+            return ()
+        return tuple(replace(row, model=HOSTILE) if self._room.hostile else row for row in rows)
 
     def _drift(
         self,

@@ -57,3 +57,29 @@ def test_an_unknown_slice_or_statistic_gives_the_default_and_a_notice(visit: Vis
 
     assert crashed(app) == []
     assert "which does not exist here" in words(app)
+
+
+def test_the_alert_rate_is_told_with_interval_both_counts_and_noise(visit: Visit) -> None:
+    said = words(visit(FakeRoom(), "drift", model="claims_triage"))
+
+    assert "Alert rate" in said
+    assert "chance alone moves it by up to" in said
+    assert "share of predictions at or above" in said
+
+
+def test_all_models_stand_beside_each_other_without_one_being_read(visit: Visit) -> None:
+    room = FakeRoom()
+    room.monitoring.drift = None  # type: ignore[method-assign,assignment]
+
+    app = visit(room, "drift", show="fleet")
+
+    said = words(app)
+    assert crashed(app) == []
+    assert "Models over time" in said
+    assert "Never judged, so nothing is known about their drift" in said
+    assert "Open a model" in said
+
+
+def test_no_model_is_said_and_hostile_names_are_text(visit: Visit) -> None:
+    assert "No model here yet" in words(visit(FakeRoom(mode="empty"), "drift", show="fleet"))
+    assert crashed(visit(FakeRoom(hostile=True), "drift", show="fleet")) == []

@@ -20,6 +20,8 @@ from services.adapters.sql.schema.facts import facts_seen
 from services.adapters.sql.schema.inventory import registry_version
 from services.adapters.sql.schema.monitoring import (
     batch_run,
+    drift_judged,
+    drift_verdict,
     feature_day,
     feature_reference,
     labelled_day,
@@ -30,7 +32,9 @@ from services.adapters.sql.schema.monitoring import (
 )
 from services.adapters.sql.schema.rollout import deployment
 from services.inventory.facts import Partition
+from services.kernel.health import Health
 from services.monitoring import recorded_schema
+from services.monitoring.fleet import DriftVerdict, Judged
 from services.monitoring.models import Expectation, JobRun, MonitoringConfig
 from services.monitoring.monitors import config_of
 from services.monitoring.profile import DayProfile, FeatureReference, LabelledDay, Reference, ReferenceSlice
@@ -230,6 +234,39 @@ class SqlMonitoring:
             for table in (feature_day, schema_day):
                 connection.execute(delete(table).where(table.c.day < day))
 
+    def head(self, model: str) -> int:
+        return heads.heads(self._database, heads.DRIFT, model).get(model, 0)
+
+    def heads(self) -> Mapping[str, int]:
+        return heads.heads(self._database, heads.DRIFT)
+
+    def judged(self) -> Mapping[str, Judged]:
+        with self._database.read() as connection:
+            found = fetched(connection, select(drift_judged))
+        return {row.model: Judged(head=row.head, window_days=row.window_days, at=row.judged_at) for row in found}
+
+    def put_verdicts(self, model: str, verdicts: tuple[DriftVerdict, ...], judged: Judged) -> None:
+        with self._database.write() as connection:
+            for table in (drift_verdict, drift_judged):
+                connection.execute(delete(table).where(table.c.model == model))
+            row = {"model": model, "head": judged.head, "window_days": judged.window_days, "judged_at": judged.at}
+            connection.execute(insert(drift_judged).values(**row))
+            if verdicts:
+                connection.execute(
+                    insert(drift_verdict), [{**asdict(item), "state": item.state.value} for item in verdicts]
+                )
+
+    def verdicts(self, since: date) -> tuple[DriftVerdict, ...]:
+        table = drift_verdict.c
+        with self._database.read() as connection:
+            found = fetched(
+                connection, select(drift_verdict).where(table.day >= since).order_by(table.model, table.day)
+            )
+        return tuple(
+            DriftVerdict(**{**row._mapping, "state": Health(row.state)})  # noqa: SLF001 - SQLAlchemy's public name
+            for row in found
+        )
+
     def last_day(self, model: str) -> date | None:
         with self._database.read() as connection:
             day: date | None = connection.scalar(
@@ -324,6 +361,7 @@ def _reference_row(reference: Reference, position: int) -> dict[str, Any]:
     document = {
         "column": feature.column, "numeric": feature.numeric, "coded": feature.coded, "edges": feature.edges,
         "deciles": feature.deciles, "values": feature.values, "spread": feature.spread,
+        "threshold": feature.threshold,
     }  # fmt: skip
     return {
         "model": reference.model, "feature": feature.feature, "slice_key": "", "position": position,
@@ -347,4 +385,5 @@ def _feature(row: Any) -> FeatureReference:
         feature=row.feature, column=document["column"], numeric=document["numeric"], coded=document["coded"],
         edges=tuple(document["edges"]), deciles=tuple(document["deciles"]), values=tuple(document["values"]),
         counts=counts_of(row.counts), sums=sums_of(row.sums), spread=document.get("spread"),
+        threshold=document.get("threshold"),
     )  # fmt: skip

@@ -24,6 +24,7 @@ from services.monitoring.profile import (
     FeatureReference,
     Reference,
     ReferenceSlice,
+    at_threshold,
     column_and_value,
     slice_key,
 )
@@ -55,6 +56,7 @@ def reference_of(
     digest: str,
     slices: tuple[str, ...],
     thinned: Thinned | None = None,
+    threshold: float | None = None,
 ) -> Reference | None:
     """Cells and counts of all inputs with a kind, whole and by slice; None when there is nothing to compare.
 
@@ -65,7 +67,7 @@ def reference_of(
         fit(ask, source, SCORE if name == "score" else name, name, kind, thinned=thinned)
         for name, kind in kinds.items()
     )
-    features = tuple(feature for feature in fitted if feature is not None) if total else ()
+    features = tuple(at_threshold(feature, threshold) for feature in fitted if feature is not None) if total else ()
     if not features:
         return None
     splits = [(column, _slice_values(ask, source, column, int(total))) for column in slices if column in source.c]

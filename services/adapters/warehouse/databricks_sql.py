@@ -81,7 +81,9 @@ class DatabricksMonitoringFacts:
                     found += [_partition("reference", table.model, _NEVER, held)] if held else []
         return tuple(found)
 
-    def fit_reference(self, model: str, digest: str, *, slices: tuple[str, ...] = ()) -> Reference | None:
+    def fit_reference(
+        self, model: str, digest: str, *, slices: tuple[str, ...] = (), threshold: float | None = None
+    ) -> Reference | None:
         table = self._tables.get(model)
         if table is None or not (table.reference or table.reference_days):
             return None
@@ -94,7 +96,7 @@ class DatabricksMonitoringFacts:
             source = _source(rows, table, columns)
             return reference_of(
                 ask, source, {name: kind for name, kind in kinds.items() if name in columns},
-                model=model, digest=digest, slices=slices,
+                model=model, digest=digest, slices=slices, threshold=threshold,
             )  # fmt: skip
 
     def profile(self, reference: Reference, days: tuple[date, ...]) -> tuple[DayProfile, ...]:

@@ -42,6 +42,7 @@ from services.monitoring.profile import (
     LabelledDay,
     Reference,
     ReferenceSlice,
+    at_threshold,
     column_and_value,
     slice_key,
 )
@@ -66,12 +67,14 @@ class MappedFacts:
         recorded = tuple(item for item in self._recorded.partitions() if item.owner not in imported)
         return (*recorded, *(item for monitor in imported.values() for item in self._partitions(monitor)))
 
-    def fit_reference(self, model: str, digest: str, *, slices: tuple[str, ...] = ()) -> Reference | None:
+    def fit_reference(
+        self, model: str, digest: str, *, slices: tuple[str, ...] = (), threshold: float | None = None
+    ) -> Reference | None:
         monitor = self._imported().get(model)
         if monitor is None:
-            return self._recorded.fit_reference(model, digest, slices=slices)
+            return self._recorded.fit_reference(model, digest, slices=slices, threshold=threshold)
         with _spoken(), self._estates.open(monitor.source) as table:
-            return _reference(table, monitor, digest, slices)
+            return _reference(table, monitor, digest, slices, threshold)
 
     def profile(self, reference: Reference, days: tuple[date, ...]) -> tuple[DayProfile, ...]:
         monitor = self._imported().get(reference.model)
@@ -169,7 +172,9 @@ def _bound(table: OpenTable, on: date) -> Any:
 # The reference
 
 
-def _reference(table: OpenTable, monitor: Monitor, digest: str, slices: tuple[str, ...]) -> Reference | None:
+def _reference(
+    table: OpenTable, monitor: Monitor, digest: str, slices: tuple[str, ...], threshold: float | None
+) -> Reference | None:
     on = day(table, monitor.mapping.timestamp)
     window = monitor.reference
     if window.start is None or window.end is None:
@@ -179,7 +184,7 @@ def _reference(table: OpenTable, monitor: Monitor, digest: str, slices: tuple[st
     asked = [(SCORE, monitor.mapping.prediction, FeatureKind.NUMERIC)]
     asked += [(item.column, item.column, item.kind) for item in monitor.features if item.column in table.columns]
     fitted = [_fit(table, inside, name, column, kind) for name, column, kind in asked]
-    features = [item for item in fitted if item is not None]
+    features = [at_threshold(item, threshold) for item in fitted if item is not None]
     if not total or not features:
         return None
     filled = {item.feature: item for item in _profiles(table, monitor, features, inside, "", whole=True)}

@@ -57,7 +57,9 @@ class DuckDbMonitoringFacts:
             *self._parquet.partitions("jobs"),
         )
 
-    def fit_reference(self, model: str, digest: str, *, slices: tuple[str, ...] = ()) -> Reference | None:
+    def fit_reference(
+        self, model: str, digest: str, *, slices: tuple[str, ...] = (), threshold: float | None = None
+    ) -> Reference | None:
         file = str(self._parquet.reference_file(model))
         with asking(f"the reference window of {model}") as connection:
             columns = columns_of(connection, [file])
@@ -72,7 +74,7 @@ class DuckDbMonitoringFacts:
             source = relation((FACTS,), (DAY, *columns), duckdb_dialect())
             return reference_of(
                 statements(connection), source, kinds, model=model, digest=digest, slices=slices,
-                thinned=_thinned(connection, file),
+                thinned=_thinned(connection, file), threshold=threshold,
             )  # fmt: skip
 
     def profile(self, reference: Reference, days: tuple[date, ...]) -> tuple[DayProfile, ...]:

@@ -61,6 +61,9 @@ class ACatalog:
             raise UnknownModelError(f"There is no model called {name!r}.")
         return self._models[name]
 
+    def models(self) -> tuple[GovernedModel, ...]:
+        return tuple(self._models.values())
+
 
 def write(folder: Path, source: str, owner: str, day: date, frame: pd.DataFrame, *, name: str = "part-0") -> Path:
     key = "deployment" if source == "requests" else "model"

@@ -92,7 +92,7 @@ def test_a_default_comes_from_the_signature_the_training_dataset_and_the_owner(r
     found = room.default()
     assert found.columns == ("dep_delay", "distance")
     assert found.windows == (7, 28)
-    assert found.statistics == ("psi", "missing", "unseen")
+    assert found.statistics == ("psi", "missing", "unseen", "alerts")
     assert "training dataset flights (aa11)" in found.reference.sentence
     assert (found.impact.breach_per_day, found.impact.payer) == (Decimal(1200), "Ben Okafor, business owner")
     assert room.service.check(found) == ()
