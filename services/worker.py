@@ -276,6 +276,7 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("exceptions", 60, room.exceptions.expire_due),
         ("tiers", 60, room.classification.expire_due),
         ("monitoring", 30, room.monitoring.refresh),
+        ("monitor-proposals", 600, room.monitors.propose_missing),
         ("performance", 30, room.performance_cubes.run),
         ("reliability", 10, room.reliability.refresh),
         ("burn-rates", 60, room.burning.run),

@@ -44,7 +44,11 @@ def show(room: ControlRoom, me: Actor) -> None:
         return
     missing = sum(1 for row in rows if row.version is None)
     if missing:
-        notices.remark(f"{missing} of {len(rows)} models have no monitor: nothing says how they are watched.", "help")
+        proposed = sum(1 for row in rows if row.proposal is not None)
+        ready = f" For {proposed} a default is proposed: open the model, look at it and save it." if proposed else ""
+        notices.remark(
+            f"{missing} of {len(rows)} models have no monitor: nothing says how they are watched.{ready}", "help"
+        )
     with parts.card("Models", f"{len(rows)} watched or to be watched"):
         columns = ["State", "Model", "Version", "Last sketch", "At risk on breach", "Who pays"]
         parts.table(pd.DataFrame([_row(row) for row in rows], columns=columns), alt="Monitors")
@@ -57,11 +61,15 @@ def _row(row: MonitorRow) -> tuple[str, ...]:
     return (
         f"{badges.badge(row.state)} :gray[{md(row.sentence)}]",
         f"{md(row.model)}{guard}",
-        f"{version.version}{', signed' if version.signed else ''}" if version else NOTHING,
+        f"{version.version}{', signed' if version.signed else ''}" if version else _unsaved(row),
         day(row.last_day) if row.last_day else NOTHING,
         md(money(monitor.impact.breach_per_day, monitor.impact.currency)) if monitor else NOTHING,
         md(monitor.impact.payer) or NOTHING if monitor else NOTHING,
     )
+
+
+def _unsaved(row: MonitorRow) -> str:
+    return ":gray[proposed, unsigned]" if row.proposal is not None else NOTHING
 
 
 def _links(rows: tuple[MonitorRow, ...]) -> None:

@@ -11,7 +11,7 @@ from services.attestation.ports import LedgerWriter
 from services.inventory.access import AccessRuleSource as AccessRuleSource  # noqa: PLC0414 - part of what is needed
 from services.inventory.models import GovernedModel, ModelVersion
 from services.kernel.identity import Actor, Permission
-from services.monitoring.monitors import MonitorVersion
+from services.monitoring.monitors import MonitorVersion, Proposal
 from services.monitoring.proposing import Worth
 
 Guarding = Callable[[str], str]
@@ -44,11 +44,17 @@ class StoredMonitors(Protocol):
         """The newest version of every model that has one, by model."""
         ...
 
+    def proposals(self) -> Mapping[str, Proposal]: ...
+
 
 class MonitorStore(StoredMonitors, Protocol):
     """The same inside a unit of work, where one more may be added; nothing is ever changed."""
 
     def add(self, item: MonitorVersion) -> None: ...
+
+    def put_proposal(self, item: Proposal) -> None:
+        """Replaces the one of the model."""
+        ...
 
 
 class MonitorUnit(Protocol):

@@ -50,9 +50,11 @@ from services.monitoring.monitor_rules import (
 )
 from services.monitoring.monitor_views import CheckedVersion, MonitorRow, MonitorView, Reliance
 from services.monitoring.monitors import (
+    BusinessImpact,
     ColumnMapping,
     Monitor,
     MonitorVersion,
+    Proposal,
     ReferenceKind,
     SaveMonitor,
     Source,
@@ -63,7 +65,7 @@ from services.monitoring.monitors import (
 )
 from services.monitoring.sources import Places, Preview, SourceColumn, SourceReader
 
-SAVED, REFUSED = "monitor-saved", "monitor-refused"
+SAVED, REFUSED, PROPOSED = "monitor-saved", "monitor-refused", "monitor-proposed"
 REASON_MIN, REASON_MAX = 3, 500
 _FIRST_WORDS = "The monitor this deployment began with."
 
@@ -104,9 +106,10 @@ class MonitorService:
         """Every model with its monitor in force, the ones that need somebody first."""
         with self._units.read() as unit:
             known = {item.model: item for item in unit.monitors.in_force()}
+            proposals = unit.monitors.proposals()
         models = [item for item in self._catalog.models() if item.kind is not DeploymentKind.VENDOR]
         order = [Health.BREACH, Health.WATCH, Health.UNKNOWN, Health.HEALTHY]
-        rows = [self._row(model, known.get(model.name)) for model in models]
+        rows = [self._row(model, known.get(model.name), proposals.get(model.name)) for model in models]
         return tuple(sorted(rows, key=lambda row: (order.index(row.state), row.tier, row.model)))
 
     def view(self, model: str) -> MonitorView:
@@ -114,6 +117,7 @@ class MonitorService:
         governed = self._catalog.model(model)
         with self._units.read() as unit:
             history = unit.monitors.history(model)
+            proposal = unit.monitors.proposals().get(model) if not history else None
         before = [*history[1:], None][: len(history)]
         versions = tuple(
             CheckedVersion(
@@ -123,7 +127,7 @@ class MonitorService:
             )
             for item, older in zip(history, before, strict=True)
         )
-        return MonitorView(row=self._row(governed, history[0] if history else None), versions=versions)
+        return MonitorView(row=self._row(governed, history[0] if history else None, proposal), versions=versions)
 
     def in_force(self, model: str) -> Reliance:
         """What a release of this model rests on."""
@@ -267,6 +271,39 @@ class MonitorService:
                 saved += 1
         return saved
 
+    def propose_missing(self) -> int:
+        """Worker: the default monitor for each model without one, so that nobody forgets it; how many are new.
+
+        A proposal is kept and entered as `monitor-proposed`, once for each content. It is not in force until saved.
+        """
+        with self._units.read() as unit:
+            known, before = {item.model for item in unit.monitors.in_force()}, unit.monitors.proposals()
+        made = 0
+        for model in self._catalog.models():
+            if model.name in known or model.kind is DeploymentKind.VENDOR:
+                continue
+            made_up = self.propose_default(model.name)
+            # The recorded benefit moves every day; another amount alone is no other proposal.
+            same = digest(document(replace(made_up, impact=BusinessImpact())))
+            item = Proposal(model=model.name, sha256=same, text=document(made_up), at=self._clock.now())
+            if model.name in before and before[model.name].sha256 == item.sha256:
+                continue
+            with self._units.write() as unit:
+                if unit.monitors.newest(model.name) is None:
+                    unit.monitors.put_proposal(item)
+            self._ledger.record_event(
+                event=PROPOSED,
+                actor=None,
+                model=model.name,
+                detail={
+                    "monitor": item.sha256,
+                    "sentence": f"{model.name} has no monitor. The default was proposed, unsigned and not in force.",
+                },
+                idem=f"monitor-proposed:{hashlib.sha256(f'{model.name} {item.sha256}'.encode()).hexdigest()[:40]}",
+            )
+            made += 1
+        return made
+
     def _save(self, command: SaveMonitor, actor: Actor) -> Receipt:
         idem = _key(actor, command.command_id)
         model = self._catalog.model(command.monitor.model).name
@@ -322,15 +359,21 @@ class MonitorService:
             salt=salt, signed=False, guards="", seq=0, leaf_hash="",
         )  # fmt: skip
 
-    def _row(self, model: GovernedModel, item: MonitorVersion | None) -> MonitorRow:
+    def _row(self, model: GovernedModel, item: MonitorVersion | None, proposal: Proposal | None) -> MonitorRow:
         sketched = self._sketches.sketched_days(model.name)
         last = sketched[1] if sketched else None
         problem = self.problem_of(item) if item else ""
         monitor = item.monitor if item and not problem else None
         state, sentence = self._state(monitor, problem, sketched is not None, last)
+        if item is None and proposal is not None:
+            sentence = (
+                "No monitor is saved. The worker proposed the default one; nobody signed it, and until somebody saves "
+                "it every column is judged by the usual limits."
+            )
         return MonitorRow(
             model=model.name, title=model.title, tier=int(model.tier), state=state, sentence=sentence, version=item,
             last_day=last, guards=self._guarding(model.name), monitor=monitor,
+            proposal=proposal if item is None else None,
         )  # fmt: skip
 
     def _state(self, monitor: Monitor | None, problem: str, sketched: bool, last: Any) -> tuple[Health, str]:  # noqa: FBT001

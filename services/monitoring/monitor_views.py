@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from services.kernel.health import Health
-from services.monitoring.monitors import Change, Monitor, MonitorVersion
+from services.monitoring.monitors import Change, Monitor, MonitorVersion, Proposal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,8 @@ class MonitorRow:
     last_day: date | None
     guards: str
     monitor: Monitor | None
+    proposal: Proposal | None = None
+    """What the worker proposes while nobody saved one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -195,6 +195,17 @@ class MonitorVersion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """The default monitor of a model that has none, as the worker made it. Nobody signed it and nothing obeys it."""
+
+    model: str
+    sha256: str
+    """Of the text without its amounts, which move every day."""
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SaveMonitor:
     """Command: this becomes the monitor in force. `based_on` is the version that was looked at, 0 for none."""
 

@@ -10,8 +10,8 @@ from services.adapters.sql import heads
 from services.adapters.sql.database import Database
 from services.adapters.sql.schema.facts import facts_seen
 from services.adapters.sql.schema.monitoring import feature_day, feature_reference, labelled_day
-from services.adapters.sql.schema.monitors import monitor_version
-from services.monitoring.monitors import MonitorVersion
+from services.adapters.sql.schema.monitors import monitor_proposal, monitor_version
+from services.monitoring.monitors import MonitorVersion, Proposal
 
 
 class SqlMonitors:
@@ -29,8 +29,18 @@ class SqlMonitors:
             seen = facts_seen.c
             self._connection.execute(delete(facts_seen).where(seen.consumer == "monitoring", seen.owner == item.model))
         heads.moved(self._connection, item.model, heads.DRIFT, heads.PERFORMANCE)
+        self._connection.execute(delete(monitor_proposal).where(monitor_proposal.c.model == item.model))
         values = {name: getattr(item, name) for name in monitor_version.c.keys()}  # noqa: SIM118 - not a dict
         self._connection.execute(insert(monitor_version).values(values))
+
+    def proposals(self) -> dict[str, Proposal]:
+        rows = self._connection.execute(select(monitor_proposal))
+        return {row.model: Proposal(**row._mapping) for row in rows}  # noqa: SLF001 - its documented name
+
+    def put_proposal(self, item: Proposal) -> None:
+        self._connection.execute(delete(monitor_proposal).where(monitor_proposal.c.model == item.model))
+        values = {name: getattr(item, name) for name in monitor_proposal.c.keys()}  # noqa: SIM118 - not a dict
+        self._connection.execute(insert(monitor_proposal).values(values))
 
     def newest(self, model: str) -> MonitorVersion | None:
         row = self._connection.execute(_of_model(model).limit(1)).first()

@@ -98,6 +98,24 @@ def test_a_default_comes_from_the_signature_the_training_dataset_and_the_owner(r
     assert room.service.check(found) == ()
 
 
+def test_a_model_without_a_monitor_is_proposed_one_that_nobody_signed_and_nothing_obeys(room: Monitored) -> None:
+    assert room.service.propose_missing() == 1
+    assert room.service.propose_missing() == 0
+
+    row = next(row for row in room.service.monitors() if row.model == MODEL)
+    assert (row.version, row.state) == (None, Health.UNKNOWN)
+    assert row.proposal is not None
+    assert read(row.proposal.text) == room.default()
+    assert "nobody signed it" in row.sentence
+    assert SqlMonitoring(room.world.database).config(MODEL) is None
+    assert room.world.entries("event:monitor-proposed") == 1
+
+    room.save(read(row.proposal.text))
+
+    assert room.service.propose_missing() == 0
+    assert room.service.view(MODEL).row.proposal is None
+
+
 def test_a_default_is_saved_in_one_step_and_judges_from_then_on(room: Monitored) -> None:
     receipt = room.save(room.default())
     config = SqlMonitoring(room.world.database).config(MODEL)
