@@ -22,6 +22,8 @@ class Catalog(Protocol):
         """Raises UnknownModelError."""
         ...
 
+
+class FleetCatalog(Catalog, Protocol):
     def models(self) -> tuple[GovernedModel, ...]: ...
 
 

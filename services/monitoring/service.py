@@ -23,7 +23,7 @@ from services.monitoring.events import Event
 from services.monitoring.fleet import DriftVerdict, FleetRow, Judged, verdicts_of
 from services.monitoring.mix import MixShift
 from services.monitoring.models import Distribution, DriftView, JobRun, MonitoringConfig, PerformanceView, SliceDrift
-from services.monitoring.ports import Catalog, MonitoringFacts, MonitoringStore, RecordedColumns
+from services.monitoring.ports import FleetCatalog, MonitoringFacts, MonitoringStore, RecordedColumns
 from services.monitoring.profile import reference_digest
 from services.monitoring.reader import DriftReader
 from services.monitoring.recorded_schema import SchemaChange
@@ -43,7 +43,7 @@ class MonitoringService:
         *,
         facts: MonitoringFacts,
         store: MonitoringStore,
-        catalog: Catalog,
+        catalog: FleetCatalog,
         clock: Clock,
         columns: RecordedColumns | None = None,
         keep_days: int = 0,

@@ -18,7 +18,7 @@ from services.kernel.health import Health
 from services.monitoring import drift
 from services.monitoring.definitions import Statistic, Versus
 from services.monitoring.drift import Question
-from services.monitoring.models import MonitoringConfig
+from services.monitoring.models import FeatureDrift, MonitoringConfig
 from services.monitoring.profile import (
     SCORE,
     DayProfile,
@@ -47,9 +47,7 @@ def a_score(threshold: float | None = THRESHOLD) -> FeatureReference:
     )  # fmt: skip
 
 
-def of(
-    *above: int, n: int = 500, asked: Question | None = None, score: FeatureReference | None = None
-) -> drift.FeatureDrift:
+def of(*above: int, n: int = 500, asked: Question | None = None, score: FeatureReference | None = None) -> FeatureDrift:
     """Days with so many of `n` predictions at or above the threshold, spread as the reference spreads them."""
     days = []
     for back, alerts in enumerate(reversed(above)):
@@ -85,8 +83,8 @@ def test_it_is_judged_by_how_much_of_itself_it_moved(share: int, state: Health) 
 
 
 def test_few_predictions_are_grey_and_neither_green_nor_red() -> None:
-    assert of(*[8] * 14, n=20).alert_rate.state is Health.UNKNOWN  # type: ignore[union-attr]
-    assert of(*[3] * 14, n=4).alert_rate.state is Health.UNKNOWN  # type: ignore[union-attr]
+    assert of(*[8] * 14, n=20).alert_rate.state is Health.UNKNOWN
+    assert of(*[3] * 14, n=4).alert_rate.state is Health.UNKNOWN
 
 
 def test_against_the_week_before_it_compares_with_that() -> None:
