@@ -82,7 +82,7 @@ def heat(rows: Sequence[tuple[str, Sequence[Cell]]], ink: Ink, *, height: int = 
         )
     )
     if clicked:
-        cells = [
+        points = [
             (day, title, text)
             for (title, _), texts in zip(rows, words, strict=True)
             for day, text in zip(shown, texts, strict=True)
@@ -90,10 +90,10 @@ def heat(rows: Sequence[tuple[str, Sequence[Cell]]], ink: Ink, *, height: int = 
         ]
         figure.add_trace(
             go.Scatter(
-                x=[day for day, _, _ in cells],
-                y=[plain_text(title) for _, title, _ in cells],
-                customdata=[title for _, title, _ in cells],
-                text=[text for _, _, text in cells],
+                x=[day for day, _, _ in points],
+                y=[plain_text(title) for _, title, _ in points],
+                customdata=[title for _, title, _ in points],
+                text=[text for _, _, text in points],
                 mode="markers",
                 marker={"opacity": 0, "size": 16, "symbol": "square"},
                 hovertemplate="%{text}<extra></extra>",
