@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from services.adapters.sql.monitoring import SqlMonitoring
 from services.adapters.sql.monitors import SqlMonitorsInForce
 from services.adapters.warehouse.mapped import MappedFacts
 from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
-from services.adapters.warehouse.sources import SourceRefusedError
+from services.adapters.warehouse.sources import OpenTable, SourceRefusedError
 from services.kernel.errors import RoleMissingError, TelemetryUnavailableError
 from services.kernel.health import Health
 from services.monitoring.monitors import ColumnMapping, Feature, FeatureKind, Source, SourceKind
@@ -396,3 +397,31 @@ def test_usual_names_are_recognised_and_nothing_is_guessed_by_position(
     columns = room.service.columns(parquet(tmp_path, rows), actor=room.world.actor(DANA))
     found = suggested(columns)
     assert (found.timestamp, found.prediction, found.label) == ("scored_at", "", "")
+
+
+def test_databricks_is_asked_with_nothing_left_to_bind() -> None:
+    asked: list[str] = []
+
+    class Answer:
+        def all(self) -> list[tuple[int]]:
+            return [(1,)]
+
+    class Connection:
+        dialect = SimpleNamespace(name="databricks")
+
+        def exec_driver_sql(self, sql: str) -> Answer:
+            asked.append(sql)
+            return Answer()
+
+    table = OpenTable(
+        connection=Connection(),
+        table=sa.table("t", sa.column("origin")),
+        columns={},
+        files=(),
+        words="t",  # type: ignore[arg-type]
+    )
+    values = [f"value {number}, 100 %, it's" for number in range(300)]
+
+    assert table.rows(sa.select(sa.func.count()).where(sa.column("origin").in_(values))) == [(1,)]
+    assert "value 299, 100 %, it\\'s" in asked[0]
+    assert ":" not in asked[0]
