@@ -64,8 +64,9 @@ def test_the_rate_is_told_with_its_interval_and_both_counts() -> None:
     found = of(*[200] * 14).alert_rate
 
     assert found is not None
-    assert (found.now and found.now.value, found.before) == (pytest.approx(0.4), pytest.approx(0.4))
     assert found.now is not None
+    assert found.now.value == pytest.approx(0.4)
+    assert found.before == pytest.approx(0.4)
     assert found.now.low < 0.4 < found.now.high
     assert (found.n, found.m, found.state) == (3500, 10_000, Health.HEALTHY)
     assert len(found.series) == 14
@@ -83,15 +84,17 @@ def test_it_is_judged_by_how_much_of_itself_it_moved(share: int, state: Health) 
 
 
 def test_few_predictions_are_grey_and_neither_green_nor_red() -> None:
-    assert of(*[8] * 14, n=20).alert_rate.state is Health.UNKNOWN
-    assert of(*[3] * 14, n=4).alert_rate.state is Health.UNKNOWN
+    for found in (of(*[8] * 14, n=20).alert_rate, of(*[3] * 14, n=4).alert_rate):
+        assert found is not None
+        assert found.state is Health.UNKNOWN
 
 
 def test_against_the_week_before_it_compares_with_that() -> None:
     found = of(*[200] * 7, *[300] * 7, asked=Question(days=7, versus=Versus.PREVIOUS)).alert_rate
 
     assert found is not None
-    assert (found.before, found.m) == (pytest.approx(0.4), 3500)
+    assert found.before == pytest.approx(0.4)
+    assert found.m == 3500
 
 
 def test_without_an_edge_at_the_threshold_nothing_is_said_about_the_rate() -> None:
@@ -146,7 +149,7 @@ def test_recorded_scores_are_counted_on_the_right_side_of_the_threshold(service:
     assert found.now is not None
     scores = service.scores  # type: ignore[attr-defined]
     assert found.threshold == THRESHOLD
-    assert round(found.before * found.m) > 0 if found.before else False
+    assert found.before
     assert {round(rate * 408) for _, rate, _ in found.series} >= {int((scores >= THRESHOLD).sum())}
 
 
