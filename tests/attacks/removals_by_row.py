@@ -383,7 +383,7 @@ BY_ROW = (
         defence="the serving process forbids unpickling",
         cuts=(
             cut(
-                "adapters/local/gateway/pool.py",
+                "adapters/local/gateway/link.py",
                 '        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",',
                 '        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "true",',
             ),
