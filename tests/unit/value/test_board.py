@@ -45,7 +45,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boarded]:
     made.room.database.dispose()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def board(found: Boarded) -> ModelBoard:
     return found.room.board.model(MODEL)
 
