@@ -69,9 +69,9 @@ def predictions(folder: Path, day: date, n: int, *, prefix: str = "p") -> None:
     write(folder, "predictions", MODEL, day, frame)
 
 
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    folder = tmp_path_factory.mktemp("corrections")
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    folder = tmp_path
     world = a_world(folder)
     inference = folder / "inference"
     predictions(inference, DAY, N)
