@@ -38,9 +38,7 @@ def _open(kind: str, model: str) -> None:
 
 @st.dialog("Record a correction", icon=":material/edit_note:", on_dismiss=forms.close_dialog)
 def one_dialog() -> None:
-    state = forms.opened()
-    if state is None:
-        st.rerun()
+    state = forms.required()
     model = str(state["model"])
     st.markdown(
         f"**{md(model)}** :gray[Ids and codes only. It goes into the ledger under your name and is counted within "
@@ -61,8 +59,7 @@ def one_dialog() -> None:
             "Note, if a code does not say it", key="correction-note", max_chars=200, help="Nothing about a person."
         )
         faults.place("note")
-        with st.container(horizontal=True, horizontal_alignment="right"):
-            go = st.form_submit_button("Record", type="primary", icon=":material/edit_note:", key="correction-go")
+        go = forms.go_button("Record", icon="edit_note", key="correction-go")
     faults.place("form")
     if go:
         row = CorrectionRow(
@@ -96,9 +93,7 @@ def _record(command: RecordCorrections, faults: forms.FieldErrors) -> None:
 
 @st.dialog("Upload corrections", icon=":material/upload:", width="large", on_dismiss=forms.close_dialog)
 def file_dialog() -> None:
-    state = forms.opened()
-    if state is None:
-        st.rerun()
+    state = forms.required()
     model = str(state["model"])
     st.markdown(
         f"**{md(model)}** :gray[A CSV in UTF-8. All lines are recorded by one ledger entry, or none: with any fault "
@@ -138,9 +133,8 @@ def file_dialog() -> None:
     go = st.button("Record all of them", type="primary", icon=":material/upload:", key="corrections-go")
     faults.place("form")
     done = f"{plural(checked.rows, 'review')} recorded; they are counted within a minute."
-    if go and forms.submit(lambda: room.corrections.import_file(command, actor=me), faults, done=done):
-        forms.close_dialog()
-        st.rerun()
+    if go:
+        forms.finish(lambda: room.corrections.import_file(command, actor=me), faults, done=done)
 
 
 def _columns(model: str) -> str:

@@ -34,6 +34,14 @@ def opened() -> Dialog | None:
     return cast("Dialog | None", st.session_state.get(_OPEN))
 
 
+def required() -> Dialog:
+    """The dialog that is drawn. One closed by its own reload button ends here: a run of the page takes it away."""
+    state = opened()
+    if state is None:
+        st.rerun()
+    return state
+
+
 def leave_dialog_of_other_pages(page: str) -> None:
     state = opened()
     if state is not None and state["page"] != page:
@@ -55,6 +63,19 @@ def passphrase_field(key: str) -> str:
         autocomplete="off",
         help="It opens your own signing key for this one signature. It is never stored.",
     )
+
+
+def signature_field(key: str, faults: FieldErrors) -> Secret:
+    """The passphrase with the place for what is wrong with it."""
+    typed = passphrase_field(key)
+    faults.place("passphrase")
+    return secret(typed)
+
+
+def go_button(label: str, *, icon: str, key: str) -> bool:
+    """The one button of a form, at its right end."""
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        return st.form_submit_button(label, type="primary", icon=f":material/{icon}:", key=key)
 
 
 def secret(text: str) -> Secret:
@@ -112,3 +133,10 @@ def submit(call: Callable[[], Receipt], faults: FieldErrors, *, done: str) -> Re
     if receipt is not None:
         notices.flash(done, receipt)
     return receipt
+
+
+def finish(call: Callable[[], Receipt], faults: FieldErrors, *, done: str) -> None:
+    """As `submit`; on success the dialog closes."""
+    if submit(call, faults, done=done):
+        close_dialog()
+        st.rerun()

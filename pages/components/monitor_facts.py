@@ -9,10 +9,11 @@ import streamlit as st
 
 from pages.components import badges, exporting, notices, parts, places, session
 from pages.components.format import NOTHING, code, count, digest, md, when
+from services.attestation.documents import Change
 from services.kernel.health import Health
 from services.monitoring.monitor_rules import Problem
 from services.monitoring.monitor_views import CheckedVersion, MonitorView
-from services.monitoring.monitors import STATISTICS, Change, Monitor, money
+from services.monitoring.monitors import STATISTICS, Monitor, money
 
 _SHOWN = 12
 

@@ -10,6 +10,7 @@ import streamlit as st
 
 from pages.components import forms, monitor_facts, notices, parts, places, session
 from pages.components.format import md
+from services.attestation.documents import digest
 from services.kernel.errors import ControlRoomError
 from services.kernel.identity import Actor, Permission
 from services.monitoring.monitor_views import MonitorView
@@ -20,7 +21,6 @@ from services.monitoring.monitors import (
     SaveMonitor,
     Threshold,
     diff,
-    digest,
     document,
     read,
 )

@@ -34,9 +34,7 @@ def skip_button(found: Calendar) -> None:
 
 @st.dialog("Propose a retraining set", icon=":material/dataset:", on_dismiss=forms.close_dialog)
 def set_dialog() -> None:
-    state = forms.opened()
-    if state is None:
-        st.rerun()
+    state = forms.required()
     model = str(state["model"])
     st.markdown(
         f"**{md(model)}** :gray[All reviewed predictions of the chosen days become one file with a digest: ids, labels "
@@ -47,22 +45,18 @@ def set_dialog() -> None:
         days = st.number_input("Days of review", min_value=1, max_value=730, value=180, step=30, key="set-days")
         reason = st.text_input("What for", key="set-reason", max_chars=300, placeholder="Codes of the new catalogue")
         faults.place("reason")
-        with st.container(horizontal=True, horizontal_alignment="right"):
-            go = st.form_submit_button("Propose", type="primary", icon=":material/dataset:", key="set-go")
+        go = forms.go_button("Propose", icon="dataset", key="set-go")
     faults.place("form")
     command = ProposeSet(command_id=state["command_id"], model=model, reason=reason, days=int(days))
     room, me = session.control_room(), session.signed_in()
     done = "The set is recorded and reaches the registry within a minute."
-    if go and forms.submit(lambda: room.training_sets.propose(command, actor=me), faults, done=done):
-        forms.close_dialog()
-        st.rerun()
+    if go:
+        forms.finish(lambda: room.training_sets.propose(command, actor=me), faults, done=done)
 
 
 @st.dialog("Skip a period", icon=":material/event_busy:", on_dismiss=forms.close_dialog)
 def skip_dialog() -> None:
-    state = forms.opened()
-    if state is None:
-        st.rerun()
+    state = forms.required()
     model = str(state["model"])
     st.markdown(
         f"**{md(model)}** :gray[The period passes without a new version. The calendar shows it with the reason.]"
@@ -72,11 +66,9 @@ def skip_dialog() -> None:
         month = st.selectbox("Period", state["months"], key="skip-which")
         reason = st.text_input("Why", key="skip-reason", max_chars=300, placeholder="Too few labels came in")
         faults.place("reason")
-        with st.container(horizontal=True, horizontal_alignment="right"):
-            go = st.form_submit_button("Skip it", type="primary", icon=":material/event_busy:", key="skip-go")
+        go = forms.go_button("Skip it", icon="event_busy", key="skip-go")
     faults.place("form")
     command = SkipMonth(command_id=state["command_id"], model=model, month=str(month), reason=reason)
     room, me = session.control_room(), session.signed_in()
-    if go and forms.submit(lambda: room.retraining.skip(command, actor=me), faults, done=f"{month} is skipped."):
-        forms.close_dialog()
-        st.rerun()
+    if go:
+        forms.finish(lambda: room.retraining.skip(command, actor=me), faults, done=f"{month} is skipped.")

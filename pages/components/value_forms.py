@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 
 import streamlit as st
 
 from pages.components import forms, parts, reads, session
 from pages.components.format import md, money
-from services.attestation.models import Receipt
+from services.attestation import documents
 from services.value import periods
 from services.value.periods import AttestPeriod, PeriodRecord, ProposePeriod
 from services.value.statements import SignStatement
@@ -23,7 +22,7 @@ def show_open() -> None:
     "Sign what it is measured against", icon=":material/signature:", width="medium", on_dismiss=forms.close_dialog
 )
 def _sign() -> None:
-    state = _state()
+    state = forms.required()
     st.markdown(
         f"**Effect:** version {state['based_on'] + 1} of the value statement of **{md(state['config'].model)}** is in "
         "force at once. The versions before stay readable, and the ledger says what changed and who signed."
@@ -32,25 +31,24 @@ def _sign() -> None:
     with st.form("value-sign", border=False, enter_to_submit=False):
         reason = st.text_area("Why the figures change", key="value-reason", max_chars=periods.REASON_MAX, height=90)
         faults.place("reason")
-        passphrase = forms.passphrase_field("value-passphrase")
-        faults.place("passphrase")
-        go = _button("Sign", "signature")
+        passphrase = forms.signature_field("value-passphrase", faults)
+        go = forms.go_button("Sign", icon="signature", key="value-go")
     faults.place("form")
     if go:
         command = SignStatement(
             command_id=state["command_id"], config=state["config"], based_on=state["based_on"], reason=reason,
-            passphrase=forms.secret(passphrase),
+            passphrase=passphrase,
         )  # fmt: skip
-        _submit(
+        forms.finish(
             lambda: session.control_room().statements.sign(command, actor=session.signed_in()),
             faults,
-            "Signed. Figures are computed with it from now on.",
+            done="Signed. Figures are computed with it from now on.",
         )
 
 
 @st.dialog("Propose a month", icon=":material/upload:", width="medium", on_dismiss=forms.close_dialog)
 def _propose() -> None:
-    state = _state()
+    state = forms.required()
     room, model = session.control_room(), state["model"]
     month = st.selectbox("Month", list(state["months"]), key="value-month")
     claim = reads.attempt("this month", lambda: room.statements.claim(model, str(month)), key=f"claim-{model}-{month}")
@@ -66,23 +64,24 @@ def _propose() -> None:
     parts.facts(rows, alt="What you claim")
     faults = forms.FieldErrors()
     with st.form("value-propose", border=False, enter_to_submit=False):
-        passphrase = forms.passphrase_field("value-passphrase")
-        faults.place("passphrase")
-        go = _button("Propose", "upload")
+        passphrase = forms.signature_field("value-passphrase", faults)
+        go = forms.go_button("Propose", icon="upload", key="value-go")
     faults.place("form")
     if go:
         command = ProposePeriod(
             command_id=state["command_id"], model=model, period=str(month),
-            seen=periods.digest(periods.document(claim)), passphrase=forms.secret(passphrase),
+            seen=documents.digest(periods.document(claim)), passphrase=passphrase,
         )  # fmt: skip
-        _submit(
-            lambda: room.statements.propose(command, actor=session.signed_in()), faults, "Proposed. Finance decides."
+        forms.finish(
+            lambda: room.statements.propose(command, actor=session.signed_in()),
+            faults,
+            done="Proposed. Finance decides.",
         )
 
 
 @st.dialog("Attest or cut", icon=":material/fact_check:", width="medium", on_dismiss=forms.close_dialog)
 def _attest() -> None:
-    state = _state()
+    state = forms.required()
     record: PeriodRecord = state["record"]
     claim = record.claim
     st.markdown(
@@ -100,40 +99,21 @@ def _attest() -> None:
             height=90,
         )  # fmt: skip
         faults.place("reason")
-        passphrase = forms.passphrase_field("value-passphrase")
-        faults.place("passphrase")
-        go = _button("Sign", "fact_check")
+        passphrase = forms.signature_field("value-passphrase", faults)
+        go = forms.go_button("Sign", icon="fact_check", key="value-go")
     faults.place("form")
     if go:
         command = AttestPeriod(
             command_id=state["command_id"], model=record.model, period=record.period, seen=record.sha256,
-            amount=amount, reason=reason, passphrase=forms.secret(passphrase),
+            amount=amount, reason=reason, passphrase=passphrase,
         )  # fmt: skip
-        _submit(
+        forms.finish(
             lambda: session.control_room().statements.attest(command, actor=session.signed_in()),
             faults,
-            "Recorded with your signature.",
+            done="Recorded with your signature.",
         )
 
 
 def _claimed(amount: str, low: str, high: str, currency: str) -> str:
     ends = " to ".join(money(Decimal(end), currency) for end in (low, high))
     return f"{money(Decimal(amount), currency)} :gray[({ends})]"
-
-
-def _state() -> forms.Dialog:
-    state = forms.opened()
-    if state is None:
-        st.rerun()  # closed by its own reload button: only a run of the whole page takes it away
-    return state
-
-
-def _button(label: str, icon: str) -> bool:
-    with st.container(horizontal=True, horizontal_alignment="right"):
-        return st.form_submit_button(label, type="primary", icon=f":material/{icon}:", key="value-go")
-
-
-def _submit(call: Callable[[], Receipt], faults: forms.FieldErrors, done: str) -> None:
-    if forms.submit(call, faults, done=done):
-        forms.close_dialog()
-        st.rerun()

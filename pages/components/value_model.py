@@ -58,14 +58,34 @@ def running_section(board: ModelBoard) -> None:
                 _running_card(figure)
 
 
+def figure_card(figure: Figure, words: str, *, key: str, trend: bool = False) -> None:
+    """One figure: what it is, how it stands, a sentence, its course where it has one, and how it was computed."""
+    with st.container(border=True, height="stretch", gap="xsmall", key=f"figure-{key}"):
+        st.metric(figure.title, figure.shown)
+        state = f"{badges.badge(figure.state)} " if figure.state is not None else ""
+        st.markdown(f"{state}:gray[{md(words)}]")
+        if trend:
+            _trend(figure, key)
+        parts.explain(figure.explanation, key=f"explain-{key}")
+
+
 def figure_tile(figure: Figure, currency: str, *, extra: str = "") -> None:
     words = [_range(figure, currency), extra, figure.target and f"target: {figure.target}"]
-    with st.container(border=True, height="stretch", gap="xsmall"):
-        st.metric(figure.title, figure.shown)
-        if figure.state is not None:
-            st.markdown(badges.badge(figure.state))
-        st.markdown(f":gray[{md('; '.join(filter(None, words)) or figure.explanation.window)}]")
-        parts.explain(figure.explanation, key=f"explain-{figure.id}")
+    figure_card(figure, "; ".join(filter(None, words)) or figure.explanation.window, key=figure.id)
+
+
+def _running_card(figure: Figure) -> None:
+    n = figure.explanation.n
+    words = f"{f'n = {count(n)}' if n is not None else 'not counted'}; {figure.target or 'no target agreed'}"
+    figure_card(figure, words, key=f"running-{figure.id}", trend=True)
+
+
+def _trend(figure: Figure, key: str) -> None:
+    points = list(figure.trend)
+    if sum(value is not None for _, value in points) > 1:
+        parts.chart(value_charts.spark(points, parts.ink()), key=f"spark-{key}", alt=f"{figure.title} over time")
+    else:
+        st.caption("No trend: fewer than two periods are recorded.")
 
 
 def _range(figure: Figure, currency: str) -> str:
@@ -80,23 +100,6 @@ def _range(figure: Figure, currency: str) -> str:
     if not ends[1]:
         return f"from {ends[0]}; at the low end never"
     return f"{ends[0]} to {ends[1]}"
-
-
-def _running_card(figure: Figure) -> None:
-    n = figure.explanation.n
-    with st.container(border=True, height="stretch", gap="xsmall", key=f"figure-{figure.id}"):
-        st.metric(figure.title, figure.shown)
-        state = f"{badges.badge(figure.state)} " if figure.state is not None else ""
-        counted = f"n = {count(n)}" if n is not None else "not counted"
-        st.markdown(f"{state}:gray[{md(counted)}; {md(figure.target or 'no target agreed')}]")
-        points = list(figure.trend)
-        if sum(value is not None for _, value in points) > 1:
-            parts.chart(
-                value_charts.spark(points, parts.ink()), key=f"spark-{figure.id}", alt=f"{figure.title} over time"
-            )
-        else:
-            st.caption("No trend: fewer than two periods are recorded.")
-        parts.explain(figure.explanation, key=f"explain-running-{figure.id}")
 
 
 def _course(board: ModelBoard) -> None:

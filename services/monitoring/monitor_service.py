@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from services.attestation.documents import digest
 from services.attestation.free_text import salted
 from services.attestation.models import LogHead, Receipt
 from services.attestation.ports import SigningDesk
@@ -60,7 +61,6 @@ from services.monitoring.monitors import (
     Source,
     SourceKind,
     diff,
-    digest,
     document,
 )
 from services.monitoring.sources import Places, Preview, SourceColumn, SourceReader

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from services.attestation.documents import Change
 from services.kernel.health import Health
-from services.monitoring.monitors import Change, Monitor, MonitorVersion, Proposal
+from services.monitoring.monitors import Monitor, MonitorVersion, Proposal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,14 +7,13 @@ is the one in force. Its digest is over canonical bytes, so what a person signed
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from services.attestation import canonical
-from services.kernel.errors import InputError
+from services.attestation.documents import Change, DocumentKind, changes
 from services.kernel.secret import Secret
 from services.monitoring.models import MonitoringConfig
 
@@ -217,33 +216,14 @@ class SaveMonitor:
     """Needed when the monitor guards a release."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One thing that differs between two versions, in words."""
-
-    what: str
-    before: str
-    after: str
-
-
 def document(monitor: Monitor) -> str:
     """Canonical text: equal monitors have equal bytes."""
-    return canonical.to_bytes({"format": FORMAT, **_plain(asdict(monitor))}).decode()
-
-
-def digest(text: str) -> str:
-    return canonical.sha256_hex(text.encode())
+    return _KIND.write(monitor)
 
 
 def read(text: str) -> Monitor:
     """What `document` wrote. Raises InputError for anything else."""
-    try:
-        found = canonical.parse(text.encode())
-        if found.pop("format", "") != FORMAT:
-            raise InputError("This is not a monitor of this release.", hint=f"Its format must be {FORMAT}.")
-        return _monitor(found)
-    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as odd:
-        raise InputError(f"This is not a monitor: {odd}.", hint="Start from the proposed default.") from odd
+    return _KIND.read(text)
 
 
 def config_of(monitor: Monitor, *, version: int | None = None) -> MonitoringConfig:
@@ -294,13 +274,7 @@ def of_config(config: MonitoringConfig) -> Monitor:
 
 def diff(before: Monitor | None, after: Monitor) -> tuple[Change, ...]:
     """Field by field, features and thresholds by name; empty when nothing differs."""
-    old, new = _words(before) if before else {}, _words(after)
-    names = [*new, *(name for name in old if name not in new)]
-    return tuple(
-        Change(what=name, before=old.get(name, ""), after=new.get(name, ""))
-        for name in names
-        if old.get(name, "") != new.get(name, "")
-    )
+    return changes(_words(before) if before else {}, _words(after))
 
 
 def money(amount: Decimal | None, currency: str) -> str:
@@ -335,21 +309,6 @@ def _words(monitor: Monitor) -> dict[str, str]:
     said |= {f"Feature {item.column}": f"{item.title} ({item.kind.value})" for item in monitor.features}
     limits = {item.statistic: f"watch {item.watch:g}, breach {item.breach:g}" for item in monitor.thresholds}
     return said | {f"Threshold {STATISTICS.get(name, name)}": text for name, text in limits.items()}
-
-
-def _plain(value: Any) -> Any:
-    """Canonical documents know text, lists and mappings only: a number is its shortest decimal text."""
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, StrEnum | str):
-        return str(value)
-    if value is None:
-        return ""
-    if isinstance(value, date):
-        return value.isoformat()
-    return repr(value) if isinstance(value, float) else str(value)
 
 
 def _monitor(found: dict[str, Any]) -> Monitor:
@@ -392,3 +351,6 @@ def _day(text: str) -> date | None:
 
 def _amount(text: str) -> Decimal | None:
     return Decimal(text) if text else None
+
+
+_KIND = DocumentKind(format=FORMAT, name="a monitor", hint="Start from the proposed default.", build=_monitor)

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from services.attestation import documents
 from services.kernel.errors import ControlRoomError
-from services.value import periods, statements
 from services.value.models import ValueConfig
 from services.value.periods import Act, PeriodRecord
 from services.value.statement_ports import SignedEntries
@@ -61,7 +61,7 @@ def statement_problem(item: StatementVersion, entries: SignedEntries) -> str:
         said.get("event") == SIGNED
         and said.get("model") == item.model
         and detail.get("version") == str(item.version)
-        and detail.get("statement") == item.sha256 == statements.digest(item.text)
+        and detail.get("statement") == item.sha256 == documents.digest(item.text)
         and detail.get("live") == item.live
         and _signed_by(said, item.by_issuer, item.by_subject)
     )
@@ -79,7 +79,7 @@ def period_problem(record: PeriodRecord, entries: SignedEntries) -> str:
         and detail.get("period") == record.period
         and detail.get("number") == str(record.number)
         and detail.get("amount") == str(record.amount)
-        and detail.get("claim") == record.sha256 == periods.digest(record.text)
+        and detail.get("claim") == record.sha256 == documents.digest(record.text)
         and _signed_by(said, record.by_issuer, record.by_subject)
     )
     return "" if agrees else f"The benefit of {record.period} is not what entry {record.seq} of the ledger recorded."

@@ -6,13 +6,13 @@ What the owner claims and what finance stands for are two numbers: totals never 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
 
-from services.attestation import canonical
+from services.attestation.documents import DocumentKind
 from services.kernel.errors import (
     AlreadyDecidedError,
     IllegalTransitionError,
@@ -163,23 +163,12 @@ def claim_of(value: ModelValue, period: str, *, statement: int, statement_sha256
 
 
 def document(claim: Claim) -> str:
-    return canonical.to_bytes({"format": FORMAT, **_plain(asdict(claim))}).decode()
-
-
-def digest(text: str) -> str:
-    return canonical.sha256_hex(text.encode())
+    return _KIND.write(claim)
 
 
 def read(text: str) -> Claim:
     """What `document` wrote. Raises InputError for anything else."""
-    try:
-        found = canonical.parse(text.encode())
-        if found.pop("format", "") != FORMAT:
-            raise InputError("This is not a benefit record of this release.", hint=f"Its format must be {FORMAT}.")
-        lines = tuple(ClaimedLine(**{**line, "n": int(line["n"])}) for line in found.pop("lines"))
-        return Claim(**{**found, "statement": int(found["statement"]), "lines": lines})
-    except (KeyError, TypeError, ValueError, AttributeError) as odd:
-        raise InputError(f"This is not a benefit record: {odd}.", hint="Propose the month again.") from odd
+    return _KIND.read(text)
 
 
 def days_of(period: str) -> tuple[date, date]:
@@ -293,9 +282,9 @@ def require_reason(text: str, what: str) -> str:
     return reason
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return str(value)
+def _claim(found: dict[str, Any]) -> Claim:
+    lines = tuple(ClaimedLine(**{**line, "n": int(line["n"])}) for line in found.pop("lines"))
+    return Claim(**{**found, "statement": int(found["statement"]), "lines": lines})
+
+
+_KIND = DocumentKind(format=FORMAT, name="a benefit record", hint="Propose the month again.", build=_claim)

@@ -14,6 +14,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Protocol
 
+from services.attestation import documents
+from services.attestation.documents import Change
 from services.attestation.free_text import digest_of, salted
 from services.attestation.models import Receipt
 from services.attestation.ports import SigningDesk
@@ -34,7 +36,7 @@ from services.value.statement_ports import (
     StatementUnit,
     StatementUnits,
 )
-from services.value.statements import Difference, SignStatement, StatementVersion
+from services.value.statements import SignStatement, StatementVersion
 
 
 class Values(Protocol):
@@ -51,7 +53,7 @@ class CheckedStatement:
 
     item: StatementVersion
     problem: str
-    changes: tuple[Difference, ...]
+    changes: tuple[Change, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +216,7 @@ class StatementService:
         _require_new(command, newest, text)
         salt, reason_sha256 = salted(reason)
         item = StatementVersion(
-            model=model, version=(newest.version if newest else 0) + 1, sha256=statements.digest(text), text=text,
+            model=model, version=(newest.version if newest else 0) + 1, sha256=documents.digest(text), text=text,
             at=self._clock.now(), reason=reason, salt=salt, live=self._live(model), seq=0, leaf_hash="",
             by_issuer=actor.issuer, by_subject=actor.subject, by_name=actor.name,
         )  # fmt: skip
@@ -237,7 +239,7 @@ class StatementService:
             return earlier
         claim = self.claim(command.model, command.period)
         text = periods.document(claim)
-        sha256 = periods.digest(text)
+        sha256 = documents.digest(text)
 
         def act(state: PeriodState | None) -> tuple[Act, Decimal, str]:
             periods.require_proposable(state, command.period, today=self._today(), sha256=sha256, reason=command.reason)
@@ -297,7 +299,7 @@ class StatementService:
         salt, _ = salted(said) if said else ("", "")
         return PeriodRecord(
             model=model, period=period, number=max((item.number for item in rows), default=0) + 1, act=done,
-            amount=amount, text=text, sha256=periods.digest(text), at=self._clock.now(), reason=said, salt=salt,
+            amount=amount, text=text, sha256=documents.digest(text), at=self._clock.now(), reason=said, salt=salt,
             seq=0, leaf_hash="", by_issuer=actor.issuer, by_subject=actor.subject, by_name=actor.name,
         )  # fmt: skip
 
@@ -348,7 +350,7 @@ class _Decide(Protocol):
 
 def _config_of(item: StatementVersion | None) -> ValueConfig | None:
     """None also for a row whose text is not the one that was signed."""
-    return item.config if item is not None and statements.digest(item.text) == item.sha256 else None
+    return item.config if item is not None and documents.digest(item.text) == item.sha256 else None
 
 
 def _require_new(command: SignStatement, newest: StatementVersion | None, text: str) -> None:

@@ -6,13 +6,12 @@ move the baseline after the fact. Figures are judged with the newest version and
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from services.attestation import canonical
-from services.kernel.errors import InputError
+from services.attestation.documents import Change, DocumentKind, changes
 from services.kernel.secret import Secret
 from services.value.models import Baseline, BenefitRule, ValueConfig
 
@@ -58,33 +57,14 @@ class SignStatement:
     passphrase: Secret
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """One thing that differs between two versions, in words."""
-
-    what: str
-    before: str
-    after: str
-
-
 def document(config: ValueConfig) -> str:
     """Canonical text: equal statements have equal bytes. Raises InputError for text that cannot be signed."""
-    return canonical.to_bytes({"format": FORMAT, **_plain(asdict(config))}).decode()
-
-
-def digest(text: str) -> str:
-    return canonical.sha256_hex(text.encode())
+    return _KIND.write(config)
 
 
 def read(text: str) -> ValueConfig:
     """What `document` wrote. Raises InputError for anything else."""
-    try:
-        found = canonical.parse(text.encode())
-        if found.pop("format", "") != FORMAT:
-            raise InputError("This is not a value statement of this release.", hint=f"Its format must be {FORMAT}.")
-        return _config(found)
-    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as odd:
-        raise InputError(f"This is not a value statement: {odd}.", hint="Start from the one in force.") from odd
+    return _KIND.read(text)
 
 
 def problems(config: ValueConfig) -> tuple[str, ...]:
@@ -147,15 +127,9 @@ def _twice(names: list[str]) -> list[str]:
     return sorted({name for name in names if names.count(name) > 1})
 
 
-def differences(before: ValueConfig | None, after: ValueConfig) -> tuple[Difference, ...]:
+def differences(before: ValueConfig | None, after: ValueConfig) -> tuple[Change, ...]:
     """Figure by figure; empty when nothing differs."""
-    old, new = _words(before) if before else {}, _words(after)
-    names = [*new, *(name for name in old if name not in new)]
-    return tuple(
-        Difference(what=name, before=old.get(name, ""), after=new.get(name, ""))
-        for name in names
-        if old.get(name, "") != new.get(name, "")
-    )
+    return changes(_words(before) if before else {}, _words(after))
 
 
 def _words(config: ValueConfig) -> dict[str, str]:
@@ -179,21 +153,6 @@ def _words(config: ValueConfig) -> dict[str, str]:
             "; assumption" if baseline.assumed else ""
         )
     return said
-
-
-def _plain(value: Any) -> Any:
-    """Canonical documents know text, lists and mappings only: a number is its decimal text."""
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return str(value)
-    return repr(value) if isinstance(value, float) else str(value)
 
 
 def _config(found: dict[str, Any]) -> ValueConfig:
@@ -223,3 +182,6 @@ def _config(found: dict[str, Any]) -> ValueConfig:
         budget_alerts=tuple(Decimal(share) for share in found["budget_alerts"]),
         gate_monthly_net=Decimal(found["gate_monthly_net"]),
     )
+
+
+_KIND = DocumentKind(format=FORMAT, name="a value statement", hint="Start from the one in force.", build=_config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from decimal import ROUND_DOWN, Decimal
 
+from services.attestation import documents
 from services.container import ControlRoom
 from services.kernel.errors import RefusalError
 from services.kernel.ids import new_id
@@ -62,7 +63,7 @@ def _propose(room: ControlRoom, model: str, month: str) -> bool:
         command_id=new_id("cmd", room.clock.now()),
         model=model,
         period=month,
-        seen=periods.digest(periods.document(claim)),
+        seen=documents.digest(periods.document(claim)),
         passphrase=_passphrase(room, BEN),
     )
     room.statements.propose(command, actor=room.people.sign_in_demo(BEN))

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from services.attestation.documents import digest
 from services.attestation.models import Receipt
 from services.inventory.models import DeploymentKind, GovernedModel
 from services.kernel.errors import InputError, StorageUnavailableError, UnknownModelError
@@ -25,7 +26,6 @@ from services.monitoring.monitors import (
     Source,
     Threshold,
     diff,
-    digest,
     document,
 )
 from services.monitoring.sources import ColumnSummary, Places, Preview, SourceColumn

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from services.attestation import documents
 from services.attestation.models import Receipt
 from services.data_health.models import PipelineHealth
 from services.incidents.models import Summary
@@ -126,7 +127,7 @@ class FakeStatements:
         config = a_config(model, hostile=self._room.hostile)
         text, broken = statements.document(config), self._room.mode == "broken"
         item = StatementVersion(
-            model=model, version=1, sha256=statements.digest(text), text=text, at=NOW - timedelta(days=120),
+            model=model, version=1, sha256=documents.digest(text), text=text, at=NOW - timedelta(days=120),
             reason=HOSTILE if self._room.hostile else "Agreed with finance before go-live.", salt="", live="", seq=7,
             leaf_hash="ab12" * 16, by_issuer="countersign:demo", by_subject="ben.business", by_name="Ben Okafor",
         )  # fmt: skip
@@ -174,7 +175,7 @@ class FakeStatements:
         who = ("ben.business", "Ben Okafor") if act is Act.PROPOSED else ("fiona.finance", "Fiona Abara")
         return PeriodRecord(
             model=model, period=period, number=number, act=act, amount=Decimal(amount), text=text,
-            sha256=periods.digest(text), at=NOW - timedelta(days=5), reason="", salt="", seq=30 + number,
+            sha256=documents.digest(text), at=NOW - timedelta(days=5), reason="", salt="", seq=30 + number,
             leaf_hash="ab12" * 16, by_issuer="countersign:demo", by_subject=who[0],
             by_name=HOSTILE if self._room.hostile else who[1],
         )  # fmt: skip

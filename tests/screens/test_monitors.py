@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from streamlit.testing.v1 import AppTest
 
+from services.attestation.documents import digest
 from services.kernel.identity import Permission
-from services.monitoring.monitors import SourceKind, digest, document
+from services.monitoring.monitors import SourceKind, document
 from tests.fakes.room import FakeRoom
 from tests.fakes.room_monitors import GUARDS, SECOND
 from tests.screens.conftest import crashed, words

@@ -17,6 +17,7 @@ from services.adapters.sql.public_keys import SqlPublicKeys
 from services.adapters.sql.schema.value import value_period, value_statement
 from services.adapters.sql.value import SqlValue
 from services.adapters.sql.value_statements import SqlStatementsInForce
+from services.attestation import documents
 from services.attestation.models import Receipt
 from services.kernel.errors import (
     AlreadyDecidedError,
@@ -110,7 +111,7 @@ class Desk:
             "command_id": secrets.token_hex(4),
             "model": MODEL,
             "period": month,
-            "seen": periods.digest(periods.document(self.service.claim(MODEL, month))),
+            "seen": documents.digest(periods.document(self.service.claim(MODEL, month))),
             "passphrase": self.world.secret(by),
         }
         return self.service.propose(ProposePeriod(**(values | changes)), actor=self.world.actor(by))
@@ -271,7 +272,7 @@ def test_a_row_that_was_changed_is_red_and_nothing_is_counted_with_it(desk: Desk
     desk.sign()
     richer = statements.document(replace(CONFIG, baselines=(replace(CONFIG.baselines[0], before=Decimal(90)),)))
     with desk.world.database.write() as connection:
-        connection.execute(update(value_statement).values(text=richer, sha256=statements.digest(richer)))
+        connection.execute(update(value_statement).values(text=richer, sha256=documents.digest(richer)))
 
     value = desk.values.model(MODEL)
 
@@ -381,7 +382,7 @@ def test_without_a_signed_statement_there_is_nothing_to_claim(desk: Desk) -> Non
 
 def test_a_claim_is_what_was_looked_at_or_it_is_refused(desk: Desk) -> None:
     desk.sign()
-    seen = periods.digest(periods.document(desk.service.claim(MODEL, MONTH)))
+    seen = documents.digest(periods.document(desk.service.claim(MODEL, MONTH)))
     desk.store.corrected = 0
 
     with pytest.raises(ConflictError, match="figures changed"):
