@@ -7,7 +7,7 @@ MLflow is never imported here: its adapter loads it when it is first asked, whic
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -88,8 +88,9 @@ from services.adapters.warehouse.telemetry import DuckDbTelemetry
 from services.adapters.warehouse.value import DuckDbUsageFacts
 from services.alerts import sources as alert_sources
 from services.alerts.answering import Answering, Levels
-from services.alerts.models import AlertKind, Condition, Stake
+from services.alerts.models import AlertKind, Condition
 from services.alerts.service import AlertService
+from services.alerts.stakes import Stakes
 from services.approvals.records import DecisionRecord
 from services.approvals.service import ApprovalService
 from services.audit.chronicle import Chronicle
@@ -142,7 +143,6 @@ from services.ledger.registry_anchors import RegistryAnchors
 from services.ledger.service import LedgerService
 from services.monitoring.cube_refresh import CubeRefresh
 from services.monitoring.monitor_service import MonitorService
-from services.monitoring.monitors import MonitorVersion
 from services.monitoring.performance_models import PerformanceQuery, ValuePerDecision
 from services.monitoring.performance_service import PerformanceService
 from services.monitoring.ports import ReviewCount
@@ -409,7 +409,9 @@ def _open(
     alerts = _alerts(
         units, trusted, reading, incidents, clock, performance=performance, health=health,
         marks=lambda part: {name: str(head) for name, head in heads.heads(database, part).items()},
-        stakes=lambda: _stakes(SqlMonitorsInForce(database)()),
+        stakes=Stakes(
+            value=reading.value.model, monitors=SqlMonitorsInForce(database), currency=settings.currency, clock=clock
+        ),
         orphans=stewardship.orphans,
         levels=Levels(
             high=settings.alert_high_per_day, medium=settings.alert_medium_per_day, currency=settings.currency
@@ -644,6 +646,7 @@ def _open(
             monitoring=reading.monitoring,
             reliability=reading.reliability,
             value=reading.value,
+            watching=lambda model: monitors.view(model).row.monitor,
             decisions=approvals,
             emergencies=emergency,
             exceptions=exceptions,
@@ -817,7 +820,7 @@ def _alerts(
     performance: PerformanceService,
     health: DataHealthService,
     marks: Callable[[str], Mapping[str, str]],
-    stakes: Callable[[], Mapping[str, Stake]],
+    stakes: Stakes,
     orphans: Callable[[], tuple[Orphan, ...]],
     levels: Levels,
 ) -> AlertService:
@@ -891,21 +894,6 @@ def _alerts(
         incidents=incidents,
         clock=clock,
     )
-
-
-def _stakes(in_force: Iterable[MonitorVersion]) -> dict[str, Stake]:
-    """What monitors state about a breach; a monitor without an amount states nothing."""
-    found = ((item, item.monitor.impact) for item in in_force)
-    return {
-        item.model: Stake(
-            per_day=impact.breach_per_day,
-            currency=impact.currency,
-            payer=impact.payer,
-            source=f"monitor version {item.version}",
-        )
-        for item, impact in found
-        if impact.breach_per_day is not None
-    }
 
 
 def _preconditions(  # noqa: PLR0917 - one caller, some lines above

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from pages.components import alert_forms, badges, notices, parts, places, session
+from pages.components import alert_forms, badges, money_at_risk, notices, parts, places, session
 from pages.components.format import age, md, plural, when
 from services.alerts import rules, views
 from services.alerts.models import Alert, AlertEvent, AlertState, AlertView, Happening, Look
@@ -85,6 +85,8 @@ def _line(alert: Alert) -> str:
         plural(alert.repeats, "window"),
         md(f"owner {alert.owner.name}") if alert.owner else "nobody is named for it",
     ]
+    if alert.at_risk:
+        words.append(md(f"money at risk {alert.at_risk.partition(' (')[0].partition(': ')[0]}"))
     late = rules.late_at(alert, now=now)
     if late is not None:
         words.append(
@@ -137,6 +139,8 @@ def _told(view: AlertView) -> None:
             needed = rules.WINDOWS[alert.key.kind]
             rows.append(("Healthy again", f"{alert.healthy} of {plural(needed, 'window')} that close it"))
         parts.facts(rows, alt="Facts of the alert")
+        if alert.at_risk.startswith("not known"):
+            money_at_risk.state_it(alert.key.model)
 
 
 def _parts(alert: Alert) -> None:

@@ -7,10 +7,11 @@ from datetime import date
 
 import streamlit as st
 
-from pages.components import address, badges, drift_charts, notices, parts, places, session
+from pages.components import address, badges, drift_charts, money_at_risk, notices, parts, places, session
 from pages.components.drift_charts import Cell
 from pages.components.format import age, count, md, plural, short_day
 from services.kernel.health import Explanation, Health
+from services.monitoring.definitions import Statistic
 from services.monitoring.fleet import DriftVerdict, FleetRow
 
 PAGE_SIZE = 40
@@ -104,6 +105,11 @@ def _links(shown: Sequence[FleetRow], today: date) -> None:
                     f"{newest.moved} of {newest.judged} columns moved in the window to {short_day(newest.day)}{first}"
                     f"{judged}"
                 )
+                if state in {Health.WATCH, Health.BREACH}:
+                    found = money_at_risk.read(row.model)
+                    at_risk = money_at_risk.line_of(found, statistic=Statistic.PSI.value, state=state)
+                    if at_risk:
+                        st.caption(f":material/payments: {md(at_risk)}")
 
 
 def _explanation(found: Sequence[FleetRow]) -> Explanation:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import streamlit as st
 
-from pages.components import badges, evidence, notices, parts, places, reads, session
+from pages.components import badges, evidence, money_at_risk, notices, parts, places, reads, session
 from pages.components.format import code, md, sentence, took, version, when
 from services.incidents.models import SEVERITIES, Incident, IncidentLine, IncidentView, LinkedChange
 from services.kernel.identity import Actor
@@ -81,6 +81,7 @@ def told(item: Incident) -> None:
         rows += [("Rule", md(item.rule))] if item.rule else []
         rows += [("Measured", md(item.measured))] if item.measured else []
         rows += [("Release", code(item.release_id))] if item.release_id else []
+        rows += [("Money at risk", at_risk)] if (at_risk := money_at_risk.while_it_lasts(item.model)) else []
         parts.facts(rows, alt="How it was found out")
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             evidence.entry_link(item.opened_seq)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.components import badges, evidence, notices, parts, reads, risk_forms, session
-from pages.components.format import day, md, money, plural, role, when
+from pages.components import badges, evidence, money_at_risk, notices, parts, reads, risk_forms, session
+from pages.components.format import day, md, plural, role, when
 from services.inventory import tiering
 from services.inventory.governance import RiskStanding
 from services.inventory.models import GovernedModel, Tier
@@ -188,28 +188,26 @@ def _review(model: GovernedModel) -> None:
 
 
 def _impact(model: GovernedModel) -> None:
-    room = session.control_room()
-    if not room.people.may(session.signed_in(), Permission.VIEW_VALUE):
-        return
-    found = reads.attempt("money at risk", lambda: room.oversight.impact(model.name), key=f"impact-{model.name}")
+    found = money_at_risk.read(model.name)
     with parts.card("Money at risk per day", "when a threshold is passed"):
         if found is None:
             return
         if found.problem:
-            notices.remark(found.problem, "help")
+            money_at_risk.unknown(model.name, found)
             return
         rows = [
             (
                 md(line.title),
                 md(line.limit),
-                f"{money(line.low, found.currency, 2)} to {money(line.high, found.currency, 2)}",
+                money_at_risk.span(line, found.currency),
                 md(line.formula),
+                md(line.weakest),
             )
             for line in found.lines
+            if line.judges
         ]
-        parts.table(
-            pd.DataFrame(rows, columns=["Threshold", "Limit", "Per day", "Formula"]), alt="Money at risk per day"
-        )
+        columns = ["Threshold", "Limit", "Per day", "Formula", "Weakest assumption"]
+        parts.table(pd.DataFrame(rows, columns=columns), alt="Money at risk per day")
         payer = md(found.payer) if found.payer else ":orange[nobody is named]"
         st.markdown(f"Paid by {payer}.")
         if found.explanation is not None:

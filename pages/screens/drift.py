@@ -15,6 +15,7 @@ from pages.components import (
     drift_slices,
     drift_tables,
     exporting,
+    money_at_risk,
     notices,
     parts,
     places,
@@ -135,6 +136,8 @@ def _export(view: DriftView, choice: Choice) -> None:
 def _overview(view: DriftView, chosen: FeatureDrift, choice: Choice) -> None:
     drift_overview.heat_map(view, choice)
     drift_overview.alert_rate(view, choice)
+    found = money_at_risk.read(view.model)
+    money_at_risk.drift(view.model, found, statistic=choice.statistic.value, state=chosen.state)
     left, right = st.columns([2, 3])
     with left:
         drift_overview.movers(view, chosen, choice)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import exporting, notices, parts, reads, session
+from pages.components import exporting, money_at_risk, notices, parts, reads, session
 from pages.components import performance_cards as cards
 from pages.components import performance_controls as controls
 from pages.components.format import day, md, version
@@ -46,6 +46,7 @@ def _body(view: DecayView) -> None:
         cards.waiting(view)
     with right:
         cards.maturity(view)
+    money_at_risk.performance(view.model, money_at_risk.read(view.model), state=view.signal.state)
     cards.calibration(view)
     cards.business(view)
 

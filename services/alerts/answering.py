@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -41,19 +41,26 @@ class Levels:
     currency: str = "USD"
 
     def impact(self, stake: Stake) -> Impact:
-        """Amounts in another currency are not compared: no rate of exchange is known here."""
-        if stake.currency != self.currency:
+        """By the base of the range. Amounts in another currency are not compared: no rate of exchange is known here."""
+        if stake.per_day is None or stake.currency != self.currency:
             return Impact.LOW
         return (
             Impact.HIGH if stake.per_day >= self.high else Impact.MEDIUM if stake.per_day >= self.medium else Impact.LOW
         )
 
     def words(self, stake: Stake) -> str:
+        if stake.per_day is None:
+            return f"not known: {stake.problem}"
         other = (
             "" if stake.currency == self.currency else f"; not compared with the levels, which are in {self.currency}"
         )
         paid = f", paid by {stake.payer}" if stake.payer else ""
-        return f"{stake.per_day:,.0f} {stake.currency} a day in breach{paid} (assumption, {stake.source}{other})"
+        if stake.low is None or stake.high is None:
+            return f"{stake.per_day:,.0f} {stake.currency} a day in breach{paid} (assumption, {stake.source}{other})"
+        ends = (
+            f"{stake.low:,.2f} to {stake.high:,.2f} {stake.currency} a day in breach, {stake.per_day:,.2f} at the base"
+        )
+        return f"{ends}{paid} ({stake.source}{other})"
 
 
 class Answering:
@@ -65,9 +72,10 @@ class Answering:
         models: Callable[[], Iterable[GovernedModel]],
         people: Callable[[], Iterable[Person]],
         duties: Callable[[Sequence[str]], Sequence[OnCall]],
-        stakes: Callable[[], Mapping[str, Stake]] = dict,
+        stakes: Callable[[], Callable[[str, AlertKind], Stake | None]] = lambda: _nothing_asked,
         levels: Levels | None = None,
     ) -> None:
+        """`stakes` is read once per round and then asked for each model and kind; None: money was never asked for."""
         self._stakes = stakes
         self._levels = levels or Levels()
         self._models = models
@@ -90,8 +98,8 @@ class Answering:
             if role is Role.SRE:
                 duty = duties.get(key.model)
                 person = able.get(duty.subject) if duty and duty.name else None
-            # The stated money is about the model being wrong; what serving costs while it is away was not asked for.
-            stake = stakes.get(key.model) if key.kind in _OF_THE_MODEL else None
+            # The money is about the model being wrong; what serving costs while it is away was not asked for.
+            stake = stakes(key.model, key.kind) if key.kind in _OF_THE_MODEL else None
             impact = _BY_TIER.get(int(model.tier), Impact.HIGH)
             if stake is not None:
                 impact = min(impact, self._levels.impact(stake), key=_GRAVEST.index)
@@ -104,3 +112,7 @@ class Answering:
             )
 
         return about
+
+
+def _nothing_asked(_model: str, _kind: AlertKind) -> Stake | None:
+    return None

@@ -132,13 +132,19 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stake:
-    """What a breach costs a day, as a monitor states it: an assumption of people, not a measurement."""
+    """What a breach costs a day: a range from the value statement, else what a monitor states, an assumption."""
 
-    per_day: Decimal
+    per_day: Decimal | None
+    """At the base; None where nobody can say."""
     currency: str
     payer: str
     source: str
-    """Where it is stated, in words."""
+    """Where it is stated, or the formula with its weakest assumption, in words."""
+    low: Decimal | None = None
+    high: Decimal | None = None
+    """Ends of the range; None for an amount that a person typed."""
+    problem: str = ""
+    """Why nobody can say, and where to state it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +155,7 @@ class About:
     impact: Impact
     """The greater of what the tier says and what the money says that a monitor states."""
     at_risk: str = ""
-    """The money a day, in words, that somebody stated for a breach; empty where nobody did."""
+    """The money a day at risk in a breach, in words, or that nobody can say; empty where money was never asked for."""
     owner: Account | None = None
     owner_role: str = ""
     """Who answers when nobody is named."""
@@ -212,7 +218,7 @@ class Alert:
     incident_id: str = ""
     incident_key: str = ""
     at_risk: str = ""
-    """The stated money a day, in words."""
+    """The money a day at risk, in words, or that it is not known."""
     parts: tuple[Part, ...] = ()
     """What is not as it should be now, and what was not and cannot be measured any more."""
     revision: int = 0

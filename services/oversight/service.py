@@ -8,7 +8,7 @@ stale_seconds=settings.worker_stale_seconds)`. The worker calls `refresh_summari
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from services.approvals.models import QueueQuery
@@ -20,6 +20,7 @@ from services.kernel.clock import Clock
 from services.kernel.errors import InputError, UnknownModelError
 from services.kernel.health import Health
 from services.kernel.identity import Actor, Role
+from services.monitoring.monitors import Monitor
 from services.monitoring.service import MonitoringService
 from services.oversight import todo, trouble
 from services.oversight.findings import (
@@ -86,7 +87,10 @@ class OversightService:
         batch: BatchRuns | None = None,
         fallbacks: Fallbacks | None = None,
         alerts: Alerts | None = None,
+        watching: Callable[[str], Monitor | None] = lambda _model: None,
     ) -> None:
+        """`watching` gives the monitor in force, whose levels the money at risk is told for."""
+        self._watching = watching
         self._alerts = alerts
         self._releases = releases
         self._batch = batch
@@ -171,7 +175,7 @@ class OversightService:
 
     def impact(self, model: str) -> Impact:
         """Money per day at risk behind each watch threshold. Raises UnknownModelError."""
-        return impact(self._inventory.model(model), self._value.model(model))
+        return impact(self._inventory.model(model), self._value.model(model), self._watching(model))
 
     def call_reviews(self) -> int:
         """Worker: what is red now, or went live since the last review, calls for a review; models newly called."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from services.attestation.models import Receipt
@@ -14,12 +13,12 @@ from services.inventory.models import Owner
 from services.inventory.owners import Orphan, duty_of
 from services.inventory.proposals import Proposal, ProposalKind, Step
 from services.kernel.errors import ControlRoomError, UnknownModelError
-from services.kernel.health import Explanation
 from services.kernel.identity import Actor
-from services.oversight.impact import Impact, ThresholdImpact
+from services.oversight.impact import Impact, impact
 from services.people.models import Person
 from services.people.persons import Account
-from tests.fakes.room_sample import HOSTILE, NOW, at
+from tests.fakes.room_sample import HOSTILE, MODELS, NOW, at
+from tests.fakes.room_value import a_value
 
 if TYPE_CHECKING:
     from tests.fakes.room import FakeRoom
@@ -118,23 +117,7 @@ class FakeClassification:
 
 
 def an_impact(model: str) -> Impact:
-    if model == "damage_photo_vendor":
-        return Impact(currency="USD", payer="", lines=(), explanation=None, problem="No benefit is recorded.")
+    """As the real service computes it, from the sample's records and the usual levels."""
     if not model:
         raise UnknownModelError("There is no model without a name.")
-    return Impact(
-        currency="USD",
-        payer="Ben Okafor",
-        lines=(
-            ThresholdImpact(
-                title="Errors",
-                limit="1 % of requests",
-                low=Decimal("1.20"),
-                high=Decimal("4.80"),
-                formula="1 % of the benefit per day",
-            ),
-        ),
-        explanation=Explanation(
-            formula="Benefit divided by days", source="the log", window="90 days", as_of=None, n=61
-        ),
-    )
+    return impact(next(item for item in MODELS if item.name == model), a_value(model))
