@@ -1003,6 +1003,7 @@ def _armed(  # noqa: PLR0917 - one caller, just above
         plans=SignedPlans(trusted.attested),
         clock=clock,
         scores=lambda model: (monitoring.reference(model) is not None, monitoring.last_day(model)),
+        recorded=monitoring.last_recorded,
         monitor=lambda model: monitors.in_force(model).hindrance,
         watcher_at=lambda: ops.last_success(WATCHED),
         plan_rules=lambda model: bool(policy.for_model(reading.inventory.model(model)).document.rollback),

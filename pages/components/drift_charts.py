@@ -43,10 +43,18 @@ def state_colours(ink: Ink) -> Mapping[Health, str]:
     }
 
 
-def heat(rows: Sequence[tuple[str, Sequence[Cell]]], ink: Ink, *, height: int = 0, clicked: bool = False) -> go.Figure:
+def heat(
+    rows: Sequence[tuple[str, Sequence[Cell]]],
+    ink: Ink,
+    *,
+    height: int = 0,
+    clicked: bool = False,
+    marked: date | None = None,
+) -> go.Figure:
     """One row per column or model, worst first; one cell per window. Cells without predictions stay empty.
 
-    `clicked` lays an invisible point on each cell that carries the title of its row: cells themselves take no click.
+    `clicked` lays an invisible point on each cell that carries the title of its row and the day of the window shown
+    in it: cells themselves take no click. `marked` draws a line through the windows of a day.
     """
     days = sorted({cell.day for _, cells in rows for cell in cells})
     step = -(-len(days) // MOST_COLUMNS) if days else 1
@@ -56,14 +64,16 @@ def heat(rows: Sequence[tuple[str, Sequence[Cell]]], ink: Ink, *, height: int = 
     colours = state_colours(ink)
     codes: list[list[int | None]] = []
     words: list[list[str]] = []
+    ends: list[list[str]] = []
     for title, cells in rows:
         worst: dict[date, Cell] = {}
         for cell in cells:
             place = stands_for[cell.day]
-            worst[place] = max(worst.get(place, cell), cell, key=lambda item: (_CODES[item.state], item.value))
+            worst[place] = max(cell, worst.get(place, cell), key=lambda item: (_CODES[item.state], item.value))
         name = f"<b>{plain_text(title)}</b><br>"
         codes.append([_CODES[worst[day].state] if day in worst else None for day in shown])
         words.append([name + plain_text(worst[day].words) if day in worst else "" for day in shown])
+        ends.append([worst[day].day.isoformat() if day in worst else "" for day in shown])
     scale = [[edge / 4, colours[state]] for state, code in _CODES.items() for edge in (code, code + 1)]
     figure = go.Figure(
         go.Heatmap(
@@ -83,17 +93,17 @@ def heat(rows: Sequence[tuple[str, Sequence[Cell]]], ink: Ink, *, height: int = 
     )
     if clicked:
         points = [
-            (day, title, text)
-            for (title, _), texts in zip(rows, words, strict=True)
-            for day, text in zip(shown, texts, strict=True)
+            (day, title, text, end)
+            for (title, _), texts, windows in zip(rows, words, ends, strict=True)
+            for day, text, end in zip(shown, texts, windows, strict=True)
             if text
         ]
         figure.add_trace(
             go.Scatter(
-                x=[day for day, _, _ in points],
-                y=[plain_text(title) for _, title, _ in points],
-                customdata=[title for _, title, _ in points],
-                text=[text for _, _, text in points],
+                x=[day for day, _, _, _ in points],
+                y=[plain_text(title) for _, title, _, _ in points],
+                customdata=[[title, end] for _, title, _, end in points],
+                text=[text for _, _, text, _ in points],
                 mode="markers",
                 marker={"opacity": 0, "size": 16, "symbol": "square"},
                 hovertemplate="%{text}<extra></extra>",
@@ -105,6 +115,8 @@ def heat(rows: Sequence[tuple[str, Sequence[Cell]]], ink: Ink, *, height: int = 
     figure.update_xaxes(tickformat="%-d %b", nticks=8)
     figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True, nticks=0, tickmode="linear")
     figure.update_yaxes(tickfont={"color": ink.text, "size": 12}, ticksuffix="  ")
+    if marked in stands_for:
+        figure.add_vline(x=stands_for[marked], line={"color": ink.text, "width": 1.4, "dash": "dot"})
     return figure
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import streamlit as st
 
@@ -46,6 +47,12 @@ def chosen(slice_keys: Sequence[str]) -> Choice:
         days=address.one("days", {str(days): days for days in RANGES}, 90),
         window_days=address.one("window", {str(days): days for days in WINDOWS}, 7),
     )
+
+
+def window_day(features: Sequence[FeatureDrift]) -> date | None:
+    """The window of the address, by its last day; None for none."""
+    days = {day.isoformat(): day for item in features for day, _ in item.history}
+    return address.one("day", days, None)
 
 
 def controls(choice: Choice, slice_keys: Sequence[str]) -> None:

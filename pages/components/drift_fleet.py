@@ -64,15 +64,15 @@ def _picture(rows: Sequence[tuple[str, Sequence[Cell]]]) -> None:
         )
     ink = drift_charts.state_colours(parts.ink())
     legend = " ".join(f"{badges.mark(state)} {drift_charts.WORDS[state]}" for state in ink)
-    st.caption(f"From pale to strong: {legend}. Empty: no predictions. Click a cell to open its model.")
+    st.caption(f"From pale to strong: {legend}. Empty: no predictions. Click a cell to open its model at that window.")
 
 
 def _open() -> None:
     chosen = st.session_state.get("fleet-heat")
     points = chosen["selection"]["points"] if chosen else []
-    if points and (model := points[0].get("customdata")):
-        name = model[0] if isinstance(model, list) else model
-        address.put(model=str(name), show="", page="")
+    if points and (found := points[0].get("customdata")):
+        name, day = found
+        address.put(model=str(name), day=str(day), show="", page="", feature="", slice="")
 
 
 def _cell(item: DriftVerdict) -> Cell:

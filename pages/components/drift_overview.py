@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import streamlit as st
 
@@ -55,7 +56,39 @@ def _no_code(view: DriftView) -> str:
     return "no column and no mix is named to be watched that closely"
 
 
-def heat_map(view: DriftView, choice: Choice) -> None:
+def one_window(view: DriftView, choice: Choice, day: date) -> None:
+    """The window that somebody came for, as from the picture of all models: what had moved in it."""
+    found = [
+        (item, point, state)
+        for item in view.features
+        for point in item.series
+        for on, state in item.history
+        if on == point.day == day
+    ]
+    moved = [one for one in found if one[2] in {Health.WATCH, Health.BREACH}]
+    with parts.card(
+        f"Window to {short_day(day)}", f"{len(moved)} of {len(found)} columns moved, against {choice.against}"
+    ):
+        for item, point, state in sorted(moved, key=lambda one: (one[2] is not Health.BREACH, -one[1].value))[
+            :MOST_MOVERS
+        ]:
+            value = drift_tables.written(point.value, choice.statistic)
+            short = DEFINITIONS[choice.statistic].short
+            st.markdown(
+                f"{badges.badge(state)} **{md(item.title)}** {short} {value} "
+                f":gray[n = {count(point.n)}, noise floor {drift_tables.written(point.floor, choice.statistic)}]"
+            )
+        if not moved:
+            unknown = sum(state is Health.UNKNOWN for _, _, state in found)
+            too_few = f" {unknown} of them had too few observations to say." if unknown else ""
+            notices.remark(f"No column moved in this window.{too_few}", "help" if unknown else "check_circle")
+        st.page_link(
+            places.path("drift"), label="Without this window", query_params=link(view.model, choice),
+            icon=":material/close:", width="content",
+        )  # fmt: skip
+
+
+def heat_map(view: DriftView, choice: Choice, day: date | None = None) -> None:
     definition = DEFINITIONS[choice.statistic]
     rows = [
         (item.title, [_cell(point, choice) for point in item.series])
@@ -67,7 +100,7 @@ def heat_map(view: DriftView, choice: Choice) -> None:
             notices.remark(f"{definition.title} has no value for any column in this range.", "help")
             return
         parts.wide_chart(
-            drift_charts.heat(rows, parts.ink()),
+            drift_charts.heat(rows, parts.ink(), marked=day),
             key="heat",
             alt=f"State of each column in each window by {definition.title}; the table below names the last states",
         )

@@ -134,7 +134,10 @@ def _export(view: DriftView, choice: Choice) -> None:
 
 
 def _overview(view: DriftView, chosen: FeatureDrift, choice: Choice) -> None:
-    drift_overview.heat_map(view, choice)
+    day = drift_controls.window_day(view.features)
+    if day is not None:
+        drift_overview.one_window(view, choice, day)
+    drift_overview.heat_map(view, choice, day)
     drift_overview.alert_rate(view, choice)
     found = money_at_risk.read(view.model)
     money_at_risk.drift(view.model, found, statistic=choice.statistic.value, state=chosen.state)

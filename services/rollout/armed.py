@@ -5,7 +5,7 @@ Computed from state, never ticked by hand. What could not be found out is unknow
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from services.inventory.models import ServiceLevel
@@ -41,6 +41,10 @@ class ArmedFacts:
     """Key id of the machine in use; empty when there is none."""
     rolled_back_at: datetime | None
     """When the machine last brought this model back."""
+    recorded_until: date | None = None
+    """Newest day whose predictions were read; with a reference and no figures of it, they are being made."""
+    making_since: datetime | None = None
+    """When the watcher first found them being made."""
     monitor: str = ""
     """Why the monitor in force watches nothing, in a sentence; empty when it does."""
     quarantined: str = ""
@@ -89,12 +93,26 @@ def _scores(facts: ArmedFacts, now: datetime) -> Check:
     if not facts.score_reference:
         sentence = "There is no reference of the scores, so a shift would not be noticed."
         return _check("score-monitor", title, holds=False, sentence=sentence, target=target)
+    if _in_the_making(facts, now):
+        since = f", since {facts.making_since:%Y-%m-%d %H:%M} UTC" if facts.making_since else ""
+        until = f"they reach {facts.scores_until:%Y-%m-%d}" if facts.scores_until else "no day is ready yet"
+        sentence = f"The figures of the scores are being made anew{since}: {until}."
+        found = _check("score-monitor", title, holds=False, unknown=True, sentence=sentence, target=target)
+        return replace(found, in_the_making=True)
     if facts.scores_until is None:
         sentence = "The monitor of the scores has not delivered anything yet."
         return _check("score-monitor", title, holds=False, sentence=sentence, target=target)
     late = now.date() - facts.scores_until > SCORES_WITHIN
     sentence = f"Compared with the reference up to {facts.scores_until:%Y-%m-%d}."
     return _check("score-monitor", title, holds=not late, sentence=sentence, target=target)
+
+
+def _in_the_making(facts: ArmedFacts, now: datetime) -> bool:
+    """Predictions were read and are as new as they have to be, and only their comparison is not: a new reference or an
+    upgrade has them all compared again. A monitor that stopped reads no predictions either.
+    """
+    read, compared, due = facts.recorded_until, facts.scores_until, now.date() - SCORES_WITHIN
+    return read is not None and read >= due and (compared is None or compared < due)
 
 
 def _watcher(facts: ArmedFacts, now: datetime) -> Check:

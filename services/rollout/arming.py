@@ -10,6 +10,7 @@ from services.inventory.models import DeploymentKind, GovernedModel
 from services.kernel.clock import Clock
 from services.kernel.errors import ControlRoomError, StorageUnavailableError, TelemetryUnavailableError
 from services.kernel.identity import MACHINE_SUBJECT
+from services.rollout import watch_state
 from services.rollout.armed import ArmedFacts, checks
 from services.rollout.models import Action, ActionKind, ActionState
 from services.rollout.ports import RolloutStore, RolloutUnits
@@ -44,9 +45,10 @@ class Arming:
         plan_rules: Callable[[str], bool],
         machine: Callable[[], str],
         telemetry_lag: Callable[[str], float] = lambda _deployment: 0.0,
+        recorded: Callable[[str], date | None] = lambda _model: None,
     ) -> None:
         """`scores`: (is there a reference, last day compared with it); `monitor`: why the one in force watches nothing;
-        `plan_rules`: does the policy ask for a plan.
+        `plan_rules`: does the policy ask for a plan; `recorded`: newest day whose predictions were read.
         """
         self._units = units
         self._models = models
@@ -59,6 +61,7 @@ class Arming:
         self._plan_rules = plan_rules
         self._machine = machine
         self._telemetry_lag = telemetry_lag
+        self._recorded = recorded
 
     def __call__(self, model: str, version: str) -> tuple[Check, ...]:
         """Raises UnknownModelError."""
@@ -83,6 +86,8 @@ class Arming:
             telemetry_within=timedelta(seconds=self._lag(deployment) + _TICKS_LATE * _TICK_SECONDS),
             score_reference=reference,
             scores_until=until,
+            recorded_until=self._recorded_until(model),
+            making_since=watch_state.read(release.analysis).making_since if release else None,
             monitor=self._hindered(model),
             watcher_at=self._seen(),
             plan=plan,
@@ -105,6 +110,12 @@ class Arming:
             return self._scores(model)
         except ControlRoomError:
             return False, None  # what could not be read watches nothing
+
+    def _recorded_until(self, model: str) -> date | None:
+        try:
+            return self._recorded(model)
+        except ControlRoomError:
+            return None
 
     def _hindered(self, model: str) -> str:
         try:

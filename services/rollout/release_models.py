@@ -107,6 +107,8 @@ class Check:
     sentence: str
     target: str = ""
     """Screen where it is put right, as `screen?key=value`."""
+    in_the_making: bool = False
+    """What it rests on is being computed anew: no step is let through, and a running release waits for a while."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,7 +115,10 @@ class Watcher:
         analysis, tests = self._judge.look(release, batch, state=before.tests, rules=rules, now=now)
         after = before.after(silent=analysis.silent_minutes > 0, now=now, elapsed=self._elapsed(release.release_id))
         after = _counted(replace(after, tests=tests), release, batch)
-        decision = decide(self._facts(release, plan, analysis, after, row.finding if row else ""))
+        unwatched = self._unwatched(release)
+        after = after.made(in_the_making=any(check.in_the_making for check in unwatched), now=now)
+        facts = self._facts(release, plan, analysis, after, row.finding if row else "")
+        decision = decide(replace(facts, unwatched=unwatched, making_for=after.making_for(now)))
         return _Look(
             release=release,
             batch=batch,
@@ -150,7 +153,6 @@ class Watcher:
                 rules, candidate=release.candidate, lasting=silent_for, requests=state.requests
             ),
             difference=difference,
-            unwatched=self._unwatched(release),
             frozen=self._frozen(release.model),
         )
 

@@ -27,6 +27,9 @@ BAKE = timedelta(days=1)
 """How long a release is watched after it got everything; afterwards the error budget speaks."""
 COOL_DOWN = timedelta(minutes=30)
 """After an automatic rollback no new release of the model begins to answer for this long: no flapping."""
+MAKING_WITHIN = timedelta(hours=1)
+"""A release goes on this long while the figures of its monitor are made anew, as after an upgrade or a new reference:
+the monitor is there and so are the predictions. Then it is held like one without a monitor."""
 _HELD_BY = {"scores": Hold.SCORES, "business": Hold.BUSINESS, "share": Hold.SHARE}
 _ROLL_BACK = "roll-back"
 
@@ -54,7 +57,9 @@ class Facts:
     difference: str = ""
     """What is served otherwise than signed, in words."""
     unwatched: tuple[Check, ...] = ()
-    """Monitors the release needs that are gone."""
+    """Monitors the release needs that are gone, or whose figures are being made."""
+    making_for: timedelta = timedelta(0)
+    """How long the watcher has found figures being made."""
     frozen: str = ""
     """The freeze window the model is in, in words."""
 
@@ -138,8 +143,11 @@ def _doubt(facts: Facts) -> Decision | None:  # noqa: PLR0911 - one line per rea
             return Decision(move=Move.HOLD, sentence=reading.sentence, hold=hold, severity=3, topic=topic)
     if facts.difference:
         return Decision(move=Move.HOLD, sentence=facts.difference, hold=Hold.DIFFERENCE, severity=2, topic="difference")
-    if facts.unwatched:
-        sentence = " ".join(check.sentence for check in facts.unwatched)
+    gone = [check for check in facts.unwatched if not check.in_the_making or facts.making_for >= MAKING_WITHIN]
+    if gone:
+        sentence = " ".join(check.sentence for check in gone)
+        if any(check.in_the_making for check in gone):
+            sentence += f" A release waits for them for {MAKING_WITHIN.total_seconds() / 60:.0f} minutes."
         return Decision(move=Move.HOLD, sentence=sentence, hold=Hold.MONITOR, severity=3, topic="monitor")
     if facts.frozen:
         sentence = f"{facts.frozen}: the release stays at its share. Every way back stays open."

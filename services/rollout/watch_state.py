@@ -29,12 +29,20 @@ class WatchState:
     """End of the last tick that was counted."""
     topic: str = ""
     """What somebody was called about last; the same thing calls once."""
+    making_since: datetime | None = None
+    """First look that found the figures of a monitor being made anew; None while they are there."""
 
     def after(self, *, silent: bool, now: datetime, elapsed: timedelta | None) -> WatchState:
         """After one more look. `elapsed` is measured by this process since its last look, None at its first."""
         passed = _passed(self.looked_at, now) if elapsed is None else elapsed
         lasted = self.silent + min(passed, LONGEST_TICK) if silent else timedelta(0)
         return replace(self, looked_at=now, silent=lasted)
+
+    def made(self, *, in_the_making: bool, now: datetime) -> WatchState:
+        return replace(self, making_since=(self.making_since or now) if in_the_making else None)
+
+    def making_for(self, now: datetime) -> timedelta:
+        return _passed(self.making_since, now)
 
     def silence(self, said: timedelta) -> timedelta:
         """How long telemetry was silent: what its own times say, and no longer than was watched."""
@@ -55,6 +63,7 @@ def written(state: WatchState) -> str:
             "requests": state.requests,
             "counted_to": _text(state.counted_to),
             "topic": state.topic,
+            "making_since": _text(state.making_since),
         },
         ensure_ascii=False,
     )
@@ -71,6 +80,7 @@ def read(text: str) -> WatchState:
             requests=int(said.get("requests", 0)),
             counted_to=_time(said.get("counted_to")),
             topic=str(said.get("topic", "")),
+            making_since=_time(said.get("making_since")),
         )
     except (ValueError, TypeError, AttributeError):
         return WatchState()

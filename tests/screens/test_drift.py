@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, timedelta
 
 from streamlit.testing.v1 import AppTest
 
+from pages.components import drift_charts
+from pages.components.charts import LIGHT
+from pages.components.drift_charts import Cell
+from services.kernel.health import Health
 from tests.fakes.room import FakeRoom
 from tests.screens.conftest import crashed, words
 
@@ -78,6 +83,35 @@ def test_all_models_stand_beside_each_other_without_one_being_read(visit: Visit)
     assert "Models over time" in said
     assert "Never judged, so nothing is known about their drift" in said
     assert "Open a model" in said
+
+
+def test_a_cell_of_all_models_carries_its_model_and_the_window_it_shows() -> None:
+    """What a click puts into the address; where cells stand together, the window of the worst one."""
+    first = date(2030, 1, 1)
+    days = [first + timedelta(days=number) for number in range(2 * drift_charts.MOST_COLUMNS)]
+    states = [Health.BREACH, *[Health.HEALTHY] * (len(days) - 1)]
+    cells = [Cell(day=day, state=state, value=0.0, words="w") for day, state in zip(days, states, strict=True)]
+
+    figure = drift_charts.heat([("claims", cells)], LIGHT, clicked=True, marked=first)
+
+    carried = [tuple(item) for item in figure.data[1].customdata]
+    assert carried[0] == ("claims", "2030-01-01")
+    assert carried[-1] == ("claims", days[-1].isoformat())
+    assert len(carried) == drift_charts.MOST_COLUMNS
+    assert [shape.x0 for shape in figure.layout.shapes] == [figure.data[0].x[0]]
+
+
+def test_the_window_of_the_address_is_told_and_an_unknown_one_gives_a_notice(visit: Visit) -> None:
+    room = FakeRoom()
+    newest = room.monitoring.drift("delay_claim_score").last_day
+
+    said = words(visit(room, "drift", model="delay_claim_score", day=newest.isoformat()))
+    other = visit(room, "drift", model="delay_claim_score", day="1999-01-01")
+
+    assert f"Window to {newest.day} " in said
+    assert "columns moved, against reference" in said
+    assert crashed(other) == []
+    assert "which does not exist here" in words(other)
 
 
 def test_no_model_is_said_and_hostile_names_are_text(visit: Visit) -> None:

@@ -274,6 +274,14 @@ class SqlMonitoring:
             )
             return day
 
+    def last_recorded(self, model: str) -> date | None:
+        """Newest day whose predictions were read. It stays when a new reference makes their sketches anew."""
+        with self._database.read() as connection:
+            day: date | None = connection.scalar(
+                select(func.max(labelled_day.c.day)).where(labelled_day.c.model == model)
+            )
+            return day
+
     def replace_labelled(
         self, model: str, days: tuple[date, ...], rows: tuple[LabelledDay, ...], read: tuple[Partition, ...]
     ) -> None:

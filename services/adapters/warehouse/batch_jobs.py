@@ -1,13 +1,12 @@
 """What batch jobs recorded about their runs, for the release of their outputs. A rollout.batch_ports.JobLog."""
 
-# ruff: noqa: S608 - names are quoted identifiers of the file, everything that anybody chooses is bound.
-
 from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
 
-from services.adapters.warehouse.duckdb import ParquetFolder, asking, at_microseconds, rows, table_of
+from services.adapters.warehouse.duckdb import ParquetFolder, asking, at_microseconds, facts_of, statements
+from services.adapters.warehouse.statements import logged
 from services.rollout.batch_models import RunFact
 
 _DAYS_AT_ONCE = 30
@@ -31,13 +30,8 @@ class DuckDbJobLog:
         if not files:
             return []
         with asking(f"batch runs of {model}") as connection:
-            found = rows(
-                connection,
-                "SELECT job, CAST(version AS VARCHAR), epoch_us(window_start), epoch_us(started_at),"
-                ' epoch_us(finished_at), "rows", ok, on_time, error'
-                f" FROM {table_of('files')} ORDER BY window_start, started_at",
-                {"files": files},
-            )
+            jobs = facts_of(connection, "jobs", files, logged.JOBS)
+            found = statements(connection)(logged.job_runs(jobs))
         return [
             RunFact(
                 model=model,
@@ -51,5 +45,5 @@ class DuckDbJobLog:
                 on_time=bool(on_time),
                 error=str(error or ""),
             )
-            for job, version, window, started, finished, count, ok, on_time, error in found
+            for _, job, version, window, started, finished, count, ok, on_time, error in found
         ]

@@ -16,10 +16,10 @@ from services.adapters.warehouse.duckdb import (
     asking,
     at_microseconds,
     columns_of,
-    quoted,
-    rows,
-    table_of,
+    facts_of,
+    statements,
 )
+from services.adapters.warehouse.statements import reviews as statement
 from services.feedback.correction_ports import Slices
 from services.feedback.corrections import Batch, Made, Reviewed
 from services.feedback.rework import CohortDay
@@ -27,37 +27,6 @@ from services.feedback.training_sets import LabelRow
 from services.inventory.facts import Partition
 from services.kernel.errors import TelemetryUnavailableError
 
-_MADE = """
-SELECT prediction_id, coalesce(CAST(version AS VARCHAR), ''), TRY_CAST(score AS DOUBLE), epoch_us(event_at)
-FROM {predictions} JOIN (SELECT unnest($ids) AS prediction_id) USING (prediction_id) WHERE role = 'live'
-QUALIFY row_number() OVER (PARTITION BY prediction_id ORDER BY event_at DESC, "date" DESC) = 1
-"""
-_REVIEWED = """
-SELECT DISTINCT prediction_id FROM {reviews} JOIN (SELECT unnest($ids) AS prediction_id) USING (prediction_id)
-"""
-# The day of the prediction is that of its folder, as in all other counts of predictions.
-_COHORTS = """
-WITH told AS (
-    SELECT prediction_id, CAST("date" AS DATE) AS day, corrected, reason_code
-    FROM {reviews}
-    QUALIFY row_number() OVER (PARTITION BY prediction_id ORDER BY reviewed_at, "date") = 1
-), made AS (
-    SELECT prediction_id, CAST("date" AS DATE) AS predicted_day,
-           coalesce(CAST(version AS VARCHAR), 'unknown') AS version{columns}
-    FROM {predictions} WHERE role = 'live'
-    QUALIFY row_number() OVER (PARTITION BY prediction_id ORDER BY event_at DESC, "date" DESC) = 1
-)
-SELECT day, predicted_day, version, {key} AS slice_key, CASE WHEN corrected THEN coalesce(reason_code, '') ELSE '' END,
-       count(*), count(*) FILTER (corrected)
-FROM told JOIN made USING (prediction_id) WHERE list_contains($days, day) GROUP BY ALL ORDER BY ALL
-"""
-_LABELS = """
-SELECT prediction_id, coalesce(CAST(version AS VARCHAR), ''), TRY_CAST(predicted AS DOUBLE),
-       TRY_CAST(decision AS DOUBLE), corrected, CASE WHEN corrected THEN coalesce(reason_code, '') ELSE '' END,
-       epoch_us(reviewed_at), "date", parse_filename(filename, true)
-FROM read_parquet($files, hive_partitioning = true, union_by_name = true, hive_types_autocast = false, filename = true)
-QUALIFY row_number() OVER (PARTITION BY prediction_id ORDER BY reviewed_at, "date") = 1
-"""
 _LONGEST = timedelta(days=120)
 """Reviews later than this after the prediction are not looked for."""
 
@@ -76,7 +45,8 @@ class ReviewParquet:
         if not files or not ids:
             return {}
         with asking(f"predictions of {model}") as connection:
-            found = rows(connection, _MADE.format(predictions=table_of("files")), {"files": files, "ids": list(ids)})
+            known = facts_of(connection, "known", files, statement.PREDICTIONS, where="role = 'live'", copied=False)
+            found = statements(connection)(statement.made(known, ids))
         return {
             str(ident): Made(
                 version=str(version), score=None if score is None else float(score), at=at_microseconds(at)
@@ -89,7 +59,8 @@ class ReviewParquet:
         if not files or not ids:
             return frozenset()
         with asking(f"reviews of {model}") as connection:
-            found = rows(connection, _REVIEWED.format(reviews=table_of("files")), {"files": files, "ids": list(ids)})
+            told = facts_of(connection, "told", files, ("prediction_id",), copied=False)
+            found = statements(connection)(statement.reviewed(told, ids))
         return frozenset(str(ident) for (ident,) in found)
 
     def publish(self, batch: Batch, rows: Sequence[Reviewed]) -> None:
@@ -116,12 +87,13 @@ class ReviewParquet:
         if not files:
             return ()
         with asking(f"reviews of {model}") as connection:
-            found = rows(connection, _LABELS, {"files": files})
+            told = facts_of(connection, "told", files, statement.REVIEWS, file_as=statement.FILE, copied=False)
+            found = statements(connection)(statement.labels(told))
         return tuple(
             LabelRow(
                 prediction_id=str(ident), version=str(version), predicted=predicted, label=label,
                 corrected=bool(corrected), reason_code=str(reason), reviewed_at=at_microseconds(at),
-                source=f"batch {file.removeprefix(_HANDED_IN)}" if file.startswith(_HANDED_IN) else f"reviews of {day}",
+                source=_handed_in(file) or f"reviews of {day}",
             )
             for ident, version, predicted, label, corrected, reason, at, day, file in found
         )  # fmt: skip
@@ -143,27 +115,28 @@ class ReviewParquet:
         found: list[CohortDay] = []
         with asking(f"reviews of {model}") as connection:
             there = columns_of(connection, files["predictions"])
-            asked: list[tuple[str, str, dict[str, object]]] = [("", "''", {})]
-            for column, values in slices:
-                if column in there:
-                    text = f"CAST({quoted(column)} AS VARCHAR)"
-                    key = "CASE WHEN list_contains($listed, sliced) THEN $name || '=' || sliced END"
-                    asked.append((f", {text} AS sliced", key, {"name": column, "listed": list(values)}))
-            for columns, key, given in asked:
-                sql = _COHORTS.format(
-                    reviews=table_of("reviews"), predictions=table_of("predictions"), columns=columns, key=key
-                )
+            cut = [("", ()), *((column, values) for column, values in slices if column in there)]
+            read = tuple(dict.fromkeys([*statement.PREDICTIONS, *(column for column, _ in cut if column)]))
+            known = facts_of(connection, "known", files["predictions"], read, where="role = 'live'")
+            told, ask = facts_of(connection, "told", files["reviews"], statement.REVIEWS), statements(connection)
+            for column, values in cut:
                 found += [
                     CohortDay(
-                        day=day, predicted_day=predicted, version=str(version), slice_key=str(slice_key),
-                        reason_code=str(reason), reviewed=int(n), corrected=int(changed),
+                        day=day, predicted_day=predicted, version=str(version),
+                        slice_key=f"{column}={value}" if column else "", reason_code=str(reason), reviewed=int(n),
+                        corrected=int(changed),
                     )
-                    for day, predicted, version, slice_key, reason, n, changed in rows(
-                        connection, sql, {**files, **given, "days": list(days)}
+                    for day, predicted, version, value, reason, n, changed in ask(
+                        statement.cohorts(told, known, days, column, values)
                     )
-                    if slice_key is not None
                 ]  # fmt: skip
         return tuple(found)
+
+
+def _handed_in(file: str) -> str:
+    """The batch of a file that the screen wrote; empty for recorded reviews."""
+    name = Path(file).stem
+    return f"batch {name.removeprefix(_HANDED_IN)}" if name.startswith(_HANDED_IN) else ""
 
 
 def _table(rows: Sequence[Reviewed]) -> pa.Table:

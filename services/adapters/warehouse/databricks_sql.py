@@ -7,16 +7,15 @@ aggregates; what leaves the warehouse are counts, sums and the values of categor
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-import numpy as np
 from sqlalchemy import ColumnElement, Date, FromClause, Select, cast, false, func, literal_column, null, select, text
 
 from services.adapters.warehouse.cells import NUMBER, TEXT, reference_of, sketches, splits_of
+from services.adapters.warehouse.labelled import labelled_from
 from services.adapters.warehouse.sql_warehouse import Session, SqlWarehouse
 from services.adapters.warehouse.statements import labels
 from services.adapters.warehouse.statements.counting import DAY
@@ -24,7 +23,7 @@ from services.adapters.warehouse.statements.dialects import Number, databricks_d
 from services.inventory.facts import Partition
 from services.kernel.errors import TelemetryUnavailableError
 from services.monitoring.models import JobRun
-from services.monitoring.profile import SCORE_BINS, DayProfile, LabelledDay, Reference
+from services.monitoring.profile import DayProfile, LabelledDay, Reference
 
 _NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
 _TEXTS = ("string", "varchar", "char", "boolean")
@@ -229,25 +228,3 @@ def _labelled_source(rows: FromClause, table: WarehouseTable, days: tuple[date, 
         rows.c[table.at].label(labels.AT),
     )
     return _on(statement, rows, table, days).subquery()
-
-
-def labelled_from(
-    totals: Sequence[Sequence[Any]], counted: Sequence[Sequence[Any]], *, scores: bool
-) -> tuple[LabelledDay, ...]:
-    """Days as they are kept, from the answers of both statements."""
-    bins = SCORE_BINS if scores else 0
-    counts: dict[tuple[date, str, int], Any] = defaultdict(lambda: np.zeros(bins, dtype=np.int64))
-    for day, version, place, positive, n in counted:
-        counts[day, str(version), int(positive)][int(place)] += int(n)
-    return tuple(
-        LabelledDay(
-            day=day, version=str(version), predicted=int(predicted), labelled=int(labelled),
-            positives=counts[day, str(version), 1], negatives=counts[day, str(version), 0],
-            sum_error=float(error), sum_absolute=float(absolute), sum_square=float(square),
-        )
-        for day, version, predicted, labelled, error, absolute, square in sorted(totals, key=_day_and_version)
-    )  # fmt: skip
-
-
-def _day_and_version(row: Sequence[Any]) -> tuple[date, str]:
-    return row[0], str(row[1])

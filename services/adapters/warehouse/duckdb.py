@@ -18,8 +18,9 @@ from typing import Any
 from urllib.parse import unquote
 
 import duckdb
+from sqlalchemy import FromClause, Select
 
-from services.adapters.warehouse.statements.dialects import compiled, duckdb_dialect
+from services.adapters.warehouse.statements.dialects import compiled, duckdb_dialect, relation
 from services.inventory.facts import Partition
 from services.kernel.errors import TelemetryUnavailableError
 
@@ -111,15 +112,52 @@ def statements(connection: duckdb.DuckDBPyConnection) -> Callable[[Any], list[tu
 _SMALL_BYTES = 16 * 2**20
 
 
-def view_of(connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[str], columns: str, where: str) -> None:
+def view_of(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    files: Sequence[str],
+    columns: str,
+    where: str,
+    *,
+    copied: bool = True,
+    named: bool = False,
+) -> None:
     """A relation over these files. Few bytes are copied, so that files are opened once and not once per column.
 
     Many bytes stay where they are: every GROUP BY then decodes its own column only, and memory stays flat.
     """
-    kind = "TABLE" if sum(Path(file).stat().st_size for file in files) <= _SMALL_BYTES else "VIEW"
-    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+    small = copied and sum(Path(file).stat().st_size for file in files) <= _SMALL_BYTES
+    kind = "OR REPLACE TEMP TABLE" if small else "OR REPLACE TEMP VIEW"
+    listed = ", ".join(map(text_literal, files))
     source = table_of("files").replace("$files", f"[{listed}]")
-    connection.execute(f"CREATE TEMP {kind} {quoted(name)} AS SELECT {columns} FROM {source} WHERE {where}")
+    source = f"{source[:-1]}, filename = true)" if named else source
+    connection.execute(f"CREATE {kind} {quoted(name)} AS SELECT {columns} FROM {source} WHERE {where}")
+
+
+def facts_of(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    files: Sequence[str],
+    columns: Sequence[str],
+    *,
+    where: str = "true",
+    copied: bool = True,
+    file_as: str = "",
+) -> FromClause:
+    """These columns of these files as a relation that Core statements are asked of; `date` is that of the folder.
+
+    `copied` False where one statement is asked, which may leave out what it does not need. `file_as` names one more
+    column with the path of the file.
+    """
+    chosen = [*map(quoted, columns), *([f"filename AS {quoted(file_as)}"] if file_as else [])]
+    view_of(connection, name, files, ", ".join(chosen), where, copied=copied, named=bool(file_as))
+    return relation((name,), (*columns, *([file_as] if file_as else [])), duckdb_dialect())
+
+
+def table_from(connection: duckdb.DuckDBPyConnection, name: str, asked: Select[Any]) -> FromClause:
+    """An answer that several questions build on, asked once."""
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS {compiled(asked, duckdb_dialect())}")
+    return relation((name,), tuple(str(column.name) for column in asked.selected_columns), duckdb_dialect())
 
 
 def kind_of(type_name: str) -> str:
@@ -142,6 +180,10 @@ def columns_of(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> d
 
 def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def text_literal(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
 
 
 def number(column: str) -> str:

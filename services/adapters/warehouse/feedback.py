@@ -5,20 +5,10 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
-from services.adapters.warehouse.duckdb import ParquetFolder, asking, at_microseconds, rows, table_of
+from services.adapters.warehouse.duckdb import ParquetFolder, asking, at_microseconds, facts_of, statements
+from services.adapters.warehouse.statements import reviews as statement
 from services.feedback.models import Correction, ReviewDay
 from services.inventory.facts import Partition
-
-_COUNTS = """
-SELECT CAST("date" AS DATE), coalesce(CAST(version AS VARCHAR), ''),
-       CASE WHEN corrected THEN coalesce(reason_code, '') ELSE '' END, count(*), count(*) FILTER (corrected)
-FROM {reviews} GROUP BY ALL ORDER BY ALL
-"""
-_CORRECTIONS = """
-SELECT CAST("date" AS DATE), prediction_id, coalesce(CAST(version AS VARCHAR), ''), predicted, decision,
-       coalesce(reason_code, ''), coalesce(reviewer, ''), epoch_us(reviewed_at)
-FROM {reviews} WHERE corrected ORDER BY reviewed_at, prediction_id
-"""
 
 
 class DuckDbReviewFacts:
@@ -37,9 +27,8 @@ class DuckDbReviewFacts:
         if not files:
             return (), ()
         with asking(f"reviews of {model}") as connection:
-            table = table_of("files")
-            counted = rows(connection, _COUNTS.format(reviews=table), {"files": files})
-            corrected = rows(connection, _CORRECTIONS.format(reviews=table), {"files": files})
+            told, ask = facts_of(connection, "reviews", files, statement.REVIEWS), statements(connection)
+            counted, corrected = ask(statement.by_reason(told)), ask(statement.corrections(told))
         days_counted = tuple(
             ReviewDay(day=day, version=version, reason_code=str(reason), reviewed=int(n), corrected=int(changed))
             for day, version, reason, n, changed in counted

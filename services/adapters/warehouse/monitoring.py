@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
-from sqlalchemy import FromClause
+from sqlalchemy import FromClause, select
 
 from services.adapters.warehouse.cells import NUMBER, TEXT, Thinned, added, reference_of, sketches, splits_of
 from services.adapters.warehouse.duckdb import (
@@ -20,18 +19,22 @@ from services.adapters.warehouse.duckdb import (
     asking,
     at_microseconds,
     columns_of,
+    facts_of,
     kind_of,
     quoted,
     rows,
     statements,
-    table_of,
+    table_from,
     view_of,
 )
+from services.adapters.warehouse.labelled import labelled_from
+from services.adapters.warehouse.statements import labels as label_statement
+from services.adapters.warehouse.statements import logged
 from services.adapters.warehouse.statements.counting import DAY
 from services.adapters.warehouse.statements.dialects import duckdb_dialect, relation
 from services.inventory.facts import Partition
 from services.monitoring.models import JobRun
-from services.monitoring.profile import SCORE_BINS, DayProfile, LabelledDay, Reference
+from services.monitoring.profile import DayProfile, LabelledDay, Reference
 
 _NOT_FEATURES = frozenset(
     {"prediction_id", "request_id", "version", "role", "event_at", "logged_at", "entity", "label", "date", "model"}
@@ -129,8 +132,8 @@ class DuckDbMonitoringFacts:
         if not files:
             return ()
         with asking(f"labels of {model}") as connection:
-            sql = f"SELECT DISTINCT CAST(event_at AS DATE) AS day FROM {table_of('files')} WHERE event_at IS NOT NULL"
-            found = [day for (day,) in rows(connection, f"{sql} ORDER BY day", {"files": files})]
+            told = facts_of(connection, "told", files, ("event_at",), copied=False)
+            found = [day for (day,) in statements(connection)(label_statement.event_days(told)) if day is not None]
         # A folder's day may be local while the time of the event is UTC: neighbours are read again as well.
         near = {day + timedelta(days=shift) for day in found for shift in (-1, 0, 1)}
         return tuple(sorted(near & set(self._parquet.days("predictions", model))))
@@ -152,13 +155,8 @@ class DuckDbMonitoringFacts:
         if not files:
             return ()
         with asking(f"batch runs of {model}") as connection:
-            found = rows(
-                connection,
-                'SELECT CAST("date" AS DATE), job, CAST(version AS VARCHAR), epoch_us(window_start),'
-                ' epoch_us(started_at), epoch_us(finished_at), "rows", ok, on_time, error'
-                f" FROM {table_of('files')} ORDER BY started_at",
-                {"files": files},
-            )
+            jobs = facts_of(connection, "jobs", files, logged.JOBS)
+            found = statements(connection)(logged.job_runs(jobs))
         return tuple((day, _job_run(model, given)) for day, *given in found)
 
 
@@ -202,52 +200,18 @@ def _job_run(model: str, given: Sequence[Any]) -> JobRun:
     )  # fmt: skip
 
 
-_KNOWN = """
-CREATE TEMP TABLE known AS
-SELECT prediction_id, arg_max(TRY_CAST(label AS DOUBLE), arrived_at) AS label
-FROM {labels} WHERE label IS NOT NULL GROUP BY prediction_id
-"""
-_NOTHING_KNOWN = "CREATE TEMP TABLE known (prediction_id VARCHAR, label DOUBLE)"
-# A run that is repeated writes the same predictions again: the last one counts, once.
-_JOINED = """
-CREATE TEMP TABLE joined AS
-SELECT day, version, score, label, score - label AS error
-FROM (
-    SELECT prediction_id, CAST("date" AS DATE) AS day, CAST(version AS VARCHAR) AS version,
-           TRY_CAST(score AS DOUBLE) AS score
-    FROM {predictions} WHERE role = 'live'
-    QUALIFY row_number() OVER (PARTITION BY prediction_id ORDER BY event_at DESC) = 1
-) LEFT JOIN known USING (prediction_id)
-"""
-_TOTALS = """
-SELECT day, version, count(*), count(*) FILTER (isfinite(error)),
-       coalesce(sum(error) FILTER (isfinite(error)), 0), coalesce(sum(abs(error)) FILTER (isfinite(error)), 0),
-       coalesce(sum(error * error) FILTER (isfinite(error)), 0)
-FROM joined GROUP BY day, version ORDER BY day, version
-"""
-_BY_SCORE = f"""
-SELECT day, version, greatest(0, least({SCORE_BINS - 1}, CAST(floor(score * {SCORE_BINS}) AS INTEGER))) AS bin,
-       label >= 0.5 AS positive, count(*)
-FROM joined WHERE isfinite(error) GROUP BY day, version, bin, positive
-"""
-
-
 def _labelled(model: str, files: list[str], labels: list[str], *, scores: bool) -> list[LabelledDay]:
     with asking(f"predictions and labels of {model}") as connection:
-        known = _KNOWN.format(labels=table_of("labels")) if labels else _NOTHING_KNOWN
-        rows(connection, known, {"labels": labels})
-        rows(connection, _JOINED.format(predictions=table_of("files")), {"files": files})
-        totals = rows(connection, _TOTALS, {})
-        by_score = rows(connection, _BY_SCORE, {}) if scores else []
-    bins = SCORE_BINS if scores else 0
-    counts: dict[tuple[date, str, bool], Any] = defaultdict(lambda: np.zeros(bins, dtype=np.int64))
-    for day, version, position, positive, n in by_score:
-        counts[day, str(version), bool(positive)][position] += n
-    return [
-        LabelledDay(
-            day=day, version=str(version), predicted=int(predicted), labelled=int(labelled),
-            positives=counts[day, str(version), True], negatives=counts[day, str(version), False],
-            sum_error=float(error), sum_absolute=float(absolute), sum_square=float(square),
-        )
-        for day, version, predicted, labelled, error, absolute, square in totals
-    ]  # fmt: skip
+        ask = statements(connection)
+        made = facts_of(connection, "made", files, label_statement.PREDICTIONS, where="role = 'live'")
+        if labels:
+            told = facts_of(connection, "told", labels, label_statement.TOLD)
+            known: FromClause = label_statement.stated(told).subquery()
+        else:
+            connection.execute("CREATE TEMP TABLE known (i VARCHAR, label DOUBLE)")
+            known = relation(("known",), ("i", "label"), duckdb_dialect())
+        joined = label_statement.once(label_statement.beside(made, known).subquery())
+        kept = table_from(connection, "joined", select(*joined.c))
+        totals = ask(label_statement.totals(kept))
+        by_score = ask(label_statement.by_score(kept)) if scores else []
+    return list(labelled_from(totals, by_score, scores=scores))

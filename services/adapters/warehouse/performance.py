@@ -1,7 +1,5 @@
 """Labels by day of arrival and scores by day of prediction, counted where they lie. One scan per new day."""
 
-# ruff: noqa: S608 - names are quoted identifiers of the file, everything that anybody chooses is bound.
-
 from __future__ import annotations
 
 from collections import defaultdict
@@ -12,20 +10,21 @@ from typing import Any
 
 import duckdb
 import numpy as np
-from sqlalchemy import ColumnElement, FromClause, Select
+from sqlalchemy import ColumnElement, FromClause
 
 from services.adapters.warehouse.cells import Ask
 from services.adapters.warehouse.duckdb import (
     ParquetFolder,
     asking,
     columns_of,
-    quoted,
+    facts_of,
     rows,
     statements,
-    table_of,
+    table_from,
 )
 from services.adapters.warehouse.statements import performance as statement
-from services.adapters.warehouse.statements.dialects import compiled, duckdb_dialect, relation
+from services.adapters.warehouse.statements.dialects import duckdb_dialect, relation
+from services.adapters.warehouse.statements.labels import event_days
 from services.inventory.facts import Partition
 from services.monitoring.cubes import Arrival, ScoreDay
 from services.monitoring.ports import SliceColumn
@@ -56,10 +55,11 @@ class DuckDbPerformanceFacts:
             since = min(about) - _LEAD
             told = [day for day in self._parquet.days("labels", model) if since <= day <= max(arrivals)]
             near = {day + shift for day in about for shift in (-_NEIGHBOUR, timedelta(0), _NEIGHBOUR)}
-            _view(connection, "labels", self._parquet.files("labels", model, told), "true")
-            said = _kept(connection, "told", statement.told(_relation("labels", statement.LABELS)))
+            files = self._parquet.files("labels", model, told)
+            filed = facts_of(connection, "labels", files, statement.LABELS, copied=False)
+            said = table_from(connection, "told", statement.told(filed))
             known, columns = self._made(connection, self._parquet.files("predictions", model, sorted(near)), slices)
-            changes = _kept(connection, "changes", statement.changes(said, known, arrivals, len(slices)))
+            changes = table_from(connection, "changes", statement.changes(said, known, arrivals, len(slices)))
             return tuple(arrivals_of(statements(connection), changes, scores=scores, slices=columns))
 
     def scored(
@@ -75,8 +75,8 @@ class DuckDbPerformanceFacts:
     def _event_days(
         self, connection: duckdb.DuckDBPyConnection, files: list[str], arrivals: Sequence[date]
     ) -> list[date]:
-        sql = f"SELECT DISTINCT CAST(TRY_CAST(event_at AS TIMESTAMPTZ) AS DATE) FROM {table_of('files')}"
-        found = [day for (day,) in rows(connection, sql, {"files": files}) if day is not None]
+        told = facts_of(connection, "spoken", files, ("event_at",), copied=False)
+        found = [day for (day,) in statements(connection)(event_days(told)) if day is not None]
         # Labels that do not say when their prediction was made are looked for on the day they arrived.
         return found or list(arrivals)
 
@@ -87,29 +87,13 @@ class DuckDbPerformanceFacts:
         if not files:
             texts = "".join(f", s{place} VARCHAR" for place in range(len(slices)))
             rows(connection, f"CREATE TEMP TABLE made (i VARCHAR, day DATE, version VARCHAR, score DOUBLE{texts})", {})
-            return _relation("made", statement.made_columns(len(slices))), ()
+            return relation(("made",), statement.made_columns(len(slices)), duckdb_dialect()), ()
         there = columns_of(connection, files)
         names = [item.column if item.column in there else None for item in slices]
-        _view(connection, "predictions", files, "role = 'live'")
         read = tuple(dict.fromkeys([*statement.PREDICTIONS, *(name for name in names if name)]))
-        known = _kept(connection, "made", statement.made(_relation("predictions", read), names))
+        given = facts_of(connection, "predictions", files, read, where="role = 'live'", copied=False)
+        known = table_from(connection, "made", statement.made(given, names))
         return known, tuple(item if item.column in there else SliceColumn(column="") for item in slices)
-
-
-def _view(connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[str], where: str) -> None:
-    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-    source = table_of("files").replace("$files", f"[{listed}]")
-    connection.execute(f"CREATE TEMP VIEW {quoted(name)} AS SELECT * FROM {source} WHERE {where}")
-
-
-def _relation(name: str, columns: Sequence[str]) -> FromClause:
-    return relation((name,), tuple(columns), duckdb_dialect())
-
-
-def _kept(connection: duckdb.DuckDBPyConnection, name: str, asked: Select[Any]) -> FromClause:
-    """An answer that several questions build on, asked once."""
-    connection.execute(f"CREATE TEMP TABLE {quoted(name)} AS {compiled(asked, duckdb_dialect())}")
-    return _relation(name, [str(column.name) for column in asked.selected_columns])
 
 
 def arrivals_of(ask: Ask, changes: FromClause, *, scores: bool, slices: Sequence[SliceColumn]) -> Iterator[Arrival]:

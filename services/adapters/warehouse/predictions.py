@@ -1,13 +1,12 @@
 """One prediction found by its id in the inference log. Implements audit.ports.PredictionLog."""
 
-# ruff: noqa: S608 - names are quoted identifiers of the file, everything that anybody chooses is bound.
-
 from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
 
-from services.adapters.warehouse.duckdb import ParquetFolder, asking, at_microseconds, rows, table_of
+from services.adapters.warehouse.duckdb import ParquetFolder, asking, at_microseconds, facts_of, statements
+from services.adapters.warehouse.statements import logged
 from services.audit.lookup import PredictionFact
 from services.inventory.facts import by_owner
 
@@ -33,13 +32,8 @@ class DuckDbPredictionLog:
 
     def _of_model(self, model: str, files: list[str], prediction_id: str) -> list[PredictionFact]:
         with asking(f"predictions of {model}") as connection:
-            answers = rows(
-                connection,
-                "SELECT prediction_id, CAST(version AS VARCHAR), role, epoch_us(event_at), TRY_CAST(score AS DOUBLE)"
-                f" FROM {table_of('files')} WHERE CAST(prediction_id AS VARCHAR) = $wanted"
-                " GROUP BY ALL ORDER BY 4, 2, 3",
-                {"files": files, "wanted": prediction_id},
-            )
+            known = facts_of(connection, "predictions", files, logged.PREDICTIONS, copied=False)
+            answers = statements(connection)(logged.one_prediction(known, prediction_id))
         return [
             PredictionFact(
                 prediction_id=str(found),

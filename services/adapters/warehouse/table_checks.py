@@ -1,7 +1,5 @@
 """Data-quality rules of feature tables, counted in DuckDB. Implements inventory.tables.TableFacts."""
 
-# ruff: noqa: S608 - names are quoted identifiers of the file, numbers are our own, everything else is bound.
-
 from __future__ import annotations
 
 from datetime import datetime, timedelta
@@ -14,12 +12,11 @@ from services.adapters.warehouse.duckdb import (
     asking,
     at_microseconds,
     columns_of,
-    number,
-    quoted,
-    rows,
-    table_of,
+    facts_of,
+    statements,
 )
 from services.adapters.warehouse.recorded import recorded_days, recorded_files
+from services.adapters.warehouse.statements.tables import rule_value
 from services.inventory.tables import FeatureTable, Measured, QualityRule, RuleKind
 
 
@@ -46,22 +43,8 @@ def _measured(connection: duckdb.DuckDBPyConnection, files: list[str], rule: Qua
     missing = [column for column in rule.columns if column not in there]
     if missing:
         return Measured(rule=rule.id, rows=0, problem=f"The table has no column {missing[0]}.")
-    [(n, value)] = rows(connection, f"SELECT count(*), {_value(rule)} FROM {table_of('files')}", {"files": files})
+    table = facts_of(connection, "checked", files, tuple(dict.fromkeys(rule.columns)), copied=False)
+    [(n, value)] = statements(connection)(rule_value(table, rule))
     if rule.kind is RuleKind.FRESHNESS:
         return Measured(rule=rule.id, rows=int(n), newest=None if value is None else at_microseconds(value))
     return Measured(rule=rule.id, rows=int(n), value=float(value or 0))
-
-
-def _value(rule: QualityRule) -> str:
-    column = quoted(rule.columns[0])
-    if rule.kind is RuleKind.FRESHNESS:
-        return f"epoch_us(max({column}))"
-    if rule.kind is RuleKind.NULLS:
-        return f"count(*) FILTER ({column} IS NULL OR isnan(TRY_CAST({column} AS DOUBLE)))"
-    if rule.kind is RuleKind.UNIQUE:
-        return f"count(*) - count(DISTINCT ({', '.join(map(quoted, rule.columns))},))"
-    x = number(rule.columns[0])
-    bounds = [f"{x} < ({rule.low:.17e})"] if rule.low is not None else []
-    bounds += [f"{x} > ({rule.high:.17e})"] if rule.high is not None else []
-    # A value that is not a number at all lies outside; a missing one is the business of the rule about nulls.
-    return f"count(*) FILTER ({' OR '.join([*bounds, f'({column} IS NOT NULL AND {x} IS NULL)'])})"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from sqlalchemy import FromClause
 
 from services.adapters.warehouse.duckdb import (
     ParquetFolder,
@@ -23,10 +24,18 @@ from services.adapters.warehouse.duckdb import (
     at_microseconds,
     fingerprint_of,
     quoted,
-    rows,
-    table_of,
+    statements,
+    text_literal,
 )
 from services.adapters.warehouse.recorded import recorded_files
+from services.adapters.warehouse.statements.dialects import duckdb_dialect, relation
+from services.adapters.warehouse.statements.tables import (
+    DAY,
+    AskedColumn,
+    AskedTable,
+    TimeKind,
+    day_facts,
+)
 from services.data_health.models import ColumnFact, Family, TableDay, Zones
 from services.data_health.rules import ColumnRule, TableRules
 from services.inventory.facts import Partition
@@ -34,7 +43,6 @@ from services.inventory.tables import FeatureTable
 
 _SOURCES = ("features", "predictions")
 _HIVE = frozenset({"date", "model"})
-_OFFSET = r"(Z|[+-]\d{2}(:?\d{2})?)$"
 _AHEAD = timedelta(minutes=5)
 """Clocks of writers may be this far ahead; later times are in the future."""
 _REFERENCE_DAY = date(1970, 1, 1)
@@ -47,7 +55,7 @@ Shape = Mapping[str, frozenset[str]]
 class _Asked:
     """One statement: `fields` are (column, family, type), in the order of the answer."""
 
-    sql: str
+    table: AskedTable
     fields: tuple[tuple[str, Family, str], ...]
     zones: Zones
 
@@ -122,16 +130,9 @@ def _count(
     rules: TableRules | None,
     now: datetime,
 ) -> Iterator[TableDay]:
-    asked = _statement(shape, rules, now)
-    every = [file for names in files.values() for file in names]
-    # The day of a file is the day of its folder, which DuckDB would read as text; here it is known already.
-    given: dict[str, Any] = {
-        "files": every,
-        "names": every,
-        "days": [day.isoformat() for day, names in files.items() for _ in names],
-        "offset": _OFFSET,
-    }
-    answers = {day: answer for day, *answer in rows(connection, asked.sql, given)}
+    asked = _asked(shape, rules, now)
+    view = _view(connection, tuple(shape), files)
+    answers = {day: answer for day, *answer in statements(connection)(day_facts(view, asked.table))}
     for day in files:
         if (answer := answers.get(day.isoformat())) is None:
             yield _empty(day, asked)
@@ -139,75 +140,56 @@ def _count(
             yield _day(day, answer, asked)
 
 
-def _statement(shape: Shape, rules: TableRules | None, now: datetime) -> _Asked:
-    limit = int((now + _AHEAD - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1))
-    time, zoned, unzoned, zones = _time(shape, rules.time_column if rules else "event_at")
-    key = rules.key if rules and all(name in shape for name in rules.key) else ()
-    live = (
-        "sum(CASE WHEN role IS NULL OR role = '' OR role = 'live' THEN 1 ELSE 0 END)" if "role" in shape else "count(*)"
-    )
-    distinct = f"count(*) - count(DISTINCT ({', '.join(map(quoted, key))},))" if key else "NULL"
-    parts = [
-        "__day",
-        "count(*)",
-        live,
-        f"max(CASE WHEN __at <= {limit} THEN __at END)",
-        f"sum(CASE WHEN __at > {limit} THEN 1 ELSE 0 END)",
-        "sum(CASE WHEN __at IS NULL THEN 1 ELSE 0 END)",
-        f"sum(CASE WHEN {zoned} THEN 1 ELSE 0 END)",
-        f"sum(CASE WHEN {unzoned} THEN 1 ELSE 0 END)",
-        distinct,
-    ]
-    fields = []
+def _view(connection: duckdb.DuckDBPyConnection, columns: Sequence[str], files: Mapping[date, list[str]]) -> FromClause:
+    """The day of a file is the day of its folder, which DuckDB would read as text; here it is known already."""
+    listed = [(file, day.isoformat()) for day, names in files.items() for file in names]
+    names, days = (", ".join(text_literal(pair[at]) for pair in listed) for at in (0, 1))
+    day = f"list_extract([{days}], list_position([{names}], filename)) AS {quoted(DAY)}"
+    source = f"read_parquet([{names}], hive_partitioning = true, union_by_name = true, hive_types_autocast = false"
+    chosen = ", ".join([day, *map(quoted, columns)])
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW facts AS SELECT {chosen} FROM {source}, filename = true)")
+    return relation(("facts",), (DAY, *columns), duckdb_dialect())
+
+
+def _asked(shape: Shape, rules: TableRules | None, now: datetime) -> _Asked:
+    latest = int((now + _AHEAD - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1))
+    time = rules.time_column if rules else "event_at"
+    time_kind, zones = _time(shape, time)
+    fields, columns = [], []
     for name, kinds in shape.items():
-        kind = next(iter(kinds)) if len(kinds) == 1 else " and ".join(sorted(kinds))
-        family = _family(kinds)
-        fields.append((name, family, kind))
-        parts += _aggregates(name, kinds, family, rules.column(name) if rules else None)
-    inner = (
-        f"SELECT *, list_extract($days, list_position($names, filename)) AS __day, {time} AS __at"
-        f" FROM {table_of('files')[:-1]}, filename = true)"
+        family, rule = _family(kinds), rules.column(name) if rules else None
+        fields.append((name, family, " and ".join(sorted(kinds))))
+        columns.append(_column(name, kinds, family, rule))
+    table = AskedTable(
+        columns=tuple(columns),
+        time=time,
+        time_kind=time_kind,
+        latest=latest,
+        key=rules.key if rules and all(name in shape for name in rules.key) else (),
+        role="role" if "role" in shape else "",
     )
-    return _Asked(sql=f"SELECT {', '.join(parts)} FROM ({inner}) GROUP BY __day", fields=tuple(fields), zones=zones)
+    return _Asked(table=table, fields=tuple(fields), zones=zones)
 
 
-def _aggregates(name: str, kinds: frozenset[str], family: Family, rule: ColumnRule | None) -> list[str]:
-    """Missing, lowest, highest, outside. A number that is not finite has no place in a span; NaN is missing."""
-    column = quoted(name)
+def _column(name: str, kinds: frozenset[str], family: Family, rule: ColumnRule | None) -> AskedColumn:
     if family is not Family.NUMBER:
-        return [f"count(*) - count({column})", "NULL", "NULL", "0"]
-    x = f"CAST({column} AS DOUBLE)"
-    missing = f"count(*) - count({column})"
-    if kinds & _FINITE:
-        missing = f"sum(CASE WHEN {column} IS NULL OR isnan({x}) THEN 1 ELSE 0 END)"
-    finite = f"CASE WHEN isfinite({x}) THEN {x} END"
-    bounds = []
-    if rule is not None and rule.low is not None:
-        bounds.append(f"{x} < ({rule.low:.17e})")
-    if rule is not None and rule.high is not None:
-        # NaN is larger than every number here; it is missing, not outside.
-        bounds.append(f"({x} > ({rule.high:.17e}) AND NOT isnan({x}))")
-    outside = f"sum(CASE WHEN {' OR '.join(bounds)} THEN 1 ELSE 0 END)" if bounds else "0"
-    return [missing, f"min({finite})", f"max({finite})", outside]
+        return AskedColumn(name=name, number=False)
+    low, high = (rule.low, rule.high) if rule else (None, None)
+    return AskedColumn(name=name, number=True, broken=bool(kinds & _FINITE), low=low, high=high)
 
 
-def _time(shape: Shape, column: str) -> tuple[str, str, str, Zones]:
-    """Microseconds of the time column, which rows state a zone, which do not, and what the types alone say."""
+def _time(shape: Shape, column: str) -> tuple[TimeKind, Zones]:
+    """How the times are kept, and what the types alone say about zones; of text the values say it."""
     kinds = shape.get(column, frozenset())
-    name = quoted(column)
     if not kinds:
-        return "CAST(NULL AS BIGINT)", "false", "false", Zones.NONE
+        return TimeKind.NONE, Zones.NONE
     if kinds == {"VARCHAR"}:
-        parsed = f"epoch_us(TRY_CAST({name} AS TIMESTAMPTZ))"
-        readable = f"TRY_CAST({name} AS TIMESTAMPTZ) IS NOT NULL"
-        states = f"regexp_matches(trim({name}), $offset)"
-        return parsed, f"{readable} AND {states}", f"{readable} AND NOT {states}", Zones.NONE
+        return TimeKind.TEXT, Zones.NONE
     stated = {kind for kind in kinds if kind == "TIMESTAMP WITH TIME ZONE"}
     silent = {kind for kind in kinds if kind == "DATE" or (kind.startswith("TIMESTAMP") and kind not in stated)}
     if kinds - stated - silent:
-        return "CAST(NULL AS BIGINT)", "false", "false", Zones.NONE
-    zones = Zones.MIXED if stated and silent else Zones.STATED if stated else Zones.SILENT
-    return f"epoch_us(CAST({name} AS TIMESTAMPTZ))", "false", "false", zones
+        return TimeKind.NONE, Zones.NONE
+    return TimeKind.TYPED, Zones.MIXED if stated and silent else Zones.STATED if stated else Zones.SILENT
 
 
 def _family(kinds: frozenset[str]) -> Family:

@@ -5,16 +5,10 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
-from services.adapters.warehouse.duckdb import ParquetFolder, asking, rows, table_of
+from services.adapters.warehouse.duckdb import ParquetFolder, asking, facts_of, statements
+from services.adapters.warehouse.statements import logged
 from services.inventory.facts import Partition
 from services.value.models import UsageDay
-
-# CPU and wall time are used up and add; bytes are what lay there at the end of the day, so the largest report counts.
-_USAGE = """
-SELECT CAST("date" AS DATE), coalesce(CAST(version AS VARCHAR), ''), component,
-       coalesce(sum(cpu_seconds), 0), coalesce(max(bytes), 0), coalesce(sum(wall_seconds), 0)
-FROM {usage} GROUP BY ALL ORDER BY ALL
-"""
 
 
 class DuckDbUsageFacts:
@@ -31,7 +25,8 @@ class DuckDbUsageFacts:
         if not files:
             return ()
         with asking(f"measured use of {model}") as connection:
-            found = rows(connection, _USAGE.format(usage=table_of("files")), {"files": files})
+            use = facts_of(connection, "use", files, logged.USE)
+            found = statements(connection)(logged.used(use))
         return tuple(
             UsageDay(
                 day=day, version=version, component=str(component), cpu_seconds=float(cpu), bytes=int(stored),

@@ -116,6 +116,20 @@ def test_after_a_kill_what_was_committed_stays_and_only_the_rest_is_done(
     assert job.facts.scanned == [TODAY - timedelta(days=back) for back in (2, 1, 0)]
 
 
+def test_a_new_reference_has_sketches_made_anew_while_the_predictions_stay_read(job: Job) -> None:
+    """What the watcher of a release tells apart from a monitor that is gone."""
+    job.day(1, job.inputs(20))
+    job.service.refresh()
+    assert job.store.last_day("m") == job.store.last_recorded("m") == TODAY - timedelta(days=1)
+
+    write_reference(job.folder, "m", job.inputs(900).assign(score=job.random.random(900), label=0.0))
+    job.facts.dies_at = TODAY - timedelta(days=1)
+    with pytest.raises(KilledError):
+        job.service.refresh()
+
+    assert (job.store.last_day("m"), job.store.last_recorded("m")) == (None, TODAY - timedelta(days=1))
+
+
 def test_rows_that_were_delivered_twice_in_one_day_are_counted_as_delivered(job: Job) -> None:
     frame = job.inputs(30)
     job.day(0, frame)

@@ -80,6 +80,21 @@ def test_each_thing_that_is_missing_is_its_own_line(changes: dict[str, Any], lin
     assert says in found[0].sentence
 
 
+def test_figures_that_are_made_anew_are_no_monitor_that_is_gone_and_let_nothing_through() -> None:
+    """Predictions are read up to yesterday, their comparison is being made: after an upgrade, or a new reference."""
+    for until, words in ((None, "no day is ready yet"), (date(2029, 12, 1), "they reach 2029-12-01")):
+        [found] = failing(scores_until=until, recorded_until=date(2030, 1, 30), making_since=NOON)
+        assert (found.id, found.state, found.in_the_making) == ("score-monitor", Health.UNKNOWN, True)
+        assert found.sentence.endswith(f"made anew, since 2030-01-31 12:00 UTC: {words}.")
+
+
+def test_a_monitor_that_stopped_reading_predictions_makes_nothing() -> None:
+    [found] = failing(scores_until=date(2030, 1, 27), recorded_until=date(2030, 1, 28))
+    assert (found.state, found.in_the_making) == (Health.BREACH, False)
+    [hindered] = failing(scores_until=None, recorded_until=date(2030, 1, 30), monitor="No monitor is saved.")
+    assert (hindered.state, hindered.in_the_making) == (Health.BREACH, False)
+
+
 def test_telemetry_that_could_not_be_read_is_unknown_and_not_fresh() -> None:
     found = failing(watermark=None, telemetry_problem="The inference log cannot be read.")
     assert [(item.id, item.state) for item in found] == [("telemetry", Health.UNKNOWN)]

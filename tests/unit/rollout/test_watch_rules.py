@@ -120,6 +120,26 @@ def test_a_difference_a_freeze_and_a_monitor_that_is_gone_hold_the_release(chang
     assert (decision.move, decision.hold) == (Move.HOLD, hold)
 
 
+MADE_ANEW = Check(
+    id="score-monitor", title="", state=Health.UNKNOWN, sentence="The figures are being made anew.", in_the_making=True
+)
+
+
+def test_figures_that_are_made_anew_are_waited_for_an_hour_and_then_hold() -> None:
+    """An upgrade has every day compared again: that is no release without a monitor, until it takes too long."""
+    waiting = decide(facts(unwatched=(MADE_ANEW,), making_for=timedelta(minutes=59)))
+    late = decide(facts(unwatched=(MADE_ANEW,), making_for=timedelta(hours=1)))
+    assert waiting.move is Move.STAY
+    assert (late.move, late.hold, late.topic) == (Move.HOLD, Hold.MONITOR, "monitor")
+    assert late.sentence.endswith("A release waits for them for 60 minutes.")
+
+
+def test_a_promise_that_is_gone_holds_while_figures_are_made() -> None:
+    gone = Check(id="service-level", title="", state=Health.BREACH, sentence="No limit is recorded.")
+    decision = decide(facts(unwatched=(MADE_ANEW, gone)))
+    assert (decision.move, decision.sentence) == (Move.HOLD, "No limit is recorded.")
+
+
 def test_a_freeze_holds_and_a_breach_in_it_still_goes_back() -> None:
     """Row 32."""
     assert decide(exceeded(frozen="Month end")).move is Move.ROLL_BACK

@@ -39,9 +39,22 @@ def test_a_restart_keeps_what_was_counted_and_adds_no_absence_of_the_watcher() -
     assert later.silent == before.silent + LONGEST_TICK
 
 
+def test_figures_are_made_since_the_first_look_that_found_it_and_not_any_more_once_they_are_there() -> None:
+    first = WatchState().made(in_the_making=True, now=NOON)
+    later = watch_state.read(watch_state.written(first)).made(in_the_making=True, now=NOON + timedelta(minutes=7))
+    assert later.making_for(NOON + timedelta(minutes=7)) == timedelta(minutes=7)
+    assert later.made(in_the_making=False, now=NOON).making_for(NOON) == timedelta(0)
+
+
 def test_memory_is_written_and_read_back() -> None:
     state = WatchState(
-        tests='{"stage":"canary"}', looked_at=NOON, silent=timedelta(seconds=7), requests=12, counted_to=NOON, topic="x"
+        tests='{"stage":"canary"}',
+        looked_at=NOON,
+        silent=timedelta(seconds=7),
+        requests=12,
+        counted_to=NOON,
+        topic="x",
+        making_since=NOON,
     )
     assert watch_state.read(watch_state.written(state)) == state
 

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections.abc import Iterable
+from datetime import date
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
+    Boolean,
     ColumnElement,
     DateTime,
     Dialect,
@@ -21,6 +25,7 @@ from sqlalchemy import (
     cast,
     column,
     func,
+    literal,
     literal_column,
     table,
 )
@@ -56,6 +61,32 @@ class Quantiles(FunctionElement[Any]):
         self.shares = shares
 
 
+class Microseconds(FunctionElement[int]):
+    """Microseconds since 1970 of a point in time."""
+
+    type = BigInteger()
+    name = "microseconds"
+    inherit_cache = False
+
+
+class Together(FunctionElement[Any]):
+    """Several values as one, so that different combinations can be counted, missing parts included."""
+
+    name = "together"
+    inherit_cache = False
+
+
+class Found(FunctionElement[bool]):
+    """Whether a regular expression is found anywhere in a text. It must not need a backslash."""
+
+    type = Boolean()
+    name = "found"
+    inherit_cache = False
+
+    def __init__(self, value: ColumnElement[str], pattern: str) -> None:
+        super().__init__(value, literal(pattern))
+
+
 @compiles(Number)
 def _number(element: Number, compiler: Any, **how: Any) -> str:
     return f"TRY_CAST({compiler.process(element.clauses, **how)} AS DOUBLE)"
@@ -81,6 +112,36 @@ def _quantiles(element: Quantiles, compiler: Any, **how: Any) -> str:
 def _quantiles_exact(element: Quantiles, compiler: Any, **how: Any) -> str:
     shares = ", ".join(f"{share:.17e}" for share in element.shares)
     return f"quantile_disc({compiler.process(element.clauses, **how)}, [{shares}])"
+
+
+@compiles(Microseconds)
+def _microseconds(element: Microseconds, compiler: Any, **how: Any) -> str:
+    return f"unix_micros(CAST({compiler.process(element.clauses, **how)} AS TIMESTAMP))"
+
+
+@compiles(Microseconds, "duckdb")
+def _epoch(element: Microseconds, compiler: Any, **how: Any) -> str:
+    return f"epoch_us({compiler.process(element.clauses, **how)})"
+
+
+@compiles(Together)
+def _together(element: Together, compiler: Any, **how: Any) -> str:
+    return f"struct({compiler.process(element.clauses, **how)})"
+
+
+@compiles(Together, "duckdb")
+def _row(element: Together, compiler: Any, **how: Any) -> str:
+    return f"row({compiler.process(element.clauses, **how)})"
+
+
+@compiles(Found)
+def _found(element: Found, compiler: Any, **how: Any) -> str:
+    return f"regexp_like({compiler.process(element.clauses, **how)})"
+
+
+@compiles(Found, "duckdb")
+def _regexp_matches(element: Found, compiler: Any, **how: Any) -> str:
+    return f"regexp_matches({compiler.process(element.clauses, **how)})"
 
 
 @functools.cache
@@ -130,6 +191,11 @@ def whole(number: int) -> ColumnElement[int]:
 
 def text_of(value: ColumnElement[Any]) -> ColumnElement[str]:
     return cast(value, String())
+
+
+def days_listed(days: Iterable[date]) -> list[Any]:
+    """Days as literals of their own type, in order."""
+    return [literal_column(f"DATE '{day.isoformat()}'") for day in sorted(days)]
 
 
 def is_finite(value: ColumnElement[float]) -> ColumnElement[bool]:

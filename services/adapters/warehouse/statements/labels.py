@@ -4,13 +4,49 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, case, cast, func, select
+from sqlalchemy import BigInteger, ColumnElement, Date, FromClause, Select, case, cast, func, select
 
 from services.adapters.warehouse.statements.counting import DAY
-from services.adapters.warehouse.statements.dialects import Number, exact, is_finite, text_of, whole
+from services.adapters.warehouse.statements.dialects import Moment, Number, exact, is_finite, text_of, whole
 from services.monitoring.profile import SCORE_BINS
 
+TOLD = ("prediction_id", "event_at", "arrived_at", "label")
+PREDICTIONS = ("prediction_id", "date", "version", "score", "event_at")
 SCORE, LABEL, VERSION, KEY, AT = "__score", "__label", "__version", "__key", "__at"
+
+
+def stated(told: FromClause) -> Select[Any]:
+    """(i, label): the number that was stated last for a prediction."""
+    read = select(told.c.prediction_id.label("i"), Number(told.c.label).label("label"), told.c.arrived_at).subquery()
+    numbered = (
+        select(
+            read.c.i,
+            read.c.label,
+            func.row_number().over(partition_by=read.c.i, order_by=read.c.arrived_at.desc()).label("r"),
+        )
+        .where(read.c.label.is_not(None), read.c.arrived_at.is_not(None))
+        .subquery()
+    )
+    return select(numbered.c.i, numbered.c.label).where(numbered.c.r == whole(1))
+
+
+def beside(predictions: FromClause, known: FromClause) -> Select[Any]:
+    """Predictions with their labels, as `once` takes them."""
+    given = predictions.c
+    return select(
+        cast(given.date, Date()).label(DAY),
+        given.score.label(SCORE),
+        known.c.label.label(LABEL),
+        given.version.label(VERSION),
+        given.prediction_id.label(KEY),
+        given.event_at.label(AT),
+    ).select_from(predictions.outerjoin(known, given.prediction_id == known.c.i))
+
+
+def event_days(told: FromClause) -> Select[Any]:
+    """Days of the predictions that these labels speak about."""
+    day = cast(Moment(told.c.event_at), Date())
+    return select(day).where(told.c.event_at.is_not(None)).distinct().order_by(day)
 
 
 def once(source: FromClause) -> Any:

@@ -5,36 +5,46 @@ from __future__ import annotations
 from math import log
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, case, cast, extract, func, select
+from sqlalchemy import BigInteger, Date, FromClause, Select, and_, case, cast, func, literal, or_, select
 
-from services.adapters.warehouse.statements.dialects import Number, exact, whole
+from services.adapters.warehouse.statements.dialects import Microseconds, Number, exact, is_finite, text_of, whole
 from services.reliability.latency import FASTEST_MS, GAMMA
 
+REQUESTS = ("date", "event_at", "version", "status", "injected", "latency_ms")
 NO_LATENCY = -1_000_000
 """Bucket of requests without a latency; NULL as a group key would be one more thing to translate."""
+_MINUTE = 60_000_000
 
 
-def requests_by_bucket(
-    source: FromClause, *, at: str, version: str, ms: str, failed: ColumnElement[bool], slot_minutes: int
-) -> Select[Any]:
-    """(hour, slot in the hour, version, bucket, requests, errors). Bucket i holds (gamma^(i-1), gamma^i] milliseconds.
+def requests_by_bucket(source: FromClause, *, slot_minutes: int) -> Select[Any]:
+    """(day, begin of the slot, version, bucket, requests, failed, failed on purpose), the slot in microseconds.
 
-    `date_trunc` and minutes, because Spark has neither `time_bucket` nor `epoch`; floor before the cast.
+    Bucket i holds (gamma^(i-1), gamma^i] milliseconds. A request fails when the service could not answer it: status 0
+    (no answer) or 5xx; a 4xx is the caller's mistake. `injected` marks what a test had fail.
     """
-    x = Number(source.c[ms])
-    raw = select(
-        func.date_trunc("hour", source.c[at]).label("h"),
-        cast(func.floor(extract("minute", source.c[at]) / exact(float(slot_minutes))), BigInteger()).label("m"),
-        source.c[version].label("v"),
-        case((failed, whole(1)), else_=whole(0)).label("failed"),
-        x.label("x"),
-    ).subquery()
+    at = Microseconds(source.c.event_at)
+    failed = or_(source.c.status == whole(0), source.c.status >= whole(500))
+    raw = (
+        select(
+            cast(source.c.date, Date()).label("d"),
+            (at - at % whole(slot_minutes * _MINUTE)).label("slot"),
+            text_of(source.c.version).label("v"),
+            case((failed, whole(1)), else_=whole(0)).label("failed"),
+            case((func.coalesce(source.c.injected, literal("")) != literal(""), whole(1)), else_=whole(0)).label("i"),
+            Number(source.c.latency_ms).label("x"),
+        )
+        .where(source.c.event_at.is_not(None))
+        .subquery()
+    )
     slow_enough = case((raw.c.x < exact(FASTEST_MS), exact(FASTEST_MS)), else_=raw.c.x)
     bucket = case(
-        (raw.c.failed == whole(1), whole(NO_LATENCY)),
-        (raw.c.x.is_(None) | func.isnan(raw.c.x), whole(NO_LATENCY)),
-        else_=cast(func.ceil(func.ln(slow_enough) / exact(log(GAMMA))), BigInteger()),
+        (
+            and_(raw.c.failed == whole(0), is_finite(raw.c.x)),
+            cast(func.ceil(func.ln(slow_enough) / exact(log(GAMMA))), BigInteger()),
+        ),
+        else_=whole(NO_LATENCY),
     )
-    keyed = select(raw.c.h, raw.c.m, raw.c.v, bucket.label("b"), raw.c.failed).subquery()
-    keys = (keyed.c.h, keyed.c.m, keyed.c.v, keyed.c.b)
-    return select(*keys, func.count(), cast(func.sum(keyed.c.failed), BigInteger())).group_by(*keys)
+    keyed = select(raw.c.d, raw.c.slot, raw.c.v, bucket.label("b"), raw.c.failed, raw.c.i).subquery()
+    keys = (keyed.c.d, keyed.c.slot, keyed.c.v, keyed.c.b)
+    failures, injected = (cast(func.sum(column), BigInteger()) for column in (keyed.c.failed, keyed.c.i))
+    return select(*keys, func.count(), failures, injected).group_by(*keys).order_by(*keys)
