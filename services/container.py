@@ -74,6 +74,7 @@ from services.adapters.warehouse.feedback import DuckDbReviewFacts
 from services.adapters.warehouse.inputs import DuckDbInputLog
 from services.adapters.warehouse.last_scores import LastScores
 from services.adapters.warehouse.mapped import MappedFacts
+from services.adapters.warehouse.mapped_performance import MappedPerformance
 from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
 from services.adapters.warehouse.performance import DuckDbPerformanceFacts
 from services.adapters.warehouse.predictions import DuckDbPredictionLog
@@ -1358,7 +1359,12 @@ def _reading(
             threshold=value.decision_threshold,
         ),
         performance_cubes=CubeRefresh(
-            facts=DuckDbPerformanceFacts(facts),
+            facts=MappedPerformance(
+                DuckDbPerformanceFacts(facts),
+                estates=_estates(settings),
+                in_force=SqlMonitorsInForce(database),
+                sketched=SqlMonitoring(database).seen,
+            ),
             store=SqlPerformance(database),
             monitoring=SqlMonitoring(database),
             catalog=inventory,

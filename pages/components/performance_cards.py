@@ -73,6 +73,8 @@ def confirmed(view: DecayView) -> None:
             parts.chart(figure, key="confirmed", alt=f"{words.title} of mature cohorts with interval and limits")
             age = plural(view.maturity.age, "day") if view.maturity.age is not None else "one age"
             st.caption(f"Every cohort is measured with labels up to an age of {age}. Younger cohorts have no point.")
+        if view.assumption:
+            notices.remark(md(view.assumption), "edit_note")
         if view.unmatched:
             st.caption(
                 f"{count(view.unmatched)} labels speak about predictions that nobody recorded, and are left out."

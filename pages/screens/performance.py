@@ -30,7 +30,7 @@ def _body(view: DecayView) -> None:
     if not view.cohorts:
         notices.empty(
             "Nothing to judge yet",
-            f"{md(view.signal.sentence)} Unknown is not healthy.",
+            f"{md(view.signal.sentence)} {md(view.assumption)} Unknown is not healthy.".replace("  ", " "),
             icon="help",
             page="inventory",
             link="Models",

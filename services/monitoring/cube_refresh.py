@@ -63,7 +63,7 @@ class CubeRefresh:
 
     def _refresh(self, model: str, partitions: Sequence[Partition]) -> int:
         scores, slices = self._is_scored(model), self._slices(model)
-        self._store.renew(model, _definition(scores=scores, slices=slices))
+        self._store.renew(model, _definition(self._facts.counted_as(model), scores=scores, slices=slices))
         seen = self._store.seen()
         fresh = [item for item in partitions if seen.get(item.key) != item.fingerprint]
         predictions = sorted((item for item in fresh if item.source == "predictions"), key=lambda item: item.day)
@@ -126,6 +126,7 @@ def _parts(partitions: Sequence[Partition]) -> Iterator[tuple[Partition, ...]]:
         yield tuple(partitions[start : start + _DAYS_AT_ONCE])
 
 
-def _definition(*, scores: bool, slices: tuple[SliceColumn, ...]) -> str:
-    document = [_LAYOUT, SCORE_BINS if scores else 0, [[item.column, *item.values] for item in slices]]
+def _definition(counted_as: str, *, scores: bool, slices: tuple[SliceColumn, ...]) -> str:
+    document: list[object] = [_LAYOUT, SCORE_BINS if scores else 0, [[item.column, *item.values] for item in slices]]
+    document += [counted_as] if counted_as else []
     return hashlib.sha256(json.dumps(document).encode()).hexdigest()

@@ -203,6 +203,10 @@ class MonitoringConfig:
     """Predictions a window needs before it is judged at all, beside what each statistic needs by itself."""
     monitor_version: int | None = None
     """The version of the monitor this was derived from; None where nobody saved one."""
+    imported_from: str = ""
+    """The table of another estate that predictions are read from, in words; empty for recorded ones."""
+    has_labels: bool = True
+    """False for an import without a column of labels."""
 
     @property
     def judging(self) -> tuple[Statistic, ...]:

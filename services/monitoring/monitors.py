@@ -247,6 +247,8 @@ def config_of(monitor: Monitor, *, version: int | None = None) -> MonitoringConf
         limits=tuple((item.statistic, item.watch, item.breach) for item in monitor.thresholds),
         minimum_rows=monitor.minimum_rows,
         monitor_version=version,
+        imported_from="" if monitor.source.kind is SourceKind.INFERENCE else monitor.source.words,
+        has_labels=monitor.source.kind is SourceKind.INFERENCE or bool(monitor.mapping.label),
     )
 
 

@@ -141,3 +141,5 @@ class DecayView:
     maturity_explanation: Explanation
     calibration_explanation: Explanation
     business_explanation: Explanation
+    assumption: str = ""
+    """What is taken for granted about the labels of an imported table, or that it has none; empty for recorded ones."""

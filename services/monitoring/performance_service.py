@@ -165,6 +165,7 @@ class PerformanceService:
             calibration=whole,
             business=self._outcomes(query, read.version, given, shown),
             unmatched=sum(int(item.days[:, 1].sum()) for item in read.arrivals if item.version == UNMATCHED),
+            assumption=words.assumed(read.config),
             **words.explanations(given, shown, score_map, whole, band),
         )
 

@@ -30,12 +30,41 @@ class Explanations(TypedDict):
 
 def needs(config: MonitoringConfig, maturity: Maturity) -> str:
     """What a cohort needs before it counts."""
+    if not config.has_labels:
+        return f"the {config.imported_from} has no column of labels"
     if maturity.age is None:
         return "nobody can know yet when labels are mature, as no predictions are old enough and nobody stated a delay"
     return (
         f"no cohort is {maturity.age} days old with at least {config.minimum_labels} labels for at least "
         f"{config.minimum_coverage:.0%} of its predictions"
     )
+
+
+def assumed(config: MonitoringConfig) -> str:
+    """What is taken for granted about the labels of an imported table; empty for recorded predictions."""
+    if not config.imported_from:
+        return ""
+    if not config.has_labels:
+        return (
+            f"Predictions are read from the {config.imported_from}, which has no column of labels: nothing here can "
+            "be confirmed. Map one on the monitor."
+        )
+    hours = config.label_delay_hours
+    taken = (
+        "on the day of its prediction, because the monitor states no delay"
+        if hours is None
+        else f"{hours:g} hours after its prediction (in whole days), as the monitor states"
+    )
+    return (
+        f"Assumed: the {config.imported_from} does not say when a label came. Each is taken to have come {taken}, and "
+        "never to have been stated anew."
+    )
+
+
+def _source(config: MonitoringConfig) -> str:
+    if config.imported_from:
+        return f"Predictions and labels of the {config.imported_from}, counted once per day"
+    return _SOURCE
 
 
 def estimate_state(score_map: ScoreMap | None, fitted_on: Sequence[Cohort], *, scored: bool) -> str:
@@ -78,7 +107,7 @@ def explanations(
         maturity_explanation=Explanation(
             formula="Usual share with a label by age a = 1 - product over ages up to a of (1 - labels at that age / "
             "predictions still without one), after Kaplan and Meier (1958).",
-            source=_SOURCE,
+            source=_source(given.config),
             window="All days of prediction of the last 400 days, each as far as it is old",
             as_of=as_of,
             n=given.maturity.points[0].observed if given.maturity.points else 0,
@@ -116,7 +145,7 @@ def _confirmed(
     )
     return Explanation(
         formula=WORDS[given.metric].formula + threshold,
-        source=_SOURCE,
+        source=_source(given.config),
         window=window + (f", with labels up to an age of {age} days" if age is not None else ""),
         as_of=as_of,
         n=sum(cohort.n for cohort in shown if cohort.confirmed is not None),

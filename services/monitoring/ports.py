@@ -167,6 +167,10 @@ class PerformanceFacts(Protocol):
         """Sources `predictions` by day of prediction and `labels` by day of arrival."""
         ...
 
+    def counted_as(self, model: str) -> str:
+        """Names the way this model is counted beside its slices; another one means that all is counted anew."""
+        ...
+
     def arrived(
         self, model: str, arrivals: tuple[date, ...], *, scores: bool, slices: tuple[SliceColumn, ...]
     ) -> tuple[Arrival, ...]:

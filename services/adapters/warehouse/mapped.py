@@ -27,8 +27,8 @@ from services.adapters.warehouse.cells import (
     MOST_VALUES,
 )
 from services.adapters.warehouse.source_reader import as_day
-from services.adapters.warehouse.source_sql import cell, day, is_finite, literal, number, text
 from services.adapters.warehouse.sources import Estates, OpenTable
+from services.adapters.warehouse.statements import imports as statement
 from services.inventory.facts import Partition
 from services.kernel.errors import ControlRoomError, TelemetryUnavailableError
 from services.monitoring.models import JobRun
@@ -73,15 +73,15 @@ class MappedFacts:
         monitor = self._imported().get(model)
         if monitor is None:
             return self._recorded.fit_reference(model, digest, slices=slices, threshold=threshold)
-        with _spoken(), self._estates.open(monitor.source) as table:
+        with spoken(), self._estates.open(monitor.source) as table:
             return _reference(table, monitor, digest, slices, threshold)
 
     def profile(self, reference: Reference, days: tuple[date, ...]) -> tuple[DayProfile, ...]:
         monitor = self._imported().get(reference.model)
         if monitor is None:
             return self._recorded.profile(reference, days)
-        with _spoken(), self._estates.open(monitor.source) as table:
-            inside = _on_days(table, monitor, days)
+        with spoken(), self._estates.open(monitor.source) as table:
+            inside = statement.on_days(table, monitor.mapping, days)
             wanted = [item for item in reference.features if item.column in table.columns]
             return tuple(
                 profile
@@ -97,7 +97,7 @@ class MappedFacts:
         monitor = self._imported().get(model)
         if monitor is None:
             return self._recorded.labelled_days(model, days, scores=scores)
-        with _spoken(), self._estates.open(monitor.source) as table:
+        with spoken(), self._estates.open(monitor.source) as table:
             return _labelled(table, monitor, days, scores=scores)
 
     def job_runs(self, model: str, days: tuple[date, ...]) -> tuple[tuple[date, JobRun], ...]:
@@ -108,8 +108,7 @@ class MappedFacts:
         return getattr(self._recorded, name)
 
     def _imported(self) -> dict[str, Monitor]:
-        found = ((item.model, item.monitor) for item in self._in_force())
-        return {model: monitor for model, monitor in found if monitor.source.kind is not SourceKind.INFERENCE}
+        return imported(self._in_force())
 
     def _partitions(self, monitor: Monitor) -> Iterator[Partition]:
         """A source that cannot be read is one changed partition: reading it fails, and that is then recorded."""
@@ -127,8 +126,14 @@ class MappedFacts:
             yield Partition(source="predictions", owner=monitor.model, day=on, fingerprint=_fingerprint(meaning, mark))
 
 
+def imported(in_force: Iterable[MonitorVersion]) -> dict[str, Monitor]:
+    """Monitors that point at a table of another estate, by model."""
+    found = ((item.model, item.monitor) for item in in_force)
+    return {model: monitor for model, monitor in found if monitor.source.kind is not SourceKind.INFERENCE}
+
+
 @contextmanager
-def _spoken() -> Iterator[None]:
+def spoken() -> Iterator[None]:
     """A refused source is, for the worker, one that could not be read."""
     try:
         yield
@@ -143,30 +148,9 @@ def _fingerprint(*parts: str) -> str:
 
 
 def _days(table: OpenTable, monitor: Monitor) -> list[tuple[date, str]]:
-    """Every day with what tells whether it changed. Sums are left out: their last digits depend on the order."""
-    mapping, on = monitor.mapping, day(table, monitor.mapping.timestamp)
-    x = number(table, mapping.prediction)
-    label = table.column(mapping.label) if mapping.label else sa.null()
-    at = table.column(mapping.timestamp)
-    asked = (sa.func.count(), sa.func.count(x), sa.func.count(label), sa.func.min(x), sa.func.max(x), sa.func.max(at))
-    inner = sa.select(on.label("day"), *(item.label(f"f{place}") for place, item in enumerate(asked)))
-    found = table.rows(inner.select_from(table.table).where(at.is_not(None)).group_by(on).order_by(on))
+    """Every day with what tells whether it changed."""
+    found = table.rows(statement.marks(table, monitor.mapping))
     return [(known, repr(tuple(marks))) for value, *marks in found if (known := as_day(value)) is not None]
-
-
-def _on_days(table: OpenTable, monitor: Monitor, days: Iterable[date]) -> sa.ColumnElement[bool]:
-    on = day(table, monitor.mapping.timestamp)
-    known = sorted(days)
-    if not known:
-        return sa.false()
-    ends = (known[0], known[-1])
-    if len(known) == (ends[1] - ends[0]).days + 1:
-        return on.between(*(_bound(table, item) for item in ends))
-    return on.in_([_bound(table, item) for item in known])
-
-
-def _bound(table: OpenTable, on: date) -> Any:
-    return on.isoformat() if table.dialect == "sqlite" else sa.cast(sa.literal(on.isoformat()), sa.Date)
 
 
 # The reference
@@ -175,12 +159,11 @@ def _bound(table: OpenTable, on: date) -> Any:
 def _reference(
     table: OpenTable, monitor: Monitor, digest: str, slices: tuple[str, ...], threshold: float | None
 ) -> Reference | None:
-    on = day(table, monitor.mapping.timestamp)
     window = monitor.reference
     if window.start is None or window.end is None:
         return None
-    inside = on.between(_bound(table, window.start), _bound(table, window.end))
-    [(total,)] = table.rows(sa.select(sa.func.count()).select_from(table.table).where(inside))
+    inside = statement.between(table, monitor.mapping, window.start, window.end)
+    [(total,)] = table.rows(statement.total(table, inside))
     asked = [(SCORE, monitor.mapping.prediction, FeatureKind.NUMERIC)]
     asked += [(item.column, item.column, item.kind) for item in monitor.features if item.column in table.columns]
     fitted = [_fit(table, inside, name, column, kind) for name, column, kind in asked]
@@ -216,18 +199,15 @@ def _fit(
     """Cells of one column, still without counts; None for a column that has nothing to compare."""
     if kind is FeatureKind.CATEGORICAL:
         return _fit_values(table, inside, feature, column, coded=False)
-    x = number(table, column)
-    finite = sa.select(x.label("x")).select_from(table.table).where(inside, is_finite(table, x)).subquery()
-    [(n, distinct, mean)] = table.rows(
-        sa.select(sa.func.count(), sa.func.count(finite.c.x.distinct()), sa.func.avg(finite.c.x))
-    )
+    finite = statement.finite_numbers(table, column, inside)
+    [(n, distinct, mean)] = table.rows(statement.size_and_mean(finite))
     if not n:
         return None
     if distinct <= FEW_VALUES:
         return _fit_values(table, inside, feature, column, coded=True)
     knots = _knots(table, finite, int(n))
     least = 1 if distinct <= ATOMS_IF_DISTINCT else ATOM_SHARE * n
-    atoms = table.rows(sa.select(finite.c.x).group_by(finite.c.x).having(sa.func.count() >= literal(float(least))))
+    atoms = table.rows(statement.heavy_values(finite, float(least)))
     edges = _edges(knots, [float(atom) for (atom,) in atoms])
     empty = len(edges) + 3
     return FeatureReference(
@@ -238,20 +218,16 @@ def _fit(
 
 
 def _spread(table: OpenTable, finite: sa.Subquery, mean: float, n: int) -> float | None:
-    """Standard deviation, from the mean in a second pass: not every database knows one, and none loses digits so."""
     if not math.isfinite(mean):
         return None
-    off = finite.c.x - literal(mean)
-    [(squares,)] = table.rows(sa.select(sa.func.sum(sa.case((sa.func.abs(off) < literal(1e150), off * off)))))
+    [(squares,)] = table.rows(statement.squares(finite, mean))
     return None if squares is None else math.sqrt(float(squares) / n)
 
 
 def _knots(table: OpenTable, finite: sa.Subquery, n: int) -> list[float]:
-    """Values at the ranks of the quantiles, by a numbered order: the one way all databases share."""
+    """Values at the ranks of the quantiles."""
     ranks = [max(1, math.ceil(share * n)) for share in _RANKS]
-    ordered = sa.select(finite.c.x, sa.func.row_number().over(order_by=finite.c.x).label("place")).subquery()
-    found = table.rows(sa.select(ordered.c.place, ordered.c.x).where(ordered.c.place.in_(sorted(set(ranks)))))
-    at = {int(place): float(value) for place, value in found}
+    at = {int(place): float(value) for place, value in table.rows(statement.at_ranks(finite, ranks))}
     return [at[rank] for rank in ranks]
 
 
@@ -269,14 +245,11 @@ def _edges(knots: Sequence[float], atoms: Sequence[float]) -> tuple[float, ...]:
 def _fit_values(
     table: OpenTable, inside: sa.ColumnElement[bool], feature: str, column: str, *, coded: bool
 ) -> FeatureReference | None:
-    value = number(table, column) if coded else text(table, column)
-    given = sa.select(value.label("v")).select_from(table.table).where(inside, table.column(column).is_not(None))
-    inner = given.subquery()
-    [(distinct,)] = table.rows(sa.select(sa.func.count(inner.c.v.distinct())))
+    given = statement.values(table, column, inside, coded=coded)
+    [(distinct,)] = table.rows(statement.different(given))
     if not distinct or distinct > IDENTIFIER_DISTINCT:
         return None
-    n = sa.func.count()
-    found = table.rows(sa.select(inner.c.v, n).group_by(inner.c.v).order_by(n.desc(), inner.c.v).limit(MOST_VALUES))
+    found = table.rows(statement.commonest(given, MOST_VALUES))
     values = tuple(repr(float(item)) if coded else str(item) for item, _ in found if item is not None)
     return FeatureReference(
         feature=feature, column=column, numeric=False, coded=coded, edges=(), deciles=(), values=values,
@@ -286,17 +259,9 @@ def _fit_values(
 
 def _slice_keys(table: OpenTable, column: str, inside: sa.ColumnElement[bool], total: int) -> list[str]:
     """Commonest values of a column of the reference; rare ones would be noise alone."""
-    inner = sa.select(text(table, column).label("v")).select_from(table.table).where(inside).subquery()
-    n = sa.func.count()
-    found = table.rows(
-        sa.select(inner.c.v)
-        .where(inner.c.v.is_not(None))
-        .group_by(inner.c.v)
-        .having(n >= literal(_SLICE_SHARE * total))
-        .order_by(n.desc(), inner.c.v)
-        .limit(_MOST_SLICES)
-    )
-    return [slice_key(column, str(value)) for (value,) in found]
+    given = statement.values(table, column, inside, coded=False)
+    found = table.rows(statement.commonest(given, _MOST_SLICES, least=_SLICE_SHARE * total))
+    return [slice_key(column, str(value)) for value, _ in found]
 
 
 # Days
@@ -314,22 +279,11 @@ def _profiles(
     """One small GROUP BY per feature. `whole` counts all days together, as the reference does."""
     if part:
         column, value = column_and_value(part)
-        inside = sa.and_(inside, text(table, column) == value)
-    on = day(table, monitor.mapping.timestamp)
+        inside = sa.and_(inside, statement.in_slice(table, column, value))
     for feature in features:
-        numeric = feature.numeric
-        x = number(table, feature.column) if numeric else None
-        total = sa.case((is_finite(table, x), x), else_=literal(0.0)) if x is not None else literal(0.0)
-        first = sa.literal_column("0") if whole else on
-        inner = (
-            sa.select(first.label("day"), cell(table, feature).label("cell"), total.label("x"))
-            .select_from(table.table)
-            .where(inside)
-            .subquery()
-        )
-        counted = sa.select(inner.c.day, inner.c.cell, sa.func.count(), sa.func.sum(inner.c.x))
         found: dict[date, DayProfile] = {}
-        for on_day, place, n, added in table.rows(counted.group_by(inner.c.day, inner.c.cell)):
+        counted = statement.in_cells(table, monitor.mapping, feature, inside, whole=whole)
+        for on_day, place, n, added in table.rows(counted):
             known = _NEVER if whole else as_day(on_day)
             if known is None:
                 continue
@@ -347,42 +301,13 @@ def _blank(feature: FeatureReference, on: date, part: str) -> DayProfile:
 
 
 def _labelled(table: OpenTable, monitor: Monitor, days: tuple[date, ...], *, scores: bool) -> tuple[LabelledDay, ...]:
-    mapping, on = monitor.mapping, day(table, monitor.mapping.timestamp)
-    score = number(table, mapping.prediction)
-    label = number(table, mapping.label) if mapping.label else sa.null()
-    version = text(table, mapping.version) if mapping.version else sa.literal("")
-    known = sa.and_(is_finite(table, score), is_finite(table, label)) if mapping.label else sa.false()
-    place = sa.case(
-        (score >= literal(1.0), sa.literal_column(str(SCORE_BINS - 1))),
-        (score < literal(0.0), sa.literal_column("0")),
-        else_=sa.cast(sa.func.floor(score * literal(float(SCORE_BINS))), sa.Integer),
-    )
-    inner = (
-        sa.select(
-            on.label("day"),
-            sa.func.coalesce(version, "").label("version"),
-            sa.case((known, 1), else_=0).label("known"),
-            sa.case((known, score - label), else_=literal(0.0)).label("error"),
-            (sa.case((known, place), else_=0) if scores else sa.literal_column("0")).label("bin"),
-            (sa.case((sa.and_(known, label >= literal(0.5)), 1), else_=0) if scores else sa.literal_column("0")).label(
-                "positive"
-            ),
-        )
-        .select_from(table.table)
-        .where(_on_days(table, monitor, days))
-        .subquery()
-    )
-    sums = (sa.func.count(), *(sa.func.sum(item) for item in (
-        inner.c.error, sa.func.abs(inner.c.error), inner.c.error * inner.c.error)))  # fmt: skip
-    keys = (inner.c.day, inner.c.version, inner.c.known, inner.c.bin, inner.c.positive)
-    return _added_up(table.rows(sa.select(*keys, *sums).group_by(*keys)), scores=scores)
-
-
-def _added_up(rows: Sequence[Any], *, scores: bool) -> tuple[LabelledDay, ...]:
+    mapping = monitor.mapping
+    inside = statement.on_days(table, mapping, days)
     bins = SCORE_BINS if scores else 0
     counts: dict[tuple[date, str, int], Any] = defaultdict(lambda: np.zeros(bins, dtype=np.int64))
     totals: dict[tuple[date, str], list[float]] = defaultdict(lambda: [0, 0, 0.0, 0.0, 0.0])
-    for on_day, version, known, place, positive, n, error, absolute, square in rows:
+    asked = statement.labelled(table, mapping, inside, scores=scores)
+    for on_day, version, _, _, known, place, positive, n, error, absolute, square, _ in table.rows(asked):
         on = as_day(on_day)
         if on is None:
             continue

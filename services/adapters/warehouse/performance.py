@@ -44,6 +44,9 @@ class DuckDbPerformanceFacts:
     def partitions(self) -> tuple[Partition, ...]:
         return (*self._parquet.partitions("predictions"), *self._parquet.partitions("labels"))
 
+    def counted_as(self, model: str) -> str:  # noqa: ARG002 - the port has it
+        return ""
+
     def arrived(
         self, model: str, arrivals: tuple[date, ...], *, scores: bool, slices: tuple[SliceColumn, ...]
     ) -> tuple[Arrival, ...]:

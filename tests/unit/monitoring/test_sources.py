@@ -17,15 +17,26 @@ import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 from deltalake import DeltaTable, write_deltalake
+from sklearn.metrics import roc_auc_score
 
 from services.adapters.sql.monitoring import SqlMonitoring
 from services.adapters.sql.monitors import SqlMonitorsInForce
+from services.adapters.sql.performance import SqlPerformance
 from services.adapters.warehouse.mapped import MappedFacts
+from services.adapters.warehouse.mapped_performance import MappedPerformance
 from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
+from services.adapters.warehouse.performance import DuckDbPerformanceFacts
 from services.adapters.warehouse.sources import OpenTable, SourceRefusedError
 from services.kernel.errors import RoleMissingError, TelemetryUnavailableError
 from services.kernel.health import Health
+from services.monitoring import statistics
+from services.monitoring.cube_refresh import CubeRefresh
+from services.monitoring.cubes import cube_of
+from services.monitoring.metrics import Metric
 from services.monitoring.monitors import ColumnMapping, Feature, FeatureKind, Source, SourceKind
+from services.monitoring.performance_models import PerformanceQuery, ValuePerDecision
+from services.monitoring.performance_service import PerformanceService
+from services.monitoring.ports import ReviewCount
 from services.monitoring.profile import SCORE
 from services.monitoring.service import MonitoringService
 from services.monitoring.sources import suggested
@@ -130,6 +141,43 @@ def sketched(room: Monitored, source: Source) -> MonitoringService:
     return service
 
 
+def monitored_by(room: Monitored, source: Source, mapping: ColumnMapping, **changes: Any) -> None:
+    room.save(replace(room.service.propose_import(MODEL, source, mapping, actor=room.world.actor(DANA)), **changes))
+
+
+class NoBusiness:
+    def threshold(self, model: str) -> float | None:
+        return None
+
+    def reviews(self, model: str, since: date) -> tuple[ReviewCount, ...]:
+        return ()
+
+    def value(self, model: str) -> ValuePerDecision | None:
+        return None
+
+
+def counted(room: Monitored) -> PerformanceService:
+    """Sketched and counted as the worker does, wired as the container does."""
+    world, recorded = room.world, Path("nowhere")
+    in_force, store = SqlMonitorsInForce(world.database), SqlMonitoring(world.database)
+    MonitoringService(
+        facts=MappedFacts(DuckDbMonitoringFacts(recorded), estates=room.estates, in_force=in_force),
+        store=store, catalog=world.inventory, clock=world.clock,
+    ).refresh()  # fmt: skip
+    cubes = CubeRefresh(
+        facts=MappedPerformance(
+            DuckDbPerformanceFacts(recorded), estates=room.estates, in_force=in_force, sketched=store.seen
+        ),
+        store=SqlPerformance(world.database), monitoring=store, catalog=world.inventory, clock=world.clock,
+    )  # fmt: skip
+    assert cubes.run() > 0
+    assert cubes.run() == 0, "a day that did not change is not counted again"
+    return PerformanceService(
+        store=SqlPerformance(world.database), monitoring=store, catalog=world.inventory, business=NoBusiness(),
+        clock=world.clock,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("kind", ["parquet", "delta", "sqlite", "duckdb", "postgresql"])
 def test_every_kind_of_source_gives_the_same_sketches_and_finds_the_shift(
     tmp_path: Path, rows: pa.Table, kind: str, request: pytest.FixtureRequest
@@ -191,6 +239,58 @@ def test_categories_and_slices_of_an_import_are_sketched(tmp_path: Path, rows: p
     whole = store.profiles(MODEL, FIRST, FIRST, SCORE)[0].counts.sum()
     parts = [store.profiles(MODEL, FIRST, FIRST, SCORE, slice_key=key)[0].counts.sum() for key in reference.slice_keys]
     assert sum(parts) == whole == A_DAY
+
+
+@pytest.mark.parametrize("kind", ["parquet", "sqlite"])
+def test_an_import_with_labels_has_confirmed_figures_whose_arrival_is_assumed(
+    tmp_path: Path, rows: pa.Table, room: Monitored, kind: str
+) -> None:
+    if kind == "sqlite":
+        fill(f"sqlite:///{tmp_path / 'estate.db'}", rows)
+    source = parquet(tmp_path, rows) if kind == "parquet" else SQL
+    monitored_by(room, source, MAPPING, label_delay_hours=40.0)
+
+    view = counted(room).decay(PerformanceQuery(model=MODEL, metric=Metric.AUC, days=60))
+
+    known = SqlPerformance(room.world.database).arrivals(MODEL, date.min, before=date.max)
+    assert {item.day - date.fromordinal(int(item.days[0, 0])) for item in known} == {timedelta(days=2)}
+    cube = cube_of(known, scored=True).known(date.min, date.max, at=date.max)
+    told = rows.to_pandas().dropna(subset=["late"])
+    area = statistics.auc(cube.positives, cube.negatives)
+    assert area is not None
+    assert cube.n == len(told) == (DAYS - 3) * A_DAY
+    assert area.value == pytest.approx(roc_auc_score(told["late"].astype(float), told["risk"]), abs=3e-4)
+    assert (view.version, view.maturity.age) == ("7", 2)
+    assert any(cohort.confirmed for cohort in view.cohorts)
+    assert "Each is taken to have come 40 hours after its prediction" in view.assumption
+    assert view.confirmed_explanation.source.startswith("Predictions and labels of the")
+
+
+def test_another_delay_has_every_label_arrive_anew(tmp_path: Path, rows: pa.Table, room: Monitored) -> None:
+    source = parquet(tmp_path, rows)
+    monitored_by(room, source, MAPPING, label_delay_hours=24.0)
+    counted(room)
+    monitored_by(room, source, MAPPING, label_delay_hours=120.0)
+    counted(room)
+
+    known = SqlPerformance(room.world.database).arrivals(MODEL, date.min, before=date.max)
+    assert {item.day - date.fromordinal(int(item.days[0, 0])) for item in known} == {timedelta(days=5)}
+    assert sum(int(item.days[:, 1].sum()) for item in known) == (DAYS - 3) * A_DAY
+
+
+def test_an_import_without_labels_says_that_nothing_can_be_confirmed(
+    tmp_path: Path, rows: pa.Table, room: Monitored
+) -> None:
+    monitored_by(room, parquet(tmp_path, rows), replace(MAPPING, label="", version=""))
+
+    view = counted(room).decay(PerformanceQuery(model=MODEL))
+
+    assert view.signal.state is Health.UNKNOWN
+    assert "has no column of labels" in view.signal.sentence
+    assert "Map one on the monitor" in view.assumption
+    assert view.version == "unknown"
+    assert not any(cohort.confirmed for cohort in view.cohorts)
+    assert sum(cohort.predicted for cohort in view.cohorts) == DAYS * A_DAY
 
 
 def test_a_preview_shows_aggregates_and_at_most_twenty_masked_rows(

@@ -1,0 +1,198 @@
+"""Statements over tables of other estates: DuckDB, Databricks, PostgreSQL and SQLite answer the same text of Core.
+
+Beside the other statements because two of these four know neither TRY_CAST nor quantiles: values at ranks come from a
+numbered order, and every column is what the source says it is. Each is asked of all four in the tests, and of Spark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.adapters.warehouse.source_sql import cell, day, is_finite, literal, number, text
+from services.adapters.warehouse.sources import OpenTable
+from services.monitoring.monitors import ColumnMapping
+from services.monitoring.profile import SCORE_BINS, FeatureReference
+
+UNVERSIONED = "unknown"
+"""Version of predictions whose source has no column for it."""
+Condition = sa.ColumnElement[bool]
+Statement = sa.Select[Any]
+
+
+# Which rows
+
+
+def on_days(table: OpenTable, mapping: ColumnMapping, days: Iterable[date]) -> Condition:
+    on = day(table, mapping.timestamp)
+    known = sorted(days)
+    if not known:
+        return sa.false()
+    ends = (known[0], known[-1])
+    if len(known) == (ends[1] - ends[0]).days + 1:
+        return on.between(*(_bound(table, item) for item in ends))
+    return on.in_([_bound(table, item) for item in known])
+
+
+def between(table: OpenTable, mapping: ColumnMapping, first: date, last: date) -> Condition:
+    return day(table, mapping.timestamp).between(_bound(table, first), _bound(table, last))
+
+
+def in_slice(table: OpenTable, column: str, value: str) -> Condition:
+    return text(table, column) == value
+
+
+def _bound(table: OpenTable, on: date) -> Any:
+    return on.isoformat() if table.dialect == "sqlite" else sa.cast(sa.literal(on.isoformat()), sa.Date)
+
+
+# What days there are
+
+
+def marks(table: OpenTable, mapping: ColumnMapping) -> Statement:
+    """(day, then what tells whether it changed). Sums are left out: their last digits depend on the order."""
+    on, x = day(table, mapping.timestamp), number(table, mapping.prediction)
+    label = table.column(mapping.label) if mapping.label else sa.null()
+    at = table.column(mapping.timestamp)
+    asked = (sa.func.count(), sa.func.count(x), sa.func.count(label), sa.func.min(x), sa.func.max(x), sa.func.max(at))
+    inner = sa.select(on.label("day"), *(item.label(f"f{place}") for place, item in enumerate(asked)))
+    return inner.select_from(table.table).where(at.is_not(None)).group_by(on).order_by(on)
+
+
+# Cells of a reference
+
+
+def total(table: OpenTable, inside: Condition) -> Statement:
+    return sa.select(sa.func.count()).select_from(table.table).where(inside)
+
+
+def finite_numbers(table: OpenTable, column: str, inside: Condition) -> sa.Subquery:
+    x = number(table, column)
+    return sa.select(x.label("x")).select_from(table.table).where(inside, is_finite(table, x)).subquery()
+
+
+def size_and_mean(finite: sa.Subquery) -> Statement:
+    """(values, different values, mean)."""
+    return sa.select(sa.func.count(), sa.func.count(finite.c.x.distinct()), sa.func.avg(finite.c.x))
+
+
+def squares(finite: sa.Subquery, mean: float) -> Statement:
+    """From the mean in a second pass: not every database knows a deviation, and no digits are lost so."""
+    off = finite.c.x - literal(mean)
+    return sa.select(sa.func.sum(sa.case((sa.func.abs(off) < literal(1e150), off * off))))
+
+
+def at_ranks(finite: sa.Subquery, ranks: Sequence[int]) -> Statement:
+    """(rank, value), by a numbered order: the one way all databases share."""
+    ordered = sa.select(finite.c.x, sa.func.row_number().over(order_by=finite.c.x).label("place")).subquery()
+    return sa.select(ordered.c.place, ordered.c.x).where(ordered.c.place.in_(sorted(set(ranks))))
+
+
+def heavy_values(finite: sa.Subquery, least: float) -> Statement:
+    return sa.select(finite.c.x).group_by(finite.c.x).having(sa.func.count() >= literal(least))
+
+
+def values(table: OpenTable, column: str, inside: Condition, *, coded: bool) -> sa.Subquery:
+    value = number(table, column) if coded else text(table, column)
+    given = sa.select(value.label("v")).select_from(table.table).where(inside, table.column(column).is_not(None))
+    return given.subquery()
+
+
+def different(given: sa.Subquery) -> Statement:
+    return sa.select(sa.func.count(given.c.v.distinct()))
+
+
+def commonest(given: sa.Subquery, most: int, *, least: float = 0.0) -> Statement:
+    """(value, count), commonest first."""
+    n = sa.func.count()
+    found = sa.select(given.c.v, n).group_by(given.c.v).order_by(n.desc(), given.c.v).limit(most)
+    return found.having(n >= literal(least)) if least else found
+
+
+# Days in cells
+
+
+def in_cells(
+    table: OpenTable, mapping: ColumnMapping, feature: FeatureReference, inside: Condition, *, whole: bool = False
+) -> Statement:
+    """(day, cell, count, sum of what is finite). `whole` counts all days together, as the reference does."""
+    x = number(table, feature.column) if feature.numeric else None
+    added = sa.case((is_finite(table, x), x), else_=literal(0.0)) if x is not None else literal(0.0)
+    first = sa.literal_column("0") if whole else day(table, mapping.timestamp)
+    inner = (
+        sa.select(first.label("day"), cell(table, feature).label("cell"), added.label("x"))
+        .select_from(table.table)
+        .where(inside)
+        .subquery()
+    )
+    counted = sa.select(inner.c.day, inner.c.cell, sa.func.count(), sa.func.sum(inner.c.x))
+    return counted.group_by(inner.c.day, inner.c.cell)
+
+
+# Predictions and labels
+
+
+def labelled(table: OpenTable, mapping: ColumnMapping, inside: Condition, *, scores: bool, part: str = "") -> Statement:
+    """(day, version, value of the slice, labelled, pair, bin, positive, n, then sums of error, |error|, error^2, ^4).
+
+    A pair is a finite score beside a finite label. `part` is a column that splits, `scores` asks for bins.
+    """
+    score = number(table, mapping.prediction)
+    label = number(table, mapping.label) if mapping.label else sa.null()
+    version = text(table, mapping.version) if mapping.version else sa.literal("")
+    told = is_finite(table, label) if mapping.label else sa.false()
+    known = sa.and_(is_finite(table, score), told)
+    zero = sa.literal_column("0")
+    inner = (
+        sa.select(
+            day(table, mapping.timestamp).label("day"),
+            sa.func.coalesce(version, "").label("version"),
+            (text(table, part) if part else sa.literal("")).label("part"),
+            sa.case((told, 1), else_=0).label("told"),
+            sa.case((known, 1), else_=0).label("known"),
+            (sa.case((known, _bin(score)), else_=0) if scores else zero).label("bin"),
+            (sa.case((sa.and_(known, label >= literal(0.5)), 1), else_=0) if scores else zero).label("positive"),
+            sa.case((known, score - label), else_=literal(0.0)).label("error"),
+        )
+        .select_from(table.table)
+        .where(inside)
+        .subquery()
+    )
+    keys = tuple(inner.c[name] for name in ("day", "version", "part", "told", "known", "bin", "positive"))
+    error = inner.c.error
+    square = error * error
+    sums = (sa.func.sum(item) for item in (error, sa.func.abs(error), square, square * square))
+    return sa.select(*keys, sa.func.count(), *sums).group_by(*keys)
+
+
+def scored(table: OpenTable, mapping: ColumnMapping, inside: Condition, *, scores: bool, part: str = "") -> Statement:
+    """(day, version, value of the slice, score bin or -1, predictions, sum of scores)."""
+    score = number(table, mapping.prediction)
+    good = is_finite(table, score)
+    version = text(table, mapping.version) if mapping.version else sa.literal("")
+    inner = (
+        sa.select(
+            day(table, mapping.timestamp).label("day"),
+            sa.func.coalesce(version, "").label("version"),
+            (text(table, part) if part else sa.literal("")).label("part"),
+            sa.case((good, 0), else_=1).label("lost"),
+            (sa.case((good, _bin(score)), else_=0) if scores else sa.literal_column("0")).label("bin"),
+            sa.case((good, score), else_=literal(0.0)).label("x"),
+        )
+        .select_from(table.table)
+        .where(inside)
+        .subquery()
+    )
+    keys = (inner.c.day, inner.c.version, inner.c.part, inner.c.lost, inner.c.bin)
+    return sa.select(*keys, sa.func.count(), sa.func.sum(inner.c.x)).group_by(*keys)
+
+
+def _bin(score: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    return sa.case(
+        (score >= literal(1.0), sa.literal_column(str(SCORE_BINS - 1))),
+        (score < literal(0.0), sa.literal_column("0")),
+        else_=sa.cast(sa.func.floor(score * literal(float(SCORE_BINS))), sa.Integer),
+    )
