@@ -31,8 +31,8 @@ class DuckDbRequestFacts:
             live = facts_of(connection, "requests", files, REQUESTS, where="role = 'live'")
             found = statements(connection)(requests_by_bucket(live, slot_minutes=slot_minutes))
         groups: dict[tuple[date, int, str], list[tuple[int, int, int, int]]] = defaultdict(list)
-        for day, slot, version, *counts in found:
-            groups[day, int(slot), str(version or "")].append(tuple(map(int, counts)))
+        for day, slot, version, bucket, n, failed, injected in found:
+            groups[day, int(slot), str(version or "")].append((int(bucket), int(n), int(failed), int(injected)))
         return tuple(
             (
                 day,

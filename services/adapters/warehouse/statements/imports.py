@@ -145,7 +145,7 @@ def labelled(table: OpenTable, mapping: ColumnMapping, inside: Condition, *, sco
     version = text(table, mapping.version) if mapping.version else sa.literal("")
     told = is_finite(table, label) if mapping.label else sa.false()
     known = sa.and_(is_finite(table, score), told)
-    zero = sa.literal_column("0")
+    zero: sa.ColumnElement[Any] = sa.literal_column("0")
     inner = (
         sa.select(
             day(table, mapping.timestamp).label("day"),

@@ -29,7 +29,7 @@ _OFFSET = "(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
 def rule_value(table: FromClause, rule: QualityRule) -> Select[Any]:
     """(rows, value): rows that break the rule, or for freshness the newest time in microseconds."""
     column = table.c[rule.columns[0]]
-    rows: ColumnElement[int] = func.count()
+    rows: ColumnElement[Any] = func.count()
     if rule.kind is RuleKind.FRESHNESS:
         return select(rows, Microseconds(func.max(column)))
     if rule.kind is RuleKind.NULLS:
@@ -143,9 +143,9 @@ def _aggregates(rows: FromClause, asked: AskedColumn) -> Sequence[ColumnElement[
     return (missing, func.min(finite), func.max(finite), outside)
 
 
-def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
+def _count(condition: ColumnElement[bool]) -> ColumnElement[Any]:
     return _sum(case((condition, whole(1)), else_=whole(0)))
 
 
-def _sum(value: ColumnElement[int]) -> ColumnElement[int]:
+def _sum(value: ColumnElement[int]) -> ColumnElement[Any]:
     return cast(func.sum(value), BigInteger())
