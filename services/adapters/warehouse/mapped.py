@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
+from services.adapters.warehouse import source_statements as statement
 from services.adapters.warehouse.cells import (
     ATOM_SHARE,
     ATOMS_IF_DISTINCT,
@@ -28,7 +29,6 @@ from services.adapters.warehouse.cells import (
 )
 from services.adapters.warehouse.source_reader import as_day
 from services.adapters.warehouse.sources import Estates, OpenTable
-from services.adapters.warehouse.statements import imports as statement
 from services.inventory.facts import Partition
 from services.kernel.errors import ControlRoomError, TelemetryUnavailableError
 from services.monitoring.models import JobRun

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from services.adapters.warehouse import source_statements as statement
 from services.adapters.warehouse.mapped import imported, spoken
 from services.adapters.warehouse.source_reader import as_day
 from services.adapters.warehouse.sources import Estates, OpenTable
-from services.adapters.warehouse.statements import imports as statement
 from services.inventory.facts import Partition
 from services.monitoring.cubes import Arrival, ScoreDay
 from services.monitoring.monitors import Monitor, MonitorVersion
