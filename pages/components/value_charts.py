@@ -55,4 +55,6 @@ def spark(points: Sequence[tuple[date, float | None]], ink: charts.Ink, *, heigh
     figure.update_layout(margin={"l": 44, "t": 6, "b": 30}, hovermode="closest")
     figure.update_xaxes(tickformat="%-d %b", nticks=4)
     figure.update_yaxes(nticks=3, tickformat=".3~g")
+    if not any(value for _, value in points):
+        figure.update_yaxes(range=[0, 1])  # nothing happened: no axis below zero
     return figure

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pandas as pd
 import streamlit as st
 
-from pages.components import badges, charts, notices, parts, value_charts
+from pages.components import badges, charts, notices, parts, session, value_charts
 from pages.components.format import NOTHING, count, md, money, percent, version
 from services.oversight.board_models import Figure, ModelBoard
 from services.value.models import BenefitLine, VersionShare
@@ -196,9 +196,14 @@ def _cost_course(board: ModelBoard) -> None:
         if not value.days:
             notices.remark("No cost has been recorded.", "help")
             return
+        today = session.now().date()
         figure = charts.cost_and_volume(
             [day.day for day in value.days],
-            [None if day.per_thousand is None else float(day.per_thousand) for day in value.days],
+            [
+                # The fixed cost of a day that is not over has not met its predictions yet.
+                None if day.per_thousand is None or day.day >= today else float(day.per_thousand)
+                for day in value.days
+            ],
             [day.predictions for day in value.days],
             parts.ink(),
             currency=value.currency,
@@ -206,7 +211,8 @@ def _cost_course(board: ModelBoard) -> None:
         parts.chart(figure, key="cost", alt="Cost per 1,000 predictions by day, with the number of predictions")
         parts.explain(value.cost_explanation, key="explain-cost-course")
         if value.last:
-            st.caption(f"Use is recorded up to {value.last:%d %b %Y}.")
+            not_over = " That day is not over: its cost per 1,000 is left out." if value.last >= today else ""
+            st.caption(f"Use is recorded up to {value.last:%d %b %Y}.{not_over}")
 
 
 def _cost_split(board: ModelBoard) -> None:

@@ -126,8 +126,21 @@ def _kept(before: Decimal | None, typed: float) -> Decimal:
 
 
 def _reset(config: ValueConfig) -> None:
-    for name in [key for key in st.session_state if str(key).startswith(f"{_KEY}-{config.model}-")]:
-        del st.session_state[name]
+    """Written, not deleted: a browser keeps what was typed into a field until it is told another value."""
+    prefix = f"{_KEY}-{config.model}-"
+    for key, amount in _in_force(config).items():
+        if prefix + key in st.session_state:
+            st.session_state[prefix + key] = None if amount is None else float(amount)
+
+
+def _in_force(config: ValueConfig) -> dict[str, Decimal | None]:
+    """Figure of every field of the what-if, by the end of its key."""
+    found: dict[str, Decimal | None] = {
+        "setup": config.setup_cost, "fixed": config.monthly_cost_fixed, "budget": config.monthly_budget,
+    }  # fmt: skip
+    for rule in config.benefits:
+        found |= {f"{rule.id}-{name}": getattr(rule, name) for name in ("unit_low", "unit_value", "unit_high")}
+    return found | {f"before-{item.id}": item.before for item in config.baselines}
 
 
 def _outcome(now: ModelValue, tried: ModelValue, *, changed: bool) -> None:

@@ -12,13 +12,16 @@ from services.value.models import Baseline, BaselineId, Measure, ValueConfig
 from services.value.ports import ValueStore
 
 NOT_MEASURED = "not measured"
+_LEAST = 0.001
+"""Anything smaller is not read as a number by a person."""
 _SHARES = {BaselineId.REFERRAL_PRECISION, BaselineId.OVERRIDE_RATE}
 _SOURCES = {
     BaselineId.REFERRAL_PRECISION: "labelled predictions at or above the decision threshold",
     BaselineId.OVERRIDE_RATE: "recorded reviews",
     BaselineId.FORECAST_ERROR: "labelled forecasts",
     BaselineId.BATCH_WINDOW_HOURS: "recorded batch runs that ended well (median)",
-    BaselineId.END_TO_END_HOURS: "recorded batch runs that ended well, from window to result (median)",
+    BaselineId.END_TO_END_HOURS: "recorded batch runs that ended well, from the run before, which a case just missed, "
+    "to the result (median of the longest waits)",
 }
 
 
@@ -65,7 +68,9 @@ def _after(
 
 
 def _shown(value: float, unit: str, *, shares: bool) -> str:
-    return f"{value:.1%}" if shares else f"{value:,.4g} {unit}".strip()
+    if shares:
+        return f"{value:.1%}"
+    return (f"{value:,.4g}" if abs(value) >= _LEAST or not value else f"under {_LEAST}") + (f" {unit}" if unit else "")
 
 
 def _change(before: float, after: Estimate, *, shares: bool) -> str:

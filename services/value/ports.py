@@ -65,7 +65,7 @@ class ValueStore(Protocol):
     def predictions_by_version(self, model: str, start: date, end: date) -> Mapping[str, int]: ...
 
     def hours_to_decision(self, model: str, start: date, end: date) -> tuple[float, ...]:
-        """Hours from the start of each batch window to the end of the run that scored it."""
+        """Hours from the start of each run to the end of the next: the wait of a case that just missed the first."""
         ...
 
     def hours_between_runs(self, model: str, start: date, end: date) -> tuple[float, ...]:

@@ -55,7 +55,7 @@ def test_02_any_past_day_is_rebuilt_under_an_amber_banner(otto: Desk) -> None:
 
 
 def test_03_a_moment_names_version_policy_thresholds_and_signers(otto: Desk) -> None:
-    otto.open(f"audit?section=lookup&model={MODEL}&day={_days_ago(12)}&time=14:20")
+    otto.open(f"audit?section=lookup&model={MODEL}&day={_days_ago(8)}&time=14:20")
     otto.sees("Traffic split")
     for words in ("v3 90 %, v4 10 %", "Vera Lindholm", "Ben Okafor", "Clara Whitfield", "tier-1 version"):
         otto.sees(words)

@@ -188,7 +188,8 @@ class SqlValue:
                 .where(*_window(batch_run, model, start, end), batch_run.c.ok.is_(True))
                 .order_by(batch_run.c.window_start),
             )
-        return tuple((finished - began) / _HOUR for began, finished in found)
+        runs: dict[float, float] = dict(found)
+        return tuple((runs[later] - earlier) / _HOUR for earlier, later in pairwise(runs))
 
     def hours_between_runs(self, model: str, start: date, end: date) -> tuple[float, ...]:
         with self._database.read() as connection:

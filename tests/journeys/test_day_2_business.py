@@ -1,0 +1,153 @@
+"""A day of a business owner: what the model is worth, what that rests on, what it costs, and taking the table along."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sqlite3
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from pages.components.format import money
+from tests.journeys.conftest import Running
+from tests.journeys.steps import Desk
+
+MODEL = "claims_triage"
+WHERE = {
+    "returns": ("net", "multiple", "payback", "cost", "setup", "attested", "claimed"),
+    "cost": ("cost_per_1000", "marginal_per_1000", "cost_floor", "budget_spent", "budget_forecast"),
+    "running": ("sla", "drift", "incidents", "mttr", "rework", "pipelines", "lift"),
+}
+"""Figures that are shown letter by letter as the command prints them."""
+ROUNDED = {"benefit_1": "returns", "cost_fixed": "cost", "cost_compute": "cost"}
+"""Parts of a sum, shown as money is shown in a table."""
+
+
+@pytest.fixture(scope="module")
+def ben(desk: Callable[[str], Desk]) -> Desk:
+    return desk("ben.business")
+
+
+def told(running: Running, model: str = "") -> dict[str, Any]:
+    named = ["--model", model] if model else []
+    done = running.cli("value", *named, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def test_01_home_has_the_acknowledgement_and_value_begins_with_the_portfolio(ben: Desk, running: Running) -> None:
+    ben.open("overview")
+    ben.shot("d2-1-home")
+    ben.open("value")
+    shown = ben.text()
+    for words in ("Net benefit", "Cost", "Payback of all setups", "Red", "Attested by finance", "Claimed, not decided"):
+        assert words in shown, words
+    assert all(row["model"] in shown for row in told(running)["models"])
+    ben.shot("d2-1-portfolio")
+
+
+def test_02_the_screen_and_the_command_say_the_same(ben: Desk, running: Running) -> None:
+    """The endpoint goes on working meanwhile: the command is asked before and after, and one of both must be shown."""
+    before = told(running, MODEL)
+    shown = {}
+    for part in ("returns", "cost", "running"):
+        ben.open(f"value?model={MODEL}&show={part}")
+        shown[part] = ben.text()
+        ben.shot(f"d2-2-{part}")
+    after = told(running, MODEL)
+
+    rows = {item["id"]: (item, later) for item, later in zip(before["figures"], after["figures"], strict=True)}
+    for part, ids in WHERE.items():
+        for name in ids:
+            assert any(item["shown"] in shown[part] for item in rows[name]), rows[name]
+    for name, part in ROUNDED.items():
+        assert any(money(Decimal(item["value"]), before["currency"]) in shown[part] for item in rows[name]), rows[name]
+    for row in before["before_and_after"]:
+        assert row["measure"] in shown["returns"], row
+        assert row["before"] in shown["returns"], row
+
+
+def test_03_every_figure_says_how_it_is_computed(ben: Desk, running: Running) -> None:
+    figure = next(item for item in told(running, MODEL)["figures"] if item["id"] == "payback")
+    ben.open(f"value?model={MODEL}")
+    ben.press("explain-payback")
+    popover = ben.page.locator('[data-testid="stPopoverBody"]').inner_text()
+    for words in (figure["formula"], figure["window"], "Observations", "Fresh as of"):
+        assert words in popover, words
+    ben.shot("d2-3-how")
+
+
+def test_04_a_what_if_is_labelled_changes_nothing_and_is_reset(ben: Desk, running: Running) -> None:
+    ben.open(f"value?model={MODEL}&show=statement")
+    setup = ben.page.get_by_label("One-time setup").first
+    usual = setup.input_value()
+    setup.fill("120000")
+    setup.press("Tab")
+    ben.idle()
+    ben.sees("What-if, not saved")
+    ben.shot("d2-4-what-if")
+    assert told(running, MODEL)["statement"]
+    ben.press("whatif-reset")
+    assert setup.input_value() == usual
+    assert "What-if, not saved" not in ben.text()
+
+
+def test_05_cost_is_split_with_what_belongs_to_no_model(ben: Desk) -> None:
+    ben.open(f"value?model={MODEL}&show=cost")
+    shown = ben.text()
+    for words in ("Compute", "Storage", "Stated, fixed", "Cost per 1,000 predictions", "By version", "allocation"):
+        assert words in shown, words
+    ben.open("value")
+    assert "belongs to no governed model" in ben.text()
+
+
+def test_06_the_budget_is_forecast_and_the_size_is_advised(ben: Desk) -> None:
+    ben.open(f"value?model={MODEL}&show=cost")
+    assert "Budget" in ben.text()
+    assert "Right size" in ben.text()
+    ben.press("explain-budget")
+    assert "days left" in ben.page.locator('[data-testid="stPopoverBody"]').inner_text()
+
+
+def test_07_the_top_reason_of_overrides_lists_ids_only(ben: Desk) -> None:
+    ben.open(f"feedback?model={MODEL}")
+    assert "Override rate" in ben.text()
+    reason = ben.page.locator(".st-key-at-reason button").first
+    words = reason.inner_text().strip()
+    reason.click()
+    ben.idle()
+    ben.sees("Corrected predictions")
+    assert words in ben.page.url
+    assert "ids and codes only" in ben.text()
+    ben.shot("d2-7-reason")
+
+
+def test_10_the_step_of_compliance_is_not_for_the_business_owner(ben: Desk, running: Running) -> None:
+    """Whatever request is open: no address leads the business owner to a button of another office."""
+    with sqlite3.connect(f"file:{running.home / 'governance.db'}?mode=ro", uri=True) as book:
+        requests = [row[0] for row in book.execute("SELECT request_id FROM promotion_request WHERE state = 'open'")]
+    assert requests
+    for request in requests:
+        ben.open(f"approvals?request={request}")
+        assert request in ben.page.url
+        assert ben.page.locator(".st-key-decide-approve").count() == 0
+
+
+def test_12_the_exported_table_has_the_totals_of_the_screen(ben: Desk, running: Running) -> None:
+    ben.open("value")
+    ben.page.get_by_role("button", name="Export").first.click()
+    with ben.page.expect_download() as download:
+        ben.page.get_by_role("button", name="CSV").first.click()
+    text = download.value.path().read_text()
+    notes = [line for line in text.splitlines() if line.startswith("#")]
+    assert any("all models" in line for line in notes)
+    rows = list(csv.DictReader(io.StringIO("\n".join(line for line in text.splitlines() if line[:1] != "#"))))
+    document = told(running)
+    cost = sum(Decimal(row["cost"]) for row in rows)
+    assert abs(cost - Decimal(document["totals"]["cost"])) < Decimal("0.5")
+    assert {row["model"] for row in rows} == {row["model"] for row in document["models"]}
