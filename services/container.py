@@ -92,8 +92,11 @@ from services.alerts.answering import Answering, Levels
 from services.alerts.models import AlertKind, Condition
 from services.alerts.service import AlertService
 from services.alerts.stakes import Stakes
+from services.approvals.models import Purpose, SubmitRequest
 from services.approvals.records import DecisionRecord
+from services.approvals.retiring import QUIET_DAYS
 from services.approvals.service import ApprovalService
+from services.audit import retention
 from services.audit.chronicle import Chronicle
 from services.audit.keeping import RetentionService
 from services.audit.pack.service import PackService
@@ -122,7 +125,7 @@ from services.inventory.classification import ClassificationService
 from services.inventory.columns import ColumnService
 from services.inventory.handling import DataHandling
 from services.inventory.lineage import LineageGraph
-from services.inventory.models import GovernedModel, ServiceLevel, Task
+from services.inventory.models import DeploymentKind, GovernedModel, ServiceLevel, Task
 from services.inventory.owners import Orphan
 from services.inventory.ports import ModelRegistry
 from services.inventory.rows import RowService
@@ -136,6 +139,7 @@ from services.kernel.errors import (
     UnknownModelError,
 )
 from services.kernel.health import Health
+from services.kernel.identity import Actor
 from services.kernel.secret import Secret
 from services.ledger.attempts import RecordingDesk
 from services.ledger.ports import RegistryTags, TagPlace
@@ -163,7 +167,7 @@ from services.policy.evidence import Evidence
 from services.policy.freeze import active_freeze, until_words
 from services.policy.models import GateReport, PolicyRef
 from services.policy.publishing import PublishingService
-from services.policy.schema import PolicyDocument, RetrainingLine
+from services.policy.schema import PolicyDocument, RetrainingLine, ReturnLine
 from services.policy.service import PolicyService
 from services.programme.gathering import Gatherer, Sources
 from services.programme.service import ProgrammeService
@@ -191,6 +195,8 @@ from services.rollout.reconcile import Reconciler
 from services.rollout.release_models import SameDecision
 from services.rollout.release_ports import Armed, IncidentDesk, Telemetry
 from services.rollout.releases import ReleaseService
+from services.rollout.retirement import RetirementService
+from services.rollout.retirement_models import RETENTION_CLASS, Counted, Retirement, TrafficFacts
 from services.rollout.service import RolloutService
 from services.rollout.shadow import JudgedShadow
 from services.rollout.signed_plan import SignedPlans
@@ -199,7 +205,9 @@ from services.rollout.watch import Watcher
 from services.rollout.watch_acts import WatchActs
 from services.settings import Profile, Settings
 from services.value.agreed import Agreed
+from services.value.gate import Gate, RetireModel, Review
 from services.value.models import Rates
+from services.value.review_service import ReviewService
 from services.value.service import ValueService
 from services.value.statement_service import StatementService
 
@@ -211,6 +219,8 @@ if TYPE_CHECKING:  # the SDK is loaded where a workspace is used
 
 WATCHED = "worker:watch"
 """Name under which the worker records that it looked at the running releases."""
+_TICK = 60
+"""Seconds by which requests are counted after a model was switched off."""
 _INCIDENTS = 200
 """Actions of a model that are looked through for what went wrong before."""
 
@@ -245,6 +255,8 @@ class ControlRoom:
     data_health: DataHealthService
     value: ValueService
     statements: StatementService
+    reviews: ReviewService
+    retirements: RetirementService
     board: ValueBoard
     feedback: FeedbackService
     corrections: CorrectionService
@@ -373,6 +385,7 @@ def _open(
         exceptions=exceptions,
         is_suspect=lambda decision: _is_suspect(SqlPublicKeys(database), decision),
         hindrance=lambda model, version: preconditions.hindrance(model, version, first=not _serves(units, model)),
+        quiet=lambda model: _quiet_days(policy, model),
     )
     stewardship = StewardshipService(
         inventory=reading.inventory, units=units, people=trusted.people, desk=trusted.signing, clock=clock
@@ -404,6 +417,22 @@ def _open(
         desk=trusted.signing,
         attestations=trusted.attested,
         live=lambda model: _champion(units, model),
+        clock=clock,
+    )
+    reviews = ReviewService(
+        units=units,
+        catalog=reading.inventory,
+        values=reading.value,
+        months=statements.months,
+        people=trusted.people,
+        ledger=trusted.ledger,
+        desk=trusted.signing,
+        attestations=trusted.attested,
+        gate=lambda model: _return_gate(policy, reading.value, model),
+        retire=lambda command, review, actor: _ask_to_retire(approvals, units, command, review, actor),
+        request_state=lambda request_id: _request_state(units, request_id),
+        retiring=lambda model: _retiring(units, model),
+        watched=reading.value.watched,
         clock=clock,
     )
     performance = _performance(database, clock, reading)
@@ -569,6 +598,15 @@ def _open(
         data_health=health,
         value=reading.value,
         statements=statements,
+        reviews=reviews,
+        retirements=RetirementService(
+            units=units,
+            serving=serving,
+            traffic=_traffic_of(settings, clock),
+            desk=trusted.signing,
+            clock=clock,
+            kept=lambda at: _kept_until(settings, at),
+        ),
         board=ValueBoard(
             values=reading.value,
             statements=statements,
@@ -647,6 +685,7 @@ def _open(
             monitoring=reading.monitoring,
             reliability=reading.reliability,
             value=reading.value,
+            reviews=reviews,
             watching=lambda model: monitors.view(model).row.monitor,
             decisions=approvals,
             emergencies=emergency,
@@ -1055,6 +1094,86 @@ def _watcher(  # noqa: PLR0917 - one caller, further above
         clock=clock,
         edges=edges,
     )
+
+
+def _return_gate(policy: PolicyService, value: ValueService, model: GovernedModel) -> Gate:
+    """The policy's figure of its tier; the signed statement may ask for more, never for less."""
+    found = policy.for_model(model)
+    line, stated = found.document.returns or ReturnLine(), value.config(model.name).gate_monthly_net
+    where = f"{found.ref.name} version {found.ref.version}"
+    source = where if found.document.returns else f"the default, as {where} says nothing"
+    if stated > line.net_per_month_at_least:
+        source = f"the value statement, which asks for more than {source}"
+    return Gate(
+        amount=max(stated, line.net_per_month_at_least),
+        currency=value.currency,
+        missed_months=line.missed_months,
+        review_days=line.review_days,
+        longest_keep_months=line.longest_keep_months,
+        source=source,
+    )
+
+
+def _quiet_days(policy: PolicyService, model: GovernedModel) -> int:
+    """A policy that cannot be used blocks the request itself."""
+    try:
+        line = policy.for_model(model).document.returns
+    except InvalidPolicyError:
+        return QUIET_DAYS
+    return line.quiet_days if line else QUIET_DAYS
+
+
+def _ask_to_retire(
+    approvals: ApprovalService, units: SqlUnits, command: RetireModel, review: Review, actor: Actor
+) -> str:
+    receipt = approvals.submit(
+        SubmitRequest(
+            command_id=command.command_id,
+            model=review.model,
+            version=_champion(units, review.model),
+            note=command.reason,
+            seen_evidence=command.seen,
+            passphrase=command.passphrase,
+            purpose=Purpose.RETIREMENT,
+            reason_code=command.reason_code,
+            review=review.review_id,
+        ),
+        actor=actor,
+    )
+    with units.read() as unit:
+        return next(item.request_id for item in unit.requests.of_model(review.model) if item.seq == receipt.seq)
+
+
+def _request_state(units: SqlUnits, request_id: str) -> str:
+    with units.read() as unit:
+        found = unit.requests.get(request_id)
+    return found.state.value if found else ""
+
+
+def _retiring(units: SqlUnits, model: str) -> str:
+    with units.read() as unit:
+        return unit.rollouts.retiring(model)
+
+
+def _kept_until(settings: Settings, retired_at: datetime) -> date | None:
+    rule = retention.load().rule(RETENTION_CLASS)
+    return retention.years_after(retired_at.date(), rule.period(settings.retention_profile_names)) if rule else None
+
+
+def _traffic_of(settings: Settings, clock: Clock) -> TrafficFacts:
+    """Requests of an endpoint, runs of a batch job, and up to when the log is complete."""
+    telemetry, jobs = _telemetry(settings, clock), DuckDbJobLog(settings.inference_folder)
+
+    def counted(item: Retirement, since: datetime) -> Counted:
+        found = telemetry.since(item.deployment, since, tick_seconds=_TICK)
+        ticks = [(cell.tick + timedelta(seconds=_TICK), cell.requests) for cell in found.cells]
+        if item.kind == DeploymentKind.BATCH:
+            runs = jobs.runs(item.model, limit=200)
+            ticks += [(run.started_at, 1) for run in runs if run.started_at >= since and run.ok and run.rows]
+        newest = max((at for at, _ in ticks), default=None)
+        return Counted(requests=sum(n for _, n in ticks), until=found.watermark, newest=newest)
+
+    return counted
 
 
 def _champion(units: SqlUnits, model: str) -> str:

@@ -283,6 +283,8 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         # After everything that measures and after the rule that opens incidents, which alerts are linked to.
         ("alerts", 60, room.alerts.refresh),
         ("value", 60, room.value.refresh),
+        ("value-reviews", 3600, room.reviews.refresh),
+        ("retirements", 10, room.retirements.work),
         ("corrections", 15, room.corrections.refresh),
         ("feedback", 30, room.feedback.refresh),
         ("retraining-sets", 15, room.training_sets.refresh),

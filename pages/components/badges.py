@@ -23,6 +23,7 @@ from services.rollout.emergency_models import ReviewState
 from services.rollout.models import ActionKind, ActionState
 from services.rollout.release_models import ReleaseState
 from services.rollout.release_models import Verdict as Look
+from services.rollout.retirement_models import RetirementState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,7 @@ _ROWS: tuple[tuple[Enum, Status], ...] = (
     (Purpose.PROMOTION, _status("Promotion", "rocket_launch", "blue")),
     (Purpose.REATTESTATION, _status("Re-attestation", "autorenew", "violet")),
     (Purpose.ADOPTION, _status("Adoption", "move_to_inbox", "orange")),
+    (Purpose.RETIREMENT, _status("Retirement", "archive", "red")),
     (ActionState.PENDING, _status("Waiting", "schedule", "gray")),
     (ActionState.RUNNING, _status("Running", "sync", "blue")),
     (ActionState.APPLIED, _status("Done", "check_circle", "green")),
@@ -103,6 +105,10 @@ _ROWS: tuple[tuple[Enum, Status], ...] = (
     (ReleaseState.ROLLED_BACK, _status("Rolled back", "undo", "orange")),
     (ReleaseState.FAILED, _status("Traffic not verified", "error", "red")),
     (ReleaseState.RETIRED, _status("Retired", "done_all", "gray")),
+    (RetirementState.ORDERED, _status("Leaving", "move_down", "orange")),
+    (RetirementState.QUIET, _status("Switched off", "power_off", "orange")),
+    (RetirementState.RETIRED, _status("Retired", "archive", "gray")),
+    (RetirementState.STOPPED, _status("Stopped", "block", "gray")),
     (Look.BREACH, _status("Stop", "error", "red")),
     (Look.GO, _status("Good to go", "check_circle", "green")),
     (Look.UNDECIDED, _status("Too early to say", "hourglass_top", "gray")),

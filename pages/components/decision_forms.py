@@ -37,6 +37,7 @@ def open_decision(
     decision: Decision,
     title: str,
     effect: str,
+    meaning: str = "",
     role: str = "",
     delegation: DelegationRef | None = None,
 ) -> None:
@@ -48,6 +49,7 @@ def open_decision(
         decision=decision,
         title=title,
         effect=effect,
+        meaning=meaning or MEANINGS[decision],
         role=role,
         delegation=delegation,
         challenge="",
@@ -84,7 +86,7 @@ def decision_dialog() -> None:
         st.button("Close", key="review-close", on_click=forms.close_dialog)
         return
     st.markdown(f"**Effect:** {md(state['effect'])}")
-    st.markdown(f"> **{VERBS[decision]}.** {MEANINGS[decision]}")
+    st.markdown(f"> **{VERBS[decision]}.** {state['meaning']}")
     _decision_form(decision)
     st.markdown(
         f":gray[You sign the document shown, digest] {code(digest(state['shown'], 16))}:gray[. "

@@ -218,6 +218,8 @@ def asked(purpose: Purpose, title: str, number_text: str) -> str:
             return f"Approve {named} again"
         case Purpose.ADOPTION:
             return f"Adopt {named}, changed outside"
+        case Purpose.RETIREMENT:
+            return f"Retire {title}, served by {version(number_text)}"
 
 
 def sentence(text: str) -> str:

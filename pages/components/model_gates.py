@@ -22,7 +22,9 @@ from services.inventory.models import GovernedModel, ModelVersion
 from services.kernel.identity import Actor, Permission
 from services.rollout.models import DeploymentView
 
-PURPOSES = {purpose.value: purpose for purpose in Purpose}
+PURPOSES = {purpose.value: purpose for purpose in Purpose if purpose is not Purpose.RETIREMENT}
+"""A retirement is asked for where the return of the model is reviewed."""
+_NEEDED = {Purpose.ADOPTION: Permission.ADOPT}
 
 
 def section(
@@ -53,7 +55,7 @@ def _purpose(chosen: ModelVersion, live: DeploymentView | None) -> Purpose:
 
 
 def _needed(purpose: Purpose) -> Permission:
-    return Permission.ADOPT if purpose is Purpose.ADOPTION else Permission.REQUEST_PROMOTION
+    return _NEEDED.get(purpose, Permission.REQUEST_PROMOTION)
 
 
 def _gates_only(model: GovernedModel, chosen: ModelVersion) -> None:
@@ -140,6 +142,8 @@ def _meaning(draft: RequestDraft) -> str:
             return f"**{version(draft.version)}** serves now. Its approval would be given again; traffic stays."
         case Purpose.ADOPTION:
             return f"**{version(draft.version)}** was put in place outside Countersign. Traffic stays as it is."
+        case Purpose.RETIREMENT:
+            return f"**{version(draft.version)}** serves now. All traffic would end; nothing more would be released."
         case Purpose.PROMOTION:
             if not draft.terms.shares and not draft.blocked_by:
                 return f"**{version(draft.version)}** would be approved. The supplier serves it; nothing of ours moves."

@@ -32,6 +32,7 @@ def rules(view: PolicyView) -> None:
             ("Traffic, real time", ", then ".join(f"{share} %" for share in view.realtime_shares) or NOTHING),
             ("Traffic, batch", ", then ".join(f"{share} %" for share in view.batch_shares) or NOTHING),
             ("Retraining", md(view.retraining) or NOTHING),
+            ("Return", md(view.returns) or NOTHING),
             ("A request stays open", f"{view.request_days} days"),
             ("An approval lasts", f"{view.approval_days} days"),
             ("Longest exception", f"{view.longest_exception_days} days"),

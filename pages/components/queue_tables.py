@@ -16,7 +16,12 @@ from pages.components.tables import Config, chips, progress, text
 from services.approvals.models import Purpose, QueueRow, RequestState
 from services.inventory.models import Tier
 
-SIGNS = {Purpose.PROMOTION: "\u2191", Purpose.REATTESTATION: "\u21bb", Purpose.ADOPTION: "\u21e5"}
+SIGNS = {
+    Purpose.PROMOTION: "\u2191",
+    Purpose.REATTESTATION: "\u21bb",
+    Purpose.ADOPTION: "\u21e5",
+    Purpose.RETIREMENT: "\u2193",
+}
 _LATE, _ESCALATED = "red", "orange"
 
 

@@ -14,6 +14,8 @@ from pages.components import decision_forms, parts, places, session
 from pages.components.format import asked, md, role, sentence, when
 from pages.components.request_facts import after_words, roles_of, step_of, verb_of
 from services.approvals.models import (
+    MEANINGS,
+    RETIREMENT_MEANINGS,
     Decision,
     DelegationRef,
     Purpose,
@@ -243,6 +245,7 @@ def _button(
             "decision": decision,
             "title": asked(view.purpose, view.row.title, view.row.version),
             "effect": dict(view.effects).get(decision, ""),
+            "meaning": (MEANINGS if view.retirement is None else RETIREMENT_MEANINGS)[decision],
             "role": step.role if step is not None and decision in _MAIN else "",
             "delegation": delegation,
         },

@@ -115,6 +115,9 @@ def rollback_words(terms: RollbackTerms | None, base: str | None = None) -> str:
 def release_words(view: RequestView, terms: ReleaseTerms) -> str:
     """What completing the request does to traffic, and how long the approval lasts."""
     lasts = f"approval lasts {plural(terms.approval_days, 'day')}"
+    if view.retirement is not None:
+        days = plural(view.retirement.quiet_days, "day")
+        return f"Traffic goes to zero; it closes after {days} in which nobody was answered, as counted"
     if view.purpose is not Purpose.PROMOTION or not terms.shares:
         return f"Traffic stays as it is; {lasts}"
     return f"{_capital(way_words(terms, view.row.base))} of traffic; {lasts}"

@@ -21,6 +21,7 @@ from pages.components import (
     reads,
     request_evaluation,
     session,
+    value_gate,
 )
 from pages.components.format import NOTHING, code, digest, md, plural, role, version, when
 from pages.components.request_facts import (
@@ -32,10 +33,11 @@ from pages.components.request_facts import (
     rollback_words,
     untagged,
 )
-from services.approvals.models import ColumnFact, RequestView
+from services.approvals.models import ColumnFact, RequestView, RetirementTerms
 from services.evaluation.detail import Criterion, criteria
 from services.kernel.errors import ControlRoomError
 from services.kernel.identity import Actor, Permission
+from services.rollout.retirement_models import RETIREMENT_REASONS
 
 ALL = "all"
 _NAMES = {**PANELS, ALL: "All, to print"}
@@ -59,6 +61,32 @@ def at_a_glance(view: RequestView) -> None:
     ]
     with parts.card("At a glance", f"policy {md(view.report.policy.name)} version {md(view.report.policy.version)}"):
         parts.facts(rows, alt="The request at a glance")
+
+
+def leaving(view: RequestView, terms: RetirementTerms) -> None:
+    """What the signers of a retirement judge: who reads its answers, what is done without it, and when it closes."""
+    room = session.control_room()
+    running = reads.attempt(
+        "the retirement", lambda: room.retirements.of_request(view.row.request_id), key=f"leaving-{view.row.request_id}"
+    )
+    with parts.card("What is taken out of service", f"policy {md(view.report.policy.name)}", key="request-retirement"):
+        parts.facts(
+            [
+                ("Serves now", f"{version(view.row.version)}, and with it everything of {md(view.row.model)}"),
+                ("Reason", md(RETIREMENT_REASONS.get(terms.reason_code, terms.reason_code))),
+                ("In words", md(view.note) or NOTHING),
+                ("Consumers", md(", ".join(terms.consumers)) or ":orange[:material/help: none is recorded]"),
+                ("What is not known", md(terms.consumers_note)),
+                ("Done without it", md(view.fallback) or ":orange[:material/help: not stated]"),
+                ("Benefit", md(view.benefit) or ":gray[not stated]"),
+                ("Risk", md(view.risk) or f":orange[:material/help: tier {view.row.tier}; no score sheet]"),
+                ("After the quorum", md(release_words(view, view.terms))),
+            ],
+            alt="The retirement at a glance",
+        )
+    if running is not None:
+        with parts.card("Where it stands", key="request-leaving"):
+            value_gate.facts(running)
 
 
 def show(view: RequestView, me: Actor) -> None:
@@ -238,7 +266,7 @@ def _purpose(view: RequestView) -> None:
             evidence.changes(cost.lines, view.row.base, view.row.version, alt="Cost")
 
 
-def _signed(view: RequestView) -> None:
+def signed(view: RequestView) -> None:
     with parts.card("Exactly this is signed", f"revision {view.revision}"):
         rows = [
             ("Model files", code(digest(view.manifest_sha256, 32))),
@@ -260,5 +288,5 @@ _DRAW: dict[str, Callable[[RequestView], None]] = {
     "data": _data,
     "rollback": _rollback,
     "purpose": _purpose,
-    "signed": _signed,
+    "signed": signed,
 }

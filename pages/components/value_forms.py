@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import streamlit as st
 
-from pages.components import forms, parts, reads, session
+from pages.components import forms, parts, reads, session, value_gate_forms
 from pages.components.format import md, money
 from services.attestation import documents
 from services.value import periods
@@ -15,7 +15,15 @@ from services.value.statements import SignStatement
 
 
 def show_open() -> None:
-    forms.show_open_dialog({"value-sign": _sign, "value-propose": _propose, "value-attest": _attest})
+    forms.show_open_dialog(
+        {
+            "value-sign": _sign,
+            "value-propose": _propose,
+            "value-attest": _attest,
+            "value-keep": value_gate_forms.keep,
+            "value-retire": value_gate_forms.retire,
+        }
+    )
 
 
 @st.dialog(

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import pandas as pd
 import streamlit as st
 
-from pages.components import badges, exporting, notices, parts, places, session
+from pages.components import badges, exporting, notices, parts, places, session, value_gate
 from pages.components.format import count, md, money, percent, plural
 from services.kernel.health import Health
 from services.kernel.identity import Permission
 from services.oversight import board_export
 from services.oversight.board_models import Portfolio, PortfolioRow
+from services.value.review_service import ReturnReview
 
 _LINKS = 24
 _ORDER = (Health.BREACH, Health.WATCH, Health.UNKNOWN, Health.HEALTHY)
 
 
-def show(found: Portfolio) -> None:
+def show(found: Portfolio, reviews: Sequence[ReturnReview] = ()) -> None:
+    """`reviews` wait for the answer of an owner: their models are red, whatever this window says."""
     rows = sorted(found.rows, key=lambda row: (_ORDER.index(row.state), -(row.value.net or Decimal(0))))
     with parts.header(
         "Value", f":gray[{plural(len(rows), 'model')}, {md(found.window)}. As recorded, not as promised.]"
@@ -40,8 +43,9 @@ def show(found: Portfolio) -> None:
         return
     for problem in found.totals.problems:
         notices.remark(md(problem), "error")
-    _totals(found)
+    _totals(found, reviews)
     _signed(found)
+    value_gate.red(reviews)
     with parts.card("Models", md(found.window)):
         parts.table(_frame(rows, found.currency), alt="Value of all models")
         with st.container(horizontal=True, key="value-links"):
@@ -55,8 +59,9 @@ def show(found: Portfolio) -> None:
                 )
 
 
-def _totals(found: Portfolio) -> None:
-    known, red = found.known, found.red
+def _totals(found: Portfolio, reviews: Sequence[ReturnReview]) -> None:
+    under = {state.review.model for state in reviews}
+    known, red = found.known, [row for row in found.rows if row.state is Health.BREACH or row.value.model in under]
     columns = st.columns(4)
     with columns[0]:
         parts.tile(
@@ -76,7 +81,8 @@ def _totals(found: Portfolio) -> None:
         parts.tile("Payback of all setups", *_payback(found))
     with columns[3]:
         names = ", ".join(row.value.model for row in red[:3]) or "none is red"
-        parts.tile("Red", count(len(red)), names, state=Health.BREACH if red else None)
+        waiting = f"; {plural(len(under), 'model')} to keep or retire" if under else ""
+        parts.tile("Red", count(len(red)), f"{names}{waiting}", state=Health.BREACH if red else None)
 
 
 def _payback(found: Portfolio) -> tuple[str, str]:

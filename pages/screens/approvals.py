@@ -54,13 +54,19 @@ def _request(view: RequestView) -> None:
     # Two rows, so that on a narrow screen the decision stands right after what it rests on.
     left, right = st.columns([2, 1])
     with left:
-        request_changes.card(view)
-        request_parts.at_a_glance(view)
+        if view.retirement is None:
+            request_changes.card(view)
+            request_parts.at_a_glance(view)
+        else:
+            request_parts.leaving(view, view.retirement)
     with right:
         request_decide.card(view, me, request_decide.step_parameter(view, address.get("step")))
     left, right = st.columns([2, 1])
     with left:
-        request_parts.show(view, me)
+        if view.retirement is None:
+            request_parts.show(view, me)
+        else:
+            request_parts.signed(view)
     with right:
         request_steps.card(view)
         request_steps.trail(view)

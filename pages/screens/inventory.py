@@ -19,6 +19,7 @@ from pages.components import (
     reads,
     session,
     tables,
+    value_gate,
 )
 from pages.components.format import age, count, day, md, number, plural, routes, sentence
 from services.inventory.models import InventoryCounts, InventoryQuery, InventoryRow, InventorySort, Tier
@@ -301,6 +302,7 @@ def _today() -> None:
     _filters(query)
     if page is not None:
         _list(query, page.items, page.total)
+    value_gate.retired_list()
 
 
 def _historical(past: date) -> None:

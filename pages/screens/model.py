@@ -25,6 +25,7 @@ from pages.components import (
     reads,
     session,
     submit_form,
+    value_gate,
 )
 from pages.components.format import md, when
 from services.inventory.models import DeploymentKind, GovernedModel, ModelVersion
@@ -46,6 +47,7 @@ def _body(model: GovernedModel) -> None:
         )
     emergency_forms.banner(room, model.name)
     fallback_card.banner(room, model.name)
+    value_gate.banner(model.name)
     left, right = st.columns([3, 2])
     with left:
         model_facts.about(model)

@@ -16,6 +16,7 @@ from pages.components import (
     reads,
     session,
     value_forms,
+    value_gate,
     value_model,
     value_portfolio,
     value_statement,
@@ -27,7 +28,13 @@ from services.kernel.identity import Permission
 from services.oversight import board_export
 from services.oversight.board_models import ModelBoard
 
-TABS = {"returns": "Return", "cost": "Cost and budget", "running": "How it runs", "statement": "Baseline and months"}
+TABS = {
+    "returns": "Return",
+    "cost": "Cost and budget",
+    "running": "How it runs",
+    "statement": "Baseline and months",
+    "gate": "Keep or retire",
+}
 
 me = session.enter("value")
 room = session.control_room()
@@ -43,7 +50,7 @@ def _all() -> None:
     if found is None:
         _nothing("Cost and benefit cannot be read just now.")
     else:
-        value_portfolio.show(found)
+        value_portfolio.show(found, reads.attempt("reviews of returns", room.reviews.open, key="returns") or ())
 
 
 def _one(name: str) -> None:
@@ -92,6 +99,8 @@ def _board(board: ModelBoard) -> None:
         value_model.running_section(board)
     elif shown == "statement":
         value_statement.section(board, me)
+    elif shown == "gate":
+        value_gate.section(board, me)
     else:
         value_model.returns_section(board)
 

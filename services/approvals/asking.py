@@ -18,11 +18,19 @@ from services.attestation.canonical import sha256_hex
 from services.attestation.free_text import salted
 from services.attestation.models import Receipt
 from services.kernel.clock import utc_text
-from services.kernel.errors import GateNotPassedError, StaleEvidenceError, StaleRequestError
+from services.kernel.errors import (
+    GateNotPassedError,
+    InputError,
+    MissingReasonError,
+    StaleEvidenceError,
+    StaleRequestError,
+)
 from services.kernel.identity import Actor, Permission
 from services.kernel.ids import new_id
+from services.kernel.personal_data import finding
 from services.policy.evidence import Evidence
 from services.rollout.guards import require_reviewed
+from services.rollout.retirement_models import RETIREMENT_REASONS
 
 
 class Asking:
@@ -41,11 +49,13 @@ class Asking:
                 drafted,
                 open_request=self._with.undecided(unit, model, version),
                 deployment=(row := unit.rollouts.deployment(model)),
+                out=unit.rollouts.retiring(model),
             )
             # A version that answers already blocks the draft by itself.
             told = purpose is not Purpose.PROMOTION or (row is not None and bool(row.candidate))
             running = None if told else ahead.in_the_way(unit, model, version)
-            overdue = unit.rollouts.overdue_reviews(model, now=self._with.clock.now())
+            leaves = purpose is Purpose.RETIREMENT  # going away waits for nobody's review of what went live
+            overdue = () if leaves else unit.rollouts.overdue_reviews(model, now=self._with.clock.now())
         return replace(draft, blocked_by=(*overdue, *draft.blocked_by), ahead=ahead.sentence(running))
 
     def submit(self, command: SubmitRequest, actor: Actor) -> Receipt:
@@ -58,8 +68,15 @@ class Asking:
             if earlier is not None:
                 return replace(earlier, repeated=True)
             known = context.undecided(unit, command.model, command.version)
-            require_reviewed(unit.rollouts, command.model, now=now)
-            reasons = blocked_by(drafted, open_request=known, deployment=unit.rollouts.deployment(command.model))
+            if command.purpose is Purpose.RETIREMENT:
+                drafted = _asked_for(drafted, command)
+                frozen = drafted.frozen
+            else:
+                require_reviewed(unit.rollouts, command.model, now=now)
+            reasons = blocked_by(
+                drafted, open_request=known, deployment=unit.rollouts.deployment(command.model),
+                out=unit.rollouts.retiring(command.model),
+            )  # fmt: skip
             head = unit.ledger.head()
         evidence_sha256 = parts.digest(frozen.parts)
         if command.seen_evidence != evidence_sha256:
@@ -164,7 +181,22 @@ _WORDS = {
     Purpose.PROMOTION: "promote",
     Purpose.REATTESTATION: "approve again the serving",
     Purpose.ADOPTION: "adopt the unsigned change to",
+    Purpose.RETIREMENT: "retire the model, which is served by",
 }
+
+
+def _asked_for(drafted: Drafted, command: SubmitRequest) -> Drafted:
+    """With the coded reason. Raises MissingReasonError."""
+    terms, note = drafted.frozen.retirement, command.note.strip()
+    if terms is None or command.reason_code not in RETIREMENT_REASONS or len(note) < rules.REASON_MIN:
+        raise MissingReasonError(
+            "To retire a model needs a reason and a sentence.", hint="Choose a reason, and say what takes its place."
+        )
+    found = finding(note)
+    if found:
+        raise InputError(f"The note seems to hold {found}.", hint="Say it without: the record is kept for years.")
+    asked = replace(terms, reason_code=command.reason_code, review=command.review)
+    return replace(drafted, frozen=replace(drafted.frozen, retirement=asked))
 
 
 def _last_frozen(unit: ApprovalUnit, model: str, version: str) -> Frozen | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from services.approvals import ahead, rules, stages
+from services.approvals import ahead, retiring, rules, stages
 from services.approvals.models import Decision, Purpose
 from services.approvals.ports import ApprovalUnit
 from services.approvals.records import DecisionRecord, PromotionRequest
@@ -17,8 +17,9 @@ from services.attestation.ports import SigningDesk
 from services.inventory.models import DeploymentKind
 from services.kernel.errors import IllegalTransitionError
 from services.rollout import intents, plan, release_effects
-from services.rollout.guards import require_reviewed
+from services.rollout.guards import require_in_service, require_reviewed
 from services.rollout.models import Action, ActionKind, ActionState, Basis, Deployment
+from services.rollout.retirement_models import RetirementState
 
 
 def step_of(decision: Decision) -> Step | None:
@@ -61,6 +62,9 @@ def complete(
     A promotion becomes a release. It starts at once, unless its signed terms ask for a shadow run first or something
     stands in the way now (`not_yet`): then it is planned, traffic stays, and an engineer takes it on.
     """
+    if request.purpose is Purpose.RETIREMENT:
+        _retirement(unit, desk, request, decisions, at=at)
+        return
     require_reviewed(unit.rollouts, request.model, now=at)
     if request.purpose is Purpose.REATTESTATION or request.frozen.kind == DeploymentKind.VENDOR:
         # Nothing of ours moves: it serves already, or the supplier serves it.
@@ -126,6 +130,40 @@ def _require_free(unit: ApprovalUnit, request: PromotionRequest, deployment: Dep
     for earlier in unit.releases.running_releases(request.model):
         if ahead.is_replaceable(unit, earlier, request.version):
             release_effects.replaced_by(unit, earlier, request.request_id, at=at)
+
+
+def _retirement(
+    unit: ApprovalUnit,
+    desk: SigningDesk,
+    request: PromotionRequest,
+    decisions: tuple[DecisionRecord, ...],
+    *,
+    at: datetime,
+) -> None:
+    """Orders the traffic to zero. The request stays approved until nobody was answered for the whole signed window."""
+    require_in_service(unit.rollouts, request.model)
+    deployment = unit.rollouts.deployment(request.model) or Deployment(
+        model=request.model, deployment=request.model, kind=request.frozen.kind
+    )
+    running = ahead.in_the_way(unit, request.model, "")
+    if running is not None or unit.rollouts.open_actions(request.model):
+        what = f"Version {running.candidate} is on its way" if running else "A change of traffic is under way"
+        raise IllegalTransitionError(f"{what}.", hint="Finish it or roll it back, then sign.")
+    counted = ", ".join(f"{item.seq}" for item in rules.standing(decisions))
+    words = f"{request.model} goes out of service: all signed (entries {counted}). Its traffic goes to zero."
+    detail = {"request": request.request_id, "version": request.version, "decisions": counted, "sentence": words}
+    idem = f"retirement-ordered:{request.request_id}:{request.revision}"
+    seq = record_event(unit, desk, request, "retirement-ordered", detail, idem=idem, at=at)
+    unit.retirements.save(retiring.ordered(request, deployment, seq=seq, at=at))
+    save(unit, _approved(request, at, Step.COMPLETE, action_id=None), decisions)
+    unit.requests.add_event(request.request_id, words, seq=seq, at=at)
+
+
+def stop_retirement(unit: ApprovalUnit, request_id: str, *, why: str) -> None:
+    """The approval does not stand any more: what is off stays off until an engineer brings it back."""
+    item = unit.retirements.of_request(request_id)
+    if item is not None and item.state.is_open:
+        unit.retirements.save(replace(item, state=RetirementState.STOPPED, detail=why))
 
 
 def _adopted(

@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from services.approvals import parts, rules, statements
-from services.approvals.completion import complete, leave_out, save, step_of
+from services.approvals.completion import complete, leave_out, save, step_of, stop_retirement
 from services.approvals.context import Context, known, short_digest, unsigned_change
 from services.approvals.drafting import Drafted
-from services.approvals.models import MEANINGS, REASON_CODES, Decision, Review, SignOff
+from services.approvals.models import REASON_CODES, Decision, Review, SignOff
 from services.approvals.ports import ApprovalUnit
 from services.approvals.records import DecisionRecord, PromotionRequest
 from services.approvals.rules import BINDING, Capacity
@@ -128,7 +128,7 @@ class Deciding:
             seq=0,
             request_id=request.request_id,
             decision=command.decision,
-            meaning=MEANINGS[command.decision],
+            meaning=statements.meaning_of(request, command.decision),
             signer=actor.name,
             subject=actor.subject,
             issuer=actor.issuer,
@@ -208,6 +208,7 @@ class Deciding:
         return unit.requests.decisions(request.request_id)
 
     def _stop_release(self, unit: ApprovalUnit, request: PromotionRequest, record: DecisionRecord) -> None:
+        stop_retirement(unit, request.request_id, why=f"Stopped: the approval was revoked in entry {record.seq}.")
         for action in unit.rollouts.open_actions(request.model):
             if action.request_id == request.request_id:
                 why = f"approval revoked in entry {record.seq}"

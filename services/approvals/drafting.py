@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from services.approvals import changes, parts
+from services.approvals import changes, parts, retiring
 from services.approvals.excepted import Exceptions, documents, in_use, judged, sentences
 from services.approvals.models import Comparison, Purpose, RequestDraft, RequestState, RollbackTerms, StagePlan
 from services.approvals.records import Frozen, PromotionRequest
+from services.approvals.retiring import QUIET_DAYS, Quiet
 from services.evaluation.comparison import compare
 from services.evaluation.service import EvaluationService
 from services.exceptions.models import ActiveException
@@ -55,8 +56,12 @@ class Drafting:
         cost: Callable[[str], str],
         exceptions: Exceptions,
         clock: Clock,
+        quiet: Quiet = lambda _model: QUIET_DAYS,
     ) -> None:
-        """`benefit` is the sentence shown now; `cost` states only agreed figures, so that it changes by decision."""
+        """`benefit` is the sentence shown now; `cost` states only agreed figures, so that it changes by decision.
+
+        `quiet` gives the days without traffic that a retirement needs.
+        """
         self._inventory = inventory
         self._evaluation = evaluation
         self._policy = policy
@@ -64,6 +69,7 @@ class Drafting:
         self._cost = cost
         self._exceptions = exceptions
         self._clock = clock
+        self._quiet = quiet
 
     def collect(
         self,
@@ -94,6 +100,8 @@ class Drafting:
                 terms = replace(terms, shadow=None)  # there is nothing to run beside, or it serves already
         except InvalidPolicyError as broken:
             problem = broken.message
+        if purpose is Purpose.RETIREMENT:
+            return self._retirement(governed, evidence, quorum, terms, problem)
         active = self._exceptions.active(model)
         report = judged(self._evaluation.judge(evidence), active)
         resting = in_use(report, active)
@@ -147,6 +155,38 @@ class Drafting:
             resting_on=resting,
         )
 
+    def _retirement(
+        self,
+        governed: GovernedModel,
+        evidence: Evidence,
+        quorum: tuple[QuorumRule, ...],
+        terms: ReleaseTerms,
+        problem: str,
+    ) -> Drafted:
+        """Judged is whether it may go, not whether it is good: the gates of a release have no say."""
+        asked = retiring.terms_of(governed, self._quiet(governed))
+        signing, stages = retiring.quorum_of(quorum, terms.stages)
+        everything = parts.parts_of(evidence, cost="", rollback=None)
+        kept = tuple(pair for pair in everything if pair[0] in {"files", "live", "policy"})
+        frozen = Frozen(
+            report=retiring.report(
+                self._evaluation.judge(evidence).policy, governed, asked, digest=parts.digest((*kept,))
+            ),
+            changes=(),
+            quorum=signing,
+            terms=retiring.release_terms(terms, stages),
+            sensitive=(),
+            benefit=self._benefit(governed.name),
+            limits=governed.limits_of_use,
+            fallback=governed.fallback,
+            kind=governed.kind.value,
+            purpose=Purpose.RETIREMENT,
+            parts=(*kept, retiring.part(asked)),
+            risk=tiering.standing_words(governed),
+            retirement=asked,
+        )
+        return Drafted(governed=governed, evidence=evidence, frozen=frozen, problem=problem)
+
     def again(self, request: PromotionRequest) -> Drafted:
         """The same request judged now: it stays under its policy, and its rollback target keeps its files."""
         pinned = request.frozen.rollback.manifest_sha256 if request.frozen.rollback else ""
@@ -159,7 +199,9 @@ class Drafting:
         )
 
 
-def as_draft(drafted: Drafted, *, open_request: PromotionRequest | None, deployment: Deployment | None) -> RequestDraft:
+def as_draft(
+    drafted: Drafted, *, open_request: PromotionRequest | None, deployment: Deployment | None, out: str = ""
+) -> RequestDraft:
     evidence, frozen = drafted.evidence, drafted.frozen
     return RequestDraft(
         model=evidence.model,
@@ -169,7 +211,7 @@ def as_draft(drafted: Drafted, *, open_request: PromotionRequest | None, deploym
         changes=frozen.changes,
         quorum=frozen.quorum,
         terms=frozen.terms,
-        blocked_by=blocked_by(drafted, open_request=open_request, deployment=deployment),
+        blocked_by=blocked_by(drafted, open_request=open_request, deployment=deployment, out=out),
         evidence_sha256=parts.digest(frozen.parts),
         manifest_sha256=evidence.manifest_sha256,
         purpose=frozen.purpose,
@@ -188,16 +230,24 @@ def as_draft(drafted: Drafted, *, open_request: PromotionRequest | None, deploym
         ),
         exceptions=frozen.exceptions,
         freeze=drafted.freeze,
+        retirement=frozen.retirement,
     )
 
 
 def blocked_by(
-    drafted: Drafted, *, open_request: PromotionRequest | None, deployment: Deployment | None
+    drafted: Drafted, *, open_request: PromotionRequest | None, deployment: Deployment | None, out: str = ""
 ) -> tuple[str, ...]:
-    """Sentences that say why this version cannot be submitted now."""
+    """Sentences that say why this version cannot be submitted now. `out`: why nothing of the model is released."""
     evidence = drafted.evidence
     found = [suspicion(evidence.model)] if suspicion(evidence.model) else []
-    found += _traffic(drafted, deployment)
+    if drafted.frozen.purpose is Purpose.RETIREMENT:
+        found += retiring.obstacles(drafted.governed, evidence.version, deployment, out)
+        if not drafted.frozen.quorum and not drafted.problem:
+            found.append("The policy names nobody but the business owner; nobody retires a model alone.")
+    elif out:
+        found.append(out)
+    else:
+        found += _traffic(drafted, deployment)
     if open_request is not None and not _may_resubmit(open_request, drafted):
         found.append(f"Request {open_request.request_id} for this version is waiting already.")
     if drafted.problem:
@@ -226,6 +276,8 @@ def _traffic(drafted: Drafted, deployment: Deployment | None) -> list[str]:
 
 
 def _may_resubmit(request: PromotionRequest, drafted: Drafted) -> bool:
+    if Purpose.RETIREMENT in {request.purpose, drafted.frozen.purpose} and request.purpose != drafted.frozen.purpose:
+        return False  # nobody's request to release becomes one to retire, nor the other way round
     if request.state is RequestState.CHANGES_REQUESTED or request.void_cause:
         return True
     return request.state is RequestState.OPEN and request.evidence_sha256 != parts.digest(drafted.frozen.parts)

@@ -37,7 +37,14 @@ def effects(
     )
 
 
-def _effect_of_signing(  # noqa: PLR0911 - one sentence per case
+def _effect_of_retiring(request: PromotionRequest, days: int) -> str:
+    return (
+        f"Traffic of {request.model} is taken to zero at once, and nothing of it is released any more. It closes "
+        f"when nobody was answered for {days} {'day' if days == 1 else 'days'}, as counted."
+    )
+
+
+def _effect_of_signing(  # noqa: C901, PLR0911 - one sentence per case
     request: PromotionRequest,
     decisions: tuple[DecisionRecord, ...],
     role: str,
@@ -56,6 +63,8 @@ def _effect_of_signing(  # noqa: PLR0911 - one sentence per case
     others = [word for word, number in missing.items() if number > 0]
     if others:
         return f"Traffic stays as it is. Still needed after you: {', '.join(rules.title(word) for word in others)}."
+    if request.frozen.retirement is not None:
+        return _effect_of_retiring(request, request.frozen.retirement.quiet_days)
     if request.frozen.kind == DeploymentKind.VENDOR:
         days = request.frozen.terms.approval_days
         return f"Release {request.version} is approved for {days} days. The supplier serves it; nothing of ours moves."

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from services.approvals.models import ColumnFact, Comparison, DiffGroup, Purpose, RollbackTerms
+from services.approvals.models import ColumnFact, Comparison, DiffGroup, Purpose, RetirementTerms, RollbackTerms
 from services.approvals.records import Frozen
 from services.policy.models import (
     GateOutcome,
@@ -45,6 +45,7 @@ def from_text(text: str) -> Frozen:
         rollback=_rollback(data.get("rollback")),
         exceptions=tuple(data.get("exceptions", ())),
         risk=data.get("risk", ""),
+        retirement=_retirement(data.get("retirement")),
     )
 
 
@@ -72,6 +73,10 @@ def _terms(data: dict[str, Any]) -> ReleaseTerms:
 
 def _rollback(data: dict[str, Any] | None) -> RollbackTerms | None:
     return RollbackTerms(**{**data, "rules": _rules(data["rules"])}) if data else None
+
+
+def _retirement(data: dict[str, Any] | None) -> RetirementTerms | None:
+    return RetirementTerms(**{**data, "consumers": tuple(data["consumers"])}) if data else None
 
 
 def _rules(items: Any) -> tuple[RollbackRule, ...]:

@@ -113,13 +113,17 @@ class Looking:
                     serving=_serves(unit, item),
                 )
                 for item in unit.requests.ending(now + within)
-                if (until := item.valid_until) is not None and not _renewed(unit, item)
+                if (until := item.valid_until) is not None
+                and item.purpose is not Purpose.RETIREMENT
+                and not _renewed(unit, item)
             )
 
     def approved(self, model: str, version: str) -> ApprovalStatus:
         """The newest request of this version that stands; else why the newest decided one does not."""
         with self._with.units.read() as unit:
-            requests = [item for item in unit.requests.of_model(model) if item.version == version]
+            # Who agreed that a model goes did not approve its version for anything.
+            mine = [item for item in unit.requests.of_model(model) if item.version == version]
+            requests = [item for item in mine if item.purpose is not Purpose.RETIREMENT]
             decided = unit.requests.decisions_of(tuple(item.request_id for item in requests))
             manifest = dict(unit.rollouts.manifests(model)).get(version, "")
         answers = [self._status(model, version, item, decided.get(item.request_id, ()), manifest) for item in requests]
@@ -208,6 +212,7 @@ def _renewed(unit: ApprovalUnit, request: PromotionRequest) -> bool:
     """A later request of the same version was approved for longer."""
     return any(
         other.version == request.version
+        and other.purpose is not Purpose.RETIREMENT
         and other.request_id != request.request_id
         and other.state in {RequestState.APPROVED, RequestState.APPLIED}
         and other.valid_until is not None

@@ -33,6 +33,8 @@ class Purpose(StrEnum):
     """The serving version is approved again before its approval ends; traffic does not change."""
     ADOPTION = "adoption"
     """A change made outside Countersign is taken over with sign-off; traffic does not change."""
+    RETIREMENT = "retirement"
+    """The model is taken out of service: traffic goes to zero, and it closes when that is proven."""
 
 
 class Decision(StrEnum):
@@ -57,6 +59,16 @@ MEANINGS = {
     Decision.ABSTAIN: "I take no part in this decision.",
     Decision.WITHDRAW: "I withdraw this request.",
     Decision.REVOKE: "I take back the approval of this version.",
+}
+
+RETIREMENT_MEANINGS = {
+    Decision.APPROVE: "I reviewed what is shown and agree that this model is taken out of service.",
+    Decision.ACKNOWLEDGE: "I know what the model brought and what is done without it, and accept that it goes.",
+    Decision.REQUEST_CHANGES: "I reviewed what is shown and ask for the changes named before the model goes.",
+    Decision.REJECT: "I reviewed what is shown and want the model to stay in service.",
+    Decision.ABSTAIN: "I take no part in this decision.",
+    Decision.WITHDRAW: "I withdraw this request.",
+    Decision.REVOKE: "I take back the approval of this retirement.",
 }
 
 REASON_CODES = {
@@ -102,6 +114,20 @@ class RollbackTerms:
     to: str
     manifest_sha256: str
     rules: tuple[RollbackRule, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetirementTerms:
+    """What is signed with a retirement. `consumers` is everything downstream that is recorded."""
+
+    reason_code: str
+    consumers: tuple[str, ...]
+    consumers_note: str
+    """What is not known about them, in a sentence."""
+    quiet_days: int
+    """Days in which nobody may be answered before it closes."""
+    review: str = ""
+    """The review of its return that asked for it, or empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +223,7 @@ class RequestDraft:
     """The freeze window of the policy the model is in now, in a sentence, or empty."""
     ahead: str = ""
     """Another release of the model that has to end before the last signature, in a sentence, or empty."""
+    retirement: RetirementTerms | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +238,10 @@ class SubmitRequest:
     passphrase: Secret
     purpose: Purpose = Purpose.PROMOTION
     zone: str = "UTC"
+    reason_code: str = ""
+    """Of a retirement."""
+    review: str = ""
+    """The review of the model's return that a retirement answers, or empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -375,6 +406,7 @@ class RequestView:
     """Sentences that withhold the reader's signature."""
     risk: str = ""
     """Risk score and tier in words, as frozen with the request."""
+    retirement: RetirementTerms | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

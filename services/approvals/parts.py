@@ -33,6 +33,7 @@ PART_TITLES: Mapping[str, str] = {
     "rollback": "The rollback plan",
     "exceptions": "The exceptions it rests on",
 }
+RETIREMENT_TITLES = {"retirement": "Its consumers and the window without traffic"}
 LASTING = frozenset({"files", "run", "metrics", "evaluation", "data", "inputs", "sensitive", "documentation"})
 """Parts of the version itself: a complete approval falls with them. The others belong to the day of the decision."""
 
@@ -87,7 +88,7 @@ def digest(parts: Parts) -> str:
 
 def unknown(parts: Parts) -> tuple[str, ...]:
     """Titles of parts that could not be found out just now."""
-    return tuple(PART_TITLES.get(name, name) for name, sha256 in parts if not sha256)
+    return tuple(_title(name) for name, sha256 in parts if not sha256)
 
 
 def changed(frozen: Parts, now: Parts, *, complete: bool) -> tuple[str, ...]:
@@ -101,11 +102,15 @@ def changed(frozen: Parts, now: Parts, *, complete: bool) -> tuple[str, ...]:
         after = current.get(name, "")
         if not before or not after or before == after or (complete and name not in LASTING):
             continue
-        found.append(f"{PART_TITLES.get(name, name)} changed: {before[:12]} → {after[:12]}.")
+        found.append(f"{_title(name)} changed: {before[:12]} → {after[:12]}.")
     return tuple(found)
+
+
+def _title(name: str) -> str:
+    return PART_TITLES.get(name) or RETIREMENT_TITLES.get(name, name)
 
 
 def names_changed(before: Parts, now: Parts) -> tuple[str, ...]:
     """Titles of the parts that differ, for the banner of somebody who looked before."""
     known = dict(before)
-    return tuple(PART_TITLES.get(name, name) for name, sha256 in now if name in known and known[name] != sha256)
+    return tuple(_title(name) for name, sha256 in now if name in known and known[name] != sha256)

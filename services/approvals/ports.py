@@ -12,6 +12,7 @@ from services.attestation.ports import LedgerWriter
 from services.kernel.identity import Actor
 from services.rollout.ports import RolloutStore
 from services.rollout.release_ports import ReleaseStore
+from services.rollout.retirement_models import RetirementStore
 
 
 class RequestStore(Protocol):
@@ -106,6 +107,8 @@ class ApprovalUnit(Protocol):
     def rollouts(self) -> RolloutStore: ...
     @property
     def releases(self) -> ReleaseStore: ...
+    @property
+    def retirements(self) -> RetirementStore: ...
     @property
     def evidence(self) -> EvidenceKeeper: ...
 

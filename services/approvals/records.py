@@ -12,6 +12,7 @@ from services.approvals.models import (
     DiffGroup,
     Purpose,
     RequestState,
+    RetirementTerms,
     RollbackTerms,
 )
 from services.people.persons import Account
@@ -39,6 +40,8 @@ class Frozen:
     columns: tuple[ColumnFact, ...] = ()
     rollback: RollbackTerms | None = None
     exceptions: tuple[str, ...] = ()
+    retirement: RetirementTerms | None = None
+    """Of a retirement only."""
     risk: str = ""
     """Risk score, axes and tier in one or two sentences; empty where nobody filled in a score sheet."""
 

@@ -31,6 +31,7 @@ from services.approvals.models import (
 )
 from services.approvals.ports import ApprovalUnits
 from services.approvals.records import DecisionRecord
+from services.approvals.retiring import QUIET_DAYS, Quiet
 from services.approvals.upkeep import Upkeep
 from services.attestation.models import Receipt
 from services.attestation.ports import SigningDesk
@@ -63,6 +64,7 @@ class ApprovalService:
         cost: Callable[[str], str] = lambda _model: "",
         is_suspect: Callable[[DecisionRecord], bool] = lambda _decision: False,
         hindrance: Callable[[str, str], str] = lambda _model, _version: "",
+        quiet: Quiet = lambda _model: QUIET_DAYS,
     ) -> None:
         """`cost` states agreed figures only. `hindrance` says what keeps a version from starting right now."""
         context = Context(
@@ -81,6 +83,7 @@ class ApprovalService:
                 cost=cost,
                 exceptions=exceptions,
                 clock=clock,
+                quiet=quiet,
             ),
         )
         self._with = context
@@ -105,7 +108,8 @@ class ApprovalService:
         Raises StaleEvidenceError when the draft that was looked at is no longer true, GateNotPassedError,
         ReviewOverdueError.
         """
-        self._with.people.require(actor, Permission.REQUEST_PROMOTION)
+        retires = command.purpose is Purpose.RETIREMENT
+        self._with.people.require(actor, Permission.REQUEST_RETIREMENT if retires else Permission.REQUEST_PROMOTION)
         self._with.ledger.require_trustworthy()
         with self._with.recording("request-refused", actor, command.model, f"version {command.version}"):
             return self._asking.submit(command, actor)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from services.approvals import parts
-from services.approvals.models import MEANINGS, Decision
+from services.approvals.models import MEANINGS, RETIREMENT_MEANINGS, Decision, Purpose
 from services.approvals.records import Frozen, PromotionRequest
 from services.approvals.rules import Capacity
 from services.attestation import authentication, statement
@@ -58,7 +58,7 @@ def request_statement(
             "title": asking.title,
             "tier": str(asking.tier),
             "purpose": frozen.purpose.value,
-            "action": "set-alias",
+            "action": "retire" if frozen.purpose is Purpose.RETIREMENT else "set-alias",
             "target": {"model": evidence.model, "alias": ALIAS},
             "from": base,
             "to": {"version": evidence.version, "digest": {"sha256": evidence.manifest_sha256}},
@@ -85,6 +85,13 @@ def _terms(frozen: Frozen) -> dict[str, Any]:
     terms: dict[str, Any] = {"shares": list(frozen.terms.shares), "approvalDays": frozen.terms.approval_days}
     if frozen.terms.shadow is not None:
         terms["shadow"] = {"minDays": frozen.terms.shadow.min_days, "minRecords": frozen.terms.shadow.min_records}
+    if frozen.retirement is not None:
+        terms["retirement"] = {
+            "reasonCode": frozen.retirement.reason_code,
+            "consumers": list(frozen.retirement.consumers),
+            "quietDays": frozen.retirement.quiet_days,
+            "review": frozen.retirement.review,
+        }
     return terms
 
 
@@ -177,7 +184,7 @@ def decision_statement(
             "entry": request.seq,
         },
         "decision": decision.value,
-        "meaning": MEANINGS[decision],
+        "meaning": meaning_of(request, decision),
         "shown": {"digest": {"sha256": shown}},
         "comment": {"sha256": comment_sha256} if comment_sha256 else None,
         "reasonCode": reason_code,
@@ -202,6 +209,12 @@ def decision_statement(
         head=head,
         nonce=nonce,
     )
+
+
+def meaning_of(request: PromotionRequest, decision: Decision) -> str:
+    """What a signature means, in the words that are signed with it."""
+    own = RETIREMENT_MEANINGS if request.purpose is Purpose.RETIREMENT else MEANINGS
+    return own[decision]
 
 
 def bound(request: PromotionRequest) -> dict[str, Any]:

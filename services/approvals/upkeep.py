@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from services.approvals import parts, rules
-from services.approvals.completion import leave_out, save
+from services.approvals.completion import leave_out, save, stop_retirement
 from services.approvals.context import Context, known, short_digest
 from services.approvals.deciding import left_office
+from services.approvals.models import Purpose
 from services.approvals.records import DecisionRecord, PromotionRequest
 from services.approvals.table import Step, after
 from services.kernel.errors import ControlRoomError
@@ -90,8 +91,8 @@ class Upkeep:
         return self._leave_out(request, gone) if gone else False
 
     def _evidence_causes(self, request: PromotionRequest, *, complete: bool) -> tuple[str, ...]:
-        if not request.frozen.parts:
-            return ()
+        if not request.frozen.parts or (complete and request.purpose is Purpose.RETIREMENT):
+            return ()  # files of what goes away may go too
         try:
             drafted = self._with.drafting.again(request)
         except ControlRoomError:
@@ -126,6 +127,7 @@ class Upkeep:
             save(unit, replace(current, state=state, void_cause=cause), decisions)
             unit.requests.add_event(request.request_id, f"Signatures void. {cause}", seq=receipt.seq, at=now)
             if complete:
+                stop_retirement(unit, request.request_id, why=f"Stopped: the approval turned void. {cause}")
                 for action in unit.rollouts.open_actions(request.model):
                     if action.request_id == request.request_id:
                         intents.supersede(unit, self._with.desk, action, why="the approval turned void", at=now)

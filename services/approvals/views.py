@@ -179,6 +179,7 @@ def request_view(
         stale=stale,
         parts=frozen.parts,
         risk=frozen.risk,
+        retirement=frozen.retirement,
         held_because=tuple(f"{item.title}: {item.sentence}" for item in held) if _signs(frozen.quorum, actor) else (),
     )
 

@@ -29,7 +29,7 @@ KEYRING_OPERATIONS = (
 DELEGATION_OPERATIONS = ("grant", "withdraw")
 EXCEPTION_OPERATIONS = ("propose", "grant", "refuse", "end")
 REVIEW_CONCLUSIONS = ("accepted", "corrected", "roll-back")
-PURPOSES = ("promotion", "reattestation", "adoption")
+PURPOSES = ("promotion", "reattestation", "adoption", "retirement")
 LEVELS = ("L1", "L2", "L3")
 _NONCE = re.compile(r"[0-9a-f]{32}")
 

@@ -97,6 +97,8 @@ class Permission(StrEnum):
     """Saying how a model is watched: a new version of its monitor."""
     STATE_VALUE = "state_value"
     """Signing what a model costs and is measured against, and proposing the benefit of a month."""
+    REQUEST_RETIREMENT = "request_retirement"
+    """Asking that a model is taken out of service."""
     ATTEST_VALUE = "attest_value"
     """Standing for the benefit that somebody else proposed, or for less of it."""
 
@@ -129,6 +131,8 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.PROPOSE_TIER,
         Permission.ACKNOWLEDGE,
         Permission.STATE_VALUE,
+        Permission.REQUEST_RETIREMENT,
+        Permission.WITHDRAW,
         Permission.RECORD_CORRECTION,
         Permission.DELEGATE,
         Permission.REVIEW_EMERGENCY,

@@ -43,6 +43,8 @@ class _Request:
     plan: Mapping[str, Any] | None
     """The rollback the quorum signed with it."""
     asks_for_shadow: bool
+    retires: bool = False
+    """All that signed it agreed that the model goes: it allows nothing to be served."""
     closed: bool = False
 
 
@@ -164,7 +166,8 @@ class Replay:
 
     def _apply_request(self, read: Envelope, statement: Statement, who: Who, seq: int) -> None:
         predicate = statement.predicate
-        require_permission(predicate, Permission.REQUEST_PROMOTION)
+        retires = predicate.get("purpose") == "retirement"
+        require_permission(predicate, Permission.REQUEST_RETIREMENT if retires else Permission.REQUEST_PROMOTION)
         subject = statement.subjects[0]
         if predicate["to"].get("digest", {}).get("sha256", subject.sha256) != subject.sha256:
             raise VoidEntryError("it asks for other bytes than those it is about")
@@ -178,6 +181,7 @@ class Replay:
             tier=_tier(predicate.get("tier", "")),
             plan=predicate.get("rollback"),
             asks_for_shadow=is_asked(predicate),
+            retires=retires,
         )
 
     def _apply_decision(self, statement: Statement, who: Who, key_id: str, seq: int, leaf: str) -> None:
@@ -244,6 +248,8 @@ class Replay:
             request = None
         else:
             request = self._cited(predicate["request"])
+            if request.retires:
+                raise VoidEntryError("it cites a request to retire, which allows nothing to be served")
             if statement.subjects[0].sha256 != request.subject_sha256:
                 raise VoidEntryError("it would serve other bytes than those that were approved")
             full = rollback is None and emergency is None and reverts is None

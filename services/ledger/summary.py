@@ -89,7 +89,10 @@ def _policy_sentence(predicate: Mapping[str, Any], actor: str, _model: str, _ver
 
 
 def _request_sentence(predicate: Mapping[str, Any], actor: str, model: str, version: str) -> str:
-    asked = {"reattestation": "to confirm the approval of", "adoption": "to adopt"}
+    asked = {
+        "reattestation": "to confirm the approval of", "adoption": "to adopt",
+        "retirement": "to retire the model served by",
+    }  # fmt: skip
     return f"{actor} asked {asked.get(predicate.get('purpose', ''), 'to promote')} {_what(model, version)}."
 
 

@@ -342,7 +342,8 @@ def _requester(request: RequestFacts) -> Audience:
 
 
 def _name(request: RequestFacts) -> str:
-    purpose = {"reattestation": "renewed approval of ", "adoption": "adoption of "}.get(request.purpose, "")
+    words = {"reattestation": "renewed approval of ", "adoption": "adoption of ", "retirement": "retirement of "}
+    purpose = words.get(request.purpose, "")
     return f"{purpose}{request.title} version {request.version}"
 
 

@@ -24,6 +24,7 @@ from services.rollout.batch_models import BatchRun
 from services.rollout.emergency_models import EmergencyReview
 from services.rollout.fallback_models import FallbackView
 from services.rollout.release_models import ReleaseView
+from services.value.review_service import ReturnReview
 
 
 class Decisions(Protocol):
@@ -67,6 +68,12 @@ class Incidents(Protocol):
 class Alerts(Protocol):
     def standing(self, model: str = "") -> tuple[Alert, ...]:
         """Opened and not over, the gravest first."""
+        ...
+
+
+class ReturnReviews(Protocol):
+    def open(self) -> tuple[ReturnReview, ...]:
+        """Reviews of returns that wait for an answer, the most urgent first."""
         ...
 
 

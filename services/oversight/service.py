@@ -47,6 +47,7 @@ from services.oversight.ports import (
     OversightStore,
     Policies,
     Releases,
+    ReturnReviews,
     Stewards,
     TierProposals,
 )
@@ -88,9 +89,11 @@ class OversightService:
         fallbacks: Fallbacks | None = None,
         alerts: Alerts | None = None,
         watching: Callable[[str], Monitor | None] = lambda _model: None,
+        reviews: ReturnReviews | None = None,
     ) -> None:
         """`watching` gives the monitor in force, whose levels the money at risk is told for."""
         self._watching = watching
+        self._reviews = reviews
         self._alerts = alerts
         self._releases = releases
         self._batch = batch
@@ -273,6 +276,7 @@ class OversightService:
             troubles=self._troubles(),
             owed=self._incidents.owed(actor.subject) if self._incidents else (),
             alerts=self._alerts.standing() if self._alerts else (),
+            returns=self._reviews.open() if self._reviews and actor.role is Role.BUSINESS_OWNER else (),
             releases=self._releases.waiting() if self._releases and engineer else (),
             runs=self._batch.waiting() if self._batch and engineer else (),
             fallbacks=self._rehearsals(served) if engineer else (),

@@ -22,6 +22,7 @@ from services.rollout.emergency_models import REVIEWERS_NEEDED, EmergencyMode, E
 from services.rollout.fallback_models import FallbackView
 from services.rollout.release_models import ReleaseView
 from services.value.models import ModelValue
+from services.value.review_service import ReturnReview
 
 _URGENCY = [Health.BREACH, Health.WATCH, Health.UNKNOWN, Health.HEALTHY]
 _WATCH_ROLES = {Role.SRE, Role.DATA_SCIENCE_LEAD, Role.BUSINESS_OWNER}
@@ -33,6 +34,7 @@ _WORDS = {
     Purpose.PROMOTION: "promotion of {}",
     Purpose.REATTESTATION: "re-attestation of {}",
     Purpose.ADOPTION: "adoption of {}",
+    Purpose.RETIREMENT: "retirement of {}",
 }
 ENDING_WITHIN = timedelta(days=30)
 """How long before its end an approval is called ending; a re-attestation takes days."""
@@ -76,6 +78,8 @@ class Situation:
     """Follow-ups of incidents that this person owns and has not done."""
     alerts: tuple[Alert, ...] = ()
     """Alerts that stand."""
+    returns: tuple[ReturnReview, ...] = ()
+    """Reviews of returns that wait for an answer; read for business owners only."""
     releases: tuple[ReleaseView, ...] = ()
     """Releases that wait for an engineer; read for engineers only, as the two below."""
     runs: tuple[BatchRun, ...] = ()
@@ -114,6 +118,7 @@ def mine(situation: Situation, actor: Actor) -> tuple[TodoItem, ...]:
         items += waiting.drills(situation.fallbacks)
         items += [_moving(action) for action in situation.actions if action.state in {"pending", "running"}]
     if actor.role is Role.BUSINESS_OWNER:
+        items += [_return(item) for item in situation.returns if item.review.owner_subject in {"", actor.subject}]
         items += [_value(value) for value in situation.values if value.state in {Health.BREACH, Health.WATCH}]
     if actor.role in {Role.COMPLIANCE, Role.VALIDATOR}:
         items += [_overdue(row, model) for row, model in situation.overdue]
@@ -218,6 +223,18 @@ def _elsewhere(request: QueueRow, now: datetime) -> TodoItem:
 
 def named(request: QueueRow) -> str:
     return _WORDS[request.purpose].format(f"{request.title} version {request.version}")
+
+
+def _return(item: ReturnReview) -> TodoItem:
+    """Whoever is named answers; where nobody is, every business owner reads it."""
+    review = item.review
+    return TodoItem(
+        title=f"{review.model}: keep it or retire it",
+        why=f"Its return stayed under the gate up to {review.period}. {item.problem or item.sentence}",
+        state=Health.BREACH,
+        due=datetime.combine(review.due, time(23, 59), UTC),
+        target=f"value?model={review.model}&show=gate",
+    )
 
 
 def _days(number: int) -> str:

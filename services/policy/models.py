@@ -199,3 +199,5 @@ class PolicyView:
     freeze: tuple[str, ...] = ()
     shadow: str = ""
     retraining: str = ""
+    returns: str = ""
+    """The gate of the return, and what follows from missing it, in words."""

@@ -6,6 +6,7 @@ A typing slip must not relax a rule, so nothing is optional that would switch a 
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -134,6 +135,20 @@ class RetrainingLine(Closed):
     """Days that an extra run may take after drift called for it."""
 
 
+class ReturnLine(Closed):
+    """When a model that brings too little is looked at again, and how long nobody may be answered when it goes."""
+
+    net_per_month_at_least: Annotated[Limit, Field(ge=0)] = Decimal(0)
+    """In the currency of the deployment. The value statement of a model may ask for more, never for less."""
+    missed_months: Annotated[int, Field(ge=2, le=12, strict=True)] = 2
+    """Closed months in a row under the gate that open a review."""
+    review_days: Annotated[int, Field(ge=1, le=90, strict=True)] = 30
+    longest_keep_months: Annotated[int, Field(ge=1, le=12, strict=True)] = 6
+    """So far ahead may the next month be that is judged after a model was kept."""
+    quiet_days: Annotated[int, Field(ge=1, le=60, strict=True)] = 7
+    """Days in which nobody may be answered before a retirement closes."""
+
+
 class LimitLine(Closed):
     """Another limit of one gate for some models; the rest of the gate stays."""
 
@@ -167,6 +182,9 @@ class PolicyDocument(Closed):
     freeze: tuple[FreezeLine, ...] = ()
     retraining: RetrainingLine | None = None
     """None: every month, and within two weeks of drift. Leaving it out asks for more, not for less."""
+
+    returns: ReturnLine | None = None
+    """None: a month must not lose money, two missed months open a review. Leaving it out asks for no less."""
 
     def gates_for(self, model: str) -> tuple[Gate, ...]:
         """The gates with the limits that hold for this model."""

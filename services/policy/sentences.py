@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.policy import gates
 from services.policy.gates import Gate
 from services.policy.models import ShadowTerms
-from services.policy.schema import FreezeLine, LimitLine, PolicyDocument, RetrainingLine
+from services.policy.schema import FreezeLine, LimitLine, PolicyDocument, RetrainingLine, ReturnLine
 from services.policy.wording import bound_words, shown
 
 _MODES = {
@@ -73,6 +73,18 @@ def retraining_words(document: PolicyDocument) -> str:
     extra = f", and within {line.extra_days} days when drift is red" if line.extra_on_drift else ""
     stated = "" if document.retraining else " (not stated; this is the default)"
     return f"{often}{extra}{stated}"
+
+
+def return_words(document: PolicyDocument) -> str:
+    line = document.returns or ReturnLine()
+    stated = "" if document.returns else " (not stated; this is the default)"
+    gate = f"{line.net_per_month_at_least:,.2f}"
+    days = "1 day" if line.quiet_days == 1 else f"{line.quiet_days} days"
+    return (
+        f"net benefit of at least {gate} a month in the currency of the deployment; {line.missed_months} closed months "
+        f"in a row under it open a review, due in {line.review_days} days; kept for {line.longest_keep_months} months "
+        f"at most, retired after {days} in which nobody was answered{stated}"
+    )
 
 
 def shadow_words(document: PolicyDocument) -> str:

@@ -24,7 +24,14 @@ from services.policy.models import (
 )
 from services.policy.published import PolicyDocuments, PublishedPolicies, PublishedPolicy, SignedEntries, digest
 from services.policy.schema import PolicyDocument, parse
-from services.policy.sentences import freeze_words, gate_words, limit_words, retraining_words, shadow_words
+from services.policy.sentences import (
+    freeze_words,
+    gate_words,
+    limit_words,
+    retraining_words,
+    return_words,
+    shadow_words,
+)
 
 TIERS = (1, 2, 3)
 
@@ -168,6 +175,7 @@ class PolicyService:
             freeze=tuple(freeze_words(line) for line in document.freeze),
             shadow=shadow_words(document),
             retraining=retraining_words(document),
+            returns=return_words(document),
         )
 
 

@@ -44,6 +44,7 @@ class Checks:
         self._verify(action)
         if action.kind in {ActionKind.ROLLBACK, ActionKind.ABORT}:
             return
+        self._require_in_service(action)
         if action.kind in _RESTS_ON_APPROVAL:
             self._require_standing(action)
         self._rehash(action)
@@ -91,6 +92,13 @@ class Checks:
             raise Halt(ActionState.FAILED, "The order was signed too long ago to be carried out; nothing was changed.")
         n = len(action.decisions)
         self._note(action, "verified", f"Signed intent in entry {action.seq_intent} and its {n} decisions checked.")
+
+    def _require_in_service(self, action: Action) -> None:
+        """Ordered before the model was retired, and carried out after: it ends here."""
+        with self._units.read() as unit:
+            why = unit.rollouts.retiring(action.model)
+        if why:
+            raise Halt(ActionState.FAILED, f"{why} Traffic was not changed.")
 
     def _require_standing(self, action: Action) -> None:
         reason = self._standing(action.model, action.to_version)

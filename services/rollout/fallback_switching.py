@@ -55,9 +55,12 @@ class FallbackSwitching:
         with self._units.read() as unit:
             card = unit.fallbacks.card(governed.name)
             switches = unit.fallbacks.switches(governed.name, limit=1000)
+            retiring = unit.rollouts.retiring(governed.name)
         unchecked: list[str] = []
         refusal = ""
-        if mode is FallbackMode.LIVE:
+        if retiring:
+            refusal = retiring
+        elif mode is FallbackMode.LIVE:
             refusal = self._not_answering(deployment)
             if not refusal and rules.in_force(switches) is FallbackMode.LIVE and not _is_open(switches):
                 refusal = "No fallback is in force."
@@ -116,6 +119,11 @@ class FallbackSwitching:
             _log.warning("switch not finished", extra={"switch": switch_id, "reason": str(away)})
 
     def _attempt(self, switch: Switch) -> bool:
+        with self._units.read() as unit:
+            retiring = unit.rollouts.retiring(switch.model)
+        if retiring:
+            self._give_up(switch, retiring)
+            return False
         try:
             observed = self._put_into_force(switch)
         except ControlRoomError as away:
@@ -126,6 +134,12 @@ class FallbackSwitching:
             return False
         self._close(switch, observed)
         return True
+
+    def _give_up(self, switch: Switch, why: str) -> None:
+        with self._units.write() as unit:
+            current = _still_open(unit, switch.switch_id)
+            if current is not None:
+                unit.fallbacks.save_switch(replace(current, state=SwitchState.SUPERSEDED, detail=why))
 
     def _put_into_force(self, switch: Switch) -> Observed:
         observed = self._serving.observe(switch.deployment)

@@ -25,6 +25,12 @@ from services.rollout.ports import RolloutStore, RolloutUnit, RolloutUnits
 CHALLENGE_LIFETIME = timedelta(minutes=15)
 
 
+class RetiredError(RefusalError):
+    """Something of a model would be released that is being taken out of service, or was."""
+
+    code = "retired"
+
+
 class Guards:
     def __init__(self, *, units: RolloutUnits, ledger: LedgerService, clock: Clock) -> None:
         self._units = units
@@ -89,13 +95,23 @@ def released(rollouts: RolloutStore, governed: GovernedModel) -> Deployment:
 
 
 def require_reviewed(rollouts: RolloutStore, model: str, *, now: datetime) -> None:
-    """Raises ReviewOverdueError while a break-glass release of the model waits too long for its reviewers."""
+    """Raises ReviewOverdueError while a break-glass release of the model waits too long for its reviewers, and
+    RetiredError for a model that is being taken out of service.
+    """
+    require_in_service(rollouts, model)
     overdue = rollouts.overdue_reviews(model, now=now)
     if overdue:
         raise ReviewOverdueError(
             f"Nothing new goes live before the review is done. {' '.join(overdue)}",
             hint="A rollback is possible all the same.",
         )
+
+
+def require_in_service(rollouts: RolloutStore, model: str) -> None:
+    """Raises RetiredError while the model is being retired, and for good once it is."""
+    why = rollouts.retiring(model)
+    if why:
+        raise RetiredError(why, hint="Nothing was changed.")
 
 
 def basis(rollouts: RolloutStore, request_id: str | None) -> Basis:

@@ -196,6 +196,10 @@ class RolloutStore(Protocol):
         """A sentence per emergency release that holds up whatever is new: while there is one, nothing goes live."""
         ...
 
+    def retiring(self, model: str) -> str:
+        """Why nothing of this model is released: it is being retired, or is. Empty while it is in service."""
+        ...
+
     def basis(self, request_id: str) -> Basis | None:
         """The signed request with its decisions, or None."""
         ...

@@ -156,7 +156,8 @@ class Preconditions:
 
 def hindrances(unit: RolloutUnit, model: str, *, now: datetime) -> tuple[str, ...]:
     """What keeps anything new of this model from going live, whatever the release itself says."""
-    found = list(unit.rollouts.overdue_reviews(model, now=now))
+    found = [why] if (why := unit.rollouts.retiring(model)) else []
+    found += unit.rollouts.overdue_reviews(model, now=now)
     row = unit.rollouts.deployment(model)
     if row is not None and row.finding_digest:
         found.append(f"There is a change that nobody signed. {row.finding} Revert it or adopt it first.")

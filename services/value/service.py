@@ -129,6 +129,10 @@ class ValueService:
                 total += sum((day.total for day in self._costs(ValueConfig(model=name), start, end)), Decimal(0))
         return calculation.cents(total)
 
+    def watched(self, *, days: int = 90) -> tuple[str, ...]:
+        """Models with a value configuration or recorded use in the window, by name."""
+        return self._store.counted_models(*self._window(days))
+
     def decision_threshold(self, name: str) -> float | None:
         """At or above it a score is a positive decision; None where nobody recorded one."""
         config = self._agreed(name).config or self._store.config(name)

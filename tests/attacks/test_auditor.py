@@ -106,6 +106,8 @@ WRITES = {
     "statements.sign",
     "statements.propose",
     "statements.attest",
+    "reviews.keep",
+    "reviews.retire",
 }
 
 

@@ -57,6 +57,7 @@ from tests.fakes.room_data import FakeHandling, FakeRows
 from tests.fakes.room_drift import FakeDrift
 from tests.fakes.room_exceptional import FakeEmergency, FakeExceptions
 from tests.fakes.room_feedback import FakeCorrections, FakeRetraining, FakeTrainingSets
+from tests.fakes.room_gate import FakeRetirements, FakeReviews
 from tests.fakes.room_governance import USE_CASES, FakeClassification, FakeStewardship, an_impact
 from tests.fakes.room_incidents import FakeIncidents
 from tests.fakes.room_monitors import FakeMonitors
@@ -121,6 +122,8 @@ class FakeRoom:
         self.value = FakeValue(self)
         self.statements = FakeStatements(self)
         self.board = FakeBoard(self)
+        self.reviews = FakeReviews(self)
+        self.retirements = FakeRetirements(self)
         self.evaluation = SimpleNamespace(
             gates=self.measured(self._gates), detail=self.measured(self._detail), facts=self.measured(self._facts)
         )

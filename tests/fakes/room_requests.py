@@ -27,6 +27,7 @@ from services.approvals.models import (
     RequestDraft,
     RequestState,
     RequestView,
+    RetirementTerms,
     Review,
     RollbackTerms,
     SignatureView,
@@ -93,6 +94,12 @@ ASKED = (
     Asked("req-0003", "payout_forecast", "6", RequestState.CHANGES_REQUESTED, -5, ()),
     Asked("req-0004", "plan_utilisation", "3", RequestState.OPEN, -30, ("validator",), escalated=True, troubled=True),
     Asked("req-0005", "delay_claim_score", "3", RequestState.OPEN, 90, (), purpose=Purpose.REATTESTATION),
+)  # fmt: skip
+
+
+LEAVING = RetirementTerms(
+    reason_code="ROI", consumers=("claims desk", "payout dashboard"), quiet_days=7,
+    consumers_note="2 recorded downstream of the model; who else reads its answers is not known.",
 )  # fmt: skip
 
 
@@ -419,6 +426,7 @@ class FakeApprovals:
             evidence_sha256=sample.EVIDENCE,
             manifest_sha256=sample.MANIFEST,
             purpose=purpose,
+            retirement=LEAVING if purpose is Purpose.RETIREMENT else None,
             parts=PARTS,
             diff=_diff(HOSTILE if self._room.hostile else ""),
             rollback=ROLLBACK,

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import func, insert, select, update
 
 from services.adapters.sql.emergency import SqlEmergencies
+from services.adapters.sql.retirements import SqlRetirements
 from services.adapters.sql.rollout_actions import SqlActions
 from services.adapters.sql.rollout_rows import deployment_from, deployment_values
 from services.adapters.sql.rollout_served import SqlServed
@@ -15,6 +16,9 @@ from services.adapters.sql.schema import approvals as approval_tables
 from services.adapters.sql.schema import rollout as tables
 from services.rollout.emergency_rules import blocks
 from services.rollout.models import Basis, Challenge, Deployment
+from services.rollout.retirement_rules import forbids
+
+_RETIREMENT = "retirement"
 
 
 class SqlRollouts(SqlActions, SqlServed):
@@ -44,6 +48,9 @@ class SqlRollouts(SqlActions, SqlServed):
         found = (blocks(item, now=now, deployment=row) for item in SqlEmergencies(self._connection).all(model))
         return tuple(sentence for sentence in found if sentence)
 
+    def retiring(self, model: str) -> str:
+        return forbids(SqlRetirements(self._connection).of_model(model))
+
     # what approvals know
 
     def approved_versions(self, model: str) -> tuple[str, ...]:
@@ -55,12 +62,12 @@ class SqlRollouts(SqlActions, SqlServed):
         revoked = self._connection.execute(
             select(table.c.version, func.max(decided.c.seq).label("at"))
             .join(decided, decided.c.request_id == table.c.request_id)
-            .where(table.c.model == model, decided.c.decision == "revoke")
+            .where(table.c.model == model, decided.c.decision == "revoke", table.c.purpose != _RETIREMENT)
             .group_by(table.c.version)
         )
         newest = self._connection.execute(
             select(table.c.version, func.max(table.c.seq).label("at"))
-            .where(table.c.model == model, table.c.state.in_(("approved", "applied")))
+            .where(table.c.model == model, table.c.state.in_(("approved", "applied")), table.c.purpose != _RETIREMENT)
             .group_by(table.c.version)
         )
         approved: dict[str, int] = {row.version: row.at for row in newest}
@@ -68,7 +75,9 @@ class SqlRollouts(SqlActions, SqlServed):
 
     def _versions_in(self, model: str, states: tuple[str, ...]) -> tuple[str, ...]:
         table = approval_tables.promotion_request
-        query = select(table.c.version).where(table.c.model == model, table.c.state.in_(states)).distinct()
+        # Who agreed to take a version away did not approve it for anything.
+        approved = (table.c.model == model, table.c.state.in_(states), table.c.purpose != _RETIREMENT)
+        query = select(table.c.version).where(*approved).distinct()
         return tuple(self._connection.execute(query).scalars())
 
     def basis(self, request_id: str) -> Basis | None:

@@ -24,10 +24,12 @@ from services.adapters.sql.monitors import SqlMonitors
 from services.adapters.sql.people_records import SqlPeopleRecords
 from services.adapters.sql.policy import SqlPolicies
 from services.adapters.sql.releases import SqlReleases
+from services.adapters.sql.retirements import SqlRetirements
 from services.adapters.sql.retraining import SqlRetrainingWriter
 from services.adapters.sql.rollout import SqlRollouts
 from services.adapters.sql.stewardship import SqlStewardship
 from services.adapters.sql.training_sets import SqlTrainingSetWriter
+from services.adapters.sql.value_reviews import SqlReviews
 from services.adapters.sql.value_statements import SqlStatements
 from services.attestation.ports import LedgerWriter
 
@@ -50,6 +52,8 @@ class SqlUnit:
         self.policies = SqlPolicies(connection)
         self.monitors = SqlMonitors(connection)
         self.statements = SqlStatements(connection)
+        self.reviews = SqlReviews(connection)
+        self.retirements = SqlRetirements(connection)
         self.evidence = SqlEvidence(connection)
         self.corrections = SqlCorrections(connection)
         self.retraining = SqlRetrainingWriter(connection)

@@ -492,7 +492,7 @@ SHAPES: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
             "rollback": _or_null(_map),
             "changes": _list,
             "supersedes": _or_null(_map),
-            "purpose": _words("promotion", "reattestation", "adoption"),
+            "purpose": _words("promotion", "reattestation", "adoption", "retirement"),
             "parts": _texts,
             "exceptions": _list,
         },
@@ -645,7 +645,7 @@ class Statement:
 Who = tuple[str, str]
 ROLE_RIGHTS = {
     "compliance_officer": {"approve", "grant-exception", "publish-policy", "review", "delegate"},
-    "business_owner": {"acknowledge", "review", "delegate"},
+    "business_owner": {"acknowledge", "retire", "withdraw", "review", "delegate"},
     "sre": {"roll-back", "advance", "break-glass", "revert", "adopt", "delegate"},
     "data_science_lead": {"request", "withdraw", "propose-exception", "adopt", "delegate"},
     "validator": {"validate", "review", "delegate"},
@@ -890,7 +890,8 @@ class Replay:
 
     def _request(self, said: Statement, who: Who | None, _signed: list[Holder], seq: int, _leaf: str) -> None:
         predicate, who = said.predicate, _person(who)
-        self._right(predicate["signer"]["role"], "request")
+        retires = predicate.get("purpose") == "retirement"
+        self._right(predicate["signer"]["role"], "retire" if retires else "request")
         if predicate["to"].get("digest", {}).get("sha256", said.bytes_sha256) != said.bytes_sha256:
             raise Wrong("it asks for other bytes than those it is about")
         self.requests[seq] = {
@@ -905,6 +906,7 @@ class Replay:
             "tier": int(predicate["tier"]) if predicate.get("tier") in {"1", "2", "3"} else 1,
             "expires": moment(predicate["expires"]),
             "rollback": predicate.get("rollback"),
+            "retires": retires,
             "shadow": predicate.get("purpose", "promotion") == "promotion"
             and predicate["from"] is not None
             and isinstance(predicate.get("terms", {}).get("shadow"), dict),
@@ -1070,6 +1072,8 @@ class Replay:
                 raise Wrong("it rests on no approved request")
         else:
             request = self._cited(predicate["request"])
+            if request["retires"]:
+                raise Wrong("it cites a request to retire, which allows nothing to be served")
             if said.bytes_sha256 != request["bytes"]:
                 raise Wrong("it would serve other bytes than those that were approved")
             self._require_quorum(predicate, request, full=full)
