@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from services.adapters.databricks.lakeflow import LakeflowRuns
 from services.adapters.databricks.statements import Warehouse, workspace
@@ -67,9 +67,12 @@ from services.adapters.sql.training_sets import SqlTrainingSets
 from services.adapters.sql.unit import SqlUnits
 from services.adapters.sql.value import SqlValue
 from services.adapters.sql.value_statements import SqlStatementsInForce
+from services.adapters.sql.vendor import SqlVendor
 from services.adapters.warehouse.batch_jobs import DuckDbJobLog
 from services.adapters.warehouse.batch_outputs import ParquetOutputs
 from services.adapters.warehouse.corrections import ReviewParquet
+from services.adapters.warehouse.databricks_profiling import DatabricksProfiling
+from services.adapters.warehouse.databricks_sql import DatabricksMonitoringFacts, WarehouseTable
 from services.adapters.warehouse.feedback import DuckDbReviewFacts
 from services.adapters.warehouse.inputs import DuckDbInputLog
 from services.adapters.warehouse.last_scores import LastScores
@@ -79,10 +82,12 @@ from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
 from services.adapters.warehouse.performance import DuckDbPerformanceFacts
 from services.adapters.warehouse.predictions import DuckDbPredictionLog
 from services.adapters.warehouse.reliability import DuckDbRequestFacts
+from services.adapters.warehouse.routed import RoutedFacts
 from services.adapters.warehouse.shadow import DuckDbShadowFacts
 from services.adapters.warehouse.small_cells import DuckDbCells
 from services.adapters.warehouse.source_reader import EstateReader
 from services.adapters.warehouse.sources import Estates
+from services.adapters.warehouse.sql_warehouse import SqlWarehouse, to_databricks
 from services.adapters.warehouse.table_checks import DuckDbTableFacts
 from services.adapters.warehouse.table_rows import DuckDbTableRows
 from services.adapters.warehouse.telemetry import DuckDbTelemetry
@@ -150,10 +155,11 @@ from services.monitoring.cube_refresh import CubeRefresh
 from services.monitoring.monitor_service import MonitorService
 from services.monitoring.performance_models import PerformanceQuery, ValuePerDecision
 from services.monitoring.performance_service import PerformanceService
-from services.monitoring.ports import ReviewCount
+from services.monitoring.ports import MonitoringFacts, ReviewCount
 from services.monitoring.profile import SCORE, column_and_value
 from services.monitoring.proposing import Worth
 from services.monitoring.service import MonitoringService
+from services.monitoring.vendor_service import VendorService, VendorSource
 from services.notices.others import OtherFacts
 from services.notices.service import NoticeService
 from services.oversight.board import BoardFacts, ValueBoard
@@ -203,7 +209,7 @@ from services.rollout.signed_plan import SignedPlans
 from services.rollout.stages import stage_rules
 from services.rollout.watch import Watcher
 from services.rollout.watch_acts import WatchActs
-from services.settings import Profile, Settings
+from services.settings import InferenceTable, Profile, Settings
 from services.value.agreed import Agreed
 from services.value.gate import Gate, RetireModel, Review
 from services.value.models import Rates
@@ -249,6 +255,7 @@ class ControlRoom:
     harness: HarnessService
     monitoring: MonitoringService
     performance_cubes: CubeRefresh
+    vendor: VendorService
     performance: PerformanceService
     monitors: MonitorService
     reliability: ReliabilityService
@@ -592,6 +599,7 @@ def _open(
         harness=harness,
         monitoring=reading.monitoring,
         performance_cubes=reading.performance_cubes,
+        vendor=_vendor(settings, database, clock),
         performance=performance,
         monitors=monitors,
         reliability=reading.reliability,
@@ -1468,7 +1476,9 @@ def _reading(
         inventory=inventory,
         monitoring=MonitoringService(
             facts=MappedFacts(
-                DuckDbMonitoringFacts(facts), estates=_estates(settings), in_force=SqlMonitorsInForce(database)
+                RoutedFacts(DuckDbMonitoringFacts(facts), _tables(settings, clock)),
+                estates=_estates(settings),
+                in_force=SqlMonitorsInForce(database),
             ),
             store=SqlMonitoring(database),
             catalog=inventory,
@@ -1537,6 +1547,70 @@ def _performance(database: Database, clock: Clock, reading: _Reading) -> Perform
         business=_Decisions(feedback=SqlFeedback(database), valued=reading.value),
         clock=clock,
     )
+
+
+def _sql_warehouse(settings: Settings) -> SqlWarehouse:
+    """The SQL warehouse of the settings, with the credentials of the workspace that the environment names."""
+
+    def connect() -> Any:
+        found = workspace().config
+        path = f"/sql/1.0/warehouses/{settings.databricks_warehouse}"
+        return to_databricks(found.hostname, path, lambda: found.authenticate)()
+
+    return SqlWarehouse(connect)
+
+
+def _tables(settings: Settings, clock: Clock) -> dict[str, MonitoringFacts]:
+    """Predictions that lie in tables of Unity Catalog, by model."""
+    kept, warehouse = timedelta(days=settings.sketch_days or 1100), _sql_warehouse(settings)
+    return {
+        model: DatabricksMonitoringFacts(
+            warehouse, (warehouse_table(model, mapped.inference),), since=lambda: clock.now().date() - kept
+        )
+        for model, mapped in settings.databricks_tables.items()
+        if mapped.inference
+    }
+
+
+def warehouse_table(model: str, given: InferenceTable) -> WarehouseTable:
+    return WarehouseTable(
+        model=model,
+        name=_parts_of(given.table),
+        at=given.time,
+        score=given.prediction,
+        label=given.label,
+        version=given.version,
+        prediction_id=given.id,
+        written_at=given.written,
+        inputs=given.inputs,
+        reference=_parts_of(given.reference_table),
+        reference_days=given.reference_days,
+    )
+
+
+def _vendor(settings: Settings, database: Database, clock: Clock) -> VendorService:
+    """What the platform's own monitoring says about tables with data profiling."""
+    warehouse = _sql_warehouse(settings)
+    return VendorService(
+        metrics={
+            model: VendorSource(
+                table=given.table,
+                metrics=DatabricksProfiling(
+                    warehouse, _parts_of(given.table), drift_table=_parts_of(given.drift),
+                    profile_table=_parts_of(given.profile),
+                ),
+            )
+            for model, mapped in settings.databricks_tables.items()
+            if (given := mapped.profiling)
+        },
+        store=SqlVendor(database),
+        clock=clock,
+        offered=bool(settings.databricks_warehouse),
+    )  # fmt: skip
+
+
+def _parts_of(name: str | None) -> tuple[str, ...]:
+    return tuple(name.split(".")) if name else ()
 
 
 def _estates(settings: Settings) -> Estates:

@@ -5,14 +5,25 @@ Everything has a default that works on a laptop without an account: one folder, 
 
 from __future__ import annotations
 
+import json
 import os
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from services.kernel.errors import SettingsError
 
@@ -30,6 +41,49 @@ class Profile(StrEnum):
 
 PULSE_FILE = "COUNTERSIGN_WORKER_PULSE"
 """Environment variable: a file the worker touches with every heartbeat, for whoever supervises its process."""
+
+
+class _Mapping(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+_UnityName = Annotated[str, Field(pattern=r"^[^.\s`]+(\.[^.\s`]+){2}$")]
+"""catalog.schema.table"""
+
+
+class InferenceTable(_Mapping):
+    """Columns of a table of predictions. Empty: there is no such column."""
+
+    table: _UnityName
+    time: str
+    prediction: str
+    label: str = ""
+    version: str = ""
+    id: str = ""
+    written: str = ""
+    inputs: tuple[str, ...] = ()
+    """Empty: every other number or text of the table."""
+    reference_table: _UnityName | None = None
+    reference_days: tuple[date, date] | None = None
+
+    @model_validator(mode="after")
+    def _has_a_reference(self) -> Self:
+        if (self.reference_table is None) == (self.reference_days is None):
+            raise ValueError("name either reference_table or reference_days, which drift is compared with")
+        return self
+
+
+class ProfiledTable(_Mapping):
+    """With data profiling; its metric tables are `<table>_drift_metrics` and `_profile_metrics` unless named."""
+
+    table: _UnityName
+    drift: _UnityName | None = None
+    profile: _UnityName | None = None
+
+
+class MappedModel(_Mapping):
+    inference: InferenceTable | None = None
+    profiling: ProfiledTable | None = None
 
 
 class Settings(BaseSettings):
@@ -54,6 +108,10 @@ class Settings(BaseSettings):
     """Column lineage and feature tables; the embedded workspace's when not set."""
     databricks_warehouse: Annotated[str, Field(pattern=r"^[A-Za-z0-9]*$")] = ""
     """SQL warehouse that is asked for lineage and column tags of Unity Catalog; empty means the catalog file."""
+    databricks_tables: Annotated[dict[str, MappedModel], NoDecode] = {}
+    """Which tables of Unity Catalog hold the predictions of a model, and the figures of the platform's own monitoring.
+
+    A JSON object by model, or the path of a file with one: `{"model": {"inference": {...}, "profiling": {...}}}`."""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
     rate_cpu_hour: _Rate = Decimal("0.048")
     rate_gb_month: _Rate = Decimal("0.023")
@@ -91,6 +149,15 @@ class Settings(BaseSettings):
     Off when empty. It gets aggregated figures only, its text is marked, and nothing depends on it."""
     test_panel: bool = False
     """Switches for testers: only in the embedded profile, and only when asked for."""
+
+    @field_validator("databricks_tables", mode="before")
+    @classmethod
+    def _read_tables(cls, given: Any, info: ValidationInfo) -> Any:
+        if not given:
+            return {}
+        if not info.data.get("databricks_warehouse"):
+            raise ValueError(f"needs {_PREFIX}DATABRICKS_WAREHOUSE, which names the SQL warehouse that is asked")
+        return _json_of(given) if isinstance(given, str) else given
 
     @property
     def has_test_panel(self) -> bool:
@@ -169,14 +236,33 @@ def read_settings(**given: Any) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as faults:
-        lines = [
-            f"{_PREFIX}{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}{_got(fault)}"
-            for fault in faults.errors()
-        ]
+        lines = [f"{_place(fault)}: {fault['msg']}{_got(fault)}" for fault in faults.errors()]
         raise SettingsError(
             "The configuration is not valid. " + "; ".join(lines) + ".",
             hint="Correct these environment variables and start again.",
         ) from faults
+
+
+def _json_of(text: str) -> Any:
+    """A JSON object, or the file with it that a path names."""
+    said = text.strip()
+    try:
+        if not said.startswith("{"):
+            said = Path(said).read_text()
+        found = json.loads(said)
+    except OSError as absent:
+        raise ValueError(f"is neither a JSON object nor a file that can be read ({absent.strerror})") from absent
+    except ValueError as odd:
+        raise ValueError(f"is not JSON: {odd}") from odd
+    if not isinstance(found, dict):
+        raise ValueError("is not a JSON object by model")  # noqa: TRY004 - pydantic reports ValueError with the others
+    return found
+
+
+def _place(fault: Any) -> str:
+    """The variable, and where inside it."""
+    name, *inside = (str(part) for part in fault["loc"])
+    return f"{_PREFIX}{name.upper()}{' at ' + '.'.join(inside) if inside else ''}"
 
 
 def _got(fault: Any) -> str:

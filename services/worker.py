@@ -278,6 +278,7 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("monitoring", 30, room.monitoring.refresh),
         ("monitor-proposals", 600, room.monitors.propose_missing),
         ("performance", 30, room.performance_cubes.run),
+        ("vendor-monitoring", 900, room.vendor.refresh),
         ("reliability", 10, room.reliability.refresh),
         ("burn-rates", 60, room.burning.run),
         # After everything that measures and after the rule that opens incidents, which alerts are linked to.

@@ -14,6 +14,7 @@ from pages.components import (
     drift_overview,
     drift_slices,
     drift_tables,
+    drift_vendor,
     exporting,
     money_at_risk,
     notices,
@@ -147,6 +148,12 @@ def _overview(view: DriftView, chosen: FeatureDrift, choice: Choice) -> None:
     with right:
         drift_column.course(view, chosen, choice)
     _changes(view, choice)
+    drift_vendor.show(
+        room.vendor,
+        view.model,
+        room.clock,
+        lambda model: reads.attempt(drift_vendor.TITLE, lambda: room.vendor.view(model), key=f"vendor-{model}"),
+    )
 
 
 def _body(view: DriftView, choice: Choice) -> None:

@@ -20,7 +20,6 @@ from services.adapters.warehouse.databricks_profiling import DatabricksProfiling
 from services.adapters.warehouse.databricks_sql import DatabricksMonitoringFacts, WarehouseTable
 from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
 from services.adapters.warehouse.performance import DuckDbPerformanceFacts, arrivals_of, score_days_of
-from services.adapters.warehouse.reliability import DuckDbRequestFacts
 from services.adapters.warehouse.sql_warehouse import SqlWarehouse
 from services.adapters.warehouse.statements import performance
 from services.adapters.warehouse.statements.counting import DAY, profile_counts
@@ -29,14 +28,12 @@ from services.adapters.warehouse.statements.dialects import (
     databricks_dialect,
     duckdb_dialect,
     relation,
-    whole,
 )
-from services.adapters.warehouse.statements.latency import NO_LATENCY, requests_by_bucket
 from services.kernel.errors import TelemetryUnavailableError
 from services.monitoring.ports import SliceColumn
 from services.monitoring.profile import DayProfile, FeatureReference, Reference
 from tests.contract.spark_warehouse import SparkConnection, a_spark
-from tests.unit.monitoring.facts_on_disk import labels, predictions, requests, write, write_reference
+from tests.unit.monitoring.facts_on_disk import labels, predictions, write, write_reference
 
 ROWS = 2000
 ODD = [
@@ -407,26 +404,6 @@ def test_labels_that_arrive_late_or_are_stated_anew_are_counted_the_same_on_both
         assert one_day.bins.tolist() == other_day.bins.tolist()
         assert one_day.counts.tolist() == other_day.counts.tolist()
         np.testing.assert_allclose(one_day.sums, other_day.sums, rtol=1e-12)
-
-
-def test_latency_buckets_are_the_same_on_both_engines(spark: Any, tmp_path: Path) -> None:
-    raw = np.random.default_rng(1).lognormal(3, 1, 500)
-    raw[:5] = [0.0, -1.0, np.nan, 1e-9, 5e4]
-    frame = requests(DAYS[0], raw, status=np.where(np.arange(500) % 50 == 7, 503, 200))
-    file = write(tmp_path, "requests", "m", DAYS[0], frame)
-    spark.read.parquet(str(file)).createOrReplaceTempView("requests_log")
-    [(_, slot)] = DuckDbRequestFacts(tmp_path).slots("m", (DAYS[0],), slot_minutes=60)
-
-    source = relation(("requests_log",), ("event_at", "version", "latency_ms", "status"), databricks_dialect())
-    statement = requests_by_bucket(
-        source, at="event_at", version="version", ms="latency_ms", failed=source.c.status >= whole(500),
-        slot_minutes=60,
-    )  # fmt: skip
-    found = [tuple(row) for row in spark.sql(compiled(statement, databricks_dialect())).collect()]
-
-    assert sum(n for *_, n, _ in found) == slot.requests == 500
-    assert sum(failed for *_, failed in found) == slot.errors == 10
-    assert {bucket: n for _, _, _, bucket, n, _ in found if bucket != NO_LATENCY} == dict(slot.buckets)
 
 
 def test_figures_of_databricks_itself_keep_its_name(spark: Any) -> None:

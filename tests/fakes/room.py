@@ -68,6 +68,7 @@ from tests.fakes.room_release import FakeReleases, fake_endpoints
 from tests.fakes.room_requests import FakeApprovals
 from tests.fakes.room_sample import HOSTILE, NOW, at
 from tests.fakes.room_value import FakeBoard, FakeStatements, what_if
+from tests.fakes.room_vendor import a_vendor
 
 
 @dataclass
@@ -111,6 +112,7 @@ class FakeRoom:
         self.reports = fake_reports(self, hostile=HOSTILE)
         self.monitoring = FakeMonitoring(self)
         self.performance = FakePerformance(self)
+        self.vendor = a_vendor(self.clock, column=HOSTILE if self.hostile else "distance")
         self.monitors = FakeMonitors(self)
         self.reliability = SimpleNamespace(
             sla=self.measured(lambda model, *, days=7: sample.sla_view(model, days)),

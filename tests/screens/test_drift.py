@@ -11,6 +11,7 @@ from pages.components import drift_charts
 from pages.components.charts import LIGHT
 from pages.components.drift_charts import Cell
 from services.kernel.health import Health
+from tests.fakes import room_vendor
 from tests.fakes.room import FakeRoom
 from tests.screens.conftest import crashed, words
 
@@ -112,6 +113,28 @@ def test_the_window_of_the_address_is_told_and_an_unknown_one_gives_a_notice(vis
     assert "columns moved, against reference" in said
     assert crashed(other) == []
     assert "which does not exist here" in words(other)
+
+
+def test_the_platforms_own_figures_stand_apart_under_its_name(visit: Visit) -> None:
+    room = FakeRoom()
+    mapped, away = (words(visit(room, "drift", model=model)) for model in (room_vendor.MAPPED, room_vendor.AWAY))
+
+    assert "Databricks' own monitoring" in mapped
+    assert "main.claims.scored_flat" in mapped.replace("\\", "")
+    assert "Read just now" in mapped or "Read " in mapped
+    assert "it moves no verdict here" in mapped
+    assert "The last attempt to read it failed: The SQL warehouse did not answer" in away
+    assert "Nothing was read yet, so nothing is known. Unknown is not healthy." in away
+
+
+def test_a_model_without_mapped_tables_is_told_how_only_where_a_platform_is_configured(visit: Visit) -> None:
+    room = FakeRoom()
+    silent = words(visit(room, "drift", model="claims_triage"))
+    room.vendor = room_vendor.a_vendor(room.clock, offered=True)
+    told = words(visit(room, "drift", model="claims_triage"))
+
+    assert "Databricks" not in silent
+    assert "COUNTERSIGN_DATABRICKS_TABLES" in told
 
 
 def test_no_model_is_said_and_hostile_names_are_text(visit: Visit) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.adapters.warehouse.sources import OpenTable
+from services.adapters.warehouse.statements.dialects import digits
 from services.inventory.access import Mask, MaskKind
 from services.monitoring.monitor_rules import ColumnKind
 from services.monitoring.profile import FeatureReference
@@ -19,7 +20,8 @@ Expression = sa.ColumnElement[Any]
 
 
 def literal(value: float) -> Expression:
-    return sa.literal_column(f"({value:.17e})")
+    """The shortest text that reads back as the same number: more digits of the largest one are too large for Spark."""
+    return sa.literal_column(f"({digits(value)})")
 
 
 def number(source: OpenTable, name: str) -> Expression:

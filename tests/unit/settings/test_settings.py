@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,52 @@ def test_all_faults_are_listed_in_one_sentence(monkeypatch: pytest.MonkeyPatch) 
         read_settings()
     for name in ("COUNTERSIGN_APP_PORT", "COUNTERSIGN_PROFILE", "COUNTERSIGN_CURRENCY"):
         assert name in refused.value.message
+
+
+MAPPED = {
+    "inference": {"table": "main.ml.scored", "time": "at", "prediction": "p", "reference_table": "main.ml.before"},
+    "profiling": {"table": "main.ml.scored"},
+}
+
+
+def test_tables_of_the_platform_are_mapped_by_text_or_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = json.dumps({"claims": MAPPED})
+    file = tmp_path / "tables.json"
+    file.write_text(text)
+    monkeypatch.setenv("COUNTERSIGN_DATABRICKS_WAREHOUSE", "abc123")
+    for given in (text, str(file)):
+        monkeypatch.setenv("COUNTERSIGN_DATABRICKS_TABLES", given)
+        found = read_settings().databricks_tables["claims"]
+        assert found.inference is not None
+        assert (found.inference.table, found.inference.prediction) == ("main.ml.scored", "p")
+        assert found.profiling is not None
+        assert found.profiling.drift is None
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("{", "is not JSON"),
+        ("/nowhere/tables.json", "neither a JSON object nor a file"),
+        ('{"m": {"profiling": {"table": "scored"}}}', "COUNTERSIGN_DATABRICKS_TABLES at m.profiling.table"),
+        (
+            '{"m": {"inference": {"table": "a.b.c", "time": "t", "prediction": "p"}}}',
+            "reference_table or reference_days",
+        ),
+        ('{"m": {"profilng": {}}}', "COUNTERSIGN_DATABRICKS_TABLES at m.profilng"),
+    ],
+)
+def test_a_mapping_that_cannot_be_used_is_refused_at_start_with_its_place(
+    monkeypatch: pytest.MonkeyPatch, given: str, says: str
+) -> None:
+    monkeypatch.setenv("COUNTERSIGN_DATABRICKS_WAREHOUSE", "abc123")
+    monkeypatch.setenv("COUNTERSIGN_DATABRICKS_TABLES", given)
+    with pytest.raises(SettingsError) as refused:
+        read_settings()
+    assert says in refused.value.message
+
+
+def test_mapped_tables_need_a_warehouse_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COUNTERSIGN_DATABRICKS_TABLES", json.dumps({"claims": MAPPED}))
+    with pytest.raises(SettingsError, match="COUNTERSIGN_DATABRICKS_WAREHOUSE"):
+        read_settings()

@@ -1,0 +1,59 @@
+"""Recorded facts by model: from tables of a SQL warehouse where they are mapped, else from the inference folder.
+
+A warehouse that does not answer is one changed partition: reading it fails, that is recorded, and the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from services.inventory.facts import Partition
+from services.kernel.errors import TelemetryUnavailableError
+from services.monitoring.models import JobRun
+from services.monitoring.ports import MonitoringFacts
+from services.monitoring.profile import DayProfile, LabelledDay, Reference
+
+_NEVER = date(1970, 1, 1)
+
+
+class RoutedFacts:
+    """Implements monitoring.ports.MonitoringFacts."""
+
+    def __init__(self, recorded: MonitoringFacts, mapped: Mapping[str, MonitoringFacts]) -> None:
+        self._recorded = recorded
+        self._mapped = mapped
+
+    def partitions(self) -> tuple[Partition, ...]:
+        found = [item for item in self._recorded.partitions() if item.owner not in self._mapped]
+        for model, facts in self._mapped.items():
+            try:
+                found += facts.partitions()
+            except TelemetryUnavailableError:
+                found.append(Partition(source="reference", owner=model, day=_NEVER, fingerprint="cannot-be-read"))
+        return tuple(found)
+
+    def fit_reference(
+        self, model: str, digest: str, *, slices: tuple[str, ...] = (), threshold: float | None = None
+    ) -> Reference | None:
+        return self._of(model).fit_reference(model, digest, slices=slices, threshold=threshold)
+
+    def profile(self, reference: Reference, days: tuple[date, ...]) -> tuple[DayProfile, ...]:
+        return self._of(reference.model).profile(reference, days)
+
+    def labelled_on(self, model: str, arrivals: tuple[date, ...]) -> tuple[date, ...]:
+        return self._of(model).labelled_on(model, arrivals)
+
+    def labelled_days(self, model: str, days: tuple[date, ...], *, scores: bool) -> tuple[LabelledDay, ...]:
+        return self._of(model).labelled_days(model, days, scores=scores)
+
+    def job_runs(self, model: str, days: tuple[date, ...]) -> tuple[tuple[date, JobRun], ...]:
+        return self._of(model).job_runs(model, days)
+
+    def __getattr__(self, name: str) -> Any:
+        """Questions about recorded facts that tables do not answer."""
+        return getattr(self._recorded, name)
+
+    def _of(self, model: str) -> MonitoringFacts:
+        return self._mapped.get(model, self._recorded)
