@@ -190,7 +190,7 @@ def _reference(engines: TwoEngines) -> Any:
 
 
 def _rule(kind: RuleKind, *columns: str, low: float | None = None, high: float | None = None) -> QualityRule:
-    return QualityRule(id=kind.value, kind=kind, columns=columns, sentence="", low=low, high=high)
+    return QualityRule(id=kind.value, kind=kind, columns=columns, low=low, high=high)
 
 
 def _rules(engines: TwoEngines, engine: str) -> list[Any]:
@@ -248,6 +248,11 @@ def _cells(build: Callable[[Any, Any, Any], Any]) -> Case:
     return case
 
 
+def _by_cell(engines: TwoEngines, engine: str) -> Any:
+    changed = engines.table("changed", engine)
+    return performance.by_cell(changed, performance.part_of(changed.c.s0, ["it's", "plain"]))
+
+
 CASES: dict[str, Case] = {
     "counting.profile_counts": lambda e, on: counting.profile_counts(
         e.table("scored", on), _reference(e).features, [("origin", ("it's", "plain"))], squares=True
@@ -274,9 +279,7 @@ CASES: dict[str, Case] = {
     "performance.made": lambda e, on: performance.made(e.table("scored", on), ["origin", None]),
     "performance.changes": lambda e, on: performance.changes(e.table("said", on), e.table("known", on), DAYS, 1),
     "performance.by_day": lambda e, on: performance.by_day(e.table("changed", on), None),
-    "performance.by_cell": lambda e, on: performance.by_cell(
-        e.table("changed", on), performance.part_of(e.table("changed", on).c.s0, ["it's", "plain"])
-    ),
+    "performance.by_cell": _by_cell,
     "performance.by_score": lambda e, on: performance.by_score(e.table("known", on), None, scores=True),
     "reviews.by_reason": lambda e, on: reviews.by_reason(e.table("told", on)),
     "reviews.corrections": lambda e, on: reviews.corrections(e.table("told", on)),

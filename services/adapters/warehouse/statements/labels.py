@@ -45,8 +45,10 @@ def beside(predictions: FromClause, known: FromClause) -> Select[Any]:
 
 def event_days(told: FromClause) -> Select[Any]:
     """Days of the predictions that these labels speak about."""
-    day = cast(Moment(told.c.event_at), Date())
-    return select(day).where(told.c.event_at.is_not(None)).distinct().order_by(day)
+    day = cast(Moment(told.c.event_at), Date()).label("d")
+    # Spark orders different values by a column of them alone.
+    days = select(day).where(told.c.event_at.is_not(None)).subquery()
+    return select(days.c.d).distinct().order_by(days.c.d)
 
 
 def once(source: FromClause) -> Any:
