@@ -188,7 +188,7 @@ class SqlValue:
                 .where(*_window(batch_run, model, start, end), batch_run.c.ok.is_(True))
                 .order_by(batch_run.c.window_start),
             )
-        runs: dict[float, float] = dict(found)
+        runs: dict[Any, Any] = dict(found)  # times of the window by when it began
         return tuple((runs[later] - earlier) / _HOUR for earlier, later in pairwise(runs))
 
     def hours_between_runs(self, model: str, start: date, end: date) -> tuple[float, ...]:
