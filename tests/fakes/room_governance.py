@@ -121,4 +121,4 @@ def an_impact(model: str) -> Impact:
     if not model:
         raise UnknownModelError("There is no model without a name.")
     known = next((item for item in MODELS if item.name == model), MODELS[0])  # a hostile room has names of its own
-    return impact(replace(known, name=model), a_value(model))
+    return impact(replace(known, name=model), a_value(known.name))
