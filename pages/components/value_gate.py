@@ -17,6 +17,7 @@ from services.kernel.identity import Actor, Permission
 from services.oversight.board_models import ModelBoard
 from services.rollout.retirement_models import RETIREMENT_REASONS, Retirement, RetirementState
 from services.value import gate as rules
+from services.value import periods
 from services.value.gate import KEEP_REASONS, AnswerKind, Month, Standing
 from services.value.review_service import GateView, ReturnReview
 
@@ -76,7 +77,7 @@ def _frame(months: Sequence[Month], currency: str) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "Month": f"**{md(month.period)}**",
+                "Month": f"**{_named(month.period)}**",
                 "Standing": badges.badge(_STATES[month.standing], _WORDS[month.standing]),
                 "Net benefit": _amount(month.net, currency),
                 "Range": f"{_amount(month.low, currency)} to {_amount(month.high, currency)}" if month.net else NOTHING,
@@ -87,6 +88,12 @@ def _frame(months: Sequence[Month], currency: str) -> pd.DataFrame:
             for month in months
         ]
     )
+
+
+def _named(period: str) -> str:
+    """`Oct 2030` on one line."""
+    first, _ = periods.days_of(period)
+    return f"{first:%b}\u00a0{first:%Y}"
 
 
 def _amount(text: str, currency: str) -> str:

@@ -69,6 +69,9 @@ def _one(name: str) -> None:
 def _board(board: ModelBoard) -> None:
     value, budget = board.value, board.budget
     over = f" {badges.badge(budget.state)} :gray[budget]" if budget.state in {Health.WATCH, Health.BREACH} else ""
+    waiting = reads.attempt("reviews of returns", room.reviews.open, key="returns") or ()
+    if any(state.review.model == value.model for state in waiting):
+        over += f" {badges.badge(Health.BREACH)} :gray[return gate: keep or retire]"
     with parts.header(
         value.model,
         f"{badges.badge(value.state)} :gray[{md(value.sentence.rstrip('.'))}. {md(value.window)}]{over}",

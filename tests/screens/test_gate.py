@@ -30,6 +30,7 @@ def test_the_portfolio_is_red_for_a_model_that_waits_to_be_kept_or_retired(visit
 def test_the_page_shows_the_figures_it_was_opened_on_its_owner_and_when_it_is_due(visit: Visit) -> None:
     text = plain(visit(FakeRoom(), "value", FIONA, **GATE))
 
+    assert "return gate: keep or retire" in text, "said at the top, whatever part is open"
     assert "kept as they were: gate USD 2,000 a month" in text
     assert "USD 940" in text
     assert "attested by finance" in text
