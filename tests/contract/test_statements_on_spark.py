@@ -29,9 +29,10 @@ from services.adapters.warehouse.statements.dialects import (
     duckdb_dialect,
     relation,
 )
+from services.inventory.facts import Partition
 from services.kernel.errors import TelemetryUnavailableError
 from services.monitoring.ports import SliceColumn
-from services.monitoring.profile import DayProfile, FeatureReference, Reference
+from services.monitoring.profile import DayProfile, FeatureReference, LabelledDay, Reference
 from tests.contract.spark_warehouse import SparkConnection, a_spark
 from tests.unit.monitoring.facts_on_disk import labels, predictions, write, write_reference
 
@@ -275,28 +276,48 @@ def warehouse(connection: SparkConnection, *tables: WarehouseTable) -> Databrick
     )
 
 
-def test_a_table_by_three_names_gives_the_sketches_that_our_own_folder_gives(
-    estate: tuple[DuckDbMonitoringFacts, SparkConnection],
-) -> None:
-    own, connection = estate
-    table = warehouse(connection)
+@dataclass(frozen=True)
+class Told:
+    """What the table of the warehouse answered, asked once for all tests, and what was asked for it."""
 
+    expected: Reference
+    found: Reference
+    profiles: tuple[DayProfile, ...]
+    days: tuple[Partition, ...]
+    labelled: tuple[LabelledDay, ...]
+    asked: tuple[str, ...]
+
+
+@pytest.fixture(scope="module")
+def told(estate: tuple[DuckDbMonitoringFacts, SparkConnection]) -> Told:
+    own, connection = estate
+    table, before = warehouse(connection), len(connection.asked)
     expected, found = (facts.fit_reference("m", "d", slices=("origin",)) for facts in (own, table))
     assert expected is not None
     assert found is not None
+    profiles, days = table.profile(expected, DAYS), table.partitions()
+    labelled = table.labelled_days("m", DAYS, scores=True)
+    return Told(expected, found, profiles, days, labelled, tuple(connection.asked[before:]))
+
+
+def test_a_table_by_three_names_gives_the_sketches_that_our_own_folder_gives(
+    estate: tuple[DuckDbMonitoringFacts, SparkConnection], told: Told
+) -> None:
+    own, expected, found = estate[0], told.expected, told.found
     assert {f.feature for f in found.features} == {f.feature for f in expected.features}
     assert set(found.slice_keys) == set(expected.slice_keys) == {"origin=EWR", "origin=O'Hare", "origin=LGA"}
-    one, other = ({(p.day, p.feature, p.slice_key): p for p in facts.profile(expected, DAYS)} for facts in (own, table))
+    one, other = (
+        {(p.day, p.feature, p.slice_key): p for p in profiles}
+        for profiles in (own.profile(expected, DAYS), told.profiles)
+    )
     # The same column has another name there: cells of `score` are filled from `probability`.
     assert one.keys() == other.keys()
     for key, profile in one.items():
         assert profile.counts.tolist() == other[key].counts.tolist(), key
         np.testing.assert_allclose(profile.sums, other[key].sums, rtol=1e-12, atol=1e-9)
-    days = [(item.source, item.day) for item in table.partitions()]
+    days = [(item.source, item.day) for item in told.days]
     assert sorted(days) == [("predictions", DAYS[0]), ("predictions", DAYS[1]), ("reference", date(1970, 1, 1))]
-    for one_day, other_day in zip(
-        own.labelled_days("m", DAYS, scores=True), table.labelled_days("m", DAYS, scores=True), strict=True
-    ):
+    for one_day, other_day in zip(own.labelled_days("m", DAYS, scores=True), told.labelled, strict=True):
         assert (one_day.day, one_day.version) == (other_day.day, other_day.version)
         assert (one_day.predicted, one_day.labelled) == (other_day.predicted, other_day.labelled) == (300, 200)
         assert one_day.positives.tolist() == other_day.positives.tolist()
@@ -304,16 +325,10 @@ def test_a_table_by_three_names_gives_the_sketches_that_our_own_folder_gives(
         assert one_day.sum_square == pytest.approx(other_day.sum_square, rel=1e-12)
 
 
-def test_no_row_leaves_the_warehouse(estate: tuple[DuckDbMonitoringFacts, SparkConnection]) -> None:
+def test_no_row_leaves_the_warehouse(told: Told) -> None:
     """Every question is a setting, a count, a group, or a description that returns nothing."""
-    table, asked = warehouse(estate[1]), estate[1].asked
-    reference = table.fit_reference("m", "d", slices=("origin",))
-    assert reference is not None
-    table.profile(reference, DAYS)
-    table.partitions()
-    table.labelled_days("m", DAYS, scores=True)
-    assert len(asked) > 10
-    for sql in asked:
+    assert len(told.asked) > 10
+    for sql in told.asked:
         assert (
             sql.startswith("SET ")
             or "GROUP BY" in sql
@@ -428,3 +443,16 @@ def test_figures_of_databricks_itself_keep_its_name(spark: Any) -> None:
     assert found[0].start == datetime(2031, 3, 29, tzinfo=UTC)
     with pytest.raises(TelemetryUnavailableError, match="own profile table"):
         own.profiles(datetime(2031, 3, 1, tzinfo=UTC))
+
+
+def test_counts_of_databricks_itself_are_those_of_the_table_and_not_of_its_baseline(spark: Any) -> None:
+    spark.sql(
+        "SELECT named_struct('start', TIMESTAMP '2031-03-29 00:00:00', 'end', TIMESTAMP '2031-03-30 00:00:00')"
+        " AS window, '1 day' AS granularity, 'amount' AS column_name, CAST(NULL AS STRING) AS slice_key, t AS log_type,"
+        " n AS count, 3L AS num_nulls, 5.5D AS avg FROM VALUES ('INPUT', 851L), ('BASELINE', 9L) AS v(t, n)"
+    ).write.mode("overwrite").saveAsTable("spark_catalog.default.counted_profile_metrics")
+    own = DatabricksProfiling(SqlWarehouse(lambda: SparkConnection(spark)), (*TABLE[:2], "counted"))
+
+    [found] = own.profiles(datetime(2031, 3, 1, tzinfo=UTC))
+
+    assert (found.column, found.rows, found.missing, found.mean) == ("amount", 851, 3, 5.5)
