@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from streamlit.testing.v1 import AppTest
 
+from services.approvals.models import Purpose, RequestView
+from services.kernel.identity import Actor
 from services.value.gate import KeepModel, RetireModel
 from tests.fakes.room import FakeRoom
+from tests.fakes.room_requests import LEAVING
 from tests.screens.conftest import words
 
 Visit = Callable[..., AppTest]
@@ -91,3 +95,19 @@ def test_the_inventory_and_the_page_of_a_model_say_what_is_out_of_service_and_ho
     model = plain(visit(FakeRoom(), "model", BEN, name="plan_utilisation"))
     assert "is being retired; nothing of it is released" in model
     assert "Proven after 03 Dec 2030" in model
+
+
+def test_the_page_of_a_retirement_request_shows_what_its_signers_judge(visit: Visit) -> None:
+    room = FakeRoom()
+    of_a_release = room.approvals.get
+
+    def leaving(request_id: str, *, actor: Actor) -> RequestView:
+        return replace(of_a_release(request_id, actor=actor), purpose=Purpose.RETIREMENT, retirement=LEAVING)
+
+    room.approvals.get = leaving  # type: ignore[method-assign]
+    text = plain(visit(room, "approvals", "clara.compliance", request="req-0001"))
+
+    assert "What is taken out of service" in text
+    assert "claims desk, payout dashboard" in text
+    assert "it closes after 7 days in which nobody was answered, as counted" in text
+    assert "Rollback plan" not in text
