@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from services.commands.doctor import add_doctor
 from services.commands.feedback import feedback_app
+from services.commands.founding import add_found
 from services.commands.tools import Tools
 from services.commands.value import add_value
 from services.kernel.clock import utc_text
@@ -29,6 +31,7 @@ from services.kernel.errors import (
     ControlRoomError,
     InputError,
     RefusalError,
+    SettingsError,
     TrustError,
     UnavailableError,
 )
@@ -689,13 +692,17 @@ def _spoken() -> Iterator[None]:
 
 def _fail(error: ControlRoomError) -> NoReturn:
     code = next((number for kind, number in EXIT_CODES if isinstance(error, kind)), 1)
-    print(f"countersign: {' '.join(str(error).split())}", file=sys.stderr)
+    # The report of all faults of a configuration keeps its lines.
+    words = str(error) if isinstance(error, SettingsError) else " ".join(str(error).split())
+    print(f"countersign: {words}", file=sys.stderr)
     raise typer.Exit(code)
 
 
 _tools = Tools(spoken=_spoken, room=_room, actor=_actor, receipt=_receipt, print_json=_print_json)
 app.add_typer(feedback_app(_tools), name="feedback")
 add_value(app, _tools)
+add_doctor(app, _tools)
+add_found(app, _tools)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from services.adapters.files.policies import PolicyFolder
 from services.adapters.local.batch_rerun import LocalBatchRunner
 from services.adapters.local.estate.declared import ACCESS_FILE, DeclaredCatalog
 from services.adapters.local.serving import LocalServing
+from services.adapters.local.unconnected import UnconnectedServing
 from services.adapters.mlflow.artifacts import RunFiles
 from services.adapters.mlflow.holdouts import RunHoldouts
 from services.adapters.mlflow.narrator import ChatNarrator
@@ -313,8 +314,15 @@ def open_control_room(
     """
     clock = clock or (OffsetClock(settings.clock_file) if settings.has_test_panel else SystemClock())
     registry = registry or MlflowRegistry(settings.registry_uri, settings.artifacts_folder)
-    serving = serving or LocalServing(settings.endpoint_url, token_file=settings.keys_folder / "gateway.token")
+    serving = serving or _serving(settings)
     return _open(settings, clock=clock, registry=registry, serving=serving, armed=armed)
+
+
+def _serving(settings: Settings) -> ServingPlatform:
+    """The endpoint of the embedded workspace, or the one that was named; elsewhere traffic is not ours."""
+    if settings.profile is not Profile.EMBEDDED and not settings.serving_url:
+        return UnconnectedServing()
+    return LocalServing(settings.endpoint_url, token_file=settings.keys_folder / "gateway.token")
 
 
 def databricks_serving(
@@ -1393,6 +1401,8 @@ def _database(settings: Settings) -> Database:
 def _pinned_genesis(settings: Settings) -> str:
     """The fingerprint noted outside the database when the workspace was founded; empty when nobody noted it."""
     try:
+        if settings.genesis_file.exists():
+            return settings.genesis_file.read_text(encoding="ascii").strip()
         return str(json.loads((settings.home / "prepared.json").read_text())["genesis"])
     except (OSError, ValueError, KeyError):
         return ""

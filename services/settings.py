@@ -1,6 +1,7 @@
 """Validated configuration, read once from the environment (prefix COUNTERSIGN_); all faults are listed together.
 
-Everything has a default that works on a laptop without an account: one folder, two ports.
+Everything has a default that works on a laptop without an account: one folder, two ports. `profile` chooses the
+systems behind the same screens; what a profile needs and does not have is a fault, as is what contradicts it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ import json
 import os
 from datetime import date
 from decimal import Decimal
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -26,17 +26,14 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from services.kernel.errors import SettingsError
+from services.profile_rules import Profile, Stated, contradictions
 
-_PREFIX = "COUNTERSIGN_"
-_SECRET = {"notify_urls", "database_url", "monitor_connections"}
+__all__ = ["PREFIX", "PULSE_FILE", "Profile", "Settings", "read_settings"]
+
+PREFIX = "COUNTERSIGN_"
+_SECRET = {"notify_urls", "database_url", "monitor_connections", "mlflow_uri", "serving_url", "notify_base_url"}
 _Port = Annotated[int, Field(ge=1, le=65535)]
 _Rate = Annotated[Decimal, Field(ge=0)]
-
-
-class Profile(StrEnum):
-    EMBEDDED = "embedded"
-    MLFLOW = "mlflow"
-    DATABRICKS = "databricks"
 
 
 PULSE_FILE = "COUNTERSIGN_WORKER_PULSE"
@@ -89,7 +86,7 @@ class MappedModel(_Mapping):
 class Settings(BaseSettings):
     """Where things are and what they cost. Build it with `read_settings`, which speaks in sentences."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     home: Path = Path(".countersign")
     profile: Profile = Profile.EMBEDDED
@@ -97,6 +94,8 @@ class Settings(BaseSettings):
     """Empty means SQLite in the home folder."""
     mlflow_uri: str = ""
     """Empty means the embedded MLflow store in the home folder."""
+    artifact_root: Path | None = None
+    """The only folder of this machine that model files are read from, where a tracking server's store is mounted."""
     serving_url: str = ""
     """Empty means the local endpoint on `serving_port`."""
     app_port: _Port = 8501
@@ -156,7 +155,7 @@ class Settings(BaseSettings):
         if not given:
             return {}
         if not info.data.get("databricks_warehouse"):
-            raise ValueError(f"needs {_PREFIX}DATABRICKS_WAREHOUSE, which names the SQL warehouse that is asked")
+            raise ValueError(f"needs {PREFIX}DATABRICKS_WAREHOUSE, which names the SQL warehouse that is asked")
         return _json_of(given) if isinstance(given, str) else given
 
     @property
@@ -216,7 +215,12 @@ class Settings(BaseSettings):
 
     @property
     def artifacts_folder(self) -> Path:
-        return self.home / "artifacts"
+        return self.artifact_root or self.home / "artifacts"
+
+    @property
+    def genesis_file(self) -> Path:
+        """The fingerprint of the first entry, kept outside the database."""
+        return self.home / "genesis"
 
     @property
     def serving_folder(self) -> Path:
@@ -232,15 +236,51 @@ class Settings(BaseSettings):
 
 
 def read_settings(**given: Any) -> Settings:
-    """Settings from the environment; `given` wins. Raises SettingsError naming every fault at once."""
+    """Settings from the environment; `given` wins. Raises SettingsError naming every fault at once, one a line."""
     try:
-        return Settings(**given)
-    except ValidationError as faults:
-        lines = [f"{_place(fault)}: {fault['msg']}{_got(fault)}" for fault in faults.errors()]
+        settings, faults = Settings(**given), []
+    except ValidationError as invalid:
+        wrong = invalid.errors()
+        faults = [f"{_place(fault)}: {fault['msg']}{_got(fault)}" for fault in wrong]
+        settings = _without({str(fault["loc"][0]) for fault in wrong}, given)
+    faults += [f"{PREFIX}{name.upper()}: {words}" for name, words in contradictions(_stated(settings))]
+    if faults:
+        # The cause is left out on purpose: pydantic repeats what was given, which may be a secret.
         raise SettingsError(
-            "The configuration is not valid. " + "; ".join(lines) + ".",
-            hint="Correct these environment variables and start again.",
-        ) from faults
+            "The configuration is not valid:\n" + "\n".join(f"- {fault}" for fault in dict.fromkeys(faults)),
+            hint="\nCorrect these environment variables and start again.",
+            faults=tuple(dict.fromkeys(faults)),
+        ) from None
+    return settings
+
+
+def _without(wrong: set[str], given: dict[str, Any]) -> Settings:
+    """What is left when every value that cannot be read is taken away, so that the rules can still be asked."""
+    defaults = {name: Settings.model_fields[name].default for name in wrong if name in Settings.model_fields}
+    return Settings(**{**given, **defaults})
+
+
+def _stated(settings: Settings) -> Stated:
+    return Stated(
+        profile=settings.profile,
+        database_url=settings.database_url,
+        mlflow_uri=settings.mlflow_uri,
+        serving_url=settings.serving_url,
+        notify_base_url=settings.notify_base_url,
+        json_texts=(
+            ("notify_urls", settings.notify_urls.get_secret_value()),
+            ("monitor_connections", settings.monitor_connections.get_secret_value()),
+        ),
+        app_port=settings.app_port,
+        serving_port=settings.serving_port,
+        test_panel=settings.test_panel,
+        warehouse=settings.databricks_warehouse,
+        databricks=frozenset(name for name in DATABRICKS_SIGN_IN if os.environ.get(name)),
+    )
+
+
+DATABRICKS_SIGN_IN = ("DATABRICKS_HOST", "DATABRICKS_TOKEN", "DATABRICKS_CLIENT_ID", "DATABRICKS_CLIENT_SECRET")
+"""Read by the Databricks SDK itself; named here to say which are missing."""
 
 
 def _json_of(text: str) -> Any:
@@ -262,7 +302,7 @@ def _json_of(text: str) -> Any:
 def _place(fault: Any) -> str:
     """The variable, and where inside it."""
     name, *inside = (str(part) for part in fault["loc"])
-    return f"{_PREFIX}{name.upper()}{' at ' + '.'.join(inside) if inside else ''}"
+    return f"{PREFIX}{name.upper()}{' at ' + '.'.join(inside) if inside else ''}"
 
 
 def _got(fault: Any) -> str:

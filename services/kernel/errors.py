@@ -81,7 +81,13 @@ class InvalidPolicyError(InputError):
 
 
 class SettingsError(InputError):
+    """`faults` are all of them, a line each, without any value that may be a secret."""
+
     code = "settings"
+
+    def __init__(self, message: str, *, hint: str = "", faults: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.faults = faults or (message,)
 
 
 class RoleMissingError(RefusalError):

@@ -71,7 +71,12 @@ def found_log(
         head = ledger.head()
     if head.size:
         raise ConflictError("This log is already founded; nothing was changed.")
-    keys = {somebody.subject: desk.enrol(somebody.subject, somebody.name, somebody.passphrase) for somebody in people}
+    keys = {
+        (somebody.issuer, somebody.subject): desk.enrol(
+            somebody.subject, somebody.name, somebody.passphrase, issuer=somebody.issuer
+        )
+        for somebody in people
+    }
     genesis = _sign(
         desk,
         admin,
@@ -84,7 +89,7 @@ def found_log(
                 "logKey": desk.log_key.document(),
                 "keys": [
                     {"keyid": desk.service_key.key_id, "key": desk.service_key.document(), "use": "service"},
-                    *(_person_key(somebody, keys[somebody.subject]) for somebody in admins),
+                    *(_person_key(somebody, keys[somebody.issuer, somebody.subject]) for somebody in admins),
                     *_machine_keys(desk.machine_key),
                 ],
                 "roles": {
@@ -139,7 +144,7 @@ def _enrol_others(
     *,
     admins: list[NewPerson],
     others: list[NewPerson],
-    keys: dict[str, PublicKey],
+    keys: dict[tuple[str, str], PublicKey],
     clock: Clock,
 ) -> None:
     with writing() as ledger:
@@ -147,7 +152,7 @@ def _enrol_others(
     # All are signed at one head and added together: a person's key opens slowly, the log must not wait for it.
     signed = []
     for somebody in others:
-        key = keys[somebody.subject]
+        key = keys[somebody.issuer, somebody.subject]
         operations: list[dict[str, Any]] = [
             {"op": "enrol", "keyid": key.key_id, "key": key.document(), "level": "L2"},
             *({"op": "grant", "role": role.value, **_ends(somebody)} for role in somebody.roles),

@@ -59,7 +59,7 @@ class CheckpointSigner(Protocol):
 
 
 class FoundingDesk(SigningDesk, CheckpointSigner, Protocol):
-    def enrol(self, subject: str, name: str, passphrase: Secret) -> PublicKey:
+    def enrol(self, subject: str, name: str, passphrase: Secret, *, issuer: str) -> PublicKey:
         """Makes a person's key, openable by the passphrase alone."""
         ...
 

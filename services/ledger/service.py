@@ -18,7 +18,7 @@ from services.ledger.attempts import RecordingDesk
 from services.ledger.keyring import Keyring
 from services.ledger.ports import AnchorReader, AnchorStore, CheckpointSigner, LedgerBook
 from services.ledger.replay import replayed_people
-from services.ledger.vouching import vouched
+from services.ledger.vouching import require_history
 
 
 class LedgerService:
@@ -144,23 +144,6 @@ class LedgerService:
             )
 
     def _require_anchored_history(self) -> None:
-        self._require_history(self._anchors.notes(), "anchored")
+        require_history(self._anchors.notes(), "anchored", keys=self._keys, book=self._book)
         if self._elsewhere is not None:
-            self._require_history(self._elsewhere.notes(), "anchored in the registry")
-
-    def _require_history(self, notes: tuple[tuple[int, str], ...], how: str) -> None:
-        if not notes:
-            return
-        size, text = notes[-1]
-        checkpoint = vouched(text, keys=self._keys, book=self._book)
-        entry = self._book.entry(size - 1)
-        if checkpoint.size != size or entry is None:
-            raise BrokenChainError(
-                f"The ledger holds {self.head().size} entries, but {size} were {how}: newer ones are missing.",
-                hint="The control room is read-only. Restore the newest database; nothing is added to a shorter log.",
-            )
-        if entry.root != checkpoint.root.hex():
-            raise BrokenChainError(
-                f"The ledger differs from what was {how} at {size} entries: this is another history.",
-                hint="The control room is read-only. Compare the database with the receipts people hold.",
-            )
+            require_history(self._elsewhere.notes(), "anchored in the registry", keys=self._keys, book=self._book)

@@ -189,7 +189,7 @@ NAMED = (
         attack="database restored from an older backup",
         rows=(33,),
         defence="the log may not be shorter than its highest anchor",
-        cuts=(cut("ledger/service.py", "        if not notes:\n            return\n", "        return\n"),),
+        cuts=(cut("ledger/vouching.py", "    if not notes:\n        return\n", "    return\n"),),
         test="tests/unit/approvals/test_restored_database.py::test_an_older_copy_takes_no_decision_and_still_lets_traffic_come_back",
     ),
     Removal(
@@ -331,8 +331,8 @@ NAMED = (
         cuts=(
             cut(
                 "adapters/sql/protection.py",
-                '_INSERT_ONLY = ("log_entry", "log_checkpoint"',
-                '_INSERT_ONLY = ("log_checkpoint"',
+                'INSERT_ONLY = ("log_entry", "log_checkpoint"',
+                'INSERT_ONLY = ("log_checkpoint"',
             ),
         ),
         test="tests/attacks/test_ledger.py::test_log_is_insert_only_in_every_way_of_saying_it",

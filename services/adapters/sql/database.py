@@ -62,7 +62,9 @@ class Database:
                 pool_pre_ping=True,
                 isolation_level="READ COMMITTED",
                 connect_args={
-                    "options": f"-c timezone=UTC -c lock_timeout={int(lock_seconds * 667)} -c statement_timeout=60000"
+                    # A host that swallows packets would otherwise hold a start for minutes.
+                    "connect_timeout": 10,
+                    "options": f"-c timezone=UTC -c lock_timeout={int(lock_seconds * 667)} -c statement_timeout=60000",
                 },
             )
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect
 
 _NEXT = "COALESCE((SELECT MAX(seq) FROM log_entry), -1) + 1"
 _LARGEST = "COALESCE((SELECT MAX(size) FROM log_checkpoint), 0)"
-_INSERT_ONLY = ("log_entry", "log_checkpoint", "log_anchor", "access_view", "published_policy")
+INSERT_ONLY = ("log_entry", "log_checkpoint", "log_anchor", "access_view", "published_policy")
 _GAP = "the next entry of the log must follow the newest one"
 _SHRINK = "checkpoints must grow"
 
@@ -56,7 +56,7 @@ def missing(connection: Connection) -> tuple[str, ...]:
         sound, tables = _sound(connection)
         expected = dict.fromkeys(_postgres(), "")
         lacking = [name for name in expected if name not in sound]
-    strangers = [name for name, table in tables.items() if table in _INSERT_ONLY and name not in expected]
+    strangers = [name for name, table in tables.items() if table in INSERT_ONLY and name not in expected]
     return (*lacking, *(f"stranger {name}" for name in sorted(strangers)))
 
 
@@ -91,7 +91,7 @@ def _expected(name: str) -> tuple[str, int, str] | None:
 
 def _sqlite() -> dict[str, tuple[str, str]]:
     triggers = {}
-    for table in _INSERT_ONLY:
+    for table in INSERT_ONLY:
         for word in ("UPDATE", "DELETE"):
             name = f"{table}_no_{word.lower()}"
             triggers[name] = (
@@ -129,7 +129,7 @@ def _sqlite() -> dict[str, tuple[str, str]]:
 
 def _postgres() -> dict[str, tuple[str, str]]:
     refuse, triggers = "EXECUTE FUNCTION countersign_refuse_change()", {}
-    for table in _INSERT_ONLY:
+    for table in INSERT_ONLY:
         rows = f"BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW {refuse}"
         triggers[f"{table}_no_change"] = (table, rows)
         # Row triggers do not see TRUNCATE.

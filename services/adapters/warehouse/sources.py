@@ -84,6 +84,23 @@ class Estates:
     def places(self) -> Places:
         return Places(folders=tuple(str(folder) for folder in self._folders), connections=tuple(sorted(self._named())))
 
+    def try_connection(self, name: str) -> None:
+        """Opens it for reading and closes it. Raises SourceRefusedError, TelemetryUnavailableError."""
+        try:
+            engine = _engine(self._named()[name])
+        except (SQLAlchemyError, ImportError, ValueError, KeyError) as broken:
+            raise SourceRefusedError(
+                f"The address of connection {name} cannot be used ({type(broken).__name__}).",
+                hint="An administrator corrects COUNTERSIGN_MONITOR_CONNECTIONS.",
+            ) from broken
+        try:
+            with engine.connect() as connection:
+                _settle(connection)
+        except SQLAlchemyError as broken:
+            raise unreadable(f"through the connection {name}", broken) from broken
+        finally:
+            engine.dispose()
+
     @contextmanager
     def open(self, source: Source) -> Iterator[OpenTable]:
         """Raises SourceRefusedError, TelemetryUnavailableError."""

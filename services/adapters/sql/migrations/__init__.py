@@ -29,8 +29,7 @@ def require_known_revision(database: Database) -> None:
     stored = stored_revision(database)
     if stored is None:
         return
-    known = {script.revision for script in _scripts().walk_revisions()}
-    if stored not in known:
+    if stored not in known_revisions():
         raise NewerDatabaseError(
             f"The governance database was written by a newer release of Countersign (revision {stored}).",
             hint="Start the newer release, or restore the database from before the upgrade.",
@@ -40,6 +39,15 @@ def require_known_revision(database: Database) -> None:
 def stored_revision(database: Database) -> str | None:
     with database.read() as connection:
         return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest_revision() -> str:
+    """The one this release needs."""
+    return _scripts().get_current_head() or ""
+
+
+def known_revisions() -> frozenset[str]:
+    return frozenset(script.revision for script in _scripts().walk_revisions())
 
 
 def upgrade(database: Database, revision: str = "head") -> None:
