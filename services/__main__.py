@@ -23,6 +23,7 @@ import typer
 from services.commands.doctor import add_doctor
 from services.commands.feedback import feedback_app
 from services.commands.founding import add_found
+from services.commands.mirror import add_mirror
 from services.commands.tools import Tools
 from services.commands.value import add_value
 from services.kernel.clock import utc_text
@@ -703,6 +704,7 @@ app.add_typer(feedback_app(_tools), name="feedback")
 add_value(app, _tools)
 add_doctor(app, _tools)
 add_found(app, _tools)
+add_mirror(app, _tools)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from services.adapters.databricks.lakeflow import LakeflowRuns
 from services.adapters.databricks.statements import Warehouse, workspace
 from services.adapters.databricks.unity import UnityLineage
 from services.adapters.files.access import AccessFile
+from services.adapters.files.billing import BillingFile
 from services.adapters.files.offline import OfflineJournal, OfflineTargetsFile
 from services.adapters.files.packs import PackFiles
 from services.adapters.files.policies import PolicyFolder
@@ -37,6 +38,7 @@ from services.adapters.signing.anchors import Anchors
 from services.adapters.signing.desk import EMBEDDED, PRODUCTION, KeyDesk
 from services.adapters.signing.machine_seal import MachineSeal
 from services.adapters.sql import heads
+from services.adapters.sql.billing import BilledUsage, SqlRequestVolume
 from services.adapters.sql.corrections import SqlCorrectionReads
 from services.adapters.sql.data_health import SqlDataHealth
 from services.adapters.sql.database import Database
@@ -49,6 +51,7 @@ from services.adapters.sql.ledger import SqlLedger, SqlLedgerBook
 from services.adapters.sql.ledger_index import SqlLedgerIndex
 from services.adapters.sql.lineage import SqlLineage
 from services.adapters.sql.migrations import require_known_revision
+from services.adapters.sql.mirror import SqlMirror
 from services.adapters.sql.monitoring import SqlMonitoring
 from services.adapters.sql.monitors import SqlMonitorsInForce
 from services.adapters.sql.notice_facts import SqlNoticeFacts
@@ -89,6 +92,7 @@ from services.adapters.warehouse.small_cells import DuckDbCells
 from services.adapters.warehouse.source_reader import EstateReader
 from services.adapters.warehouse.sources import Estates
 from services.adapters.warehouse.sql_warehouse import SqlWarehouse, to_databricks
+from services.adapters.warehouse.system_tables import DatabricksSystemTables, Wanted
 from services.adapters.warehouse.table_checks import DuckDbTableFacts
 from services.adapters.warehouse.table_rows import DuckDbTableRows
 from services.adapters.warehouse.telemetry import DuckDbTelemetry
@@ -141,6 +145,7 @@ from services.kernel.clock import Clock, OffsetClock, SystemClock, from_utc_text
 from services.kernel.errors import (
     ControlRoomError,
     InvalidPolicyError,
+    SettingsError,
     StorageUnavailableError,
     UnknownModelError,
 )
@@ -152,6 +157,8 @@ from services.ledger.ports import RegistryTags, TagPlace
 from services.ledger.registry_anchoring import RegistryAnchoring
 from services.ledger.registry_anchors import RegistryAnchors
 from services.ledger.service import LedgerService
+from services.mirror.service import MirrorService
+from services.mirror.sources import USAGE, chosen
 from services.monitoring.cube_refresh import CubeRefresh
 from services.monitoring.monitor_service import MonitorService
 from services.monitoring.performance_models import PerformanceQuery, ValuePerDecision
@@ -213,7 +220,7 @@ from services.rollout.watch_acts import WatchActs
 from services.settings import InferenceTable, Profile, Settings
 from services.value.agreed import Agreed
 from services.value.gate import Gate, RetireModel, Review
-from services.value.models import Rates
+from services.value.models import DataAge, Rates
 from services.value.review_service import ReviewService
 from services.value.service import ValueService
 from services.value.statement_service import StatementService
@@ -261,6 +268,8 @@ class ControlRoom:
     monitors: MonitorService
     reliability: ReliabilityService
     data_health: DataHealthService
+    mirror: MirrorService
+    """Copies of the platform's system tables; without sources where none are switched on."""
     value: ValueService
     statements: StatementService
     reviews: ReviewService
@@ -612,6 +621,7 @@ def _open(
         monitors=monitors,
         reliability=reading.reliability,
         data_health=health,
+        mirror=reading.mirror,
         value=reading.value,
         statements=statements,
         reviews=reviews,
@@ -1464,8 +1474,43 @@ class _Reading:
     monitoring: MonitoringService
     performance_cubes: CubeRefresh
     reliability: ReliabilityService
+    mirror: MirrorService
     value: ValueService
     feedback: FeedbackService
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bill:
+    """Implements value.bill_port.Bill with the copied tables."""
+
+    mirror: MirrorService
+    requests: SqlRequestVolume
+
+    def age(self) -> DataAge:
+        found = self.mirror.age(USAGE)
+        if found is None:
+            return DataAge(state=Health.UNKNOWN, sentence="The bill is not copied here.")
+        at = found.copied
+        return DataAge(state=found.state, sentence=found.sentence, up_to=at.newest, copied_at=at.copied_at)
+
+
+def _mirror(settings: Settings, database: Database, clock: Clock, billing: BillingFile) -> MirrorService:
+    if settings.mirrored and not settings.databricks_warehouse:
+        raise SettingsError(
+            "COUNTERSIGN_DATABRICKS_MIRROR names system tables, and there is no warehouse to read them with.",
+            hint="Set COUNTERSIGN_DATABRICKS_WAREHOUSE, or leave both empty.",
+        )
+
+    def wanted() -> Wanted:
+        said = billing.said()
+        return Wanted(products=said.products, tag=said.model_tag)
+
+    return MirrorService(
+        tables=DatabricksSystemTables(_sql_warehouse(settings, timeout_seconds=600), wanted=wanted),
+        store=SqlMirror(database),
+        sources=chosen(settings.mirrored),
+        clock=clock,
+    )
 
 
 def _reading(
@@ -1474,8 +1519,14 @@ def _reading(
     facts = settings.inference_folder
     inventory = InventoryService(registry=registry, store=SqlInventory(database), ledger=trusted.ledger, clock=clock)
     rates = Rates(currency=settings.currency, cpu_hour=settings.rate_cpu_hour, gb_month=settings.rate_gb_month)
+    billing = BillingFile(settings.databricks_billing_file)
+    mirror = _mirror(settings, database, clock, billing)
+    billed = "billing" in settings.mirrored
     value = ValueService(
-        facts=DuckDbUsageFacts(facts),
+        facts=BilledUsage(database, said=billing.said, currency=settings.currency)
+        if billed
+        else DuckDbUsageFacts(facts),
+        bill=_Bill(mirror=mirror, requests=SqlRequestVolume(database, said=billing.said)) if billed else None,
         store=SqlValue(database),
         catalog=inventory,
         rates=rates,
@@ -1512,6 +1563,7 @@ def _reading(
         reliability=ReliabilityService(
             facts=DuckDbRequestFacts(facts), store=SqlReliability(database), catalog=inventory, clock=clock
         ),
+        mirror=mirror,
         value=value,
         feedback=FeedbackService(facts=DuckDbReviewFacts(facts), store=SqlFeedback(database), clock=clock),
     )
@@ -1559,7 +1611,7 @@ def _performance(database: Database, clock: Clock, reading: _Reading) -> Perform
     )
 
 
-def _sql_warehouse(settings: Settings) -> SqlWarehouse:
+def _sql_warehouse(settings: Settings, *, timeout_seconds: int = 120) -> SqlWarehouse:
     """The SQL warehouse of the settings, with the credentials of the workspace that the environment names."""
 
     def connect() -> Any:
@@ -1567,7 +1619,7 @@ def _sql_warehouse(settings: Settings) -> SqlWarehouse:
         path = f"/sql/1.0/warehouses/{settings.databricks_warehouse}"
         return to_databricks(found.hostname, path, lambda: found.authenticate)()
 
-    return SqlWarehouse(connect)
+    return SqlWarehouse(connect, timeout_seconds=timeout_seconds)
 
 
 def _tables(settings: Settings, clock: Clock) -> dict[str, MonitoringFacts]:

@@ -33,6 +33,7 @@ __all__ = ["PREFIX", "PULSE_FILE", "Profile", "Settings", "read_settings"]
 PREFIX = "COUNTERSIGN_"
 _SECRET = {"notify_urls", "database_url", "monitor_connections", "mlflow_uri", "serving_url", "notify_base_url"}
 _Port = Annotated[int, Field(ge=1, le=65535)]
+_MIRRORED = "(billing|serving|lineage|tags|audit)"
 _Rate = Annotated[Decimal, Field(ge=0)]
 
 
@@ -111,6 +112,14 @@ class Settings(BaseSettings):
     """Which tables of Unity Catalog hold the predictions of a model, and the figures of the platform's own monitoring.
 
     A JSON object by model, or the path of a file with one: `{"model": {"inference": {...}, "profiling": {...}}}`."""
+    databricks_mirror: Annotated[str, Field(pattern=rf"^$|^{_MIRRORED}(,{_MIRRORED})*$")] = ""
+    """System tables that are copied before they expire, separated by commas: `billing` (then cost is what was billed,
+    not what was measured here), `serving`, `lineage`, `tags`, `audit`. Needs the SQL warehouse."""
+    databricks_mirror_hours: Annotated[int, Field(ge=1, le=24)] = 6
+    """How often they are copied; each time wakes the warehouse."""
+    databricks_billing_file: Path | None = None
+    """Which endpoints, jobs and tags belong to which model, and prices of the account; list prices and tags alone when
+    not set."""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
     rate_cpu_hour: _Rate = Decimal("0.048")
     rate_gb_month: _Rate = Decimal("0.023")
@@ -175,6 +184,10 @@ class Settings(BaseSettings):
     def monitor_folders(self) -> tuple[Path, ...]:
         named = tuple(Path(part) for part in self.monitor_roots.split(os.pathsep) if part.strip())
         return named or (self.home / "imports",)
+
+    @property
+    def mirrored(self) -> frozenset[str]:
+        return frozenset(name for name in self.databricks_mirror.split(",") if name)
 
     @property
     def retention_profile_names(self) -> frozenset[str]:

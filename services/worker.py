@@ -52,6 +52,8 @@ class Lane(StrEnum):
     """Looks at running releases."""
     REFRESH = "refresh"
     """Everything that may take its time."""
+    COPY = "copy"
+    """Asks a warehouse that may take minutes, a year of rows at first: nothing else waits for it."""
 
 
 _SLOWEST = {Lane.ACT: timedelta(seconds=15), Lane.WATCH: timedelta(seconds=15), Lane.REFRESH: timedelta(minutes=5)}
@@ -62,6 +64,7 @@ _LANES = {
     "deployments": Lane.ACT,
     "fallbacks": Lane.ACT,
     "watch": Lane.WATCH,
+    "mirror": Lane.COPY,
 }
 
 
@@ -306,6 +309,8 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("registry-anchors", 300, room.registry_anchoring.run),
         ("trust", 3600, lambda: _verify(room)),
     ]
+    if room.mirror.sources:
+        seconds.append(("mirror", 3600 * room.settings.databricks_mirror_hours, room.mirror.refresh))
     tasks = tuple(
         Task(name=name, every=timedelta(seconds=every), run=run, lane=_LANES.get(name, Lane.REFRESH))
         for name, every, run in seconds

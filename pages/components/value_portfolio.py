@@ -16,7 +16,7 @@ from services.oversight import board_export
 from services.oversight.board_models import Portfolio, PortfolioRow
 from services.value.review_service import ReturnReview
 
-_LINKS = 24
+_LINKS, _UNOWNED = 24, 20
 _ORDER = (Health.BREACH, Health.WATCH, Health.UNKNOWN, Health.HEALTHY)
 
 
@@ -44,6 +44,7 @@ def show(found: Portfolio, reviews: Sequence[ReturnReview] = ()) -> None:
     for problem in found.totals.problems:
         notices.remark(md(problem), "error")
     _totals(found, reviews)
+    _bill(found)
     _signed(found)
     value_gate.red(reviews)
     with parts.card("Models", md(found.window)):
@@ -83,6 +84,20 @@ def _totals(found: Portfolio, reviews: Sequence[ReturnReview]) -> None:
         names = ", ".join(row.value.model for row in red[:3]) or "none is red"
         waiting = f"; {plural(len(under), 'model')} to keep or retire" if under else ""
         parts.tile("Red", count(len(red)), f"{names}{waiting}", state=Health.BREACH if red else None)
+
+
+def _bill(found: Portfolio) -> None:
+    """What of a platform's bill nobody owns, and how far the bill reaches. Measured use has no bill."""
+    if found.age is None:
+        return
+    st.markdown(f"{badges.badge(found.age.state)} :gray[{md(found.age.sentence)}]")
+    if found.nobodys:
+        rows = [(md(item.name), money(item.amount, found.currency), md(item.unpriced)) for item in found.nobodys]
+        with parts.card("Billed, and laid on no model", "the largest first; name owners by tag, job or endpoint"):
+            frame = pd.DataFrame(rows[:_UNOWNED], columns=["Use", "Cost", "Without a price"])
+            parts.table(frame, alt="Unallocated part of the bill")
+            if len(rows) > _UNOWNED:
+                st.caption(f"{len(rows) - _UNOWNED} more are in the sum and in the export of the command line.")
 
 
 def _payback(found: Portfolio) -> tuple[str, str]:

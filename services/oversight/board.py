@@ -99,6 +99,8 @@ class ValueBoard:
             unallocated=self._values.unallocated(days=days),
             currency=self._values.currency,
             window=found[0].window if found else f"last {days} days",
+            nobodys=self._values.nobodys(days=days),
+            age=self._values.age(),
         )
 
     def model(self, name: str, *, days: int = WINDOW_DAYS) -> ModelBoard:

@@ -86,6 +86,10 @@ def of_portfolio(found: Portfolio) -> dict[str, Any]:
             "red": len(found.red),
         },
         "models": [portfolio_row(row) for row in found.rows],
+        "unallocated": [
+            {"name": item.name, "cost": str(item.amount), "unpriced": item.unpriced} for item in found.nobodys
+        ],
+        "bill": found.age.sentence if found.age else "",
     }
 
 

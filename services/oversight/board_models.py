@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from services.kernel.health import Explanation, Health
 from services.value.budgets import Advice, BudgetView
-from services.value.models import ModelValue
+from services.value.models import DataAge, ModelValue, Nobodys
 from services.value.periods import PeriodState
 from services.value.returns import Curve
 from services.value.statement_service import StatementView, Totals
@@ -79,6 +79,10 @@ class Portfolio:
     unallocated: Decimal
     currency: str
     window: str
+    nobodys: tuple[Nobodys, ...] = ()
+    """What the unallocated part is made of, the largest first."""
+    age: DataAge | None = None
+    """How far the platform's bill reaches; None where use is measured here."""
 
     @property
     def cost(self) -> Decimal:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from math import sqrt
@@ -28,8 +28,14 @@ CENT = Decimal("0.01")
 _HOUR = Decimal(3600)
 _GIGABYTE = Decimal(10**9)
 _MONTH_DAYS = Decimal(30)
+_SHOWN = 160
 SCORING = ("serving", "batch")
 """Components whose use grows with each prediction; everything else is there without any."""
+CALLS, STORAGE = "calls", "storage"
+"""Of a bill only: serving that is charged by request or token, and stored bytes."""
+_SERVED = ("serving", CALLS)
+_BILLED_SCORING = (CALLS, "batch")
+"""Of a bill: an endpoint that is charged by the hour costs the same without a prediction."""
 NEEDED = {
     Quantity.CORRECT_REFERRALS: BaselineId.REFERRAL_PRECISION,
     Quantity.AVOIDED_REWORK: BaselineId.OVERRIDE_RATE,
@@ -68,34 +74,57 @@ def cost_days(
 
 
 def _cost_day(day: date, rows: list[UsageDay], predictions: int, rates: Rates, fixed: Decimal) -> CostDay:
-    def computing(*components: str) -> Decimal:
-        seconds = sum((decimal(row.cpu_seconds) for row in rows if row.component in components), Decimal(0))
-        return seconds / _HOUR * rates.cpu_hour
+    def spent(row: UsageDay) -> Decimal:
+        return decimal(row.cpu_seconds) / _HOUR * rates.cpu_hour if row.billed is None else row.billed
 
-    others = {row.component for row in rows} - {"serving"}
-    scoring = sum((computing(name) for name in SCORING), Decimal(0))
+    def total(wanted: Callable[[UsageDay], bool]) -> Decimal:
+        return sum((spent(row) for row in rows if wanted(row)), Decimal(0))
+
+    def is_stored(row: UsageDay) -> bool:
+        return row.billed is not None and row.component == STORAGE
+
     stored = Decimal(sum(row.bytes for row in rows)) / _GIGABYTE * rates.gb_month / _MONTH_DAYS
     return CostDay(
         day=day,
-        compute=computing(*others),
-        storage=stored,
-        serving=computing("serving"),
+        compute=total(lambda row: row.component not in _SERVED and not is_stored(row)),
+        storage=stored + total(is_stored),
+        serving=total(lambda row: row.component in _SERVED),
         predictions=predictions,
         fixed=fixed,
-        marginal=scoring,
+        marginal=total(lambda row: row.component in (SCORING if row.billed is None else _BILLED_SCORING)),
     )
+
+
+def doubted(state: Health) -> Health:
+    """What is left of a verdict on a cost that is not complete: nothing healthy."""
+    return Health.UNKNOWN if state is Health.HEALTHY else state
+
+
+def unpriced(usage: Iterable[UsageDay]) -> str:
+    """Which use the platform billed and nobody has a price for, in one sentence; empty without any."""
+    rows = [row for row in usage if row.unpriced]
+    if not rows:
+        return ""
+    days = len({row.day for row in rows})
+    shown = "; ".join(dict.fromkeys(row.unpriced for row in rows))
+    more = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+    return f"On {days} days use was billed that has no price here, so the cost is too low: {more}."
 
 
 def allocate(
     usage: Sequence[UsageDay], predictions: Mapping[str, int], rates: Rates, *, fixed: Decimal
 ) -> tuple[VersionShare, ...]:
-    """Measured use by version at the rate card; the stated fixed cost is laid on versions by their predictions.
+    """Measured use by version at the rate card; fixed and billed cost is laid on versions by their predictions.
 
-    That last step is an allocation and no measurement: without predictions nobody is charged.
+    That last step is an allocation and no measurement: without predictions nobody is charged. A platform bills
+    endpoints and jobs, which know no version.
     """
     rows: dict[str, list[UsageDay]] = defaultdict(list)
     for row in usage:
-        rows[row.version].append(row)
+        if row.billed is None:
+            rows[row.version].append(row)
+        else:
+            fixed += row.billed
     total = sum(predictions.values())
     found = []
     for version in sorted({*rows, *predictions}):

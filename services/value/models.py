@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -80,6 +80,25 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DataAge:
+    """How far the copied bill of the platform reaches, and how old the copy is."""
+
+    state: Health
+    sentence: str
+    up_to: datetime | None = None
+    copied_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nobodys:
+    """Use under a name that no governed model has."""
+
+    name: str
+    amount: Decimal
+    unpriced: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelValue:
     model: str
     title: str
@@ -109,6 +128,10 @@ class ModelValue:
     """The signed version of the value statement it was computed with; 0: nobody signed one."""
     last: date | None = None
     """The last day with a record of use: how old the cost is."""
+    age: DataAge | None = None
+    """How far the bill reaches; None where use is measured here."""
+    unpriced: str = ""
+    """Billed use without a price: the cost is too low by it. Empty where everything has one."""
 
     @property
     def marginal_per_thousand(self) -> Decimal | None:
@@ -204,7 +227,7 @@ class ValueConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageDay:
-    """Measured use of one component (`serving`, `batch`, `training`) on one day."""
+    """Use of one component (`serving`, `batch`, `training`, ...) on one day, as measured or as billed."""
 
     day: date
     version: str
@@ -212,6 +235,10 @@ class UsageDay:
     cpu_seconds: float
     bytes: int
     wall_seconds: float
+    billed: Decimal | None = None
+    """What the platform charged, corrections included; None where use was measured and the rate card counts."""
+    unpriced: str = ""
+    """Billed use that has no price: its quantities in words. It is not in `billed`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,21 +7,34 @@ The worker calls `refresh` after those of monitoring and feedback, whose counts 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 from services.inventory.facts import by_owner, changed
 from services.inventory.models import GovernedModel
 from services.kernel.clock import Clock
 from services.kernel.errors import TelemetryUnavailableError, UnknownModelError
-from services.kernel.health import Explanation, Health
+from services.kernel.health import Health
 from services.value import budgets, calculation, returns
 from services.value.agreed import Basis
+from services.value.bill_port import Bill
+from services.value.explaining import cost_explanation
 from services.value.measures import measure
-from services.value.models import BenefitLine, BenefitRule, CostDay, ModelValue, Quantity, Rates, Tally, ValueConfig
+from services.value.models import (
+    BenefitLine,
+    BenefitRule,
+    CostDay,
+    DataAge,
+    ModelValue,
+    Nobodys,
+    Quantity,
+    Rates,
+    Tally,
+    ValueConfig,
+)
 from services.value.ports import Catalog, UsageFacts, ValueStore
 
 BUDGET_DAYS = 62
@@ -40,8 +53,13 @@ class ValueService:
         rates: Rates,
         clock: Clock,
         agreed: Callable[[str], Basis] = lambda _model: Basis(),
+        bill: Bill | None = None,
     ) -> None:
-        """`agreed` gives the signed statement of a model; without one its catalog's figures count, signed by nobody."""
+        """`agreed` gives the signed statement of a model; without one its catalog's figures count, signed by nobody.
+
+        With a `bill` the facts are rows of a platform's bill, and not use that was measured here.
+        """
+        self._bill = bill
         self._agreed = agreed
         self._facts = facts
         self._store = store
@@ -119,15 +137,22 @@ class ValueService:
         return sum(row.cpu_seconds for row in self._store.usage(name, start, end) if row.component == "serving")
 
     def unallocated(self, *, days: int = 90) -> Decimal:
-        """Measured use under names that no governed model has, at the rate card: shown, laid on nobody."""
+        """Use under names that no governed model has, measured or billed: shown, laid on nobody."""
+        return calculation.cents(sum((item.amount for item in self.nobodys(days=days)), Decimal(0)))
+
+    def nobodys(self, *, days: int = 90) -> tuple[Nobodys, ...]:
+        """The same by name, the largest first."""
         start, end = self._window(days)
-        total = Decimal(0)
+        found = []
         for name in self._store.counted_models(start, end):
             try:
                 self._catalog.model(name)
             except UnknownModelError:
-                total += sum((day.total for day in self._costs(ValueConfig(model=name), start, end)), Decimal(0))
-        return calculation.cents(total)
+                usage = self._store.usage(name, start, end)
+                costs = calculation.cost_days(usage, {}, self._rates, monthly_fixed=Decimal(0), end=end)
+                total = sum((day.total for day in costs), Decimal(0))
+                found.append(Nobodys(name=name, amount=total, unpriced=calculation.unpriced(usage)))
+        return tuple(sorted(found, key=lambda item: (-item.amount, item.name)))
 
     def watched(self, *, days: int = 90) -> tuple[str, ...]:
         """Models with a value configuration or recorded use in the window, by name."""
@@ -182,11 +207,20 @@ class ValueService:
     def _costs(self, config: ValueConfig, start: date, end: date) -> tuple[CostDay, ...]:
         return calculation.cost_days(
             self._store.usage(config.model, start, end),
-            self._store.predictions(config.model, start, end),
+            self._volume(config.model, start, end),
             self._rates,
             monthly_fixed=config.monthly_cost_fixed,
             end=end,
         )
+
+    def _volume(self, model: str, start: date, end: date) -> Mapping[date, int]:
+        """Logged predictions; on days without any, the requests that the platform counted."""
+        logged = self._store.predictions(model, start, end)
+        return {**self._bill.requests(model, start, end), **logged} if self._bill else logged
+
+    def age(self) -> DataAge | None:
+        """How far the copied bill reaches; None where use is measured here."""
+        return self._bill.age() if self._bill else None
 
     def _value(self, model: GovernedModel, start: date, end: date, *, config: ValueConfig | None = None) -> ModelValue:
         agreed = self._in_force(model.name) if config is None else Basis(config=config)
@@ -204,6 +238,10 @@ class ValueService:
             currency=self._rates.currency,
             missing=" ".join(missing),
         )
+        age, unpriced = self.age(), calculation.unpriced(usage)
+        doubts = [unpriced, age.sentence if age and age.state is not Health.HEALTHY else ""]
+        if any(doubts):
+            state, sentence = calculation.doubted(state), " ".join(filter(None, [sentence, *doubts]))
         if agreed.problem:
             state, sentence = Health.BREACH, agreed.problem
         first = self._first(config, costs, start, end) if lines else costs[0].day if costs else None
@@ -231,7 +269,7 @@ class ValueService:
             ),
             state=state,
             sentence=" ".join([sentence, *missing]) if lines else sentence,
-            cost_explanation=self._cost_explanation(config, costs, window),
+            cost_explanation=cost_explanation(config, costs, self._rates, window=window, age=age, unpriced=unpriced),
             setup_cost=config.setup_cost or None,
             payback_months=calculation.tenth(found.payback.base) if found.payback else None,
             returns=found,
@@ -244,6 +282,8 @@ class ValueService:
             first=first,
             statement=agreed.version,
             last=max((row.day for row in usage), default=None),
+            age=age,
+            unpriced=unpriced,
         )
 
     def _first(self, config: ValueConfig, costs: tuple[CostDay, ...], start: date, end: date) -> date | None:
@@ -283,25 +323,6 @@ class ValueService:
                 return self._store.reviews(config.model, start, end)
             case Quantity.ERROR_REDUCTION:
                 return self._store.errors(config.model, start, end)
-
-    def _cost_explanation(self, config: ValueConfig, costs: tuple[CostDay, ...], window: str) -> Explanation:
-        rates = self._rates
-        fixed = (
-            f" plus a stated {config.monthly_cost_fixed:,.2f} {rates.currency} a month ({config.cost_source})"
-            if config.monthly_cost_fixed
-            else ""
-        )
-        last = costs[-1].day if costs else None
-        return Explanation(
-            formula=f"Measured CPU seconds x {rates.cpu_hour} {rates.currency} per CPU hour + bytes at the end of the "
-            f"day x {rates.gb_month} {rates.currency} per GB and month of 30 days{fixed}",
-            source="CPU time and file sizes recorded by the serving, batch and training processes; rates from the "
-            "configuration",
-            window=window,
-            as_of=datetime.combine(last, time(), UTC) if last else None,
-            n=len(costs),
-            note="" if costs else "Nothing was recorded in this window: the cost is not zero, it is unknown.",
-        )
 
 
 def _quantity(rule: BenefitRule) -> Quantity | None:

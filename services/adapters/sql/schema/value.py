@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Date, Float, Integer, String, Table, Text, UniqueConstraint
 
-from services.adapters.sql.schema.base import UtcDateTime, metadata
+from services.adapters.sql.schema.base import Money, UtcDateTime, metadata
 
 usage_day = Table(
     "usage_day",
@@ -16,6 +16,8 @@ usage_day = Table(
     Column("cpu_seconds", Float, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("wall_seconds", Float, nullable=False),
+    Column("billed", Money),  # what the platform charged; empty where use was measured
+    Column("unpriced", Text, nullable=False, server_default="", default=""),  # billed use without a price
 )
 
 value_config = Table(
@@ -78,4 +80,6 @@ usage_superseded = Table(
     Column("cpu_seconds", Float, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("wall_seconds", Float, nullable=False),
+    Column("billed", Money),  # what the platform charged; empty where use was measured
+    Column("unpriced", Text, nullable=False, server_default="", default=""),  # billed use without a price
 )
