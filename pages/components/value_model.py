@@ -213,6 +213,10 @@ def _cost_course(board: ModelBoard) -> None:
         if value.last:
             not_over = " That day is not over: its cost per 1,000 is left out." if value.last >= today else ""
             st.caption(f"Use is recorded up to {value.last:%d %b %Y}.{not_over}")
+        if value.age:
+            st.markdown(f"{badges.badge(value.age.state)} :gray[{md(value.age.sentence)}]")
+        if value.unpriced:
+            notices.remark(md(value.unpriced), "error")
 
 
 def _cost_split(board: ModelBoard) -> None:
@@ -237,7 +241,8 @@ def _sum(values: Iterable[Decimal]) -> Decimal:
 
 def _versions(board: ModelBoard) -> None:
     value = board.value
-    with parts.card("By version", "measured use; the fixed cost is laid on versions by their predictions"):
+    laid = "the bill and the fixed cost are" if value.age else "measured use; the fixed cost is"
+    with parts.card("By version", f"{laid} laid on versions by their predictions"):
         if not value.versions:
             notices.remark("Nothing was recorded by version.", "help")
             return
