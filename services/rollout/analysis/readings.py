@@ -178,7 +178,8 @@ def _share(evidence: Evidence, settings: Settings) -> Judged:
 
 def _scores(evidence: Evidence, settings: Settings) -> Judged:
     c, o = np.array(evidence.scores_canary), np.array(evidence.scores_control)
-    distance, log_e, limit = psi(o, c), _log_e(evidence, "scores"), 1 / settings.score_alpha
+    distance = psi(o, c) if c.sum() >= settings.score_least else None
+    log_e, limit = _log_e(evidence, "scores"), 1 / settings.score_alpha
     shown = "not yet known" if distance is None else f"{distance:.3f}"
     return Judged(
         metric="scores",

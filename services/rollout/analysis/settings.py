@@ -24,6 +24,9 @@ class Settings:
     share_alpha: float = 0.001
     score_alpha: float = 0.002
     score_psi: float = 0.1
+    score_least: int = 100
+    """Scores of the candidate before its distance means anything: with fewer than ten to a bin, bins that are empty by
+    chance alone make it as large as a real change."""
     business_tolerance: float = 1.0
     business_alpha: float = 0.01
     go_evidence: float = 20.0
