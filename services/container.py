@@ -70,6 +70,7 @@ from services.adapters.sql.retraining import SqlRetraining
 from services.adapters.sql.training_sets import SqlTrainingSets
 from services.adapters.sql.unit import SqlUnits
 from services.adapters.sql.value import SqlValue
+from services.adapters.sql.value_portfolio import SqlPortfolio
 from services.adapters.sql.value_statements import SqlStatementsInForce
 from services.adapters.sql.vendor import SqlVendor
 from services.adapters.warehouse.batch_jobs import DuckDbJobLog
@@ -221,6 +222,7 @@ from services.settings import InferenceTable, Profile, Settings
 from services.value.agreed import Agreed
 from services.value.gate import Gate, RetireModel, Review
 from services.value.models import DataAge, Rates
+from services.value.portfolio_service import PortfolioService
 from services.value.review_service import ReviewService
 from services.value.service import ValueService
 from services.value.statement_service import StatementService
@@ -275,6 +277,7 @@ class ControlRoom:
     reviews: ReviewService
     retirements: RetirementService
     board: ValueBoard
+    portfolio: PortfolioService
     feedback: FeedbackService
     corrections: CorrectionService
     training_sets: TrainingSetService
@@ -442,7 +445,9 @@ def _open(
         attestations=trusted.attested,
         live=lambda model: _champion(units, model),
         clock=clock,
+        changed=lambda model: portfolio.noticed(model),  # noqa: PLW0108 - it is made below, of this service
     )
+    portfolio = PortfolioService(values=reading.value, statements=statements, store=SqlPortfolio(database), clock=clock)
     reviews = ReviewService(
         units=units,
         catalog=reading.inventory,
@@ -645,8 +650,10 @@ def _open(
             ),
             cpus=settings.serving_cpus,
             cpu_hour=settings.rate_cpu_hour,
+            mark=lambda model: f"{heads.mark(database, model)} {trusted.ledger.head().size}",
             clock=clock,
         ),
+        portfolio=portfolio,
         feedback=reading.feedback,
         corrections=corrections,
         training_sets=_training_sets(settings, database, clock, registry, trusted, reading.inventory, units),
@@ -675,6 +682,7 @@ def _open(
             store=SqlProgramme(database),
             ledger=trusted.ledger,
             clock=clock,
+            mark=lambda: f"{heads.mark(database)} {trusted.ledger.head().size}",
         ),
         approvals=approvals,
         rollout=rollout,
@@ -727,6 +735,8 @@ def _open(
             data=health,
             policies=policy,
             incidents=incidents,
+            portfolio=portfolio,
+            rounds=lambda: SqlRetraining(database).rounds(open_only=True),
             releases=releases,
             batch=batch,
             fallbacks=fallbacks,

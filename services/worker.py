@@ -289,6 +289,7 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("value", 60, room.value.refresh),
         ("value-reviews", 3600, room.reviews.refresh),
         ("retirements", 10, room.retirements.work),
+        ("portfolio", 60, room.portfolio.refresh),
         ("corrections", 15, room.corrections.refresh),
         ("feedback", 30, room.feedback.refresh),
         ("retraining-sets", 15, room.training_sets.refresh),

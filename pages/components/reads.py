@@ -116,16 +116,18 @@ def figures(what: str, model: str, key: str, call: Callable[[], T]) -> T:
 
     Asking for the mark is one small question; what it saves is reading and judging months of sketches at each click.
     """
-    room = session.control_room()
-    mark = room.monitoring.mark(model)
-    return cast("T", _figures(id(room), what, model, mark, key, call))
+    return kept(what, f"{model} {key}", session.control_room().monitoring.mark(model), call)
+
+
+def kept(what: str, key: str, mark: str, call: Callable[[], T]) -> T:
+    """An answer kept while `mark`, which names the state of what it rests on, stays what it is."""
+    return cast("T", _figures(id(session.control_room()), what, mark, key, call))
 
 
 @st.cache_resource(ttl=3600, max_entries=300, show_spinner=False)
 def _figures(
     room_id: int,  # noqa: ARG001  # all but the call are the cache key
     what: str,  # noqa: ARG001
-    model: str,  # noqa: ARG001
     mark: str,  # noqa: ARG001
     key: str,  # noqa: ARG001
     _call: Callable[[], object],

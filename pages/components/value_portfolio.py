@@ -1,89 +1,141 @@
-"""All models by what they cost and return: totals first, reds on top, attested and claimed apart."""
+"""All models by what they cost and return: totals of all lines, one page of lines, attested and claimed apart."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 
-import pandas as pd
 import streamlit as st
 
-from pages.components import badges, exporting, notices, parts, places, session, value_gate
-from pages.components.format import count, md, money, percent, plural
+from pages.components import address, badges, exporting, notices, parts, places, session, value_gate, value_tables
+from pages.components.format import age, count, md, money, percent, plural
 from services.kernel.health import Health
 from services.kernel.identity import Permission
 from services.oversight import board_export
-from services.oversight.board_models import Portfolio, PortfolioRow
+from services.value.portfolio import Portfolio, PortfolioQuery, PortfolioRow, Sort
 from services.value.review_service import ReturnReview
 
-_LINKS, _UNOWNED = 24, 20
-_ORDER = (Health.BREACH, Health.WATCH, Health.UNKNOWN, Health.HEALTHY)
+_UNOWNED = 20
+PAGE_SIZE = 50
+SORTS = {
+    "attention": ("Reds first", Sort.ATTENTION),
+    "net": ("Highest net benefit", Sort.NET),
+    "cost": ("Highest cost", Sort.COST),
+    "multiple": ("Highest multiple", Sort.MULTIPLE),
+    "payback": ("Shortest payback", Sort.PAYBACK),
+    "name": ("Name", Sort.NAME),
+}
+STATES = {state.value: state for state in (Health.BREACH, Health.WATCH, Health.HEALTHY, Health.UNKNOWN)}
+_NOT_RED = (Health.WATCH, Health.UNKNOWN, Health.HEALTHY)
+_NAMED = 3
+WAITING = {"1": "Waits for finance"}
 
 
-def show(found: Portfolio, reviews: Sequence[ReturnReview] = ()) -> None:
+def asked() -> PortfolioQuery:
+    """What the address asks for."""
+    return PortfolioQuery(
+        text=address.get("q"),
+        states=address.many("state", STATES),
+        waiting=bool(address.many("waiting", WAITING)),
+        sort=address.one("sort", SORTS, SORTS["attention"])[1],
+        offset=(address.number("page", 1, low=1, high=100_000) - 1) * PAGE_SIZE,
+        limit=PAGE_SIZE,
+    )
+
+
+def show(found: Portfolio, query: PortfolioQuery, reviews: Sequence[ReturnReview] = ()) -> None:
     """`reviews` wait for the answer of an owner: their models are red, whatever this window says."""
-    rows = sorted(found.rows, key=lambda row: (_ORDER.index(row.state), -(row.value.net or Decimal(0))))
+    totals, room = found.totals, session.control_room()
     with parts.header(
-        "Value", f":gray[{plural(len(rows), 'model')}, {md(found.window)}. As recorded, not as promised.]"
+        "Value", f":gray[{plural(totals.models, 'model')}, {md(found.window)}. As recorded, not as promised.]"
     ):
-        if rows and session.control_room().people.may(session.signed_in(), Permission.EXPORT):
+        if totals.models and room.people.may(session.signed_in(), Permission.EXPORT):
             exporting.popover(
                 "value",
-                lambda: [board_export.portfolio_row(row) for row in rows],
+                lambda: [board_export.portfolio_row(row) for row in room.portfolio.everything().rows],
                 note=f"all models with value records, {found.window}; totals are the sums of these rows",
             )
-    if not rows:
-        notices.empty(
-            "Nothing recorded yet",
-            "Cost appears after the first day of use.",
-            icon="payments",
-            page="inventory",
-            link="Models",
-        )
+    if not totals.models:
+        _nothing(found)
         return
-    for problem in found.totals.problems:
+    for problem in totals.problems:
         notices.remark(md(problem), "error")
+    _age(found)
     _totals(found, reviews)
     _bill(found)
     _signed(found)
     value_gate.red(reviews)
-    with parts.card("Models", md(found.window)):
-        parts.table(_frame(rows, found.currency), alt="Value of all models")
-        with st.container(horizontal=True, key="value-links"):
-            for row in rows[:_LINKS]:
-                st.page_link(
-                    places.path("value"),
-                    label=md(row.value.model),
-                    icon=":material/arrow_forward:",
-                    query_params={"model": row.value.model},
-                    width="content",
-                )
+    _filters(query)
+    _list(found)
+
+
+def _nothing(found: Portfolio) -> None:
+    if found.totals.behind:
+        notices.empty(
+            "Not computed yet",
+            f"The worker computes {plural(found.totals.behind, 'model')}, a few hundred a minute.",
+            icon="hourglass_top",
+            page="settings",
+            link="Look at the worker",
+        )
+        return
+    notices.empty(
+        "Nothing recorded yet",
+        "Cost appears after the first day of use.",
+        icon="payments",
+        page="inventory",
+        link="Models",
+    )
+
+
+def _age(found: Portfolio) -> None:
+    """How old the lines are, and how many have newer records than they show."""
+    totals = found.totals
+    told = f"Computed from the records; the oldest line {age(totals.oldest, session.now())}." if totals.oldest else ""
+    if totals.behind:
+        notices.remark(
+            f"{plural(totals.behind, 'model')} {'has' if totals.behind == 1 else 'have'} newer records than this page "
+            f"shows; the worker computes them next. {told}",
+            "hourglass_top",
+        )
+    elif told:
+        st.caption(told)
 
 
 def _totals(found: Portfolio, reviews: Sequence[ReturnReview]) -> None:
-    under = {state.review.model for state in reviews}
-    known, red = found.known, [row for row in found.rows if row.state is Health.BREACH or row.value.model in under]
+    totals = found.totals
     columns = st.columns(4)
     with columns[0]:
         parts.tile(
             "Net benefit",
-            money(found.net, found.currency) if known else "unknown",
-            f"{len(known)} of {plural(len(found.rows), 'model')}; the others are unknown, not zero",
+            money(totals.net, found.currency) if totals.known else "unknown",
+            f"{count(totals.known)} of {plural(totals.models, 'model')}; the others are unknown, not zero",
         )
     with columns[1]:
-        total = found.cost + found.unallocated
-        share = percent(float(found.unallocated / total), 1) if total else "0 %"
+        total = totals.cost + totals.unallocated
+        share = percent(float(totals.unallocated / total), 1) if total else "0 %"
         parts.tile(
             "Cost",
-            money(found.cost, found.currency),
-            f"and {money(found.unallocated, found.currency)} ({share}) that belongs to no governed model",
+            money(totals.cost, found.currency),
+            f"and {money(totals.unallocated, found.currency)} ({share}) that belongs to no governed model",
         )
     with columns[2]:
         parts.tile("Payback of all setups", *_payback(found))
     with columns[3]:
-        names = ", ".join(row.value.model for row in red[:3]) or "none is red"
-        waiting = f"; {plural(len(under), 'model')} to keep or retire" if under else ""
-        parts.tile("Red", count(len(red)), f"{names}{waiting}", state=Health.BREACH if red else None)
+        number, told, state = _red(found, reviews)
+        parts.tile("Red", number, told, state=state)
+
+
+def _red(found: Portfolio, reviews: Sequence[ReturnReview]) -> tuple[str, str, Health | None]:
+    """Lines in breach, and models whose return is under review although their line is not in breach."""
+    under = tuple(sorted({state.review.model for state in reviews}))
+    names, red = list(found.totals.red_names), found.totals.red
+    if under:
+        page = session.control_room().portfolio.page(PortfolioQuery(models=under, states=_NOT_RED, limit=_NAMED))
+        names, red = [*names, *(row.model for row in page.rows)][:_NAMED], red + page.matching
+    more = f" and {count(red - len(names))} more" if red > len(names) else ""
+    waiting = f"; {plural(len(under), 'model')} to keep or retire" if under else ""
+    told = f"{', '.join(names) or 'none is red'}{more}{waiting}"
+    return count(red), told, Health.BREACH if red else None
 
 
 def _bill(found: Portfolio) -> None:
@@ -101,11 +153,13 @@ def _bill(found: Portfolio) -> None:
 
 
 def _payback(found: Portfolio) -> tuple[str, str]:
-    setup, monthly = found.setup, found.monthly_net
-    if not found.known or not setup:
+    totals = found.totals
+    if not totals.known or not totals.setup:
         return "unknown", "no setup, or no benefit, is on record"
-    words = f"setup {money(setup, found.currency)}, net {money(monthly, found.currency)} a month"
-    return (f"{setup / monthly:.1f} months", words) if monthly > 0 else ("not at this pace", words)
+    words = f"setup {money(totals.setup, found.currency)}, net {money(totals.monthly_net, found.currency)} a month"
+    return (f"{totals.setup / totals.monthly_net:.1f} months", words) if totals.monthly_net > 0 else (
+        "not at this pace", words,
+    )  # fmt: skip
 
 
 def _signed(found: Portfolio) -> None:
@@ -127,51 +181,68 @@ def _signed(found: Portfolio) -> None:
         )
 
 
-def _frame(rows: list[PortfolioRow], currency: str) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "Model": [f"**{md(row.value.model)}**" for row in rows],
-            "State": [badges.badge(row.state) for row in rows],
-            "Net": [money(row.value.net, currency) if row.value.net is not None else ":gray[unknown]" for row in rows],
-            "Benefit": [
-                money(row.value.benefit, currency) if row.value.benefit is not None else ":gray[not recorded]"
-                for row in rows
-            ],
-            "Cost": [money(row.value.cost, currency) if row.value.days else ":gray[not recorded]" for row in rows],
-            "Per 1,000": [money(row.value.cost_per_thousand, currency) for row in rows],
-            "Multiple": [_multiple(row) for row in rows],
-            "Payback": [_months(row) for row in rows],
-            "Budget": [_budget(row) for row in rows],
-            "In one sentence": [md(_sentence(row).rstrip(".")) for row in rows],
-        }
-    )
+def _filters(query: PortfolioQuery) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", key="filters"):
+        st.text_input(
+            "Search",
+            key=address.follow("q", query.text),
+            on_change=address.writes("q"),
+            placeholder="Name of a model",
+            icon=":material/search:",
+            label_visibility="collapsed",
+            width=200,
+        )
+        st.segmented_control(
+            "State",
+            list(STATES),
+            selection_mode="multi",
+            format_func=lambda name: badges.word(STATES[name]),
+            key=address.follow("state", [state.value for state in query.states]),
+            on_change=address.writes("state", ",".join),
+            label_visibility="collapsed",
+        )
+        st.pills(
+            "Months",
+            list(WAITING),
+            selection_mode="multi",
+            format_func=WAITING.__getitem__,
+            key=address.follow("waiting", ["1"] if query.waiting else []),
+            on_change=address.writes("waiting", ",".join),
+            label_visibility="collapsed",
+        )
+        st.selectbox(
+            "Order",
+            list(SORTS),
+            format_func=lambda name: SORTS[name][0],
+            key=address.follow("sort", next(name for name, (_, sort) in SORTS.items() if sort is query.sort)),
+            on_change=address.writes("sort"),
+            label_visibility="collapsed",
+            width=190,
+        )
 
 
-def _sentence(row: PortfolioRow) -> str:
-    """Of what makes it red: the budget, where the return is not."""
-    over = row.budget is not None and row.budget.state is row.state is Health.BREACH
-    return row.budget.sentence if over and row.budget and row.value.state is not Health.BREACH else row.value.sentence
+def _list(found: Portfolio) -> None:
+    if not found.rows:
+        notices.empty("No model matches these filters", "Try fewer filters, or part of the name.")
+        return
+    frame, config = value_tables.portfolio(found.rows, found.currency)
+    chosen = parts.selectable(frame, config, key="value-models", alt="Value of all models")
+    parts.paging(found.matching, PAGE_SIZE, key="value")
+    if chosen is None:
+        st.caption("Select a row to see what it rests on and to open its board.")
+    else:
+        _detail(found.rows, chosen)
 
 
-def _multiple(row: PortfolioRow) -> str:
-    found = row.value.returns
-    if found is None or found.multiple is None:
-        return ":gray[unknown]"
-    return f"{found.multiple.base:.1f} in {found.horizon_months} months"
-
-
-def _months(row: PortfolioRow) -> str:
-    found = row.value.returns
-    if found is None or found.monthly_net is None or found.setup is None:
-        return ":gray[unknown]"
-    if found.payback is None:
-        return "nothing to pay back" if not found.setup else "not at this pace"
-    return f"{found.payback.base:.1f} months"
-
-
-def _budget(row: PortfolioRow) -> str:
-    view = row.budget
-    if view is None or view.budget is None:
-        return ":gray[none set]"
-    share = f" {percent(float(view.share))}" if view.share is not None else ""
-    return f"{badges.badge(view.state)}{share}"
+def _detail(rows: Sequence[PortfolioRow], chosen: int) -> None:
+    row = rows[chosen]
+    with st.container(border=True, key="selected-value"):
+        st.markdown(f"{badges.badge(row.state)} **{md(row.model)}** :gray[{md(row.title)}]")
+        st.markdown(md(row.sentence))
+        parts.facts(value_tables.facts(row), alt="Facts of the selected model")
+        st.page_link(
+            places.path("value"),
+            label="Open its board",
+            icon=":material/arrow_forward:",
+            query_params={"model": row.model},
+        )

@@ -113,7 +113,11 @@ def _ownership() -> None:
 
 
 place = st.container()
-cases = reads.attempt("the use cases", room.programme.use_cases, key="use-cases")
+cases = reads.attempt(
+    "the use cases",
+    lambda: reads.kept("use cases", "", room.programme.mark(), room.programme.use_cases),
+    key="use-cases",
+)
 if not cases:
     with place, parts.header("Programme", ":gray[No use case is known.]"):
         pass
@@ -128,7 +132,13 @@ if not cases:
 else:
     part, case = _filters(cases)
     board = (
-        reads.attempt("the board", lambda: room.programme.board(case), key=f"board-{case}") if part == "board" else None
+        reads.attempt(
+            "the board",
+            lambda: reads.kept("programme", case, room.programme.mark(), lambda: room.programme.board(case)),
+            key=f"board-{case}",
+        )
+        if part == "board"
+        else None
     )
     fact = programme_facts.summary(board) if board else ":gray[Each control has one accountable duty.]"
     with place, parts.header("Programme", fact):

@@ -46,16 +46,26 @@ def _nothing(words: str) -> None:
 
 
 def _all() -> None:
-    found = reads.attempt("value", room.board.portfolio, key="portfolio")
+    query = value_portfolio.asked()
+    found = reads.attempt(
+        "value",
+        lambda: reads.kept("portfolio", str(query), room.portfolio.mark(), lambda: room.portfolio.page(query)),
+        key=f"portfolio-{query}",
+    )
     if found is None:
         _nothing("Cost and benefit cannot be read just now.")
     else:
-        value_portfolio.show(found, reads.attempt("reviews of returns", room.reviews.open, key="returns") or ())
+        reviews = reads.attempt("reviews of returns", room.reviews.open, key="returns") or ()
+        value_portfolio.show(found, query, reviews)
 
 
 def _one(name: str) -> None:
     try:
-        board = reads.attempt("value", lambda: room.board.model(name), key=f"board-{name}")
+        board = reads.attempt(
+            "value",
+            lambda: reads.kept("value", name, room.board.mark(name), lambda: room.board.model(name)),
+            key=f"board-{name}",
+        )
     except InputError:
         address.one("model", dict[str, str](), "")
         _all()

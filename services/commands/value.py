@@ -1,6 +1,6 @@
 """`python -m services value`: every figure of the board with formula, inputs, window, n and interval.
 
-Reads only; the same figures as the screen, from the same service.
+The same figures as the screen, from the same service. Nothing is written but lines of the portfolio that were old.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import typer
 
 from services.commands.tools import Tools
 from services.kernel.errors import InputError
+from services.value.portfolio import WINDOW_DAYS, Portfolio
+from services.value.portfolio_service import PortfolioService
 
 _FORMATS = ("table", "json")
 
@@ -31,12 +33,20 @@ def add_value(app: typer.Typer, tools: Tools) -> None:
         with tools.spoken():
             if form not in _FORMATS:
                 raise InputError(f"{form} is not a format.", hint="Choose table or json.")
-            board = tools.room().board
             if model:
-                document = board_export.of_model(board.model(model, days=days))
+                document = board_export.of_model(tools.room().board.model(model, days=days))
             else:
-                document = board_export.of_portfolio(board.portfolio(days=days))
+                document = board_export.of_portfolio(_portfolio(tools.room().portfolio, days))
             if form == "json":
                 tools.print_json(document)
             else:
                 typer.echo("\n".join(board_export.lines(document)))
+
+
+def _portfolio(service: PortfolioService, days: int) -> Portfolio:
+    """The lines that the screen shows, brought up to date first; another window is computed and not kept."""
+    if days != WINDOW_DAYS:
+        return service.computed(days=days)
+    while service.refresh():
+        pass
+    return service.everything()

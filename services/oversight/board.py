@@ -1,7 +1,7 @@
-"""The board of value: the portfolio first, then one model with every figure of service, data, people and money.
+"""The board of value of one model: every figure of service, data, people and money.
 
 Wiring: `ValueBoard(values=value, statements=statements, facts=BoardFacts(…), reliability=…, cpus=settings.serving_cpus,
-cpu_hour=settings.rate_cpu_hour, clock=clock)`. Reading only: what is signed, the statements service signs.
+cpu_hour=settings.rate_cpu_hour, mark=…, clock=clock)`. Reading only: what is signed, the statements service signs.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from services.monitoring.performance_models import BusinessPoint, PerformanceQue
 from services.monitoring.performance_service import PerformanceService
 from services.monitoring.service import MonitoringService
 from services.oversight import board_money, board_running
-from services.oversight.board_models import ModelBoard, Portfolio, PortfolioRow
+from services.oversight.board_models import ModelBoard
 from services.oversight.board_running import Facts
 from services.reliability.models import MonthsView, SlaView
 from services.reliability.service import ReliabilityService
 from services.value import budgets
 from services.value.calculation import as_share
 from services.value.models import BaselineId, ValueConfig
+from services.value.portfolio import WINDOW_DAYS
 from services.value.service import ValueService
 from services.value.statement_service import StatementService
 
-WINDOW_DAYS = 90
 _TRAFFIC_DAYS = 14
 """As far back as requests are kept by the hour on the reliability charts."""
 _HOUR = timedelta(hours=1)
@@ -79,29 +79,23 @@ class ValueBoard:
         facts: Facts,
         cpus: Decimal,
         cpu_hour: Decimal,
+        mark: Callable[[str], str],
         clock: Clock,
     ) -> None:
-        """`cpus` are the processors kept for one endpoint around the clock, as stated in the settings."""
+        """`mark` changes with every write about a model; `cpus` are the processors kept for one endpoint around the
+        clock, as stated in the settings.
+        """
         self._values = values
         self._statements = statements
         self._facts = facts
         self._cpus = cpus
         self._cpu_hour = cpu_hour
+        self._mark = mark
         self._clock = clock
 
-    def portfolio(self, *, days: int = WINDOW_DAYS) -> Portfolio:
-        """Every model with a statement or recorded use; reds first, then by net benefit."""
-        found = self._values.portfolio(days=days)
-        rows = tuple(PortfolioRow(value=item, budget=self._values.budget(item.model)) for item in found)
-        return Portfolio(
-            rows=rows,
-            totals=self._statements.totals(),
-            unallocated=self._values.unallocated(days=days),
-            currency=self._values.currency,
-            window=found[0].window if found else f"last {days} days",
-            nobodys=self._values.nobodys(days=days),
-            age=self._values.age(),
-        )
+    def mark(self, name: str) -> str:
+        """Names the state of what a board rests on, and the minute: a board is the same while it is."""
+        return f"{self._mark(name)} {self._clock.now():%Y-%m-%d %H:%M}"
 
     def model(self, name: str, *, days: int = WINDOW_DAYS) -> ModelBoard:
         """Raises UnknownModelError."""

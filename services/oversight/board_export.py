@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from services.kernel.clock import utc_text
-from services.oversight.board_models import Figure, ModelBoard, Portfolio, PortfolioRow
+from services.oversight.board_models import Figure, ModelBoard
+from services.value.portfolio import Portfolio, PortfolioRow
 
 
 def of_model(board: ModelBoard) -> dict[str, Any]:
@@ -71,19 +72,21 @@ def figure_row(item: Figure) -> dict[str, Any]:
 
 
 def of_portfolio(found: Portfolio) -> dict[str, Any]:
+    totals = found.totals
     return {
         "currency": found.currency,
         "window": found.window,
         "totals": {
-            "cost": str(found.cost),
-            "unallocated": str(found.unallocated),
-            "benefit": str(found.benefit),
-            "net": str(found.net),
-            "attested": str(found.totals.attested),
-            "claimed": str(found.totals.claimed),
-            "models": len(found.rows),
-            "benefit_known": len(found.known),
-            "red": len(found.red),
+            "cost": str(totals.cost),
+            "unallocated": str(totals.unallocated),
+            "benefit": str(totals.benefit),
+            "net": str(totals.net),
+            "attested": str(totals.attested),
+            "claimed": str(totals.claimed),
+            "models": totals.models,
+            "benefit_known": totals.known,
+            "red": totals.red,
+            "waiting_for_records": totals.behind,
         },
         "models": [portfolio_row(row) for row in found.rows],
         "unallocated": [
@@ -95,29 +98,29 @@ def of_portfolio(found: Portfolio) -> dict[str, Any]:
 
 def portfolio_row(row: PortfolioRow) -> dict[str, Any]:
     """One line of the exported table; columns that are added up on the screen add up here to the same sums."""
-    value, found = row.value, row.value.returns
-    payback = found.payback if found else None
-    multiple = found.multiple if found else None
-    budget = row.budget
     return {
-        "model": value.model,
+        "model": row.model,
         "state": row.state.value,
-        "currency": value.currency,
-        "window": value.window,
-        "cost": str(value.cost),
-        "predictions": value.predictions,
-        "cost_per_1000": _text(value.cost_per_thousand),
-        "benefit": _text(value.benefit),
-        "benefit_low": _text(sum((line.low for line in value.benefits), Decimal(0)) if value.benefits else None),
-        "benefit_high": _text(sum((line.high for line in value.benefits), Decimal(0)) if value.benefits else None),
-        "net": _text(value.net),
-        "setup": _text(value.setup_cost),
-        "multiple": _text(multiple.base if multiple else None),
-        "payback_months": _text(payback.base if payback else None),
-        "payback": found.payback_answer if found else "",
-        "budget": _text(budget.budget if budget else None),
-        "forecast": _text(budget.forecast.base if budget and budget.forecast else None),
-        "statement_version": value.statement,
+        "currency": row.currency,
+        "window": row.window,
+        "cost": str(row.cost),
+        "predictions": row.predictions,
+        "cost_per_1000": _text(row.cost_per_thousand),
+        "benefit": _text(row.benefit),
+        "benefit_low": _text(row.benefit_low),
+        "benefit_high": _text(row.benefit_high),
+        "net": _text(row.net),
+        "setup": _text(row.setup),
+        "monthly_net": _text(row.monthly_net),
+        "multiple": _text(row.multiple),
+        "payback_months": _text(row.payback_months),
+        "payback": row.payback_answer,
+        "budget": _text(row.budget),
+        "forecast": _text(row.forecast),
+        "attested": str(row.attested),
+        "claimed": str(row.claimed),
+        "statement_version": row.statement,
+        "computed_at": utc_text(row.computed_at),
     }
 
 

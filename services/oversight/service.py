@@ -8,11 +8,12 @@ stale_seconds=settings.worker_stale_seconds)`. The worker calls `refresh_summari
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from services.approvals.models import QueueQuery
 from services.exceptions.models import ExceptionState
+from services.feedback.retraining import Round
 from services.inventory.models import DeploymentKind, GovernedModel, InventoryQuery, InventoryRow, InventorySort
 from services.inventory.reviews import ReviewFact
 from services.inventory.service import InventoryService
@@ -56,9 +57,12 @@ from services.oversight.tiles import tiles
 from services.oversight.worker_health import worker_problems
 from services.reliability.service import ReliabilityService
 from services.rollout.fallback_models import FallbackView
+from services.value.portfolio import Portfolio, PortfolioQuery, PortfolioRow
+from services.value.portfolio_service import PortfolioService
 from services.value.service import ValueService
 
 _LOOK_AT_MOST = 50
+_MONEY_ROLES = frozenset({Role.BUSINESS_OWNER, Role.FINANCE})
 _FAILED_ACTIONS_FOR = timedelta(days=2)
 
 
@@ -90,10 +94,16 @@ class OversightService:
         alerts: Alerts | None = None,
         watching: Callable[[str], Monitor | None] = lambda _model: None,
         reviews: ReturnReviews | None = None,
+        portfolio: PortfolioService | None = None,
+        rounds: Callable[[], Sequence[Round]] | None = None,
     ) -> None:
-        """`watching` gives the monitor in force, whose levels the money at risk is told for."""
+        """`watching` gives the monitor in force, whose levels the money at risk is told for; `rounds` are the
+        retrainings that are asked for and not finished.
+        """
         self._watching = watching
         self._reviews = reviews
+        self._portfolio = portfolio
+        self._rounds = rounds
         self._alerts = alerts
         self._releases = releases
         self._batch = batch
@@ -270,7 +280,9 @@ class OversightService:
             tiers=tuple(
                 item for item in self._tiers.undecided() if not self._tiers.refusal_to_decide(item, actor=actor)
             ),
-            values=self._value.portfolio() if actor.role in {Role.BUSINESS_OWNER, Role.FINANCE} else (),
+            portfolio=self._worth(PortfolioQuery(states=(Health.BREACH, Health.WATCH), limit=_LOOK_AT_MOST), actor),
+            waiting_months=self._undecided(actor),
+            retraining=self._retraining_due() if actor.role is Role.DATA_SCIENCE_LEAD else (),
             syncs=self._store.syncs(),
             worker_alive=self._alive(seen),
             troubles=self._troubles(),
@@ -289,6 +301,23 @@ class OversightService:
             if self._fallbacks is not None and self._known(item.model) is not None:
                 found.append(self._fallbacks.view(item.model))
         return tuple(found)
+
+    def _worth(self, query: PortfolioQuery, actor: Actor) -> Portfolio | None:
+        if self._portfolio is None or actor.role not in _MONEY_ROLES:
+            return None
+        return self._portfolio.page(query)
+
+    def _undecided(self, actor: Actor) -> tuple[PortfolioRow, ...]:
+        """Models with a month that waits for finance."""
+        if self._portfolio is None or actor.role is not Role.FINANCE:
+            return ()
+        return self._portfolio.page(PortfolioQuery(waiting=True, limit=_LOOK_AT_MOST)).rows
+
+    def _retraining_due(self) -> tuple[tuple[Round, GovernedModel], ...]:
+        found = self._rounds() if self._rounds else ()
+        soonest = sorted((item for item in found if not item.version), key=lambda item: item.due)[:_LOOK_AT_MOST]
+        known = ((item, self._known(item.model)) for item in soonest)
+        return tuple((item, model) for item, model in known if model is not None)
 
     def _troubles(self) -> tuple[trouble.Trouble, ...]:
         return tuple((item, self._known(item.model)) for item in (self._incidents.open() if self._incidents else ()))

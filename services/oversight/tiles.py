@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from services.kernel.health import Health
 from services.kernel.identity import Actor, Role
 from services.oversight import trouble
@@ -127,17 +125,17 @@ def _reviews(situation: Situation) -> Tile:
 
 
 def _net(situation: Situation) -> Tile:
-    known = [value for value in situation.values if value.net is not None]
-    if not known:
+    found = situation.portfolio
+    if found is None or not found.totals.known:
         return Tile(
             title="Net benefit", value="not recorded", detail="no benefit is recorded for any model",
             state=Health.UNKNOWN, target="value",
         )  # fmt: skip
-    net = sum((value.net or Decimal(0) for value in known), Decimal(0))
+    totals = found.totals
     return Tile(
         title="Net benefit",
-        value=f"{net:,.0f} {known[0].currency}",
-        detail=f"last 90 days, {len(known)} of {len(situation.values)} models with recorded benefit",
-        state=Health.worst([value.state for value in situation.values]),
+        value=f"{totals.net:,.0f} {found.currency}",
+        detail=f"last 90 days, {totals.known:,} of {totals.models:,} models with recorded benefit",
+        state=Health.BREACH if totals.net < 0 else Health.WATCH if totals.red else None,
         target="value",
     )

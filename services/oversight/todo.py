@@ -9,19 +9,20 @@ from datetime import UTC, datetime, time, timedelta
 from services.alerts.models import Alert
 from services.approvals.models import EndingApproval, Purpose, QueueCounts, QueueRow, RequestState
 from services.exceptions.models import ExceptionState, ExceptionView
+from services.feedback.retraining import Round
 from services.incidents.models import OwedFollowUp
 from services.inventory.models import GovernedModel, InventoryCounts, InventoryRow, SyncState
 from services.inventory.proposals import Proposal
 from services.inventory.reviews import because
 from services.kernel.health import Health
 from services.kernel.identity import ROLE_TITLES, Actor, Role
-from services.oversight import alarms, trouble, waiting
+from services.oversight import alarms, money_waiting, trouble, waiting
 from services.oversight.models import OpenAction, ServedModel, TodoItem
 from services.rollout.batch_models import BatchRun
 from services.rollout.emergency_models import REVIEWERS_NEEDED, EmergencyMode, EmergencyReview, ReviewState
 from services.rollout.fallback_models import FallbackView
 from services.rollout.release_models import ReleaseView
-from services.value.models import ModelValue
+from services.value.portfolio import Portfolio, PortfolioRow
 from services.value.review_service import ReturnReview
 
 _URGENCY = [Health.BREACH, Health.WATCH, Health.UNKNOWN, Health.HEALTHY]
@@ -69,9 +70,14 @@ class Situation:
     """Periodic reviews of the next thirty days."""
     tiers: tuple[Proposal, ...]
     """Proposed risk tiers that this person may decide on."""
-    values: tuple[ModelValue, ...]
+    portfolio: Portfolio | None
+    """Totals, and the models whose value somebody should look at; read for who is asked about money."""
     syncs: tuple[SyncState, ...]
     worker_alive: bool
+    waiting_months: tuple[PortfolioRow, ...] = ()
+    """Models with a month that waits for finance; read for finance only."""
+    retraining: tuple[tuple[Round, GovernedModel], ...] = ()
+    """Retrainings that are asked for; read for data science leads only."""
     troubles: tuple[trouble.Trouble, ...] = ()
     """Incidents that are not closed."""
     owed: tuple[OwedFollowUp, ...] = ()
@@ -106,6 +112,8 @@ def mine(situation: Situation, actor: Actor) -> tuple[TodoItem, ...]:
         items += situation.findings
     if actor.role is Role.DATA_SCIENCE_LEAD:
         items += [_unsubmitted(*version) for version in situation.unsubmitted]
+        due = [(item, model) for item, model in situation.retraining if owns(model, actor)]
+        items += money_waiting.retraining(due, today=situation.now.date())
     if actor.role is Role.SRE:
         told = {view.release.model for view in situation.releases}
         items += [
@@ -117,9 +125,7 @@ def mine(situation: Situation, actor: Actor) -> tuple[TodoItem, ...]:
         items += waiting.batch_runs(situation.runs)
         items += waiting.drills(situation.fallbacks)
         items += [_moving(action) for action in situation.actions if action.state in {"pending", "running"}]
-    if actor.role is Role.BUSINESS_OWNER:
-        items += [_return(item) for item in situation.returns if item.review.owner_subject in {"", actor.subject}]
-        items += [_value(value) for value in situation.values if value.state in {Health.BREACH, Health.WATCH}]
+    items += _money(situation, actor)
     if actor.role in {Role.COMPLIANCE, Role.VALIDATOR}:
         items += [_overdue(row, model) for row, model in situation.overdue]
     items += [_tier(item) for item in situation.tiers]
@@ -127,6 +133,17 @@ def mine(situation: Situation, actor: Actor) -> tuple[TodoItem, ...]:
         items += machinery(situation)
     # What waits for a signature comes first: only this person can do it.
     return (*urgent_first(signing), *urgent_first(items))
+
+
+def _money(situation: Situation, actor: Actor) -> list[TodoItem]:
+    """Owners look at what does not pay, finance decides on months."""
+    if actor.role is Role.FINANCE:
+        return money_waiting.months(situation.waiting_months, now=situation.now)
+    if actor.role is not Role.BUSINESS_OWNER:
+        return []
+    asked = [_return(item) for item in situation.returns if item.review.owner_subject in {"", actor.subject}]
+    rows = situation.portfolio.rows if situation.portfolio else ()
+    return asked + [_value(row) for row in rows if row.value_state in {Health.BREACH, Health.WATCH}]
 
 
 def _busy(actions: Sequence[OpenAction]) -> frozenset[str]:
@@ -361,13 +378,13 @@ def _moving(action: OpenAction) -> TodoItem:
     )
 
 
-def _value(value: ModelValue) -> TodoItem:
+def _value(row: PortfolioRow) -> TodoItem:
     return TodoItem(
-        title=f"{value.title}: value",
-        why=value.sentence,
-        state=value.state,
+        title=f"{row.title}: value",
+        why=row.value_sentence,
+        state=row.value_state,
         due=None,
-        target=f"value?model={value.model}",
+        target=f"value?model={row.model}",
     )
 
 

@@ -1,7 +1,7 @@
 """The board of a use case, always computed; the worker records when a task closed and when it opened again.
 
 Wiring: `ProgrammeService(catalog=inventory, facts=…, orphans=…, store=SqlProgramme(database), ledger=ledger,
-clock=clock)`.
+mark=…, clock=clock)`.
 """
 
 from __future__ import annotations
@@ -53,8 +53,10 @@ class ProgrammeService:
         store: ProgrammeStore,
         ledger: LedgerService,
         clock: Clock,
+        mark: Callable[[], str],
     ) -> None:
-        """`facts` never raises: what it cannot read it leaves None."""
+        """`facts` never raises: what it cannot read it leaves None. `mark` changes with every write they rest on."""
+        self._mark = mark
         self._catalog = catalog
         self._facts = facts
         self._orphans = orphans
@@ -82,6 +84,10 @@ class ProgrammeService:
             models=tuple(model.name for model in models),
             tasks=judged([self._facts(model) for model in models], use_case, known),
         )
+
+    def mark(self) -> str:
+        """Names the state of all evidence, and the minute: boards are the same while it is."""
+        return f"{self._mark()} {self._clock.now():%Y-%m-%d %H:%M}"
 
     def responsibilities(self, model: str) -> tuple[Line, ...]:
         """Controls with the people of this model. Raises UnknownModelError."""

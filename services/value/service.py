@@ -7,8 +7,7 @@ The worker calls `refresh` after those of monitoring and feedback, whose counts 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -70,15 +69,9 @@ class ValueService:
     def register_value_config(self, configs: tuple[ValueConfig, ...]) -> None:
         self._store.put_configs(configs)
 
-    def portfolio(self, *, days: int = 90) -> tuple[ModelValue, ...]:
-        """Models with a value configuration or any recorded use, by name."""
-        start, end = self._window(days)
-        values = []
-        for name in self._store.counted_models(start, end):
-            # Use may be recorded under a name that has left registry and catalog.
-            with suppress(UnknownModelError):
-                values.append(self._value(self._catalog.model(name), start, end))
-        return tuple(values)
+    def counted(self, *, days: int = 90) -> tuple[str, ...]:
+        """Names with a value configuration, a signed statement or any recorded use, governed or not."""
+        return self._store.counted_models(*self._window(days))
 
     def model(self, name: str, *, days: int = 90) -> ModelValue:
         """Raises UnknownModelError."""
@@ -112,6 +105,10 @@ class ValueService:
     @property
     def currency(self) -> str:
         return self._rates.currency
+
+    @property
+    def rate_card(self) -> str:
+        return f"{self._rates.currency} {self._rates.cpu_hour} {self._rates.gb_month}"
 
     def budget(self, name: str) -> budgets.BudgetView:
         """Money spent this month against the budget, forecast to its end. Raises UnknownModelError."""
@@ -153,6 +150,16 @@ class ValueService:
                 total = sum((day.total for day in costs), Decimal(0))
                 found.append(Nobodys(name=name, amount=total, unpriced=calculation.unpriced(usage)))
         return tuple(sorted(found, key=lambda item: (-item.amount, item.name)))
+
+    def measured_cost(self, name: str, *, days: int = 90) -> Decimal:
+        """Of use under any name, governed or not: what no governed model has is shown apart and laid on nobody."""
+        costs = self._costs(ValueConfig(model=name), *self._window(days))
+        return calculation.cents(sum((day.total for day in costs), Decimal(0)))
+
+    def is_stated(self, name: str) -> bool:
+        """Somebody stated what its value is made of, signed or not."""
+        found = self._in_force(name)
+        return found.config is not None or bool(found.problem)
 
     def watched(self, *, days: int = 90) -> tuple[str, ...]:
         """Models with a value configuration or recorded use in the window, by name."""

@@ -7,7 +7,7 @@ attestations=attested, live=…, clock=clock)`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -81,17 +81,6 @@ class StatementView:
         return f"Version {item.version}, signed by {item.by_name} on {item.at:%d %b %Y}, {when}."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
-    """Over all models and months of one currency. Attested and claimed are never added up."""
-
-    attested: Decimal
-    claimed: Decimal
-    attested_months: int
-    waiting_months: int
-    problems: tuple[str, ...] = ()
-
-
 class StatementService:
     def __init__(
         self,
@@ -105,7 +94,10 @@ class StatementService:
         attestations: SignedEntries,
         live: LiveVersion,
         clock: Clock,
+        changed: Callable[[str], None] = lambda _model: None,
     ) -> None:
+        """`changed` is told the model after each write that stands; it never raises."""
+        self._changed = changed
         self._units = units
         self._catalog = catalog
         self._values = values
@@ -160,22 +152,6 @@ class StatementService:
             raise RefusalError(problem, hint="Restore the row, or sign a new version.")
         value = self._values.between(name, first, last)
         return periods.claim_of(value, period, statement=newest.version, statement_sha256=newest.sha256)
-
-    def totals(self) -> Totals:
-        with self._units.read() as unit:
-            records = unit.statements.periods()
-        by_model: dict[str, list[PeriodRecord]] = {}
-        for record in records:
-            by_model.setdefault(record.model, []).append(record)
-        found = [state for rows in by_model.values() for state in self._states(tuple(rows))]
-        sound = [state for state in found if not state.problem]
-        return Totals(
-            attested=sum((state.attested or Decimal(0) for state in sound), Decimal(0)),
-            claimed=sum((state.claimed or Decimal(0) for state in sound), Decimal(0)),
-            attested_months=sum(state.attested is not None for state in sound),
-            waiting_months=sum(state.waits for state in sound),
-            problems=tuple(dict.fromkeys(state.problem for state in found if state.problem)),
-        )
 
     # signing
 
@@ -329,6 +305,7 @@ class StatementService:
         self._ledger.require_trustworthy()
         try:
             yield
+            self._changed(model)
         except RefusalError as refused:
             self._ledger.record_event(
                 event=agreed.REFUSED,

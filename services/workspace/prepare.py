@@ -190,4 +190,5 @@ def _summarise(settings: Settings, start: datetime, end: datetime) -> None:
     ):
         refresh()
     bookkeeping.keep_months(room, ("claims_triage", "delay_claim_score", "payout_forecast"))
+    room.portfolio.refresh()
     room.ledger.anchor()

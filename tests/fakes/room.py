@@ -67,7 +67,7 @@ from tests.fakes.room_promises import FakeDataHealth
 from tests.fakes.room_release import FakeReleases, fake_endpoints
 from tests.fakes.room_requests import FakeApprovals
 from tests.fakes.room_sample import HOSTILE, NOW, at
-from tests.fakes.room_value import FakeBoard, FakeStatements, what_if
+from tests.fakes.room_value import FakeBoard, FakePortfolio, FakeStatements, what_if
 from tests.fakes.room_vendor import a_vendor
 
 
@@ -126,6 +126,7 @@ class FakeRoom:
         self.board = FakeBoard(self)
         self.reviews = FakeReviews(self)
         self.retirements = FakeRetirements(self)
+        self.portfolio = FakePortfolio(self)
         self.evaluation = SimpleNamespace(
             gates=self.measured(self._gates), detail=self.measured(self._detail), facts=self.measured(self._facts)
         )
@@ -796,7 +797,6 @@ class FakeMonitoring(FakeDrift):
 class FakeValue:
     def __init__(self, room: FakeRoom) -> None:
         self._models = () if room.mode == "empty" else sample.MODELS
-        self.portfolio = room.measured(lambda *, days=90: tuple(sample.model_value(model) for model in self._models))
         self.model = room.measured(
             lambda name, *, days=90: sample.model_value(next(m for m in sample.MODELS if m.name == name))
         )

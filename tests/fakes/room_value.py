@@ -17,13 +17,14 @@ from services.kernel.identity import Actor
 from services.monitoring.models import DriftView, PerformanceView
 from services.monitoring.performance_models import BusinessPoint, PerformanceQuery
 from services.oversight import board_money, board_running
-from services.oversight.board_models import ModelBoard, Portfolio, PortfolioRow
+from services.oversight.board_models import ModelBoard
 from services.reliability.models import MonthsView, SlaView
-from services.value import budgets, periods, returns, statements
+from services.value import budgets, periods, portfolio, returns, statements
 from services.value.models import Baseline, BenefitRule, ModelValue, ValueConfig
 from services.value.periods import Act, Claim, PeriodRecord, PeriodState
+from services.value.portfolio import Portfolio, PortfolioQuery, PortfolioRow
 from services.value.returns import Span
-from services.value.statement_service import CheckedStatement, StatementView, Totals
+from services.value.statement_service import CheckedStatement, StatementView
 from services.value.statements import StatementVersion
 from tests.fakes import room_sample as sample
 from tests.fakes.room_sample import HOSTILE, NOW
@@ -211,25 +212,52 @@ class _Facts:
         return self._room.monitoring.performance(model)  # type: ignore[no-any-return]
 
 
+class FakePortfolio:
+    def __init__(self, room: FakeRoom) -> None:
+        self._room = room
+        self.page = room.measured(self._page)
+        self.everything = room.measured(lambda: self._page(PortfolioQuery(limit=1_000)))
+
+    def mark(self) -> str:
+        return str(len(self._room.written))
+
+    def noticed(self, model: str) -> None: ...
+
+    def _page(self, query: PortfolioQuery | None = None) -> Portfolio:
+        query, behind = query or PortfolioQuery(), 0
+        models = () if self._room.mode == "empty" else sample.MODELS
+        rows = [self._row(model.name) for model in models]
+        rows.sort(key=portfolio.attention)
+        found = [
+            row
+            for row in rows
+            if query.text.lower() in row.model
+            and (not query.models or row.model in query.models)
+            and (not query.states or row.state in query.states)
+            and (row.waiting or not query.waiting)
+        ]
+        return Portfolio(
+            rows=tuple(found[query.offset : query.offset + query.limit]),
+            matching=len(found),
+            totals=portfolio.totals(rows, (portfolio.Unallocated(name="gone", cost=Decimal("14.20")),), behind=behind),
+            currency="USD",
+            window=rows[0].window if rows else "last 90 days",
+        )
+
+    def _row(self, name: str) -> PortfolioRow:
+        value = a_value(name)
+        months = self._room.statements.months(name) if name == "claims_triage" else ()
+        row = portfolio.row(value, _budget(value), months, computed_at=NOW - timedelta(minutes=4))
+        return replace(row, sentence=HOSTILE, problems=(HOSTILE,)) if self._room.hostile else row
+
+
 class FakeBoard:
     def __init__(self, room: FakeRoom) -> None:
         self._room = room
-        self.portfolio = room.measured(self._portfolio)
         self.model = room.measured(self._model)
 
-    def _portfolio(self, *, days: int = 90) -> Portfolio:
-        models = () if self._room.mode == "empty" else sample.MODELS
-        values = [a_value(model.name) for model in models]
-        return Portfolio(
-            rows=tuple(PortfolioRow(value=value, budget=_budget(value)) for value in values),
-            totals=Totals(
-                attested=Decimal(12_500), claimed=Decimal(17_880), attested_months=1, waiting_months=1,
-                problems=(HOSTILE,) if self._room.hostile else (),
-            ),
-            unallocated=Decimal("14.20"),
-            currency="USD",
-            window=values[0].window if values else f"last {days} days",
-        )  # fmt: skip
+    def mark(self, name: str) -> str:
+        return f"{name} {len(self._room.written)}"
 
     def _model(self, name: str, *, days: int = 90) -> ModelBoard:
         if name not in {model.name for model in sample.MODELS} or self._room.mode == "empty":

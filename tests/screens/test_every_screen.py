@@ -157,7 +157,7 @@ def test_missing_worker_is_told_with_the_command_to_start_it(visit: Visit) -> No
 
 def test_unexpected_failure_shows_an_incident_number_and_no_trace(visit: Visit) -> None:
     room = FakeRoom()
-    room.board.portfolio = lambda: 1 / 0
+    room.portfolio.page = lambda _query: 1 / 0
 
     app = visit(room, "value")
 

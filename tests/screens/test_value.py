@@ -44,7 +44,7 @@ def test_the_portfolio_shows_attested_and_claimed_apart_and_what_belongs_to_nobo
 
 def test_totals_on_screen_are_the_sums_of_the_exported_rows(visit: Visit) -> None:
     room = FakeRoom()
-    found = room.board.portfolio()
+    found = room.portfolio.everything()
     rows = [board_export.portfolio_row(row) for row in found.rows]
     app = visit(room, "value", BEN)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select
 
+from services.adapters.sql import heads
 from services.adapters.sql.database import Database
 from services.adapters.sql.facts import fetched, remember, seen
 from services.adapters.sql.schema.feedback import correction, review_day
@@ -43,6 +44,7 @@ class SqlFeedback:
             positions[day] += 1
         replaced = [partition.day for partition in read]
         with self._database.write() as connection:
+            heads.moved(connection, model, heads.VALUE)
             for table in (review_day, correction):
                 connection.execute(delete(table).where(table.c.model == model, table.c.day.in_(replaced)))
             if days:

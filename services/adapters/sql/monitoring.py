@@ -343,8 +343,9 @@ class SqlMonitoring:
     def _replace(
         self, table: Any, model: str, days: Sequence[date], rows: list[dict[str, Any]], read: tuple[Partition, ...]
     ) -> None:
+        counted = (heads.VALUE,) if table is labelled_day or table is batch_run else ()
         with self._database.write() as connection:
-            heads.moved(connection, model, heads.DRIFT)
+            heads.moved(connection, model, heads.DRIFT, *counted)
             connection.execute(delete(table).where(table.c.model == model, table.c.day.in_(list(days))))
             if rows:
                 connection.execute(insert(table), rows)

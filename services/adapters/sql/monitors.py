@@ -28,7 +28,7 @@ class SqlMonitors:
                 self._connection.execute(delete(table).where(table.c.model == item.model))
             seen = facts_seen.c
             self._connection.execute(delete(facts_seen).where(seen.consumer == "monitoring", seen.owner == item.model))
-        heads.moved(self._connection, item.model, heads.DRIFT, heads.PERFORMANCE)
+        heads.moved(self._connection, item.model, heads.DRIFT, heads.PERFORMANCE, heads.VALUE)
         self._connection.execute(delete(monitor_proposal).where(monitor_proposal.c.model == item.model))
         values = {name: getattr(item, name) for name in monitor_version.c.keys()}  # noqa: SIM118 - not a dict
         self._connection.execute(insert(monitor_version).values(values))

@@ -13,11 +13,12 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, union
 
+from services.adapters.sql import heads
 from services.adapters.sql.database import Database
 from services.adapters.sql.facts import counts_of, fetched, remember, seen
 from services.adapters.sql.schema.feedback import review_day
 from services.adapters.sql.schema.monitoring import batch_run, labelled_day
-from services.adapters.sql.schema.value import usage_day, usage_superseded, value_config
+from services.adapters.sql.schema.value import usage_day, usage_superseded, value_config, value_statement
 from services.inventory.facts import Partition
 from services.monitoring.profile import SCORE_BINS
 from services.value.models import Baseline, BenefitRule, Quantity, Tally, UsageDay, ValueConfig
@@ -39,6 +40,7 @@ class SqlValue:
     def replace_usage(self, model: str, rows: tuple[UsageDay, ...], read: tuple[Partition, ...]) -> None:
         days = [partition.day for partition in read]
         with self._database.write() as connection:
+            heads.moved(connection, model, heads.VALUE)
             _supersede(connection, model, days, rows)
             connection.execute(delete(usage_day).where(usage_day.c.model == model, usage_day.c.day.in_(days)))
             if rows:
@@ -58,6 +60,8 @@ class SqlValue:
             return
         names = [config.model for config in configs]
         with self._database.write() as connection:
+            for name in names:
+                heads.moved(connection, name, heads.VALUE)
             connection.execute(delete(value_config).where(value_config.c.model.in_(names)))
             connection.execute(
                 insert(value_config),
@@ -72,7 +76,8 @@ class SqlValue:
     def counted_models(self, start: date, end: date) -> tuple[str, ...]:
         used = select(usage_day.c.model).where(usage_day.c.day >= start, usage_day.c.day <= end)
         with self._database.read() as connection:
-            found = fetched(connection, union(used, select(value_config.c.model)))
+            stated = (select(value_config.c.model), select(value_statement.c.model))
+            found = fetched(connection, union(used, *stated))
         return tuple(sorted(name for (name,) in found))
 
     def predictions(self, model: str, start: date, end: date) -> Mapping[date, int]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Table, func, insert, select
 
+from services.adapters.sql import heads
 from services.adapters.sql.database import Database
 from services.adapters.sql.schema.value import value_period, value_statement
 from services.value.periods import Act, PeriodRecord
@@ -37,6 +38,7 @@ class SqlStatements:
         return tuple(_item(row) for row in self._connection.execute(query))
 
     def add(self, item: StatementVersion) -> None:
+        heads.moved(self._connection, item.model, heads.VALUE)
         self._connection.execute(insert(value_statement).values(_values(value_statement, item)))
 
     def periods(self, model: str = "") -> tuple[PeriodRecord, ...]:
@@ -47,6 +49,7 @@ class SqlStatements:
         return tuple(_record(row) for row in self._connection.execute(query))
 
     def add_period(self, record: PeriodRecord) -> None:
+        heads.moved(self._connection, record.model, heads.VALUE)
         values = _values(value_period, record)
         self._connection.execute(
             insert(value_period).values(values | {"act": record.act.value, "amount": str(record.amount)})

@@ -28,6 +28,7 @@ from services.kernel.errors import TelemetryUnavailableError, UnknownModelError
 from services.kernel.health import Health
 from services.oversight import board_export, board_running
 from services.oversight.board_models import ModelBoard
+from services.value.portfolio import Portfolio
 from services.workspace import bookkeeping
 from services.workspace.cast import Cast
 from tests.unit.monitoring.facts_on_disk import TODAY
@@ -119,14 +120,19 @@ def test_every_figure_says_how_it_was_computed_and_holds_its_interval(board: Mod
     assert len({figure.id for figure in board.figures}) == len(board.figures)
 
 
+def current(found: Boarded) -> Portfolio:
+    found.room.portfolio.refresh()
+    return found.room.portfolio.everything()
+
+
 def test_use_under_a_name_nobody_governs_is_shown_and_laid_on_nobody(found: Boarded) -> None:
     usage = raw(found, "usage", "gone")
-    portfolio = found.room.board.portfolio()
+    portfolio = current(found)
 
     computed = usage["cpu_seconds"].sum() / 3600 * RATE_CPU + usage["bytes"].sum() / 1e9 * RATE_GB / 30
-    assert same(portfolio.unallocated, computed)
-    assert [row.value.model for row in portfolio.rows] == [MODEL]
-    assert same(portfolio.cost, recomputed_cost(found))
+    assert same(portfolio.totals.unallocated, computed)
+    assert [row.model for row in portfolio.rows] == [MODEL]
+    assert same(portfolio.totals.cost, recomputed_cost(found))
 
 
 def test_the_cost_of_versions_adds_up_to_the_cost_of_the_model(board: ModelBoard) -> None:
@@ -136,7 +142,7 @@ def test_the_cost_of_versions_adds_up_to_the_cost_of_the_model(board: ModelBoard
 
 
 def test_totals_of_the_export_are_the_sums_of_its_rows(found: Boarded) -> None:
-    document = board_export.of_portfolio(found.room.board.portfolio())
+    document = board_export.of_portfolio(current(found))
 
     for name in ("cost", "benefit", "net"):
         assert sum(Decimal(row[name]) for row in document["models"] if row[name]) == Decimal(document["totals"][name])
@@ -251,7 +257,7 @@ def test_the_workspace_signs_baselines_and_keeps_months_with_two_people(tmp_path
     bookkeeping.sign_baseline(cast, MODEL)
     kept = bookkeeping.keep_months(made.room, (MODEL,))
 
-    view, totals = made.room.statements.view(MODEL), made.room.statements.totals()
+    view, totals = made.room.statements.view(MODEL), current(made).totals
     assert "before go-live" in view.sentence
     assert (view.config, view.versions[0].item.version) == (CONFIG, 1)
     assert (kept, totals.waiting_months, totals.problems) == (1, 1, ())

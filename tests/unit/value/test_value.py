@@ -101,7 +101,7 @@ def test_nothing_recorded_is_said_and_is_not_zero(room: Room) -> None:
     assert (value.benefit, value.net, value.cost_per_thousand) == (None, None, None)
     assert value.state is Health.UNKNOWN
     assert "not zero, it is unknown" in value.cost_explanation.note
-    assert room.service.portfolio() == ()
+    assert room.service.counted() == ()
 
 
 def test_cost_is_measured_use_times_the_rate_card(room: Room) -> None:
@@ -225,4 +225,4 @@ def test_costs_above_benefit_are_a_breach(room: Room) -> None:
     room.refresh()
 
     assert room.service.model("m").state is Health.BREACH
-    assert [value.model for value in room.service.portfolio()] == ["m"]
+    assert room.service.counted() == ("m",)

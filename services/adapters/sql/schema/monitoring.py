@@ -103,7 +103,7 @@ monitoring_head = Table(
     "monitoring_head",
     metadata,
     Column("model", String(200), primary_key=True),
-    Column("part", String(20), primary_key=True),  # drift, performance
+    Column("part", String(20), primary_key=True),  # drift, performance, value, portfolio
     Column("head", Integer, nullable=False),  # grows with every write that a verdict of this part may rest on
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Date, Float, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Date, Float, Index, Integer, String, Table, Text, UniqueConstraint
 
 from services.adapters.sql.schema.base import Money, UtcDateTime, metadata
 
@@ -82,4 +82,31 @@ usage_superseded = Table(
     Column("wall_seconds", Float, nullable=False),
     Column("billed", Money),  # what the platform charged; empty where use was measured
     Column("unpriced", Text, nullable=False, server_default="", default=""),  # billed use without a price
+)
+
+# One prepared line per model: columns to sort, filter and add up by, amounts in cents; the document is the line itself.
+value_portfolio = Table(
+    "value_portfolio",
+    metadata,
+    Column("model", String(200), primary_key=True),
+    Column("kind", String(12), nullable=False),  # model, unallocated, or empty: looked at, nothing to show
+    Column("day", Date, nullable=False),  # the last one of the window
+    Column("head", Integer, nullable=False),  # of monitoring_head, part value, when it was computed
+    Column("basis", String(64), nullable=False),
+    Column("computed_at", UtcDateTime, nullable=False),
+    Column("rank", Integer, nullable=False),  # of its state, the worst first
+    Column("cost", BigInteger, nullable=False),
+    Column("benefit", BigInteger, nullable=True),
+    Column("net", BigInteger, nullable=True),
+    Column("setup", BigInteger, nullable=True),
+    Column("monthly_net", BigInteger, nullable=True),
+    Column("attested", BigInteger, nullable=False),
+    Column("claimed", BigInteger, nullable=False),
+    Column("attested_months", Integer, nullable=False),
+    Column("waiting_months", Integer, nullable=False),
+    Column("multiple", Float, nullable=True),
+    Column("payback", Float, nullable=True),
+    Column("has_problem", Integer, nullable=False),
+    Column("document", Text, nullable=False),
+    Index("ix_value_portfolio_attention", "kind", "rank", "net", "model"),
 )
