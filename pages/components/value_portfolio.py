@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
 import streamlit as st
 
 from pages.components import address, badges, exporting, notices, parts, places, session, value_gate, value_tables
@@ -16,6 +17,8 @@ from services.value.review_service import ReturnReview
 
 _UNOWNED = 20
 PAGE_SIZE = 50
+_LINKS = 12
+"""The first lines of the page can be opened in one click, also without a table that a pointer selects in."""
 SORTS = {
     "attention": ("Reds first", Sort.ATTENTION),
     "net": ("Highest net benefit", Sort.NET),
@@ -232,6 +235,15 @@ def _list(found: Portfolio) -> None:
         st.caption("Select a row to see what it rests on and to open its board.")
     else:
         _detail(found.rows, chosen)
+    with st.container(horizontal=True, key="value-links"):
+        for row in found.rows[:_LINKS]:
+            st.page_link(
+                places.path("value"),
+                label=md(row.model),
+                icon=":material/arrow_forward:",
+                query_params={"model": row.model},
+                width="content",
+            )
 
 
 def _detail(rows: Sequence[PortfolioRow], chosen: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import pandas as pd
@@ -19,8 +20,7 @@ def portfolio(rows: Sequence[PortfolioRow], currency: str) -> tuple[pd.DataFrame
     """Amounts are numbers and sort as numbers; what is not known stays empty."""
 
     def amounts(name: str) -> Any:
-        found = [getattr(row, name) for row in rows]
-        return pd.array([None if amount is None else float(amount) for amount in found], dtype="Float64")
+        return pd.array([_rounded(getattr(row, name)) for row in rows], dtype="Float64")
 
     frame = pd.DataFrame(
         {
@@ -28,7 +28,7 @@ def portfolio(rows: Sequence[PortfolioRow], currency: str) -> tuple[pd.DataFrame
             "state": [[badges.word(row.state)] for row in rows],
             "net": amounts("net"),
             "benefit": amounts("benefit"),
-            "cost": pd.array([float(row.cost) if row.is_costed else None for row in rows], dtype="Float64"),
+            "cost": pd.array([_rounded(row.cost) if row.is_costed else None for row in rows], dtype="Float64"),
             "per": amounts("cost_per_thousand"),
             "multiple": amounts("multiple"),
             "payback": [payback(row) for row in rows],
@@ -49,6 +49,11 @@ def portfolio(rows: Sequence[PortfolioRow], currency: str) -> tuple[pd.DataFrame
         "sentence": tables.text("In one sentence", width=420),
     }
     return frame, config
+
+
+def _rounded(amount: Decimal | None) -> float | None:
+    """Whole units from a hundred on, so that a column reads at a glance; the export has every digit."""
+    return None if amount is None else round(float(amount), 0 if abs(amount) >= 100 else 2)
 
 
 def facts(row: PortfolioRow) -> list[tuple[str, str]]:

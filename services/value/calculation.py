@@ -40,8 +40,18 @@ NEEDED = {
     Quantity.CORRECT_REFERRALS: BaselineId.REFERRAL_PRECISION,
     Quantity.AVOIDED_REWORK: BaselineId.OVERRIDE_RATE,
     Quantity.ERROR_REDUCTION: BaselineId.FORECAST_ERROR,
+    Quantity.LABOUR_HOURS: BaselineId.MINUTES_PER_CASE,
 }
 """Which measure before the model each benefit is counted from."""
+_FORMULA = (
+    "Observations x (measured - before) x unit value, with the sign turned where less is better; low and high come "
+    "from the 95 % interval of the measured figure and the range of the unit value."
+)
+_FORMULA_HOURS = (
+    "(predictions x minutes of a case before - recorded reviews x stated minutes of a review) / 60 x worth of an hour; "
+    "low and high come from the 95 % interval of the share of predictions that people reviewed, and the range of the "
+    "worth of an hour."
+)
 
 
 def decimal(value: float) -> Decimal:
@@ -147,17 +157,23 @@ def allocate(
 
 
 def daily_benefit(
-    rule: BenefitRule, baseline: Baseline, line: BenefitLine, days: Mapping[date, Tally]
+    rule: BenefitRule,
+    baseline: Baseline,
+    line: BenefitLine,
+    days: Mapping[date, Tally],
+    *,
+    review: Baseline | None = None,
 ) -> dict[date, Span]:
     """The line day by day. The base is what each day itself brought; its ends are the line's, by observations."""
-    sign = 1 if Quantity(rule.quantity) is Quantity.CORRECT_REFERRALS else -1
-    before = decimal(as_share(baseline))
+    quantity = Quantity(rule.quantity)
+    sign = 1 if quantity is Quantity.CORRECT_REFERRALS else -1
+    before, size = decimal(as_share(baseline)), _size(quantity)
     found = {}
     for day, tally in days.items():
-        if not tally.n:
+        if not tally.n and not tally.hits:
             continue
-        made = decimal(tally.total) if Quantity(rule.quantity) is Quantity.ERROR_REDUCTION else Decimal(tally.hits)
-        base = sign * (made - before * tally.n) * rule.unit_value
+        made = decimal(tally.total) if quantity is Quantity.ERROR_REDUCTION else Decimal(tally.hits) * _each(review)
+        base = sign * (made - before * tally.n) * size * rule.unit_value
         low, high = ((end - line.amount) * tally.n / line.n for end in (line.low, line.high))
         found[day] = Span(low=base + min(low, Decimal(0)), base=base, high=base + max(high, Decimal(0)))
     return found
@@ -182,11 +198,33 @@ def as_share(baseline: Baseline) -> float:
     return float(baseline.before) / (100 if baseline.unit.startswith("%") else 1)
 
 
-def measured(quantity: Quantity, tally: Tally) -> Estimate | None:
+def measured(quantity: Quantity, tally: Tally, review: Baseline | None = None) -> Estimate | None:
     """Today's rate or error with its interval, or None when there is nothing to measure it from."""
     if quantity is Quantity.ERROR_REDUCTION:
         return mean_of(tally)
+    if quantity is Quantity.LABOUR_HOURS:
+        return minutes_per_case(tally, review)
     return share_of(tally.hits, tally.n)
+
+
+def minutes_per_case(tally: Tally, review: Baseline | None) -> Estimate | None:
+    """Recorded reviews x stated minutes of one / predictions. None without reviews: unknown work is not saved work."""
+    if review is None or not tally.hits or not tally.n:
+        return None
+    # Reviews of earlier predictions may outnumber the predictions of a window: then there is no share to estimate.
+    share = share_of(tally.hits, tally.n) if tally.hits <= tally.n else None
+    value, each = tally.hits / tally.n, float(review.before)
+    low, high = (share.low, share.high) if share else (value, value)
+    return Estimate(value=value * each, low=low * each, high=high * each)
+
+
+def _each(review: Baseline | None) -> Decimal:
+    return review.before if review is not None else Decimal(1)
+
+
+def _size(quantity: Quantity) -> Decimal:
+    """Of one observation in the unit of the line: work is recorded in minutes and paid by the hour."""
+    return 1 / Decimal(60) if quantity is Quantity.LABOUR_HOURS else Decimal(1)
 
 
 def mean_of(tally: Tally) -> Estimate | None:
@@ -199,16 +237,26 @@ def mean_of(tally: Tally) -> Estimate | None:
 
 
 def benefit_line(
-    rule: BenefitRule, baseline: Baseline, tally: Tally, *, currency: str, window: str
+    rule: BenefitRule,
+    baseline: Baseline,
+    tally: Tally,
+    *,
+    currency: str,
+    window: str,
+    review: Baseline | None = None,
 ) -> BenefitLine | None:
-    """Volume x difference to before x unit value; None without observations. Low and high span rate and unit value."""
+    """Volume x difference to before x unit value; None without observations. Low and high span rate and unit value.
+
+    `review` says how many minutes one review takes, for hours of work and for nothing else.
+    """
     quantity = Quantity(rule.quantity)
-    now = measured(quantity, tally)
+    review = review if quantity is Quantity.LABOUR_HOURS else None
+    now = measured(quantity, tally, review)
     if now is None:
         return None
     before = as_share(baseline)
     sign = 1 if quantity is Quantity.CORRECT_REFERRALS else -1
-    volume = Decimal(tally.n)
+    volume = Decimal(tally.n) * _size(quantity)
 
     def units(rate: float) -> Decimal:
         return volume * sign * (decimal(rate) - decimal(before))
@@ -221,7 +269,10 @@ def benefit_line(
         Quantity.CORRECT_REFERRALS: f"{made:,.1f} more correct referrals ({now.value:.1%} right, before {before:.1%})",
         Quantity.AVOIDED_REWORK: f"{made:,.1f} fewer corrections ({now.value:.1%} corrected, before {before:.1%})",
         Quantity.ERROR_REDUCTION: f"{made:,.1f} less error in all (mean {now.value:,.3g}, before {before:,.3g})",
+        Quantity.LABOUR_HOURS: f"{made:,.1f} fewer hours of work ({now.value:,.3g} minutes a case from "
+        f"{tally.hits:,} reviews, before {before:,.3g})",
     }[quantity]
+    assumed = "; ".join(filter(None, (rule.assumed, _stated(baseline, quantity), _stated(review, quantity))))
     return BenefitLine(
         title=rule.title,
         quantity=f"{what} over {tally.n:,}",
@@ -230,17 +281,24 @@ def benefit_line(
         low=cents(min(extremes)),
         high=cents(max(extremes)),
         n=tally.n,
-        assumed=rule.assumed,
+        assumed=assumed,
         explanation=Explanation(
-            formula="Observations x (measured - before) x unit value, with the sign turned where less is better; low "
-            "and high come from the 95 % interval of the measured figure and the range of the unit value.",
-            source=f"Recorded labels and reviews; before: {baseline.source}; unit value: {rule.source}",
+            formula=_FORMULA_HOURS if quantity is Quantity.LABOUR_HOURS else _FORMULA,
+            source=f"Recorded labels and reviews; before: {baseline.source}; unit value: {rule.source}"
+            + (f"; minutes of a review: {review.source}" if review else ""),
             window=window,
             as_of=None,
             n=tally.n,
-            note=f"Assumption: {rule.assumed}" if rule.assumed else "",
+            note=f"Assumption: {assumed}" if assumed else "",
         ),
     )
+
+
+def _stated(figure: Baseline | None, quantity: Quantity) -> str:
+    """A typed number of minutes is named as what it is."""
+    if figure is None or not figure.assumed or quantity is not Quantity.LABOUR_HOURS:
+        return ""
+    return f"{figure.title}: {figure.before:f} {figure.unit}".strip()
 
 
 def verdict(

@@ -7,8 +7,8 @@ from statistics import median
 
 from services.kernel.health import Explanation
 from services.kernel.interval import Estimate, share_of
-from services.value.calculation import as_share, mean_of
-from services.value.models import Baseline, BaselineId, Measure, ValueConfig
+from services.value.calculation import as_share, mean_of, minutes_per_case
+from services.value.models import Baseline, BaselineId, Measure, Tally, ValueConfig
 from services.value.ports import ValueStore
 
 NOT_MEASURED = "not measured"
@@ -22,6 +22,8 @@ _SOURCES = {
     BaselineId.BATCH_WINDOW_HOURS: "recorded batch runs that ended well (median)",
     BaselineId.END_TO_END_HOURS: "recorded batch runs that ended well, from the run before, which a case just missed, "
     "to the result (median of the longest waits)",
+    BaselineId.MINUTES_PER_CASE: "recorded reviews x stated minutes of a review / predictions",
+    BaselineId.MINUTES_PER_REVIEW: "nothing is recorded for it: it is stated",
 }
 
 
@@ -57,6 +59,11 @@ def _after(
         hours = ask(config.model, start, end)
         middle = median(hours) if hours else None
         return (None if middle is None else Estimate(value=middle, low=min(hours), high=max(hours))), len(hours)
+    if known is BaselineId.MINUTES_PER_REVIEW:
+        return None, 0
+    if known is BaselineId.MINUTES_PER_CASE:
+        worked = labour(config, store, start, end)
+        return minutes_per_case(worked, config.baseline(BaselineId.MINUTES_PER_REVIEW)), worked.n
     if known is BaselineId.FORECAST_ERROR:
         tally = store.errors(config.model, start, end)
         return mean_of(tally), tally.n
@@ -65,6 +72,13 @@ def _after(
     else:
         tally = store.referrals(config.model, start, end, config.decision_threshold)
     return share_of(tally.hits, tally.n), tally.n
+
+
+def labour(config: ValueConfig, store: ValueStore, start: date, end: date) -> Tally:
+    """Recorded reviews out of predictions."""
+    return Tally(
+        n=sum(store.predictions(config.model, start, end).values()), hits=store.reviews(config.model, start, end).n
+    )
 
 
 def _shown(value: float, unit: str, *, shares: bool) -> str:
@@ -81,7 +95,8 @@ def _change(before: float, after: Estimate, *, shares: bool) -> str:
 
 
 def _note(baseline: Baseline, after: Estimate | None, *, shares: bool) -> str:
-    words = ["The figure before is an assumption."] if baseline.assumed else []
+    stated = baseline.id == BaselineId.MINUTES_PER_REVIEW
+    words = [f"The figure {'stated' if stated else 'before'} is an assumption."] if baseline.assumed else []
     if after:
         low, high = (_shown(end, "", shares=shares) for end in (after.low, after.high))
         words.append(f"Measured between {low} and {high}.")

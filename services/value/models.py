@@ -161,6 +161,8 @@ class Quantity(StrEnum):
     """Reviewed predictions: share that was corrected, below `override_rate` before."""
     ERROR_REDUCTION = "error_reduction"
     """Labelled forecasts: mean absolute error, below `forecast_error` before."""
+    LABOUR_HOURS = "labour_hours"
+    """Hours of work: predictions x `minutes_per_case` before, less recorded reviews x `minutes_per_review`."""
 
 
 class BaselineId(StrEnum):
@@ -173,6 +175,10 @@ class BaselineId(StrEnum):
     """Hours from one batch window to the next."""
     END_TO_END_HOURS = "end_to_end_hours"
     """Hours from the start of the window in which the data arrived to the end of the run that decided on it."""
+    MINUTES_PER_CASE = "minutes_per_case"
+    """Minutes of work that one case took."""
+    MINUTES_PER_REVIEW = "minutes_per_review"
+    """Minutes that one review takes with the model: nothing records them, so they are stated, beside the baselines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,7 +249,7 @@ class UsageDay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """`hits` out of `n`; for errors the sums that give mean and spread."""
+    """`hits` out of `n`; for errors the sums that give mean and spread; for labour reviews out of predictions."""
 
     n: int
     hits: int = 0

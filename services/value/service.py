@@ -7,7 +7,7 @@ The worker calls `refresh` after those of monitoring and feedback, whose counts 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -21,8 +21,10 @@ from services.value import budgets, calculation, returns
 from services.value.agreed import Basis
 from services.value.bill_port import Bill
 from services.value.explaining import cost_explanation
-from services.value.measures import measure
+from services.value.measures import labour, measure
 from services.value.models import (
+    Baseline,
+    BaselineId,
     BenefitLine,
     BenefitRule,
     CostDay,
@@ -98,7 +100,8 @@ class ValueService:
             baseline = config.baseline(calculation.NEEDED[quantity]) if quantity else None
             if line and quantity and baseline:
                 found = self._store.tallies(quantity, model.name, start, end, config.decision_threshold)
-                parts.append(calculation.daily_benefit(rule, baseline, line, found))
+                review = _review(config, quantity)
+                parts.append(calculation.daily_benefit(rule, baseline, line, found, review=review))
         costs = self._costs(config, start, end)
         return returns.curve(config.setup_cost, calculation.together(parts), {day.day: day.total for day in costs})
 
@@ -313,9 +316,17 @@ class ValueService:
                 missing.append(f"{rule.title}: {rule.quantity!r} is not recorded.")
             elif baseline is None:
                 missing.append(f"{rule.title}: no figure before ({calculation.NEEDED[quantity]}) is stated.")
+            elif quantity is Quantity.LABOUR_HOURS and _review(config, quantity) is None:
+                missing.append(f"{rule.title}: nobody stated how many minutes a review takes.")
             else:
-                tally = self._tally(quantity, config, start, end)
-                line = calculation.benefit_line(rule, baseline, tally, currency=self._rates.currency, window=window)
+                line = calculation.benefit_line(
+                    rule,
+                    baseline,
+                    self._tally(quantity, config, start, end),
+                    currency=self._rates.currency,
+                    window=window,
+                    review=_review(config, quantity),
+                )
                 if line:
                     lines.append(line)
                 else:
@@ -330,10 +341,16 @@ class ValueService:
                 return self._store.reviews(config.model, start, end)
             case Quantity.ERROR_REDUCTION:
                 return self._store.errors(config.model, start, end)
+            case Quantity.LABOUR_HOURS:
+                return labour(config, self._store, start, end)
 
 
 def _quantity(rule: BenefitRule) -> Quantity | None:
     return Quantity(rule.quantity) if rule.quantity in set(Quantity) else None
+
+
+def _review(config: ValueConfig, quantity: Quantity) -> Baseline | None:
+    return config.baseline(BaselineId.MINUTES_PER_REVIEW) if quantity is Quantity.LABOUR_HOURS else None
 
 
 def _span(lines: tuple[BenefitLine, ...]) -> returns.Span | None:
@@ -349,5 +366,6 @@ def _nothing(rule: BenefitRule, quantity: Quantity) -> str:
         Quantity.CORRECT_REFERRALS: "no label has arrived for a referral",
         Quantity.AVOIDED_REWORK: "nothing was reviewed",
         Quantity.ERROR_REDUCTION: "no label has arrived for a forecast",
+        Quantity.LABOUR_HOURS: "no review is recorded, so the hours people still spend are not known,",
     }[quantity]
     return f"{rule.title}: {what} in this window."

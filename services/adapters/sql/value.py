@@ -136,6 +136,10 @@ class SqlValue:
                 return self._referral_days(model, start, end, threshold)
             case Quantity.ERROR_REDUCTION:
                 return self._error_days(model, start, end)
+            case Quantity.LABOUR_HOURS:
+                made, reviewed = self.predictions(model, start, end), self._review_days(model, start, end)
+                nobody = Tally(n=0)
+                return {day: Tally(n=made.get(day, 0), hits=reviewed.get(day, nobody).n) for day in {*made, *reviewed}}
 
     def _review_days(self, model: str, start: date, end: date) -> Mapping[date, Tally]:
         table = review_day.c

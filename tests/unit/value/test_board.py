@@ -28,6 +28,8 @@ from services.kernel.errors import TelemetryUnavailableError, UnknownModelError
 from services.kernel.health import Health
 from services.oversight import board_export, board_running
 from services.oversight.board_models import ModelBoard
+from services.value.calculation import benefit_line, daily_benefit
+from services.value.models import Baseline, BenefitRule, Quantity, Tally
 from services.value.portfolio import Portfolio
 from services.workspace import bookkeeping
 from services.workspace.cast import Cast
@@ -247,6 +249,88 @@ def test_a_what_if_shows_other_figures_and_keeps_none(found: Boarded) -> None:
     assert tried.returns.payback is not None
     assert same(tried.returns.payback.base, 2 * float(found.room.board.model(MODEL).figure("payback").value or 0))
     assert found.room.board.model(MODEL).value.setup_cost == 9_000
+
+
+LABOUR = replace(
+    CONFIG,
+    benefits=(
+        BenefitRule(
+            id="hours", title="Hours of work", quantity="labour_hours", unit_value=Decimal(35), unit_low=Decimal(30),
+            unit_high=Decimal(40), assumed="", source="Payroll of 2029",
+        ),
+    ),
+    baselines=(
+        Baseline(
+            id="minutes_per_case", title="Minutes of work per case", before=Decimal(12), unit="min",
+            lower_is_better=True, source="Time study of 2029",
+        ),
+        Baseline(
+            id="minutes_per_review", title="Minutes per review", before=Decimal(15), unit="min", lower_is_better=True,
+            source="Stated by Ben Okafor", assumed=True,
+        ),
+    ),
+)  # fmt: skip
+
+
+def test_hours_of_work_come_from_recorded_reviews_and_what_is_stated_is_marked(found: Boarded) -> None:
+    made, reviewed = len(raw(found, "predictions")), len(raw(found, "reviews"))
+    hours = (made * 12 - reviewed * 15) / 60
+
+    tried = found.room.value.what_if(LABOUR)
+
+    (line,) = tried.benefits
+    assert same(line.amount, hours * 35)
+    assert line.low < line.amount < line.high
+    assert line.assumed == "Minutes per review: 15 min", "the time study is no assumption"
+    assert (line.n, f"from {reviewed:,} reviews" in line.quantity) == (made, True)
+    measure = {item.title: item for item in tried.measures}
+    assert measure["Minutes of work per case"].after == f"{reviewed * 15 / made:.4g} min"
+    assert measure["Minutes per review"].after == "not measured"
+    assert "assumption" in measure["Minutes per review"].explanation.note
+
+
+def test_hours_of_work_day_by_day_add_up_to_the_line(found: Boarded) -> None:
+    (line,), (case, review) = found.room.value.what_if(LABOUR).benefits, LABOUR.baselines
+    days = SqlValue(found.room.database).tallies(
+        Quantity.LABOUR_HOURS, MODEL, TODAY - timedelta(days=89), TODAY, LABOUR.decision_threshold
+    )
+
+    spans = daily_benefit(LABOUR.benefits[0], case, line, days, review=review)
+
+    assert len(spans) == DAYS
+    assert same(sum(span.base for span in spans.values()), float(line.amount))
+
+
+@pytest.mark.parametrize(
+    ("baselines", "said"),
+    [
+        (LABOUR.baselines[:1], "nobody stated how many minutes a review takes"),
+        (LABOUR.baselines[1:], "no figure before"),
+    ],
+)
+def test_hours_of_work_without_what_they_rest_on_are_not_known(
+    found: Boarded, baselines: tuple[Baseline, ...], said: str
+) -> None:
+    tried = found.room.value.what_if(replace(LABOUR, baselines=baselines))
+
+    assert tried.benefit is None
+    assert said in tried.sentence
+
+
+def test_without_a_review_nobody_knows_how_many_hours_are_left() -> None:
+    (rule,), (case, review) = LABOUR.benefits, LABOUR.baselines
+
+    assert benefit_line(rule, case, Tally(n=1_000), currency="USD", window="", review=review) is None
+
+
+def test_more_reviews_than_predictions_cost_hours_and_claim_no_interval() -> None:
+    (rule,), (case, review) = LABOUR.benefits, LABOUR.baselines
+
+    line = benefit_line(rule, case, Tally(n=10, hits=40), currency="USD", window="", review=review)
+
+    assert line is not None
+    assert line.amount == Decimal(-280), "120 minutes of cases, 600 of reviews: eight hours more"
+    assert (line.low, line.high) == (Decimal(-320), Decimal(-240)), "the worth of an hour alone has a range"
 
 
 def test_the_workspace_signs_baselines_and_keeps_months_with_two_people(tmp_path: Path) -> None:

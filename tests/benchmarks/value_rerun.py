@@ -1,0 +1,167 @@
+"""Rerun of the value screen over 10,000 models x 365 days of cost rows, beside an empty page in the same run (CPU).
+
+Cost rows are real rows of every day and model. Lines of the portfolio are computed for `COMPUTED` models, timed, and
+copied under the other names: what is read is what costs. Warm keeps what the page keeps between clicks; cold empties
+it before each run. Rounds alternate with the empty page, so that both meet the same machine.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from services.adapters.sql import heads
+from services.adapters.sql.value_portfolio import SqlPortfolio
+from services.kernel.health import Health
+from services.value.models import Baseline, BenefitRule, ValueConfig
+from services.value.portfolio import PortfolioQuery, Sort
+from services.value.portfolio_service import Kept
+from tests.benchmarks import big_registry
+from tests.benchmarks.inventory_rerun import ROOT, Figure, room_over
+
+if TYPE_CHECKING:
+    from streamlit.testing.v1 import AppTest
+
+    from services.container import ControlRoom
+
+ROUNDS, COMPUTED = 9, 100
+SCREENS = (
+    ("value, portfolio", "value", {}),
+    ("value, one model", "value", {"model": "model_00000"}),
+    ("programme", "programme", {}),
+)
+CONFIG = ValueConfig(
+    model="",
+    benefits=(
+        BenefitRule(
+            id="rework", title="Rework avoided", quantity="avoided_rework", unit_value=Decimal(40),
+            unit_low=Decimal(30), unit_high=Decimal(50), assumed="", source="Generated",
+        ),
+    ),
+    baselines=(
+        Baseline(id="override_rate", title="Rework", before=Decimal(15), unit="%", lower_is_better=True, source="-"),
+    ),
+    setup_cost=Decimal(9_000),
+    monthly_cost_fixed=Decimal(300),
+    cost_source="Generated",
+    monthly_budget=Decimal(400),
+)  # fmt: skip
+
+
+def measure(folder: Path, *, models: int = 10_000, days: int = 365) -> Iterator[Figure]:
+    uri = big_registry.build(folder / "mlflow.db", models=models, versions=1)
+    room, _ = room_over(folder, uri, models)
+    names = [f"model_{index:05d}" for index in range(models)]
+    _fill(Path(room.database.url.database or ""), names, days)
+    seconds = _lines(room, names)
+    scale = f"{models:,} models x {days} days of cost rows"
+    yield Figure("computing one line of the portfolio", seconds * 1000, "ms CPU", f"mean of {COMPUTED} models")
+    empty, found = _reruns(room)
+    yield Figure("empty page rerun", empty * 1000, "ms CPU")
+    for (name, warmth), spent in found.items():
+        yield Figure(f"{name}, {warmth} / empty page (CPU)", spent / empty, "x", f"{scale}, {spent * 1000:.1f} ms")
+
+
+def _fill(file: Path, names: list[str], days: int) -> None:
+    """Cost rows in one go; reviews of the last weeks, so that there is a benefit; a statement from the catalog."""
+    today = datetime.now(UTC).date()
+    dates = [(today - timedelta(days=back)).isoformat() for back in range(days)]
+    with sqlite3.connect(file) as base:
+        base.execute("PRAGMA synchronous=OFF")
+        base.executemany(
+            "INSERT INTO usage_day(model, day, version, component, cpu_seconds, bytes, wall_seconds)"
+            " VALUES (?, ?, '1', 'serving', ?, 2000000000, 1.0)",
+            ((name, day, 900.0 + index % 700) for index, name in enumerate(names) for day in dates),
+        )
+        base.executemany(
+            "INSERT INTO review_day(model, day, version, reason_code, reviewed, corrected)"
+            " VALUES (?, ?, '1', 'X', ?, 2)",
+            ((name, day, 10 + index % 20) for index, name in enumerate(names) for day in dates[:28:7]),
+        )
+        base.executemany(
+            "INSERT INTO value_config(model, document) VALUES (?, ?)",
+            ((name, json.dumps(asdict(replace(CONFIG, model=name)), default=str)) for name in names),
+        )
+        base.executemany(
+            "INSERT INTO monitoring_head(model, part, head) VALUES (?, ?, 1)", ((name, heads.VALUE) for name in names)
+        )
+
+
+def _lines(room: ControlRoom, names: list[str]) -> float:
+    """CPU seconds of one line; afterwards every model has one."""
+    began = time.process_time()
+    done = room.portfolio.refresh(*names[:COMPUTED])
+    seconds = (time.process_time() - began) / done
+    store, now = SqlPortfolio(room.database), room.clock.now()
+    rows, _ = store.search(PortfolioQuery(sort=Sort.NAME, limit=COMPUTED))
+    states = (Health.HEALTHY, Health.BREACH, Health.UNKNOWN, Health.WATCH)
+    store.keep(
+        tuple(
+            Kept(
+                model=name, day=now.date(), head=1, basis="copied", at=now,
+                row=replace(
+                    rows[index % len(rows)], model=name, title=f"Model {index}", state=states[index % 4],
+                    net=Decimal(index * 7919 % 100_003), computed_at=now,
+                ),
+            )
+            for index, name in enumerate(names)
+        )
+    )  # fmt: skip
+    assert store.totals(date.today()).models == len(names)
+    return seconds
+
+
+def _reruns(room: ControlRoom) -> tuple[float, dict[tuple[str, str], float]]:
+    from streamlit.testing.v1 import AppTest
+
+    empty = AppTest.from_file(str(ROOT / "tests" / "benchmarks" / "empty_page.py"), default_timeout=60)
+    empty.run()
+    floors, found = list[float](), dict[tuple[str, str], float]()
+    for name, page, query in SCREENS:
+        screen = _visit(room, page, query)
+        warm, cold = list[float](), list[float]()
+        for _ in range(ROUNDS):
+            floors.append(_cpu(empty.run))
+            warm.append(_cpu(screen.run))
+        for _ in range(ROUNDS):
+            floors.append(_cpu(empty.run))
+            cold.append(_cpu(lambda kept=screen: _emptied(kept)))  # type: ignore[misc]
+        assert not screen.exception
+        found[name, "warm"], found[name, "cold"] = statistics.median(warm), statistics.median(cold)
+    return statistics.median(floors), found
+
+
+def _visit(room: ControlRoom, page: str, query: dict[str, str]) -> AppTest:
+    from streamlit.testing.v1 import AppTest
+
+    screen = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)
+    screen.session_state["control_room"] = room
+    screen.session_state["token"] = room.people.open_session(room.people.sign_in_demo("ben.business"))
+    screen.run()
+    screen.switch_page(f"pages/screens/{page}.py")
+    for key, value in query.items():
+        screen.query_params[key] = value
+    screen.run()
+    assert not screen.exception
+    return screen
+
+
+def _emptied(screen: AppTest) -> None:
+    import streamlit as st
+
+    st.cache_resource.clear()
+    screen.run()
+
+
+def _cpu(work: Callable[[], object]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
