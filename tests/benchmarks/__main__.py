@@ -20,6 +20,7 @@ from tests.benchmarks import (
     inventory_rerun,
     ledger_figures,
     long_queue,
+    value_rerun,
 )
 from tests.benchmarks.inventory_rerun import Figure
 
@@ -31,6 +32,7 @@ PARTS: dict[str, Callable[[Path], Iterable[Figure]]] = {
     "pack": ledger_figures.pack,
     "queue": long_queue.measure,
     "inventory": inventory_rerun.measure,
+    "value": value_rerun.measure,
     "evaluation": evaluation_figures.measure,
     "coverage": lambda _folder: interval_coverage.measure(),
     "harness": evaluation_run.measure,

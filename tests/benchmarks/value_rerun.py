@@ -2,7 +2,8 @@
 
 Cost rows are real rows of every day and model. Lines of the portfolio are computed for `COMPUTED` models, timed, and
 copied under the other names: what is read is what costs. Warm keeps what the page keeps between clicks; cold empties
-it before each run. Rounds alternate with the empty page, so that both meet the same machine.
+it before each run. Rounds alternate with the empty page, so that both meet the same machine. The frame is the value
+screen of a room without a model: what sign-in, navigation and header cost before the first figure.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from services.adapters.sql import heads
 from services.adapters.sql.value_portfolio import SqlPortfolio
 from services.kernel.health import Health
+from services.value import portfolio
 from services.value.models import Baseline, BenefitRule, ValueConfig
-from services.value.portfolio import PortfolioQuery, Sort
+from services.value.portfolio import Portfolio, PortfolioQuery, Sort
 from services.value.portfolio_service import Kept
 from tests.benchmarks import big_registry
 from tests.benchmarks.inventory_rerun import ROOT, Figure, room_over
@@ -33,7 +35,9 @@ if TYPE_CHECKING:
     from services.container import ControlRoom
 
 ROUNDS, COMPUTED = 9, 100
-SCREENS = (
+FRAME = "frame without a model"
+SCREENS: tuple[tuple[str, str, dict[str, str]], ...] = (
+    (FRAME, "value", {}),
     ("value, portfolio", "value", {}),
     ("value, one model", "value", {"model": "model_00000"}),
     ("programme", "programme", {}),
@@ -66,8 +70,10 @@ def measure(folder: Path, *, models: int = 10_000, days: int = 365) -> Iterator[
     yield Figure("computing one line of the portfolio", seconds * 1000, "ms CPU", f"mean of {COMPUTED} models")
     empty, found = _reruns(room)
     yield Figure("empty page rerun", empty * 1000, "ms CPU")
+    frame = found[FRAME, "warm"]
     for (name, warmth), spent in found.items():
-        yield Figure(f"{name}, {warmth} / empty page (CPU)", spent / empty, "x", f"{scale}, {spent * 1000:.1f} ms")
+        note = f"{scale}, {spent * 1000:.1f} ms, {spent / frame:.2f} x the frame without a model"
+        yield Figure(f"{name}, {warmth} / empty page (CPU)", spent / empty, "x", note)
 
 
 def _fill(file: Path, names: list[str], days: int) -> None:
@@ -126,7 +132,7 @@ def _reruns(room: ControlRoom) -> tuple[float, dict[tuple[str, str], float]]:
     empty.run()
     floors, found = list[float](), dict[tuple[str, str], float]()
     for name, page, query in SCREENS:
-        screen = _visit(room, page, query)
+        screen = _visit(replace(room, portfolio=cast("Any", _Nothing())) if name is FRAME else room, page, query)
         warm, cold = list[float](), list[float]()
         for _ in range(ROUNDS):
             floors.append(_cpu(empty.run))
@@ -137,6 +143,18 @@ def _reruns(room: ControlRoom) -> tuple[float, dict[tuple[str, str], float]]:
         assert not screen.exception
         found[name, "warm"], found[name, "cold"] = statistics.median(warm), statistics.median(cold)
     return statistics.median(floors), found
+
+
+class _Nothing:
+    """A portfolio without a line."""
+
+    def mark(self) -> str:
+        return ""
+
+    def page(self, query: PortfolioQuery) -> Portfolio:
+        return Portfolio(
+            rows=(), matching=0, totals=portfolio.totals(()), currency="USD", window=f"page {query.offset}"
+        )
 
 
 def _visit(room: ControlRoom, page: str, query: dict[str, str]) -> AppTest:
