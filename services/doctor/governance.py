@@ -218,7 +218,7 @@ def _judged(held: Rights) -> Result:
             name="rights",
             state=State.FAULT,
             found=f"The account {held.account} lacks {', '.join(held.lacks)}.",
-            fix="Grant it these rights; see docs/operations.md, accounts of the database.",
+            fix="Grant the account these rights on the tables named here.",
         )
     if held.is_superuser or held.owns:
         what = "is a superuser" if held.is_superuser else f"owns {', '.join(held.owns)}"

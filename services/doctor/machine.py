@@ -55,7 +55,7 @@ def libraries(requirements: Path = REQUIREMENTS) -> Iterator[Result]:
             name="libraries",
             state=State.FAULT,
             found="; ".join(wrong) + ".",
-            fix="Install what was tested: make setup, or uv pip sync requirements.lock.",
+            fix="Install what was tested: make setup, or uv pip install -r requirements.txt.",
         )
         return
     yield Result(name="libraries", state=State.OK, found=f"{len([x for x in wanted if x])} in the tested ranges.")
