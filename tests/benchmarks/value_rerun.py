@@ -40,7 +40,6 @@ SCREENS: tuple[tuple[str, str, dict[str, str]], ...] = (
     (FRAME, "value", {}),
     ("value, portfolio", "value", {}),
     ("value, one model", "value", {"model": "model_00000"}),
-    ("programme", "programme", {}),
 )
 CONFIG = ValueConfig(
     model="",
