@@ -142,7 +142,7 @@ def test_12_the_exported_table_has_the_totals_of_the_screen(ben: Desk, running: 
     ben.open("value")
     ben.page.get_by_role("button", name="Export").first.click()
     with ben.page.expect_download() as download:
-        ben.page.get_by_role("button", name="CSV").first.click()
+        ben.page.locator('[data-testid="stPopoverBody"]').get_by_role("button", name="CSV").click()
     text = download.value.path().read_text()
     notes = [line for line in text.splitlines() if line.startswith("#")]
     assert any("all models" in line for line in notes)
