@@ -320,8 +320,13 @@ CASES: dict[str, Case] = {
         lambda t, inside: imports.scored(t, MAPPING, inside, scores=True, part="origin")
     ),
 }
-FOR_DATABRICKS_ALONE = {"vendor.drift_metrics", "vendor.profile_metrics"}
-"""Statements over tables that only Databricks keeps; asked of Spark in test_statements_on_spark.py."""
+FOR_DATABRICKS_ALONE = {
+    *("vendor.drift_metrics", "vendor.profile_metrics"),
+    *("system.usage", "system.prices", "system.served_entities", "system.endpoint_usage"),
+    *("system.table_lineage", "system.column_lineage", "system.column_tags", "system.audit"),
+}
+"""Over tables that only Databricks keeps; asked of Spark in test_statements_on_spark and test_system_tables_on_spark,
+which reads every source there is."""
 
 
 def _builders() -> set[str]:
