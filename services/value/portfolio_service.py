@@ -160,7 +160,7 @@ class PortfolioService:
         """Names the state of the lines, the day and the minute: a page is the same while it is."""
         return f"{self._store.head()} {self._clock.now():%Y-%m-%d %H:%M}"
 
-    def refresh(self, *models: str, at_once: int = AT_ONCE) -> int:
+    def refresh(self, models: tuple[str, ...] = (), *, at_once: int = AT_ONCE) -> int:
         """Computes lines whose records changed, of these models or of all; how many. The rest waits for the next call.
 
         A line is also old on the next day, because its window ends with today.
@@ -182,7 +182,7 @@ class PortfolioService:
     def noticed(self, model: str) -> None:
         """After a write about one model. What was written stands; a line that cannot be computed now waits."""
         with suppress(ControlRoomError):
-            self.refresh(model)
+            self.refresh((model,))
 
     def _kept(self, name: str, found: Inputs, basis: str, today: date) -> Kept:
         made = self._line(name, days=WINDOW_DAYS)

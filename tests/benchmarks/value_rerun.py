@@ -103,7 +103,7 @@ def _fill(file: Path, names: list[str], days: int) -> None:
 def _lines(room: ControlRoom, names: list[str]) -> float:
     """CPU seconds of one line; afterwards every model has one."""
     began = time.process_time()
-    done = room.portfolio.refresh(*names[:COMPUTED])
+    done = room.portfolio.refresh(tuple(names[:COMPUTED]))
     seconds = (time.process_time() - began) / done
     store, now = SqlPortfolio(room.database), room.clock.now()
     rows, _ = store.search(PortfolioQuery(sort=Sort.NAME, limit=COMPUTED))

@@ -120,7 +120,7 @@ def programme(tmp_path: Path) -> Programme:
 
     service = ProgrammeService(
         catalog=cast(ProgrammeCatalog, world.inventory), facts=lambda _model: given[0], orphans=orphaned,
-        store=SqlProgramme(world.database), ledger=world.ledger, clock=world.clock,
+        store=SqlProgramme(world.database), ledger=world.ledger, mark=str, clock=world.clock,
     )  # fmt: skip
     return Programme(world, service, given)
 
