@@ -215,6 +215,7 @@ class Stumbling:
         self._left = after
         self.partitions = facts.partitions
         self.scored = facts.scored
+        self.counted_as = facts.counted_as
 
     def arrived(self, *given: object, **named: object) -> object:
         self._left -= 1
