@@ -21,11 +21,19 @@ def routes(running: Running, model: str = "delay_claim_score") -> dict[str, int]
 def until(check: Callable[[], bool], *, seconds: float, what: str) -> float:
     """Seconds it took; fails the test when it did not happen in time."""
     began = time.monotonic()
+    if happens(check, seconds=seconds):
+        return time.monotonic() - began
+    pytest.fail(f"not within {seconds} seconds: {what}")
+
+
+def happens(check: Callable[[], bool], *, seconds: float) -> bool:
+    """Whether it comes true within that time."""
+    began = time.monotonic()
     while time.monotonic() - began < seconds:
         if check():
-            return time.monotonic() - began
+            return True
         time.sleep(0.2)
-    pytest.fail(f"not within {seconds} seconds: {what}")
+    return False
 
 
 def alias(running: Running, model: str = "delay_claim_score") -> str:

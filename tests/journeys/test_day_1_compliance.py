@@ -209,7 +209,7 @@ def test_12_revoke_states_its_effect_and_cancel_leaves_everything(clara: Desk, r
 
 def _until_sees(person: Desk, address: str, words: str) -> None:
     """The worker turns entries into notices every ten seconds."""
-    for _ in range(6):
+    for _ in range(12):
         person.open(address)
         if words in person.page.locator("body").inner_text():
             return

@@ -20,7 +20,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.journeys.conftest import ROOT, Running
-from tests.journeys.load import Load, alias, routes, until
+from tests.journeys.load import Load, alias, happens, routes, until
 from tests.journeys.steps import PASSPHRASES, Desk
 
 MODEL = "delay_claim_score"
@@ -122,16 +122,27 @@ def step(sam: Desk, name: str) -> None:
     sam.press("step-go")
 
 
-def go_on(sam: Desk, reason: str) -> None:
-    """The scores of a retrained version differ from those of the live one: the watcher holds it, a person looks."""
-    until(lambda: _offers(sam, "step-resume") or _offers(sam, "step-close-shadow"), seconds=120, what="a way on")
-    if sam.button("step-resume").count():
-        sam.sees("Population stability index")
-        sam.shot("7-shadow-held")
-        sam.press("step-resume")
-        sam.fill("step-reason", reason)
-        sam.passphrase("step-passphrase")
-        sam.press("step-go")
+def lived_through(running: Running, desk: Callable[[str], Desk], *, rounds: int = 8) -> Desk:
+    """Days with requests until the shadow run may be closed. A copy that is cut short is no record, so days follow
+    until there are enough; where scores lie elsewhere than those of the live version, the watcher holds the release,
+    and a person looks and signs, each time that the distance grows.
+    """
+    for _ in range(rounds):
+        pass_time(running, hours=20, requests=1350)
+        sam = desk("sam.sre")  # nobody stays signed in over so many hours
+        if not happens(lambda sam=sam: _offers(sam, "step-resume") or _offers(sam, "step-close-shadow"), seconds=45):  # type: ignore[misc]
+            continue
+        if sam.button("step-resume").count():
+            sam.sees("Population stability index")
+            sam.shot("7-shadow-held")
+            sam.press("step-resume")
+            sam.fill("step-reason", "Retrained on the autumn: it answers lower than a model of July.")
+            sam.passphrase("step-passphrase")
+            sam.press("step-go")
+            happens(lambda sam=sam: _offers(sam, "step-close-shadow"), seconds=20)  # type: ignore[misc]
+        if _offers(sam, "step-close-shadow"):
+            return sam
+    pytest.fail(f"the shadow run could not be closed after {rounds} times 20 hours")
 
 
 def mirror(running: Running) -> object:
@@ -158,10 +169,7 @@ def test_shadow_comes_first_and_needs_days_and_records(desk: Callable[[str], Des
     sam.open(f"rollouts?model={MODEL}")
     assert not sam.button("step-close-shadow").is_enabled()
     sam.shot("7-shadow-begun")
-    pass_time(running, hours=20, requests=1350, times=4)
-    sam = desk("sam.sre")
-    go_on(sam, "Retrained on the autumn: it answers lower than a model of July.")
-    until(lambda: _offers(sam, "step-close-shadow"), seconds=120, what="the shadow run may be closed")
+    sam = lived_through(running, desk)
     sam.sees("Same decision")
     sam.shot("8-shadow")
     step(sam, "close-shadow")
