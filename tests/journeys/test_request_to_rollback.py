@@ -99,7 +99,7 @@ def pass_time(running: Running, *, hours: float, requests: int, times: int = 1) 
         f"for _ in range({times}):\n"
         "    sam = room.people.sign_in_demo('sam.sre')\n"
         f"    panel.move_clock(timedelta(hours={hours}), actor=sam)\n"
-        f"    sent = panel.send_traffic({MODEL!r}, requests={requests}, per_second=40, actor=sam)\n"
+        f"    sent = panel.send_traffic({MODEL!r}, requests={requests}, per_second=15, actor=sam)\n"
         "    assert sent.unanswered == 0, sent\n"
     )
     done = subprocess.run(
