@@ -18,7 +18,7 @@ from services.incidents.service import IncidentService
 from services.kernel.clock import Clock
 from services.kernel.errors import UnavailableError
 from services.monitoring.models import DriftView, PerformanceView
-from services.monitoring.performance_models import BusinessPoint, PerformanceQuery
+from services.monitoring.performance_models import ALL_VERSIONS, BusinessPoint, PerformanceQuery
 from services.monitoring.performance_service import PerformanceService
 from services.monitoring.service import MonitoringService
 from services.oversight import board_money, board_running
@@ -61,7 +61,8 @@ class BoardFacts:
         return self.incident_desk.summary(model)
 
     def overrides(self, model: str) -> tuple[BusinessPoint, ...]:
-        return self.performing.decay(PerformanceQuery(model=model)).business.overrides
+        """Of every version: people correct what was answered, whichever version answered it."""
+        return self.performing.decay(PerformanceQuery(model=model, version=ALL_VERSIONS)).business.overrides
 
     def pipelines(self, days: int) -> tuple[PipelineHealth, ...]:
         return self.health.pipelines(days=days)

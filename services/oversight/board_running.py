@@ -144,7 +144,8 @@ def _rework(points: tuple[BusinessPoint, ...], before: float | None) -> Iterable
         trend=tuple((point.start, point.override.value if point.override else None) for point in points),
         explanation=Explanation(
             formula="Reviewed predictions that a person changed / all reviewed predictions (Wilson interval)",
-            source="Recorded reviews of the live version; a prediction nobody reviewed is in neither number",
+            source="Recorded reviews of every version that answered in the window; a prediction nobody reviewed is in "
+            "neither number",
             window=f"{points[0].start:%d %b %Y} to {points[-1].end:%d %b %Y}" if points else "nothing recorded",
             as_of=None, n=reviewed,
             note=f"Fewer than {_FEWEST_REVIEWS} reviews: too few to judge." if reviewed < _FEWEST_REVIEWS else "",

@@ -15,7 +15,7 @@ from services.inventory.models import DeploymentKind
 from services.kernel.errors import UnknownModelError
 from services.kernel.identity import Actor
 from services.monitoring.models import DriftView, PerformanceView
-from services.monitoring.performance_models import BusinessPoint, PerformanceQuery
+from services.monitoring.performance_models import ALL_VERSIONS, BusinessPoint, PerformanceQuery
 from services.oversight import board_money, board_running
 from services.oversight.board_models import ModelBoard
 from services.reliability.models import MonthsView, SlaView
@@ -202,7 +202,7 @@ class _Facts:
         return self._room.incidents.summary(model)
 
     def overrides(self, model: str) -> tuple[BusinessPoint, ...]:
-        return self._room.performance.decay(PerformanceQuery(model=model)).business.overrides
+        return self._room.performance.decay(PerformanceQuery(model=model, version=ALL_VERSIONS)).business.overrides
 
     def pipelines(self, days: int) -> tuple[PipelineHealth, ...]:
         found: tuple[PipelineHealth, ...] = self._room.data_health.pipelines(days=days)

@@ -127,9 +127,11 @@ def _record(folder: Path) -> None:
 
 
 def _reviews(day: date, chance: np.random.Generator) -> pd.DataFrame:
+    """A second version answers beside the first, as on the days of a release."""
     n = 20
     return pd.DataFrame(
-        {"prediction_id": [f"{day}-1-live-{number}" for number in range(n)], "version": "1", "reviewed_at": at(day, n),
+        {"prediction_id": [f"{day}-1-live-{number}" for number in range(n)],
+         "version": ["1" if number % 2 else "2" for number in range(n)], "reviewed_at": at(day, n),
          "reviewer": "r", "decision": 1.0, "predicted": 0.0, "corrected": chance.uniform(size=n) < 0.06,
          "reason_code": "X"}
     )  # fmt: skip

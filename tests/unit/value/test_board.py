@@ -91,7 +91,7 @@ def test_cost_and_its_parts_are_what_pandas_says(found: Boarded, board: ModelBoa
     assert same(board.figure("cost_floor").value, recomputed_cost(found) - serving)
 
 
-def test_rework_and_benefit_are_what_pandas_says(found: Boarded, board: ModelBoard) -> None:
+def test_rework_of_all_versions_and_benefit_are_what_pandas_says(found: Boarded, board: ModelBoard) -> None:
     reviews = raw(found, "reviews")
     rework, referrals = recomputed_benefit(found)
 
