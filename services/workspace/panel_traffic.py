@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from math import ceil
 
 import pandas as pd
 
@@ -20,6 +21,7 @@ from services.kernel.errors import InputError, ServingUnavailableError
 
 MOST_PER_SECOND = 100
 LONGEST_SECONDS = 120
+MOST_ROWS = 100
 CONNECTIONS = 32
 
 Progress = Callable[[int, int], None]
@@ -46,8 +48,10 @@ class TrafficSent:
         )
 
 
-def require_sane(requests: int, per_second: float) -> None:
+def require_sane(requests: int, per_second: float, rows_each: int = 1) -> None:
     """Raises InputError for nothing, a flood, or a wait that nobody stands."""
+    if not 1 <= rows_each <= MOST_ROWS:
+        raise InputError(f"A request has 1 to {MOST_ROWS} rows here.", hint="Choose fewer.")
     if not 1 <= requests <= MOST_PER_SECOND * LONGEST_SECONDS or not 0 < per_second <= MOST_PER_SECOND:
         raise InputError(
             f"Send 1 to {MOST_PER_SECOND * LONGEST_SECONDS:,} requests, at most {MOST_PER_SECOND} a second.",
@@ -60,20 +64,28 @@ def require_sane(requests: int, per_second: float) -> None:
         )
 
 
-def held_out_rows(model: str, prepared_at: datetime, requests: int) -> pd.DataFrame:
+def held_out_rows(model: str, prepared_at: datetime, n: int) -> pd.DataFrame:
     """Rows of the held-back days, again from the start when they are fewer. Raises InputError for other models."""
     if model not in FEATURES:
         raise InputError(f"There are no held-out rows of {model} here.", hint="Choose a model of the demonstration.")
     stream = stream_for(model, prepared_at)
     days = [stream.cases.on_day(REPLAYED_DAYS + day, stream.calendar) for day in range(stream.cases.lap_days)]
     rows = pd.concat(days)
-    return rows.iloc[[number % len(rows) for number in range(requests)]]
+    return rows.iloc[[number % len(rows) for number in range(n)]]
 
 
 async def send(
-    caller: Caller, model: str, rows: pd.DataFrame, *, per_second: float, clock: Clock, progress: Progress
+    caller: Caller,
+    model: str,
+    rows: pd.DataFrame,
+    *,
+    per_second: float,
+    clock: Clock,
+    progress: Progress,
+    rows_each: int = 1,
 ) -> TrafficSent:
-    """One request per row. A slow answer delays no later request as long as connections are left."""
+    """Requests of `rows_each` rows. A slow answer delays no later request as long as connections are left."""
+    asked = ceil(len(rows) / rows_each)
     run, loop = secrets.token_hex(4), asyncio.get_running_loop()
     started, done = loop.time(), Counter[str]()
     versions: Counter[str] = Counter()
@@ -81,20 +93,21 @@ async def send(
 
     async def one(number: int) -> None:
         name = f"panel-{run}-{number}"
-        row = rows.iloc[number : number + 1].set_axis([name])
+        some = rows.iloc[number * rows_each : (number + 1) * rows_each]
+        some = some.set_axis([name] if rows_each == 1 else [f"{name}-{place}" for place in range(len(some))])
         async with room:
-            outcome, version = await _score(caller, model, row, name, clock)
+            outcome, version = await _score(caller, model, some, name, clock)
         done[outcome] += 1
         if version:
             versions[version] += 1
-        progress(done.total(), len(rows))
+        progress(done.total(), asked)
 
     async with asyncio.TaskGroup() as group:
-        for number in range(len(rows)):
+        for number in range(asked):
             await asyncio.sleep(max(0.0, started + number / per_second - loop.time()))
             group.create_task(one(number))
     return TrafficSent(
-        asked=len(rows),
+        asked=asked,
         answered=done["answered"],
         failed=done["failed"],
         unanswered=done["unanswered"],
@@ -102,10 +115,10 @@ async def send(
     )
 
 
-async def _score(caller: Caller, model: str, row: pd.DataFrame, name: str, clock: Clock) -> tuple[str, str]:
-    inputs, entity = row[list(FEATURES[model])], row["entity"]
+async def _score(caller: Caller, model: str, rows: pd.DataFrame, name: str, clock: Clock) -> tuple[str, str]:
+    inputs, entities = rows[list(FEATURES[model])], rows["entity"]
     try:
-        found: Scored = await caller.score(model, inputs, entity, at=clock.now(), request_id=name)
+        found: Scored = await caller.score(model, inputs, entities, at=clock.now(), request_id=name)
     except ServingUnavailableError:
         return "unanswered", ""
     return "answered" if found.status == 200 else "failed", found.version

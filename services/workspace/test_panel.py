@@ -150,28 +150,40 @@ class TestPanel:
         requests: int,
         per_second: float,
         actor: Actor,
+        rows_each: int = 1,
         progress: Progress = lambda _done, _of: None,
     ) -> TrafficSent:
         """Sends held-out rows through the endpoint as live requests: answered, logged and judged like any caller's.
 
+        `rows_each` rows go in one request and are answered by one version.
         Raises ServingUnavailableError, InputError for a model that callers cannot ask.
         """
         self._require(actor)
-        require_sane(requests, per_second)
+        require_sane(requests, per_second, rows_each)
         if self._room.inventory.model(model).kind is not DeploymentKind.REALTIME:
             raise InputError(f"{model} is scored by its job, not by calls.", hint="Choose a real-time model.")
-        rows = held_out_rows(model, self._prepared(), requests)
+        rows = held_out_rows(model, self._prepared(), requests * rows_each)
         self._say(actor, f"sends {requests:,} requests to {model}, {per_second:g} a second", model)
-        sent = asyncio.run(self._send(model, rows, per_second, progress))
+        sent = asyncio.run(self._send(model, rows, per_second, progress, rows_each))
         if sent.unanswered == sent.asked:
             raise ServingUnavailableError("The local endpoint answered none of them.", hint="Start it with `make run`.")
         return sent
 
-    async def _send(self, model: str, rows: pd.DataFrame, per_second: float, progress: Progress) -> TrafficSent:
+    async def _send(
+        self, model: str, rows: pd.DataFrame, per_second: float, progress: Progress, rows_each: int
+    ) -> TrafficSent:
         settings = self._room.settings
         token = settings.keys_folder / "gateway.token"
         async with Caller(settings.endpoint_url, token_file=token, connections=CONNECTIONS) as caller:
-            return await send(caller, model, rows, per_second=per_second, clock=self._room.clock, progress=progress)
+            return await send(
+                caller,
+                model,
+                rows,
+                per_second=per_second,
+                clock=self._room.clock,
+                progress=progress,
+                rows_each=rows_each,
+            )
 
     def _prepared(self) -> datetime:
         from services.container import prepared_at

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import sqlite3
 import subprocess
 import sys
@@ -24,11 +23,8 @@ from tests.journeys.load import Load, alias, happens, routes, until
 from tests.journeys.steps import PASSPHRASES, Desk
 
 MODEL = "delay_claim_score"
-RAMP = bool(os.environ.get("COUNTERSIGN_JOURNEY_RAMP"))
-"""Days of shadow and every share take minutes and want a machine to themselves: they are walked when asked for."""
-BEFORE = "3" if RAMP else "2"
-"""Where a rollback leads: before version 6 when it was released, before version 3 when it waits."""
-ramp = pytest.mark.skipif(not RAMP, reason="walked with COUNTERSIGN_JOURNEY_RAMP=1")
+BEFORE = "3"
+"""Where a rollback leads after version 6 was released."""
 
 
 def decide(person: Desk, request: str, verb: str) -> None:
@@ -87,7 +83,7 @@ def test_request_is_approved_only_with_every_signature_and_moves_nothing(
     assert running.cli("approved", MODEL, "5").returncode != 0
 
 
-def pass_time(running: Running, *, hours: float, requests: int, times: int = 1) -> None:
+def pass_time(running: Running, *, hours: float, requests: int, rows_each: int = 1, times: int = 1) -> None:
     """Moves the demonstration's clock forward and sends real requests, as the switches of the test panel do."""
     script = (
         "from datetime import timedelta\n"
@@ -99,7 +95,8 @@ def pass_time(running: Running, *, hours: float, requests: int, times: int = 1) 
         f"for _ in range({times}):\n"
         "    sam = room.people.sign_in_demo('sam.sre')\n"
         f"    panel.move_clock(timedelta(hours={hours}), actor=sam)\n"
-        f"    sent = panel.send_traffic({MODEL!r}, requests={requests}, per_second=15, actor=sam)\n"
+        f"    sent = panel.send_traffic({MODEL!r}, requests={requests}, per_second=12, "
+        f"rows_each={rows_each}, actor=sam)\n"
         "    assert sent.unanswered == 0, sent\n"
     )
     done = subprocess.run(
@@ -128,7 +125,7 @@ def lived_through(running: Running, desk: Callable[[str], Desk], *, rounds: int 
     and a person looks and signs, each time that the distance grows.
     """
     for _ in range(rounds):
-        pass_time(running, hours=20, requests=1350)
+        pass_time(running, hours=20, requests=270, rows_each=5)
         sam = desk("sam.sre")  # nobody stays signed in over so many hours
         if not happens(lambda sam=sam: _offers(sam, "step-resume") or _offers(sam, "step-close-shadow"), seconds=45):  # type: ignore[misc]
             continue
@@ -158,7 +155,6 @@ def test_the_release_waits_for_its_shadow_run_and_says_so(desk: Callable[[str], 
     sam.shot("7-shadow-comes-first")
 
 
-@ramp
 def test_shadow_comes_first_and_needs_days_and_records(desk: Callable[[str], Desk], running: Running) -> None:
     """Days are lived through, not skipped: between two steps of the clock callers ask and copies are answered."""
     pass_time(running, hours=1, requests=20)  # no new release within half an hour after an automatic rollback
@@ -180,7 +176,6 @@ def test_shadow_comes_first_and_needs_days_and_records(desk: Callable[[str], Des
     until(lambda: routes(running) == {"3": 95, "6": 5}, seconds=30, what="canary of version 6")
 
 
-@ramp
 def test_each_share_follows_the_one_before_and_everything_comes_last(
     desk: Callable[[str], Desk], running: Running
 ) -> None:

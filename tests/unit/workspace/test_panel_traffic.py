@@ -36,7 +36,7 @@ class ACaller:
         return Scored(status=status, version="2" if n % 3 == 0 else "1", rows=1, seconds=0.01, error="")
 
 
-def sent(caller: Any, n: int, progress: list[tuple[int, int]] | None = None) -> TrafficSent:
+def sent(caller: Any, n: int, progress: list[tuple[int, int]] | None = None, *, rows_each: int = 1) -> TrafficSent:
     rows = pd.DataFrame({name: range(n) for name in FEATURES[MODEL]}).assign(entity=[f"N{k}" for k in range(n)])
     seen = progress if progress is not None else []
     return asyncio.run(
@@ -47,6 +47,7 @@ def sent(caller: Any, n: int, progress: list[tuple[int, int]] | None = None) -> 
             per_second=1000,
             clock=FrozenClock(NOON),
             progress=lambda done, of: seen.append((done, of)),
+            rows_each=rows_each,
         )
     )
 
@@ -62,6 +63,19 @@ def test_every_row_is_one_request_with_an_id_of_its_own_at_the_time_of_the_clock
         assert list(rows.columns) == list(FEATURES[MODEL])
         assert list(rows.index) == [request]
         assert len(entities) == 1
+
+
+def test_rows_of_one_request_keep_names_of_their_own() -> None:
+    caller = ACaller()
+
+    found = sent(caller, 7, rows_each=3)
+
+    assert found.asked == 3
+    asked = sorted(caller.asked, key=lambda item: item[1].iloc[0])
+    assert [list(entities) for _, entities, _, _ in asked] == [["N0", "N1", "N2"], ["N3", "N4", "N5"], ["N6"]]
+    names = [name for rows, *_ in asked for name in rows.index]
+    assert len(set(names)) == 7
+    assert all(str(name).startswith(request) for rows, _, _, request in asked for name in rows.index)
 
 
 def test_what_came_back_is_counted_apart() -> None:
@@ -89,3 +103,9 @@ def test_progress_reaches_the_end() -> None:
 def test_absurd_traffic_is_refused(requests: int, per_second: float) -> None:
     with pytest.raises(InputError):
         require_sane(requests, per_second)
+
+
+@pytest.mark.parametrize("rows_each", [0, 101])
+def test_requests_without_rows_or_with_a_table_of_them_are_refused(rows_each: int) -> None:
+    with pytest.raises(InputError):
+        require_sane(10, 10, rows_each)
