@@ -11,7 +11,7 @@ import secrets
 
 import streamlit as st
 
-from pages.components import forms, frame, notices, preparing, session, test_panel
+from pages.components import forms, frame, notices, oidc, preparing, session, test_panel
 from services.kernel.errors import ControlRoomError
 from services.kernel.identity import Actor
 
@@ -40,6 +40,8 @@ def main() -> None:
         frame.sign_in_screen()
         session.keep_cookie()
         return
+    oidc.renew(me)
+    oidc.go_on()
     frame.sidebar(me)
     frame.bell(me)
     forms.leave_dialog_of_other_pages(current.url_path or "overview")

@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from services import signing_in
 from services.adapters.databricks.lakeflow import LakeflowRuns
 from services.adapters.databricks.statements import Warehouse, workspace
 from services.adapters.databricks.unity import UnityLineage
@@ -173,10 +174,10 @@ from services.notices.others import OtherFacts
 from services.notices.service import NoticeService
 from services.oversight.board import BoardFacts, ValueBoard
 from services.oversight.service import OversightService
-from services.people.accounts import DEMO_ACCOUNTS
 from services.people.delegations import DelegationService
 from services.people.keys import KeyService
 from services.people.service import PeopleService
+from services.people.sign_in import OidcSignIn
 from services.policy.evaluation import evaluate
 from services.policy.evidence import Evidence
 from services.policy.freeze import active_freeze, until_words
@@ -250,6 +251,8 @@ class ControlRoom:
     """One field per service; keeps ports and factories only, never a session, a person or a cursor."""
 
     people: PeopleService
+    logins: OidcSignIn | None
+    """None where people choose who they are: the demonstration."""
     delegations: DelegationService
     keys: KeyService
     ledger: LedgerService
@@ -571,6 +574,7 @@ def _open(
     )
     return ControlRoom(
         people=trusted.people,
+        logins=trusted.logins,
         delegations=DelegationService(
             units=units,
             store=trusted.store,
@@ -1442,6 +1446,7 @@ class _Trusted:
     ledger: LedgerService
     store: SqlPeople
     people: PeopleService
+    logins: OidcSignIn | None
 
 
 def _trusted(settings: Settings, database: Database, clock: Clock) -> _Trusted:
@@ -1452,6 +1457,7 @@ def _trusted(settings: Settings, database: Database, clock: Clock) -> _Trusted:
     registry_anchors = RegistryAnchors(store=SqlRegistryAnchors(database), book=book, keys=desk, clock=clock)
     ledger = LedgerService(book=book, desk=desk, keys=desk, clock=clock, anchors=anchors, elsewhere=registry_anchors)
     store = SqlPeople(database)
+    people = signing_in.people(settings, store=store, ledger=ledger, clock=clock)
     return _Trusted(
         desk=desk,
         signing=RecordingDesk(desk, ledger),
@@ -1466,13 +1472,8 @@ def _trusted(settings: Settings, database: Database, clock: Clock) -> _Trusted:
             machine_key=desk.machine_key,
         ),
         ledger=ledger,
-        people=PeopleService(
-            store=store,
-            ledger=ledger,
-            clock=clock,
-            demo=DEMO_ACCOUNTS if embedded else (),
-            idle=timedelta(minutes=settings.session_idle_minutes),
-        ),
+        people=people,
+        logins=signing_in.by_provider(settings, people=people, store=store, ledger=ledger, clock=clock),
     )
 
 

@@ -26,6 +26,12 @@ class Profile(StrEnum):
     DATABRICKS = "databricks"
 
 
+class SignIn(StrEnum):
+    DEMO = "demo"
+    """By choosing a person of the embedded demonstration; elsewhere nobody can sign in."""
+    OIDC = "oidc"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stated:
     """The settings that rules look at. `databricks` are the names of the SDK's own variables that have a value."""
@@ -41,6 +47,9 @@ class Stated:
     test_panel: bool = False
     warehouse: str = ""
     narrator: str = ""
+    sign_in: SignIn = SignIn.DEMO
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
     databricks: frozenset[str] = frozenset()
 
 
@@ -98,6 +107,8 @@ def _everywhere(stated: Stated) -> Iterator[Fault]:
     for name, text in (("serving_url", stated.serving_url), ("notify_base_url", stated.notify_base_url)):
         if text and _scheme(text) not in {"http", "https"}:
             yield name, "must be an address that begins with http:// or https://."
+    if stated.sign_in is SignIn.OIDC:
+        yield from _provider(stated)
     for name, text in (("mlflow_uri", stated.mlflow_uri), ("serving_url", stated.serving_url)):
         if _has_password(text):
             yield name, "holds a password, and addresses are shown on screens; " + _ELSEWHERE[name]
@@ -106,6 +117,18 @@ def _everywhere(stated: Stated) -> Iterator[Fault]:
             yield name, 'must be JSON, an object of names and addresses: {"name": "address"}.'
     if stated.test_panel and stated.profile is not Profile.EMBEDDED:
         yield "test_panel", "exists in the embedded demonstration only; unset it."
+
+
+def _provider(stated: Stated) -> Iterator[Fault]:
+    parts = _parts(stated.oidc_issuer)
+    if not stated.oidc_issuer:
+        yield "oidc_issuer", "is missing; signing in with a provider needs the name its tokens carry, https://..."
+    elif not parts or parts.scheme not in {"https", "http"} or not parts.hostname:
+        yield "oidc_issuer", "must be an address that begins with https://."
+    elif parts.scheme == "http" and parts.hostname not in {"localhost", "127.0.0.1"}:
+        yield "oidc_issuer", "must begin with https://; without it anybody on the way can sign in as anybody."
+    if not stated.oidc_client_id:
+        yield "oidc_client_id", "is missing; logins made for another application could not be told apart."
 
 
 _ELSEWHERE = {

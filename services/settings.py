@@ -11,7 +11,7 @@ import os
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -26,7 +26,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from services.kernel.errors import SettingsError
-from services.profile_rules import Profile, Stated, contradictions
+from services.kernel.identity import Role
+from services.profile_rules import Profile, SignIn, Stated, contradictions
 
 __all__ = ["PREFIX", "PULSE_FILE", "Profile", "Settings", "read_settings"]
 
@@ -127,6 +128,25 @@ class Settings(BaseSettings):
     """Processors kept for each real-time endpoint around the clock; advice on size is held against it."""
     session_idle_minutes: Annotated[int, Field(ge=1, le=720)] = 30
     """A session without activity ends after this; the signer has to sign in again."""
+    session_hours: Annotated[int, Field(ge=1, le=12)] = 12
+    """A session ends this long after the login, whatever happens in it; at a provider, after the login there."""
+    sign_in: SignIn = SignIn.DEMO
+    """`oidc`: through the identity provider of the `[auth]` section of Streamlit's secrets."""
+    oidc_issuer: str = ""
+    """The provider as its tokens name it; logins of any other are refused."""
+    oidc_client_id: str = ""
+    """This application at the provider; logins made for another are refused."""
+    oidc_name: Annotated[str, Field(max_length=60)] = "your organisation"
+    """What the sign-in button calls the provider."""
+    oidc_provider: Annotated[str, Field(pattern=r"^[a-z0-9-]*$")] = ""
+    """Name of its section, `[auth.NAME]`; empty where `[auth]` itself holds the client."""
+    oidc_step_up: Annotated[str, Field(pattern=r"^[a-z0-9-]*$")] = ""
+    """Section that asks for a fresh login, with `prompt = "login"` and `max_age = "0"`; empty: there is none."""
+    oidc_people_by: Literal["subject", "email"] = "subject"
+    """What administrators name people by: the subject of the token, or the verified address at the first sign-in."""
+    oidc_groups_claim: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]{1,200}$")] = "groups"
+    oidc_roles: Annotated[dict[str, Role], NoDecode] = {}
+    """JSON, group to role: without one of its groups a role cannot be used. Empty: groups are not asked for."""
     sketch_days: Annotated[int, Field(ge=0)] = 1100
     """Daily sketches older than this are deleted; 0 keeps them for ever. The facts they were made from are not ours."""
     alert_high_per_day: _Rate = Decimal(10000)
@@ -166,6 +186,11 @@ class Settings(BaseSettings):
         if not info.data.get("databricks_warehouse"):
             raise ValueError(f"needs {PREFIX}DATABRICKS_WAREHOUSE, which names the SQL warehouse that is asked")
         return _json_of(given) if isinstance(given, str) else given
+
+    @field_validator("oidc_roles", mode="before")
+    @classmethod
+    def _read_roles(cls, given: Any) -> Any:
+        return (_json_of(given) if given else {}) if isinstance(given, str) else given
 
     @property
     def has_test_panel(self) -> bool:
@@ -288,6 +313,9 @@ def _stated(settings: Settings) -> Stated:
         serving_port=settings.serving_port,
         test_panel=settings.test_panel,
         warehouse=settings.databricks_warehouse,
+        sign_in=settings.sign_in,
+        oidc_issuer=settings.oidc_issuer,
+        oidc_client_id=settings.oidc_client_id,
         databricks=frozenset(name for name in DATABRICKS_SIGN_IN if os.environ.get(name)),
     )
 
@@ -308,7 +336,7 @@ def _json_of(text: str) -> Any:
     except ValueError as odd:
         raise ValueError(f"is not JSON: {odd}") from odd
     if not isinstance(found, dict):
-        raise ValueError("is not a JSON object by model")  # noqa: TRY004 - pydantic reports ValueError with the others
+        raise ValueError("is not a JSON object")  # noqa: TRY004 - pydantic reports ValueError with the others
     return found
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.components import address, notices, places, reads, session
+from pages.components import address, notices, oidc, places, reads, session
 from pages.components.format import age, count, md, when
 from pages.components.places import PLACES
 from services.kernel.errors import ControlRoomError
@@ -84,8 +84,13 @@ def sidebar(me: Actor) -> None:
         st.markdown(f":gray[{md(me.role.label)}]")
         for line in _state_lines(reads.operations()):
             st.markdown(f":gray[{line}]")
-        st.button("Sign out", key="sign-out", icon=":material/logout:", type="tertiary", on_click=session.sign_out)
+        st.button("Sign out", key="sign-out", icon=":material/logout:", type="tertiary", on_click=_sign_out)
         session.keep_cookie()
+
+
+def _sign_out() -> None:
+    session.sign_out()
+    oidc.sign_out()
 
 
 def _state_lines(operations: Operations | None) -> list[str]:
@@ -172,18 +177,22 @@ def watch(me: Actor, page: str) -> bool:
 
 
 def sign_in_screen() -> None:
-    """Demo accounts as cards; only the embedded profile has them."""
+    """The way to the identity provider, or demo accounts as cards; only the embedded profile has those."""
     with st.container(key="sign-in"):
         st.title("Sign in to Countersign", anchor=False)
-        st.markdown(
-            ":gray[The control room for governed models. Choose who you are; every role sees and signs something else.]"
-        )
+        by_choosing = session.control_room().logins is None
+        choose = " Choose who you are; every role sees and signs something else." if by_choosing else ""
+        st.markdown(f":gray[The control room for governed models.{choose}]")
         ended = session.why_signed_out()
         if ended:
             st.warning(md(ended), icon=":material/schedule:")
         problem = st.session_state.pop("sign_in_problem", "")
         if problem:
             st.warning(md(problem), icon=":material/block:")
+        sign_in = session.control_room().logins
+        if sign_in is not None:
+            oidc.screen(sign_in)
+            return
         try:
             accounts = session.control_room().people.demo_accounts()
         except ControlRoomError as error:
@@ -192,7 +201,8 @@ def sign_in_screen() -> None:
         if not accounts:
             notices.empty(
                 "No account to choose from",
-                "This deployment signs people in through its identity provider; ask your administrator for access.",
+                "This deployment has no demonstration accounts, and no identity provider is set up for it: an "
+                "administrator sets COUNTERSIGN_SIGN_IN=oidc. See docs/operations.md, Sign-in.",
                 icon="key",
             )
             return

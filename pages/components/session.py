@@ -59,6 +59,11 @@ def actor(*, active: bool = False) -> Actor | None:
     return None
 
 
+def token() -> str:
+    """What names the open session of this browser; empty when there is none."""
+    return str(st.session_state.get("token") or _cookie())
+
+
 def _cookie() -> str:
     """What the browser sent when this tab connected."""
     sent = st.context.cookies.get(COOKIE, "")

@@ -12,10 +12,24 @@ from services.kernel.identity import Actor
 def document(actor: Actor, *, at: datetime) -> dict[str, Any]:
     """Both components of the electronic signature, with the whole seconds since the person signed in."""
     return {
-        "component1": {"kind": actor.method, "issuer": actor.issuer, "authTime": utc_text(actor.signed_in_at)},
+        "component1": _session(actor),
         "component2": {"kind": "passphrase-key", "sinceLogin": str(since_login_seconds(actor, at=at))},
         "level": "L2",
     }
+
+
+def _session(actor: Actor) -> dict[str, Any]:
+    said: dict[str, Any] = {"kind": actor.method, "issuer": actor.issuer}
+    if actor.login is None:
+        return said | {"authTime": utc_text(actor.signed_in_at)}
+    # A provider that does not say when somebody logged in leaves only the time of its token, under another name.
+    named = "tokenTime" if actor.login.auth_time is None else "authTime"
+    said[named] = utc_text(actor.login.since)
+    if actor.login.acr:
+        said["acr"] = actor.login.acr
+    if actor.login.token_sha256:
+        said["idToken"] = {"sha256": actor.login.token_sha256}
+    return said
 
 
 def since_login_seconds(actor: Actor, *, at: datetime) -> int:

@@ -104,6 +104,12 @@ class NotSignedInError(RefusalError):
     code = "not-signed-in"
 
 
+class LoginRefusedError(RefusalError):
+    """A login at the identity provider that opens no session here."""
+
+    code = "login-refused"
+
+
 class SelfApprovalError(RefusalError):
     code = "self-approval"
 

@@ -194,6 +194,24 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """What an identity provider said about one login, in a token whose signature was verified."""
+
+    issued_at: datetime
+    auth_time: datetime | None
+    """When the person typed a password or touched a key there; None when the provider does not say."""
+    acr: str = ""
+    """Strength of that login in the provider's own words."""
+    token_sha256: str = ""
+    """Of the ID token, where the app may see it: proof that this deployment could not have made up."""
+
+    @property
+    def since(self) -> datetime:
+        """The earliest moment the login is known for: its own time, else that of the token."""
+        return self.auth_time or self.issued_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
     """A person whose sign-in was verified by the people service, or the machine acting under its own key.
 
@@ -209,3 +227,5 @@ class Actor:
     signed_in_at: datetime
     method: str = "local"
     """How the session began: `local` (embedded), `oidc` or `platform-proxy`."""
+    login: Login | None = None
+    """Of sessions that began at an identity provider; `signed_in_at` is then the time of that login."""

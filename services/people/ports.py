@@ -10,7 +10,7 @@ from typing import Protocol
 
 from services.attestation.models import Receipt
 from services.attestation.ports import LedgerWriter
-from services.kernel.identity import Actor, Role
+from services.kernel.identity import Actor, Login, Role
 from services.kernel.page import Page
 from services.people.ceremonies import Ceremony
 from services.people.models import Delegation, Person, ViewRecord
@@ -26,6 +26,7 @@ class Session:
     signed_in_at: datetime
     expires_at: datetime
     last_seen_at: datetime
+    login: Login | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,10 @@ class PeopleStore(Protocol):
         ...
 
     def touch_session(self, token_sha256: str, *, at: datetime) -> None: ...
+
+    def renew_session(self, token_sha256: str, *, signed_in_at: datetime, expires_at: datetime, login: Login) -> None:
+        """A later login of the same person; the session goes on, from that time."""
+        ...
 
     def end_session(self, token_sha256: str, *, at: datetime, because: str) -> None:
         """Ends it once; a session that ended before keeps its first reason."""

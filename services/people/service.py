@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -13,6 +14,7 @@ from services.kernel.identity import ROLE_PERMISSIONS, Actor, Permission, Role
 from services.kernel.ids import new_id
 from services.kernel.page import Page
 from services.people.accounts import DEMO_ISSUER
+from services.people.claims import hours
 from services.people.models import Delegation, DemoAccount, Person, ViewRecord
 from services.people.ports import EventRecorder, PeopleStore, Session
 
@@ -33,8 +35,13 @@ class PeopleService:
         clock: Clock,
         demo: tuple[DemoAccount, ...] = (),
         idle: timedelta = IDLE_LIMIT,
+        life: timedelta = SESSION_LIFE,
     ) -> None:
-        """`demo` accounts may sign in by choosing them: embedded profile only. `idle` ends a quiet session."""
+        """`demo` accounts may sign in by choosing them: embedded profile only.
+
+        `idle` ends a quiet session, `life` every session, counted from the login.
+        """
+        self._life = life
         self._idle = idle
         self._store = store
         self._ledger = ledger
@@ -79,8 +86,10 @@ class PeopleService:
             signed_in_at=now,
         )
 
-    def open_session(self, actor: Actor) -> str:
+    def open_session(self, actor: Actor, *, said: Mapping[str, str] | None = None) -> str:
         """The token for the browser, 256 random bits; only its digest is kept here. The sign-in is recorded.
+
+        `said` is recorded with it.
 
         Raises NotSignedInError when the person is no longer active or lost the role.
         """
@@ -97,12 +106,26 @@ class PeopleService:
             role=actor.role,
             method=actor.method,
             signed_in_at=actor.signed_in_at,
-            expires_at=self._clock.now() + SESSION_LIFE,
+            expires_at=self._end_of(actor),
             last_seen_at=self._clock.now(),
+            login=actor.login,
         )
         self._store.add_session(session, token_sha256=_digest(token))
-        self._ledger.record_event(event="sign-in", actor=actor, detail={"method": actor.method})
+        self._ledger.record_event(event="sign-in", actor=actor, detail={"method": actor.method, **(said or {})})
         return token
+
+    def renew_session(self, token: str, actor: Actor) -> None:
+        """A later login of the same person, recorded as a sign-in; `actor` is the session with that login."""
+        if actor.login is None:
+            raise NotSignedInError("Only a login at the identity provider renews a session.", hint="Sign in again.")
+        self._store.renew_session(
+            _digest(token), signed_in_at=actor.signed_in_at, expires_at=self._end_of(actor), login=actor.login
+        )
+        self._ledger.record_event(event="sign-in", actor=actor, detail={"method": actor.method, "again": "yes"})
+
+    def _end_of(self, actor: Actor) -> datetime:
+        # At a provider somebody may have logged in hours before coming here.
+        return (self._clock.now() if actor.login is None else actor.login.since) + self._life
 
     def resume(self, token: str, *, active: bool = False) -> Actor | None:
         """The person behind the token as they are now; None when signed out, expired, idle, inactive or without role.
@@ -129,6 +152,7 @@ class PeopleService:
             session_id=session.session_id,
             signed_in_at=session.signed_in_at,
             method=session.method,
+            login=session.login,
         )
 
     def why_ended(self, token: str) -> str:
@@ -136,7 +160,9 @@ class PeopleService:
         now = self._clock.now()
         ended = self._store.ended_session(_digest(token), now=now)
         if ended is not None:
-            return _ENDED.get(ended.because, "").format(minutes=round(self._idle.total_seconds() / 60))
+            return _ENDED.get(ended.because, "").format(
+                minutes=round(self._idle.total_seconds() / 60), life=hours(self._life)
+            )
         session = self._store.session(_digest(token), now=now)
         person = self._person(session.issuer, session.subject) if session is not None else None
         if session is None or person is None:
@@ -160,6 +186,12 @@ class PeopleService:
         if actor is None:
             raise NotSignedInError("Nobody is signed in.", hint="Sign in and try again.")
         person = self._person(actor.issuer, actor.subject)
+        if actor.login is not None and self._clock.now() - actor.login.since >= self._life:
+            # Also what is open in a page that was not drawn again since.
+            self._record_refusal(actor, permission)
+            raise NotSignedInError(
+                f"The login of {actor.name} is older than {hours(self._life)}.", hint="Sign in again."
+            )
         if person is None or not person.active:
             self._record_refusal(actor, permission)
             raise NotSignedInError(f"{actor.name} is not an active person here.", hint="Ask an administrator.")
@@ -192,6 +224,10 @@ class PeopleService:
     def holders(self, role: Role) -> tuple[Person, ...]:
         """Active people who hold the role now, by name."""
         return tuple(person for person in self.people() if person.active and role in person.roles)
+
+    def known(self, issuer: str, subject: str) -> Person | None:
+        """Anybody the ledger names, also disabled, with the roles held now."""
+        return self._person(issuer, subject)
 
     def standing(self, issuer: str, subject: str) -> Person | None:
         """The person with the roles held now; None when disabled, or not known."""
@@ -261,7 +297,7 @@ class PeopleService:
 
 _ENDED = {
     "idle": "You were signed out after {minutes} minutes without activity. Sign in again to go on.",
-    "expired": "You were signed out because a session lasts 12 hours. Sign in again to go on.",
+    "expired": "You were signed out because a session lasts {life}. Sign in again to go on.",
 }
 
 

@@ -16,7 +16,7 @@ from services.people.ceremonies import AskForKey
 from tests.builders import MODEL, World
 
 READS = {
-    "people": {"may", "require", "views", "open_session", "record_view"},
+    "people": {"may", "require", "views", "open_session", "renew_session", "record_view"},
     "delegations": {"candidates"},
     "keys": {"ceremonies"},
     # A review or a mark of what was read binds nobody; both need the right to look and nothing more.

@@ -95,6 +95,8 @@ class FakeRoom:
     views: list[tuple[str, str, str]] = field(default_factory=list)
     watch_fails: bool = False
     idle: set[str] = field(default_factory=set)
+    logins: Any = None
+    """Set where people come through an identity provider."""
     unevaluated: set[str] = field(default_factory=lambda: {"2"})
     """Versions the harness never measured."""
 

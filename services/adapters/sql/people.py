@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, case, func, insert, null, or_, select, update
+from sqlalchemy import Insert, Row, and_, case, func, insert, null, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from services.adapters.sql.database import Database
 from services.adapters.sql.schema.ledger import log_entry
@@ -16,19 +17,22 @@ from services.adapters.sql.schema.people import (
     delegation,
     deployment_key,
     person,
+    person_account,
+    person_login,
     person_role,
     person_session,
     signing_key,
 )
 from services.attestation.ports import Attempt, SealedKey
-from services.kernel.identity import Role
+from services.kernel.clock import from_utc_text, utc_text
+from services.kernel.identity import Login, Role
 from services.kernel.page import Page
 from services.people.models import Delegation, Person, ViewRecord
 from services.people.ports import EndedSession, Session
 
 
 class SqlPeople:
-    """Implements people.ports.PeopleStore."""
+    """Implements people.ports.PeopleStore and people.sign_in.LoginStore."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -75,6 +79,7 @@ class SqlPeople:
                     signed_in_at=session.signed_in_at,
                     expires_at=session.expires_at,
                     last_seen_at=session.last_seen_at,
+                    login=_login_text(session.login),
                 )
             )
 
@@ -96,6 +101,7 @@ class SqlPeople:
             signed_in_at=row.signed_in_at,
             expires_at=row.expires_at,
             last_seen_at=row.last_seen_at or row.signed_in_at,
+            login=_login(row.login),
         )
 
     def touch_session(self, token_sha256: str, *, at: datetime) -> None:
@@ -106,6 +112,42 @@ class SqlPeople:
                 .where(table.c.token_sha256 == token_sha256, table.c.ended_at.is_(None))
                 .values(last_seen_at=at)
             )
+
+    def renew_session(self, token_sha256: str, *, signed_in_at: datetime, expires_at: datetime, login: Login) -> None:
+        table = person_session
+        values = {"signed_in_at": signed_in_at, "expires_at": expires_at, "login": _login_text(login)}
+        with self._database.write() as connection:
+            connection.execute(
+                update(table).where(table.c.token_sha256 == token_sha256, table.c.ended_at.is_(None)).values(values)
+            )
+
+    def use_login(self, sha256: str, *, at: datetime) -> bool:
+        return self._inserted(insert(person_login).values(sha256=sha256, used_at=at))
+
+    def login_was_used(self, sha256: str) -> bool:
+        with self._database.read() as connection:
+            query = select(func.count()).select_from(person_login).where(person_login.c.sha256 == sha256)
+            return connection.execute(query).scalar_one() > 0
+
+    def bound(self, issuer: str, claimed: str) -> str:
+        table = person_account
+        query = select(table.c.subject).where(table.c.issuer == issuer, table.c.claimed == claimed)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one_or_none() or ""
+
+    def bind(self, issuer: str, claimed: str, *, subject: str, at: datetime) -> bool:
+        values = {"issuer": issuer, "claimed": claimed, "subject": subject, "bound_at": at}
+        return self._inserted(insert(person_account).values(values))
+
+    def _inserted(self, statement: Insert) -> bool:
+        """False when the row, or one that excludes it, was there: the database decides between two at once."""
+        with self._database.write() as connection:
+            try:
+                with connection.begin_nested():
+                    connection.execute(statement)
+            except IntegrityError:
+                return False
+        return True
 
     def end_session(self, token_sha256: str, *, at: datetime, because: str) -> None:
         table = person_session
@@ -258,6 +300,25 @@ def _person(lines: list[Row[Any]]) -> Person:
         key_created_at=first.key_created_at,
         role_ends=tuple((known[line.role], line.until) for line in held if line.until is not None),
         disabled_reason=first.disabled_reason or "",
+    )
+
+
+def _login_text(login: Login | None) -> str | None:
+    if login is None:
+        return None
+    said = {"issuedAt": utc_text(login.issued_at), "acr": login.acr, "token": login.token_sha256}
+    return json.dumps(said | ({"authTime": utc_text(login.auth_time)} if login.auth_time else {}))
+
+
+def _login(text: str | None) -> Login | None:
+    if not text:
+        return None
+    said = json.loads(text)
+    return Login(
+        issued_at=from_utc_text(said["issuedAt"]),
+        auth_time=from_utc_text(said["authTime"]) if "authTime" in said else None,
+        acr=said["acr"],
+        token_sha256=said["token"],
     )
 
 

@@ -93,7 +93,8 @@ def title(role: str) -> str:
 def _recognised(authentication: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     first, second = authentication.get("component1"), authentication.get("component2")
     if isinstance(first, Mapping):
-        yield "Recognised by", f"session ({first.get('kind', '')}) since {first.get('authTime', '')}"
+        since = first.get("authTime", first.get("tokenTime", ""))
+        yield "Recognised by", f"session ({first.get('kind', '')}) since {since}"
     if isinstance(second, Mapping):
         since = second.get("sinceLogin")
         yield "And by", f"{second.get('kind', '')}" + (f", {since} seconds after login" if since else "")

@@ -6,7 +6,7 @@ only the digest is kept. `access_view` only ever grows.
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint
 
 from services.adapters.sql.schema.base import UtcDateTime, metadata
 
@@ -65,6 +65,7 @@ person_session = Table(
     Column("ended_at", UtcDateTime, nullable=True),
     Column("last_seen_at", UtcDateTime, nullable=True),
     Column("ended_because", String(40), nullable=True),
+    Column("login", Text, nullable=True),  # JSON: what the identity provider said about the login
 )
 
 deployment_key = Table(
@@ -135,4 +136,54 @@ access_view = Table(
     Column("screen", String(60), nullable=False),
     Column("about", String(300), nullable=False),
     Index("ix_access_view_person", "issuer", "subject", "id"),
+)
+
+person_login = Table(
+    "person_login",
+    metadata,
+    Column("sha256", String(64), primary_key=True),  # of the claims; a login opens one session only
+    Column("used_at", UtcDateTime, nullable=False),
+)
+
+person_account = Table(
+    "person_account",
+    metadata,
+    Column("issuer", String(300), primary_key=True),
+    Column("claimed", String(300), primary_key=True),  # the subject the provider names
+    Column("subject", String(200), nullable=False),  # the person the ledger names
+    Column("bound_at", UtcDateTime, nullable=False),
+    UniqueConstraint("issuer", "subject"),
+)
+
+passkey = Table(
+    "passkey",
+    metadata,
+    Column("key_id", String(64), primary_key=True),
+    Column("issuer", String(300), nullable=False),
+    Column("subject", String(200), nullable=False),
+    Column("credential_id", String(1400), nullable=False),  # base64url; at most 1,023 bytes
+    Column("public", Text, nullable=False),
+    Column("rp_id", String(253), nullable=False),
+    Column("origin", String(300), nullable=False),
+    Column("label", String(80), nullable=False),
+    Column("sign_count", BigInteger, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("last_used_at", UtcDateTime, nullable=True),
+    Column("seq", Integer, nullable=True),  # the entry that enrolled it; until then it counts for nothing
+    Column("revoked_seq", Integer, nullable=True),
+    UniqueConstraint("credential_id"),
+    Index("ix_passkey_owner", "issuer", "subject"),
+)
+
+passkey_ceremony = Table(
+    "passkey_ceremony",
+    metadata,
+    Column("nonce", String(64), primary_key=True),
+    Column("purpose", String(20), nullable=False),  # enrol or sign
+    Column("issuer", String(300), nullable=False),
+    Column("subject", String(200), nullable=False),
+    Column("document", Text, nullable=False),  # what was asked of the browser, and what it was asked for
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("used_at", UtcDateTime, nullable=True),
+    Index("ix_passkey_ceremony_expires_at", "expires_at"),
 )
