@@ -149,7 +149,12 @@ def page(context: BrowserContext) -> Page:
 
 
 @pytest.fixture(scope="session")
-def desk(browser: Browser, running: Running) -> Callable[[str], Desk]:
+def sitting() -> list[Desk]:
+    return []
+
+
+@pytest.fixture(scope="session")
+def desk(browser: Browser, running: Running, sitting: list[Desk]) -> Callable[[str], Desk]:
     """A fresh browser profile per person, so that nobody inherits somebody's cookie."""
 
     def sit_down(subject: str) -> Desk:
@@ -157,6 +162,16 @@ def desk(browser: Browser, running: Running) -> Callable[[str], Desk]:
             viewport={"width": 1440, "height": 1000}, locale="en-GB", timezone_id="Europe/Berlin"
         )
         context.set_default_timeout(30_000)
-        return Desk(page=context.new_page(), app=running.app, subject=subject, shots=SHOTS).sign_in()
+        person = Desk(page=context.new_page(), app=running.app, subject=subject, shots=SHOTS)
+        sitting.append(person)
+        return person.sign_in()
 
     return sit_down
+
+
+@pytest.fixture(scope="module", autouse=True)
+def everybody_leaves(sitting: list[Desk]) -> Iterator[None]:
+    """A page that is left open goes on reading every half a minute, for nobody."""
+    yield
+    while sitting:
+        sitting.pop().leave()

@@ -38,6 +38,9 @@ class Desk:
         self.idle()
         return self
 
+    def leave(self) -> None:
+        self.page.context.close()
+
     def open(self, address: str) -> None:
         self.page.goto(f"{self.app}/{address}")
         self.idle()
