@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from math import ceil
+from math import ceil, gcd
 
 import pandas as pd
 
@@ -22,6 +22,7 @@ from services.kernel.errors import InputError, ServingUnavailableError
 MOST_PER_SECOND = 100
 LONGEST_SECONDS = 120
 MOST_ROWS = 100
+_GOLDEN = 0.618
 CONNECTIONS = 32
 
 Progress = Callable[[int, int], None]
@@ -65,13 +66,24 @@ def require_sane(requests: int, per_second: float, rows_each: int = 1) -> None:
 
 
 def held_out_rows(model: str, prepared_at: datetime, n: int) -> pd.DataFrame:
-    """Rows of the held-back days, again from the start when they are fewer. Raises InputError for other models."""
+    """Rows from all over the held-back days, none twice before all were sent. Raises InputError for other models."""
     if model not in FEATURES:
         raise InputError(f"There are no held-out rows of {model} here.", hint="Choose a model of the demonstration.")
     stream = stream_for(model, prepared_at)
     days = [stream.cases.on_day(REPLAYED_DAYS + day, stream.calendar) for day in range(stream.cases.lap_days)]
     rows = pd.concat(days)
-    return rows.iloc[[number % len(rows) for number in range(n)]]
+    return rows.iloc[spread(n, len(rows))]
+
+
+def spread(n: int, size: int) -> list[int]:
+    """Places of `n` rows among `size`, so that also the first few are from everywhere and not from one morning.
+
+    Steps of the golden ratio, made coprime to the size (Weyl's equidistribution): each place comes once in a round.
+    """
+    step = max(1, round(size * _GOLDEN))
+    while gcd(step, size) != 1:
+        step += 1
+    return [number * step % size for number in range(n)]
 
 
 async def send(

@@ -169,11 +169,11 @@ def test_shadow_comes_first_and_needs_days_and_records(desk: Callable[[str], Des
     sam.sees("Same decision")
     sam.shot("8-shadow")
     step(sam, "close-shadow")
-    until(lambda: not mirror(running), seconds=30, what="no more copies")
-    sam.open(f"rollouts?model={MODEL}")
+    until(lambda: _offers(sam, "step-start-canary"), seconds=60, what="callers may be answered by version 6")
     assert sam.button("step-start-canary").inner_text().strip().endswith("5 %")
     step(sam, "start-canary")
-    until(lambda: routes(running) == {"3": 95, "6": 5}, seconds=30, what="canary of version 6")
+    until(lambda: routes(running) == {"3": 95, "6": 5}, seconds=60, what="canary of version 6")
+    until(lambda: not mirror(running), seconds=30, what="no more copies to a version that answers callers")
 
 
 def test_each_share_follows_the_one_before_and_everything_comes_last(

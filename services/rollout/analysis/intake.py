@@ -17,7 +17,7 @@ from services.rollout.release_models import Release, ReleaseState, TelemetryBatc
 
 _EXPOSED = {ReleaseState.SHADOW, ReleaseState.CANARY, ReleaseState.FULL}
 _HELD_TESTS = ("share", "scores", "business")
-"""Their crossing holds the release; who resumes it has looked, so they begin anew."""
+"""Their crossing holds the release; who resumes it has looked, so their evidence begins anew."""
 _SEGMENTS = 20
 
 
@@ -134,7 +134,8 @@ def _closed(
 
 
 def _begun_anew(state: State) -> State:
-    settled = replace(state.settled.without(*_HELD_TESTS), scores_canary=(), scores_control=())
+    # Counted scores stay: what was signed is a distance over all of them, and a new one over a few would be another.
+    settled = state.settled.without(*_HELD_TESTS)
     crossed = {name: value for name, value in state.crossed.items() if name not in _HELD_TESTS}
     return replace(state, settled=settled, crossed=crossed)
 

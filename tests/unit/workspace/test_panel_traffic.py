@@ -13,7 +13,7 @@ from services.adapters.local.estate.placed import FEATURES
 from services.adapters.local.gateway.client import Scored
 from services.kernel.clock import FrozenClock
 from services.kernel.errors import InputError, ServingUnavailableError
-from services.workspace.panel_traffic import TrafficSent, require_sane, send
+from services.workspace.panel_traffic import TrafficSent, require_sane, send, spread
 
 NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
 MODEL = "delay_claim_score"
@@ -86,6 +86,15 @@ def test_what_came_back_is_counted_apart() -> None:
     assert found.sentence == (
         "15 requests sent, 8 answered well, 4 failed, 3 without an answer (version 1: 8, version 2: 4)"
     )
+
+
+@pytest.mark.parametrize("size", [1, 2, 10, 997, 1000])
+def test_rows_come_from_everywhere_and_none_twice_in_a_round(size: int) -> None:
+    assert sorted(spread(size, size)) == list(range(size))
+
+    few = spread(50, 1000)
+
+    assert sum(place < 500 for place in few) == pytest.approx(25, abs=2)
 
 
 def test_progress_reaches_the_end() -> None:

@@ -14,7 +14,7 @@ from services.rollout.analysis.look import needed_since
 from services.rollout.analysis.readings import GROWN
 from services.rollout.analysis.settings import Settings
 from services.rollout.analysis.state import State
-from services.rollout.release_models import ReleaseState, Verdict
+from services.rollout.release_models import ReleaseState, TelemetryCell, Verdict
 from tests.unit.rollout.analysis.traffic import BEGIN, FAST, SLOW, Watch, a_cell, a_release, after, said, ticks
 
 
@@ -247,6 +247,31 @@ def test_scores_that_moved_hold_the_release() -> None:
 
     assert said(analysis, "scores").verdict is Verdict.BREACH
     assert analysis.advice == "hold"
+
+
+def test_after_a_signed_difference_a_strange_quarter_of_an_hour_holds_nothing_and_a_greater_one_does() -> None:
+    """What was signed is a distance over all scores: one over the next few alone would be another measure."""
+    moved, stranger, control = (8, 7, 5), (0, 0, 20), (90, 60, 40)
+
+    def cells(first: int, last: int, canary: tuple[int, ...]) -> list[TelemetryCell]:
+        return [
+            cell
+            for tick in range(first, last)
+            for cell in (a_cell("4", tick, 20, scores=canary), a_cell("3", tick, 190, scores=control))
+        ]
+
+    watch = Watch(a_release(share=10))
+    before = said(watch.look(cells(0, 400, moved), 400), "scores").value or 0.0
+    watch.release = a_release(share=10, state=ReleaseState.PAUSED, resumes_to=ReleaseState.CANARY)
+    watch.look((), 401)
+
+    watch.release = a_release(share=10, accepted=(("scores", 0.3),))
+    few = said(watch.look(cells(401, 411, stranger), 411), "scores")
+    many = said(watch.look(cells(411, 700, stranger), 700), "scores")
+
+    assert few.value == pytest.approx(before, abs=0.05)
+    assert few.verdict is Verdict.UNDECIDED
+    assert many.verdict is Verdict.BREACH
 
 
 @pytest.mark.parametrize(("signed", "verdict"), [(2.0, Verdict.UNDECIDED), (0.3, Verdict.BREACH)])
