@@ -77,6 +77,7 @@ from services.adapters.sql.vendor import SqlVendor
 from services.adapters.warehouse.batch_jobs import DuckDbJobLog
 from services.adapters.warehouse.batch_outputs import ParquetOutputs
 from services.adapters.warehouse.corrections import ReviewParquet
+from services.adapters.warehouse.databricks_performance import DatabricksPerformanceFacts
 from services.adapters.warehouse.databricks_profiling import DatabricksProfiling
 from services.adapters.warehouse.databricks_sql import DatabricksMonitoringFacts, WarehouseTable
 from services.adapters.warehouse.feedback import DuckDbReviewFacts
@@ -88,7 +89,7 @@ from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
 from services.adapters.warehouse.performance import DuckDbPerformanceFacts
 from services.adapters.warehouse.predictions import DuckDbPredictionLog
 from services.adapters.warehouse.reliability import DuckDbRequestFacts
-from services.adapters.warehouse.routed import RoutedFacts
+from services.adapters.warehouse.routed import RoutedFacts, RoutedPerformance
 from services.adapters.warehouse.shadow import DuckDbShadowFacts
 from services.adapters.warehouse.small_cells import DuckDbCells
 from services.adapters.warehouse.source_reader import EstateReader
@@ -163,9 +164,9 @@ from services.mirror.service import MirrorService
 from services.mirror.sources import USAGE, chosen
 from services.monitoring.cube_refresh import CubeRefresh
 from services.monitoring.monitor_service import MonitorService
-from services.monitoring.performance_models import PerformanceQuery, ValuePerDecision
+from services.monitoring.performance_models import LabelSource, PerformanceQuery, ValuePerDecision
 from services.monitoring.performance_service import PerformanceService
-from services.monitoring.ports import MonitoringFacts, ReviewCount
+from services.monitoring.ports import MonitoringFacts, PerformanceFacts, ReviewCount
 from services.monitoring.profile import SCORE, column_and_value
 from services.monitoring.proposing import Worth
 from services.monitoring.service import MonitoringService
@@ -467,7 +468,7 @@ def _open(
         watched=reading.value.watched,
         clock=clock,
     )
-    performance = _performance(database, clock, reading)
+    performance = _performance(settings, database, clock, reading)
     alerts = _alerts(
         units, trusted, reading, incidents, clock, performance=performance, health=health,
         marks=lambda part: {name: str(head) for name, head in heads.heads(database, part).items()},
@@ -1561,7 +1562,7 @@ def _reading(
         ),
         performance_cubes=CubeRefresh(
             facts=MappedPerformance(
-                DuckDbPerformanceFacts(facts),
+                RoutedPerformance(DuckDbPerformanceFacts(facts), _labelled_tables(settings, database, clock)),
                 estates=_estates(settings),
                 in_force=SqlMonitorsInForce(database),
                 sketched=SqlMonitoring(database).seen,
@@ -1612,13 +1613,20 @@ class _Decisions:
         )
 
 
-def _performance(database: Database, clock: Clock, reading: _Reading) -> PerformanceService:
+def _performance(settings: Settings, database: Database, clock: Clock, reading: _Reading) -> PerformanceService:
     return PerformanceService(
         store=SqlPerformance(database),
         monitoring=SqlMonitoring(database),
         catalog=reading.inventory,
         business=_Decisions(feedback=SqlFeedback(database), valued=reading.value),
         clock=clock,
+        tables={
+            model: LabelSource(
+                words=f"table {given.table}", labelled=bool(given.label), arrives=given.arrived if given.label else ""
+            )
+            for model, mapped in settings.databricks_tables.items()
+            if (given := mapped.inference)
+        },
     )
 
 
@@ -1645,6 +1653,31 @@ def _tables(settings: Settings, clock: Clock) -> dict[str, MonitoringFacts]:
     }
 
 
+def _labelled_tables(settings: Settings, database: Database, clock: Clock) -> dict[str, PerformanceFacts]:
+    """Labels and scores of the same tables, counted into the cubes of performance."""
+    kept, warehouse, store = (
+        timedelta(days=settings.sketch_days or 1100),
+        _sql_warehouse(settings),
+        SqlMonitoring(database),
+    )
+
+    def delay_of(model: str) -> Callable[[], float | None]:
+        return lambda: config.label_delay_hours if (config := store.config(model)) else None
+
+    return {
+        model: DatabricksPerformanceFacts(
+            warehouse,
+            warehouse_table(model, mapped.inference),
+            delay_hours=delay_of(model),
+            sketched=store.seen,
+            since=lambda: clock.now().date() - kept,
+            today=lambda: clock.now().date(),
+        )
+        for model, mapped in settings.databricks_tables.items()
+        if mapped.inference
+    }
+
+
 def warehouse_table(model: str, given: InferenceTable) -> WarehouseTable:
     return WarehouseTable(
         model=model,
@@ -1652,6 +1685,7 @@ def warehouse_table(model: str, given: InferenceTable) -> WarehouseTable:
         at=given.time,
         score=given.prediction,
         label=given.label,
+        arrived_at=given.arrived,
         version=given.version,
         prediction_id=given.id,
         written_at=given.written,

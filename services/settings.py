@@ -57,6 +57,8 @@ class InferenceTable(_Mapping):
     time: str
     prediction: str
     label: str = ""
+    arrived: str = ""
+    """When the label of a row came. Empty: it is assumed to come as long after its prediction as the monitor states."""
     version: str = ""
     id: str = ""
     written: str = ""

@@ -17,7 +17,7 @@ from services.monitoring.mix import AMBER, RED, MixShift
 from services.monitoring.models import SliceDrift
 
 _MOST = 12
-_MOST_EVENTS = 15
+_MOST_EVENTS = 60
 _RULE = (
     f"Code red: PSI {RED:g} or more in the mix, or in one of the five most important columns, in two windows running. "
     f"Amber from {AMBER:g}."
@@ -117,8 +117,9 @@ def events(found: Sequence[Event], model: str, choice: Choice, as_of: datetime |
 def _events_explanation(found: Sequence[Event], choice: Choice, as_of: datetime | None) -> Explanation:
     return Explanation(
         formula="A day is unusual when its distance exceeds the mean plus three standard deviations of the same "
-        "distance over the eight weeks before it, and what noise alone reaches. Wasserstein in standard deviations "
-        "for numbers, PSI for categories.",
+        "distance over the eight weeks before it, and what noise alone reaches. The first weeks of the record have "
+        "none before them: they are held against the eight weeks after, which the table says. Wasserstein in standard "
+        "deviations for numbers, PSI for categories.",
         source=f"Daily counts per cell, each day against {choice.against}",
         window=f"Single days, last {choice.days} days",
         as_of=as_of,

@@ -122,7 +122,7 @@ def events(found: Sequence[Event]) -> pd.DataFrame:
                 "Reference": md(item.before.words) if item.before else NOTHING,
                 "That day": md(item.now.words) if item.now else NOTHING,
                 "Distance": f"{DEFINITIONS[item.statistic].short} {written(item.value, item.statistic)}",
-                "Usually up to": written(item.usual, item.statistic),
+                "Usually up to": written(item.usual, item.statistic) + (" (weeks after)" if item.hindsight else ""),
             }
             for item in found
         ]
@@ -134,7 +134,8 @@ def events_exported(found: Sequence[Event]) -> list[dict[str, object]]:
         {
             "first": item.first.isoformat(), "last": item.last.isoformat(), "peak": item.peak.isoformat(),
             "column": item.feature, "title": item.title, "statistic": item.statistic.value, "value": item.value,
-            "usual": item.usual, "n": item.n, "sentence": item.sentence,
+            "usual": item.usual, "usual_from": "the weeks after" if item.hindsight else "the weeks before",
+            "n": item.n, "sentence": item.sentence,
         }
         for item in found
     ]  # fmt: skip

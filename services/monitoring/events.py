@@ -4,6 +4,9 @@ A limit and a noise floor assume independent rows. Weather is the same for every
 weather is beyond any limit most weeks. What is usual is therefore taken from the column's own past (as NannyML does):
 mean plus three standard deviations of the same statistic over the eight weeks of windows that end before this one
 begins. An unusual window exceeds that, and the noise floor.
+
+The first weeks of a record have no such past. They are held against the eight weeks that follow, once those are there,
+and the event says that this was known in hindsight only.
 """
 
 from __future__ import annotations
@@ -13,10 +16,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.monitoring import floors, verdicts
 from services.monitoring.courses import Course, course
-from services.monitoring.definitions import DEFINITIONS, Statistic
+from services.monitoring.definitions import DEFINITIONS, Statistic, Versus
 from services.monitoring.distances import Floats
 from services.monitoring.drift import Question, judged_columns, level_of, profiles_by_column
 from services.monitoring.models import Level, MonitoringConfig
@@ -44,6 +48,8 @@ class Event:
     before: Level | None
     now: Level | None
     sentence: str
+    hindsight: bool
+    """What is usual was taken from the weeks after it: nothing is recorded before."""
 
 
 def statistic_of(column: FeatureReference) -> Statistic:
@@ -53,13 +59,24 @@ def statistic_of(column: FeatureReference) -> Statistic:
 
 def usual(days: Sequence[date], values: Floats, window_days: int) -> Floats:
     """Mean plus three standard deviations of the windows before each one; NaN where there are too few."""
+    ends = np.array([day.toordinal() for day in days]) - window_days
+    return _bound(days, values, ends - LOOK_BACK.days, ends)
+
+
+def usual_after(days: Sequence[date], values: Floats, window_days: int) -> Floats:
+    """The same of the windows that begin after each one has ended."""
+    ends = np.array([day.toordinal() for day in days]) + window_days - 1
+    return _bound(days, values, ends, ends + LOOK_BACK.days)
+
+
+def _bound(days: Sequence[date], values: Floats, after: NDArray[np.int64], until: NDArray[np.int64]) -> Floats:
+    """Mean plus three standard deviations of the windows that end in (after, until]."""
     found = np.full(len(values), np.nan)
     ordinals = np.array([day.toordinal() for day in days])
     known = ~np.isnan(values)
     filled = np.where(known, values, 0.0)
     n, total, square = (np.concatenate([[0.0], np.cumsum(part)]) for part in (known * 1.0, filled, filled**2))
-    upper = np.searchsorted(ordinals, ordinals - window_days, side="right")
-    lower = np.searchsorted(ordinals, ordinals - window_days - LOOK_BACK.days, side="right")
+    upper, lower = (np.searchsorted(ordinals, bound, side="right") for bound in (until, after))
     size = n[upper] - n[lower]
     enough = size >= FEWEST
     mean = np.divide(total[upper] - total[lower], size, out=np.zeros(len(values)), where=enough)
@@ -96,20 +113,28 @@ def _of_column(column: FeatureReference, title: str, run: Course, asked: Questio
     statistic = statistic_of(column)
     values, floor = run.values[statistic], run.floors[statistic]
     habit = usual(run.days, values, asked.window_days)
+    unknown = np.isnan(habit)
+    # The first windows of a record hold fewer days than the others; in hindsight they would all stand out.
+    whole = asked.window_days if asked.versus is Versus.REFERENCE else 2 * asked.window_days
+    full = np.array([(day - run.days[0]).days >= whole - 1 for day in run.days], dtype=bool)
+    habit = np.where(unknown & full, usual_after(run.days, values, asked.window_days), habit)
     with np.errstate(invalid="ignore"):
         odd = verdicts.enough(run) & (values > habit) & (values > floor)
     runs: list[list[int]] = []
     for place in np.flatnonzero(odd):
         if run.days[place] < since:
             continue
-        if runs and (run.days[place] - run.days[runs[-1][-1]]).days <= 1:
+        last = runs[-1][-1] if runs else place
+        if runs and (run.days[place] - run.days[last]).days <= 1 and unknown[place] == unknown[last]:
             runs[-1].append(int(place))
         else:
             runs.append([int(place)])
-    return [_event(column, title, run, habit, places) for places in runs]
+    return [_event(column, title, run, habit, places, hindsight=bool(unknown[places[0]])) for places in runs]
 
 
-def _event(column: FeatureReference, title: str, run: Course, habit: Floats, places: Sequence[int]) -> Event:
+def _event(
+    column: FeatureReference, title: str, run: Course, habit: Floats, places: Sequence[int], *, hindsight: bool
+) -> Event:
     statistic = statistic_of(column)
     peak = max(places, key=lambda place: run.values[statistic][place])
     value, bound = float(run.values[statistic][peak]), float(habit[peak])
@@ -118,10 +143,11 @@ def _event(column: FeatureReference, title: str, run: Course, habit: Floats, pla
     short = DEFINITIONS[statistic].short
     words = f"{title}: {before.words if before else 'nothing'} before, {now.words if now else 'nothing'} on "
     words += (
-        f"{run.days[peak]:%d %b %Y}. {short} {value:.3g}, usually up to {bound:.3g}, over {int(run.n[peak]):,} rows."
+        f"{run.days[peak]:%d %b %Y}. {short} {value:.3g}, usually up to {bound:.3g}"
+        f"{' in the weeks after it (none are recorded before)' if hindsight else ''}, over {int(run.n[peak]):,} rows."
     )
     return Event(
         feature=column.feature, title=title, first=run.days[places[0]], last=run.days[places[-1]],
         peak=run.days[peak], statistic=statistic, value=value, usual=bound, n=int(run.n[peak]), before=before, now=now,
-        sentence=words,
+        sentence=words, hindsight=hindsight,
     )  # fmt: skip

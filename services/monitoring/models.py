@@ -207,6 +207,8 @@ class MonitoringConfig:
     """The table of another estate that predictions are read from, in words; empty for recorded ones."""
     has_labels: bool = True
     """False for an import without a column of labels."""
+    arrivals_from: str = ""
+    """The column of that table which says when a label came; empty where that is assumed."""
 
     @property
     def judging(self) -> tuple[Statistic, ...]:

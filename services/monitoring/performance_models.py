@@ -31,6 +31,16 @@ class PerformanceQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LabelSource:
+    """A table of the settings that predictions and labels of a model come from."""
+
+    words: str
+    labelled: bool
+    arrives: str
+    """Its column that says when a label came; empty where that is assumed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cohort:
     """Predictions of one period.
 

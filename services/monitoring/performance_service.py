@@ -6,8 +6,8 @@ business=..., clock=clock)`. Nothing here reads recorded facts; the worker does,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from services.inventory.models import Task
@@ -28,6 +28,7 @@ from services.monitoring.performance_models import (
     BusinessPoint,
     Cohort,
     DecayView,
+    LabelSource,
     PerformanceQuery,
 )
 from services.monitoring.ports import BusinessFacts, Catalog, MonitoringStore, PerformanceStore
@@ -64,12 +65,14 @@ class PerformanceService:
         catalog: Catalog,
         business: BusinessFacts,
         clock: Clock,
+        tables: Mapping[str, LabelSource] | None = None,
     ) -> None:
         self._store = store
         self._monitoring = monitoring
         self._catalog = catalog
         self._business = business
         self._clock = clock
+        self._tables = tables or {}
 
     def decay(self, query: PerformanceQuery) -> DecayView:
         """Raises UnknownModelError, and InputError for a metric, version, slice, period or day that is not there."""
@@ -117,7 +120,7 @@ class PerformanceService:
                     hint=f"Choose one of: {', '.join(offered) or f'all, as no {word} is counted apart'}.",
                 )
         return _Read(
-            config=self._monitoring.config(query.model) or MonitoringConfig(model=query.model),
+            config=self._config(query.model),
             arrivals=self._store.arrivals(query.model, since - _LEAD, before=before, slice_key=query.slice_key),
             days=self._store.scores(query.model, since, before=before, slice_key=query.slice_key),
             expected=self._expected(query, version, metric),
@@ -125,6 +128,14 @@ class PerformanceService:
             versions=versions,
             slices=slices,
         )
+
+    def _config(self, model: str) -> MonitoringConfig:
+        """With the table that the settings map, if predictions come from one and the monitor points at no other."""
+        config = self._monitoring.config(model) or MonitoringConfig(model=model)
+        given = self._tables.get(model)
+        if given is None or config.imported_from:
+            return config
+        return replace(config, imported_from=given.words, has_labels=given.labelled, arrivals_from=given.arrives)
 
     def _expected(self, query: PerformanceQuery, version: str, metric: Metric) -> Expectation | None:
         """Hold-out figures compare with the whole of the version they were measured on, with no slice of it."""

@@ -47,7 +47,7 @@ def assumed(config: MonitoringConfig) -> str:
     if not config.has_labels:
         return (
             f"Predictions are read from the {config.imported_from}, which has no column of labels: nothing here can "
-            "be confirmed. Map one on the monitor."
+            "be confirmed. Map one on the monitor, or where the settings map the table."
         )
     hours = config.label_delay_hours
     taken = (
@@ -55,6 +55,11 @@ def assumed(config: MonitoringConfig) -> str:
         if hours is None
         else f"{hours:g} hours after its prediction (in whole days), as the monitor states"
     )
+    if config.arrivals_from:
+        return (
+            f"Labels of the {config.imported_from} count from the day in its column {config.arrivals_from}. "
+            f"Assumed: one without a day has come {taken}."
+        )
     return (
         f"Assumed: the {config.imported_from} does not say when a label came. Each is taken to have come {taken}, and "
         "never to have been stated anew."

@@ -148,9 +148,12 @@ class MonitoringService:
         versus: Versus = Versus.REFERENCE,
         slice_key: str = "",
     ) -> tuple[Event, ...]:
-        """Days that moved further than the column usually moves, newest first. Raises UnknownModelError."""
+        """Days that moved further than the column usually moves, newest first. Raises UnknownModelError.
+
+        A day that is not over is left out: its first hours are not like a whole day.
+        """
         asked = Question(window_days=max(1, window_days), days=days, versus=versus, slice_key=slice_key)
-        return self._drift.events(self._known(model), asked)
+        return self._drift.events(self._known(model), asked, before=self._clock.now().date())
 
     def slice_keys(self, model: str) -> tuple[str, ...]:
         """Slices that drift can be asked for, as `column=value`. Raises UnknownModelError."""

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sqlalchemy import Date, cast, select
 
 from services.adapters.databricks.lakeflow import LakeflowRuns
 from services.adapters.databricks.unity import UnityLineage
@@ -253,6 +254,14 @@ def _by_cell(engines: TwoEngines, engine: str) -> Any:
     return performance.by_cell(changed, performance.part_of(changed.c.s0, ["it's", "plain"]))
 
 
+def _as_stated(engines: TwoEngines, engine: str) -> Any:
+    given = engines.table("scored", engine)
+    day = cast(given.c.date, Date())
+    named = (given.c.code.label("label"), day.label("filed"), given.c.origin.label("__slice0"))
+    rows = select(given.c.date, given.c.version, given.c.score, *named).subquery()
+    return performance.as_stated(rows, DAYS[:2], 2)
+
+
 CASES: dict[str, Case] = {
     "counting.profile_counts": lambda e, on: counting.profile_counts(
         e.table("scored", on), _reference(e).features, [("origin", ("it's", "plain"))], squares=True
@@ -278,6 +287,7 @@ CASES: dict[str, Case] = {
     "performance.told": lambda e, on: performance.told(e.table("filed", on)),
     "performance.made": lambda e, on: performance.made(e.table("scored", on), ["origin", None]),
     "performance.changes": lambda e, on: performance.changes(e.table("said", on), e.table("known", on), DAYS, 1),
+    "performance.as_stated": _as_stated,
     "performance.by_day": lambda e, on: performance.by_day(e.table("changed", on), None),
     "performance.by_cell": _by_cell,
     "performance.by_score": lambda e, on: performance.by_score(e.table("known", on), None, scores=True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from services.adapters.warehouse.cells import NUMBER, TEXT, reference_of, sketches
+from services.adapters.warehouse.databricks_performance import DatabricksPerformanceFacts
 from services.adapters.warehouse.databricks_profiling import DatabricksProfiling
 from services.adapters.warehouse.databricks_sql import DatabricksMonitoringFacts, WarehouseTable
 from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
@@ -364,6 +365,97 @@ def test_a_warehouse_that_does_not_answer_is_telemetry_unavailable() -> None:
 
     with pytest.raises(TelemetryUnavailableError, match="token expired"):
         facts.partitions()
+
+
+LABELLED = ("spark_catalog", "default", "labelled")
+ARRIVALS = (date(2031, 3, 30), date(2031, 3, 31), date(2031, 4, 1), date(2031, 4, 2))
+ORIGINS = (SliceColumn(column="origin", values=("EWR", "O'Hare")), SliceColumn(column="gone", values=("x",)))
+
+
+@pytest.fixture(scope="module")
+def labelled_table(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> DuckDbPerformanceFacts:
+    """Labels that came one or three days later, thirty of them stated anew, as our folder and as one table."""
+    folder, random, together = tmp_path_factory.mktemp("labelled"), np.random.default_rng(8), []
+    for number, day in enumerate(DAYS):
+        scores = random.random(120)
+        scores[:3] = [np.nan, 1.0, 0.0]
+        frame = predictions(day, _inputs(120, number), scores, version=str(number))
+        write(folder, "predictions", "m", day, frame)
+        for delay, some in ((1, frame[:60]), (3, frame[60:100])):
+            known = labels(some, random.integers(0, 2, len(some)), delay_days=delay)
+            write(folder, "labels", "m", day + timedelta(days=delay), known, name=f"of-{number}")
+            together.append(some.merge(known[["prediction_id", "label", "arrived_at"]]))
+        anew = labels(frame[:30], random.integers(0, 2, 30), delay_days=2)
+        write(folder, "labels", "m", day + timedelta(days=2), anew, name=f"anew-{number}")
+        together.append(frame[:30].merge(anew[["prediction_id", "label", "arrived_at"]]).assign(anew=True))
+        together.append(frame[100:])
+    names = {"event_at": "scored_at", "score": "probability", "label": "outcome", "arrived_at": "outcome_at"}
+    kept = [*names.values(), "prediction_id", "version", "origin", "anew"]
+    pd.concat(together).assign(anew=lambda given: given["anew"].eq(True)).rename(columns=names)[kept].to_parquet(
+        folder / "all.parquet"
+    )
+    everything = spark.read.parquet(str(folder / "all.parquet"))
+    everything.write.mode("overwrite").saveAsTable(".".join(LABELLED))
+    everything.where("NOT anew").write.mode("overwrite").saveAsTable(".".join((*LABELLED[:2], "labelled_once")))
+    return DuckDbPerformanceFacts(folder)
+
+
+def mapped_labels(spark: Any, delay_hours: float | None = None, **changes: Any) -> DatabricksPerformanceFacts:
+    table = replace(MAPPED, **{"name": LABELLED, "arrived_at": "outcome_at", **changes})
+    return DatabricksPerformanceFacts(
+        SqlWarehouse(lambda: SparkConnection(spark)), table, delay_hours=lambda: delay_hours,
+        sketched=lambda: {("predictions", owner, day): f"{day}" for owner in ("m", "other") for day in DAYS},
+        since=lambda: date(2031, 1, 1), today=lambda: date(2031, 4, 20),
+    )  # fmt: skip
+
+
+def test_labels_of_a_mapped_table_count_on_the_day_they_came_as_those_of_our_folder_do(
+    spark: Any, labelled_table: DuckDbPerformanceFacts
+) -> None:
+    found = mapped_labels(spark)
+
+    days = [(item.source, item.owner, item.day) for item in found.partitions()]
+    arrived = found.arrived("m", ARRIVALS, scores=True, slices=ORIGINS)
+
+    assert days == [*(("predictions", "m", day) for day in DAYS), *(("labels", "m", day) for day in ARRIVALS)]
+    same(arrived, labelled_table.arrived("m", ARRIVALS, scores=True, slices=ORIGINS))
+    assert any((item.days[:, 1] < 0).any() or (item.cells[:, 2] < 0).any() for item in arrived), "taken back"
+    assert found.arrived("m", (date(2031, 4, 9),), scores=True, slices=()) == ()
+    for one, other in zip(
+        found.scored("m", DAYS, scores=True, slices=ORIGINS),
+        labelled_table.scored("m", DAYS, scores=True, slices=ORIGINS),
+        strict=True,
+    ):
+        assert (one.version, one.slice_key, one.day, one.predicted, one.unscored) == (
+            other.version, other.slice_key, other.day, other.predicted, other.unscored,
+        )  # fmt: skip
+        assert (one.bins.tolist(), one.counts.tolist()) == (other.bins.tolist(), other.counts.tolist())
+
+
+def test_a_mapped_table_without_ids_counts_every_row_and_without_arrivals_assumes_the_stated_delay(
+    spark: Any, labelled_table: DuckDbPerformanceFacts
+) -> None:
+    once = (*LABELLED[:2], "labelled_once")
+    by_id = mapped_labels(spark, name=once).arrived("m", ARRIVALS, scores=True, slices=ORIGINS)
+    by_row = mapped_labels(spark, name=once, prediction_id="").arrived("m", ARRIVALS, scores=True, slices=ORIGINS)
+    same(by_row, by_id)
+
+    assumed = mapped_labels(spark, 30.0, name=once, arrived_at="")
+    filed = [item.day for item in assumed.partitions() if item.source == "labels"]
+    assert filed == [day + timedelta(days=2) for day in DAYS], "30 hours are two whole days"
+    found = assumed.arrived("m", tuple(filed), scores=True, slices=())
+    assert {(item.day - date.fromordinal(int(row[0]))).days for item in found for row in item.days} == {2}
+    assert sum(int(item.days[:, 1].sum()) for item in found) == 200
+    assert assumed.counted_as("m") != mapped_labels(spark, 60.0, name=once, arrived_at="").counted_as("m")
+    assert mapped_labels(spark, label="").arrived("m", ARRIVALS, scores=True, slices=()) == ()
+
+
+def same(found: Sequence[Any], expected: Sequence[Any]) -> None:
+    assert expected
+    for one, other in zip(found, expected, strict=True):
+        assert (one.version, one.slice_key, one.day) == (other.version, other.slice_key, other.day)
+        assert (one.days.tolist(), one.cells.tolist()) == (other.days.tolist(), other.cells.tolist())
+        np.testing.assert_allclose(one.sums, other.sums, rtol=1e-12, atol=1e-12)
 
 
 def test_labels_that_arrive_late_or_are_stated_anew_are_counted_the_same_on_both_engines(

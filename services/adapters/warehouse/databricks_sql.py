@@ -41,6 +41,8 @@ class WarehouseTable:
     """Time of the prediction."""
     score: str
     label: str = ""
+    arrived_at: str = ""
+    """When the label of a row came."""
     version: str = ""
     prediction_id: str = ""
     """With it a prediction that was written twice counts once."""
@@ -54,7 +56,9 @@ class WarehouseTable:
 
     @property
     def named(self) -> tuple[str, ...]:
-        given = (self.at, self.score, self.label, self.version, self.prediction_id, self.written_at)
+        given = (
+            self.at, self.score, self.label, self.arrived_at, self.version, self.prediction_id, self.written_at,
+        )  # fmt: skip
         return tuple(dict.fromkeys(name for name in given if name))
 
 
@@ -72,12 +76,12 @@ class DatabricksMonitoringFacts:
         found: list[Partition] = []
         for table in self._tables.values():
             with self._warehouse.asking(f"the days of {table.model}") as ask:
-                rows = _rows(table, table.name, table.named)
+                rows = table_rows(table, table.name, table.named)
                 for day, *facts in ask(_fingerprints(rows, table, since=self._since())):
-                    found.append(_partition("predictions", table.model, day, facts))
+                    found.append(partition_of("predictions", table.model, day, facts))
                 if table.reference or table.reference_days:
                     held = sorted(ask(_fingerprints(_reference_rows(table, table.named), table, since=None)), key=str)
-                    found += [_partition("reference", table.model, _NEVER, held)] if held else []
+                    found += [partition_of("reference", table.model, _NEVER, held)] if held else []
         return tuple(found)
 
     def fit_reference(
@@ -89,7 +93,7 @@ class DatabricksMonitoringFacts:
         with self._warehouse.asking(f"the reference window of {model}") as ask:
             kinds = self._kinds(ask, table)
             kept = tuple(dict.fromkeys([*kinds, *(column for column in slices if column)]))
-            there = _columns(ask, table.reference or table.name)
+            there = table_columns(ask, table.reference or table.name)
             columns = tuple(column for column in kept if column in there or column == "score")
             rows = _reference_rows(table, (*table.named, *columns))
             source = _source(rows, table, columns)
@@ -103,11 +107,11 @@ class DatabricksMonitoringFacts:
         if table is None or not days:
             return ()
         with self._warehouse.asking(f"predictions of {table.model}") as ask:
-            there = frozenset(_columns(ask, table.name)) | {"score"}
+            there = frozenset(table_columns(ask, table.name)) | {"score"}
             wanted = tuple(feature for feature in reference.features if feature.column in there)
             splits = splits_of(reference, there)
             columns = tuple(dict.fromkeys([*(f.column for f in wanted), *(column for column, _ in splits)]))
-            source = _source(_rows(table, table.name, (*table.named, *columns)), table, columns, days)
+            source = _source(table_rows(table, table.name, (*table.named, *columns)), table, columns, days)
             return sketches(ask, source, wanted, splits)
 
     def labelled_on(self, model: str, arrivals: tuple[date, ...]) -> tuple[date, ...]:  # noqa: ARG002 - the port has them
@@ -119,7 +123,7 @@ class DatabricksMonitoringFacts:
         if table is None or not days:
             return ()
         with self._warehouse.asking(f"predictions and labels of {model}") as ask:
-            rows = labels.once(_labelled_source(_rows(table, table.name, table.named), table, days))
+            rows = labels.once(_labelled_source(table_rows(table, table.name, table.named), table, days))
             totals = ask(labels.totals(rows))
             counted = ask(labels.by_score(rows)) if scores else []
         return labelled_from(totals, counted, scores=scores)
@@ -133,7 +137,7 @@ class DatabricksMonitoringFacts:
         return ()
 
     def _kinds(self, ask: Session, table: WarehouseTable) -> dict[str, str]:
-        described = _columns(ask, table.name)
+        described = table_columns(ask, table.name)
         missing = [name for name in table.named if name not in described]
         if missing:
             raise TelemetryUnavailableError(
@@ -150,34 +154,34 @@ def _kind(type_name: str) -> str:
     return NUMBER if plain in _NUMBERS else TEXT if plain in _TEXTS else ""
 
 
-def _columns(ask: Session, name: tuple[str, ...]) -> dict[str, str]:
+def table_columns(ask: Session, name: tuple[str, ...]) -> dict[str, str]:
     """Columns of a table and their types, from a statement that returns nothing."""
     return ask.kinds(select(text("*")).select_from(relation(name, (), databricks_dialect())).where(false()))
 
 
-def _rows(table: WarehouseTable, name: tuple[str, ...], columns: tuple[str, ...]) -> FromClause:
+def table_rows(table: WarehouseTable, name: tuple[str, ...], columns: tuple[str, ...]) -> FromClause:
     real = dict.fromkeys(table.score if column == "score" else column for column in columns)
     return relation(name, tuple(real), databricks_dialect())
 
 
 def _reference_rows(table: WarehouseTable, columns: tuple[str, ...]) -> FromClause:
     if table.reference or table.reference_days is None:
-        return _rows(table, table.reference or table.name, columns)
-    rows = _rows(table, table.name, columns)
+        return table_rows(table, table.reference or table.name, columns)
+    rows = table_rows(table, table.name, columns)
     first, last = table.reference_days
-    return select(*rows.c).where(*_between(rows, table, first, last)).subquery()
+    return select(*rows.c).where(*between(rows, table, first, last)).subquery()
 
 
-def _day(rows: FromClause, table: WarehouseTable) -> ColumnElement[Any]:
+def day_of(rows: FromClause, table: WarehouseTable) -> ColumnElement[Any]:
     return cast(rows.c[table.at], Date())
 
 
-def _between(rows: FromClause, table: WarehouseTable, first: date, last: date) -> list[ColumnElement[bool]]:
+def between(rows: FromClause, table: WarehouseTable, first: date, last: date) -> list[ColumnElement[bool]]:
     """On the raw column, so that the engine can skip files whose times lie outside."""
-    return [rows.c[table.at] >= _moment(first), rows.c[table.at] < _moment(last + timedelta(days=1))]
+    return [rows.c[table.at] >= moment(first), rows.c[table.at] < moment(last + timedelta(days=1))]
 
 
-def _moment(day: date) -> ColumnElement[Any]:
+def moment(day: date) -> ColumnElement[Any]:
     return literal_column(f"TIMESTAMP '{datetime.combine(day, time()):%Y-%m-%d %H:%M:%S}'")
 
 
@@ -188,12 +192,12 @@ def _fingerprints(rows: FromClause, table: WarehouseTable, *, since: date | None
         told += [func.count(rows.c[table.label]), func.sum(Number(rows.c[table.label]))]
     if table.written_at:
         told.append(func.max(rows.c[table.written_at]))
-    day = _day(rows, table)
+    day = day_of(rows, table)
     statement = select(day, *told).where(rows.c[table.at].is_not(None)).group_by(day)
-    return statement if since is None else statement.where(rows.c[table.at] >= _moment(since))
+    return statement if since is None else statement.where(rows.c[table.at] >= moment(since))
 
 
-def _partition(source: str, model: str, day: date, facts: Sequence[Any]) -> Partition:
+def partition_of(source: str, model: str, day: date, facts: Sequence[Any]) -> Partition:
     digest = hashlib.sha256(repr(tuple(map(str, facts))).encode()).hexdigest()[:32]
     return Partition(source=source, owner=model, day=day, fingerprint=digest)
 
@@ -201,7 +205,7 @@ def _partition(source: str, model: str, day: date, facts: Sequence[Any]) -> Part
 def _source(
     rows: FromClause, table: WarehouseTable, columns: tuple[str, ...], days: tuple[date, ...] = ()
 ) -> FromClause:
-    day = _day(rows, table) if days else literal_column(f"DATE '{_NEVER}'")
+    day = day_of(rows, table) if days else literal_column(f"DATE '{_NEVER}'")
     named = [
         (rows.c[table.score].label("score") if column == "score" else rows.c[column].label(column))
         for column in columns
@@ -214,13 +218,13 @@ def _on(statement: Select[Any], rows: FromClause, table: WarehouseTable, days: t
     if not days:
         return statement
     wanted: list[Any] = [literal_column(f"DATE '{day}'") for day in sorted(days)]
-    return statement.where(*_between(rows, table, min(days), max(days)), _day(rows, table).in_(wanted))
+    return statement.where(*between(rows, table, min(days), max(days)), day_of(rows, table).in_(wanted))
 
 
 def _labelled_source(rows: FromClause, table: WarehouseTable, days: tuple[date, ...]) -> FromClause:
     unnumbered = func.uuid() if not table.prediction_id else rows.c[table.prediction_id]
     statement = select(
-        _day(rows, table).label(DAY),
+        day_of(rows, table).label(DAY),
         rows.c[table.score].label(labels.SCORE),
         (rows.c[table.label] if table.label else null()).label(labels.LABEL),
         (rows.c[table.version] if table.version else literal_column("''")).label(labels.VERSION),

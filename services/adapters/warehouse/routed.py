@@ -11,8 +11,9 @@ from typing import Any
 
 from services.inventory.facts import Partition
 from services.kernel.errors import TelemetryUnavailableError
+from services.monitoring.cubes import Arrival, ScoreDay
 from services.monitoring.models import JobRun
-from services.monitoring.ports import MonitoringFacts
+from services.monitoring.ports import MonitoringFacts, PerformanceFacts, SliceColumn
 from services.monitoring.profile import DayProfile, LabelledDay, Reference
 
 _NEVER = date(1970, 1, 1)
@@ -56,4 +57,37 @@ class RoutedFacts:
         return getattr(self._recorded, name)
 
     def _of(self, model: str) -> MonitoringFacts:
+        return self._mapped.get(model, self._recorded)
+
+
+class RoutedPerformance:
+    """Implements monitoring.ports.PerformanceFacts."""
+
+    def __init__(self, recorded: PerformanceFacts, mapped: Mapping[str, PerformanceFacts]) -> None:
+        self._recorded = recorded
+        self._mapped = mapped
+
+    def partitions(self) -> tuple[Partition, ...]:
+        found = [item for item in self._recorded.partitions() if item.owner not in self._mapped]
+        for model, facts in self._mapped.items():
+            try:
+                found += facts.partitions()
+            except TelemetryUnavailableError:
+                found.append(Partition(source="labels", owner=model, day=_NEVER, fingerprint="cannot-be-read"))
+        return tuple(found)
+
+    def counted_as(self, model: str) -> str:
+        return self._of(model).counted_as(model)
+
+    def arrived(
+        self, model: str, arrivals: tuple[date, ...], *, scores: bool, slices: tuple[SliceColumn, ...]
+    ) -> tuple[Arrival, ...]:
+        return self._of(model).arrived(model, arrivals, scores=scores, slices=slices)
+
+    def scored(
+        self, model: str, days: tuple[date, ...], *, scores: bool, slices: tuple[SliceColumn, ...]
+    ) -> tuple[ScoreDay, ...]:
+        return self._of(model).scored(model, days, scores=scores, slices=slices)
+
+    def _of(self, model: str) -> PerformanceFacts:
         return self._mapped.get(model, self._recorded)

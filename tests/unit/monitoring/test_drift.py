@@ -303,6 +303,7 @@ def test_a_day_beyond_what_is_usual_is_an_event_and_its_words_say_what_was_diffe
 
     assert [event.peak for event in found] == [LAST - timedelta(days=10)]
     assert found[0].value > found[0].usual
+    assert not found[0].hindsight
     assert "mean 5 before, mean 9.0" in found[0].sentence
 
 
@@ -310,6 +311,18 @@ def test_days_that_only_waver_are_no_events() -> None:
     asked = Question(window_days=1, days=60)
 
     assert len(events.events(a_reference(), CONFIG, wavering(None), asked, LAST)) <= 1
+
+
+def test_a_storm_in_the_first_weeks_of_the_record_is_found_in_hindsight_and_says_so() -> None:
+    asked = Question(window_days=1, days=121)
+    found = [item for item in events.events(a_reference(), CONFIG, wavering(115), asked, LAST) if item.value > 1]
+
+    assert [(event.peak, event.hindsight) for event in found] == [(LAST - timedelta(days=115), True)]
+    assert "in the weeks after it (none are recorded before)" in found[0].sentence
+
+    early = [item for item in wavering(115) if item.day <= LAST - timedelta(days=95)]
+    asked = Question(window_days=1, days=26)
+    assert events.events(a_reference(), CONFIG, early, asked, early[-1].day) == (), "too early to know"
 
 
 def test_without_four_weeks_of_past_nothing_is_called_unusual() -> None:

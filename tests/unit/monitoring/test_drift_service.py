@@ -108,3 +108,18 @@ def test_a_model_without_anything_recorded_has_no_slices_and_no_changes(tmp_path
     assert empty.service.changes("m") == ()
     assert empty.service.events("m") == ()
     assert empty.service.slice_keys("m") == ()
+
+
+def test_a_day_that_is_not_over_is_no_unusual_day_yet(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.service.register_config((CONFIG,))
+    room.reference(3000)
+    for back in range(40, -1, -1):
+        day, frame = TODAY - timedelta(days=back), rows(150, seed=50 + back)
+        frame["amount"] += 4.0 if back < 2 else 0.0
+        write(room.facts, "predictions", "m", day, predictions(day, frame, scores(150, back)))
+    room.service.refresh()
+
+    found = [item for item in room.service.events("m", days=20) if item.feature == "amount"]
+
+    assert [(item.first, item.last) for item in found] == [(TODAY - timedelta(days=1),) * 2]

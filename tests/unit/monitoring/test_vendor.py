@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services.adapters.sql.vendor import SqlVendor
-from services.adapters.warehouse.routed import RoutedFacts
+from services.adapters.warehouse.routed import RoutedFacts, RoutedPerformance
 from services.inventory.facts import Partition
 from services.kernel.clock import FrozenClock
 from services.kernel.errors import TelemetryUnavailableError
@@ -78,16 +79,18 @@ class Facts:
         )
 
 
-def test_a_mapped_model_is_read_from_its_table_alone_and_one_that_is_away_stops_no_other() -> None:
-    routed = RoutedFacts(
-        Facts("here", "mapped"),  # type: ignore[arg-type]
-        {"mapped": Facts("mapped"), "gone": Facts(away=True)},  # type: ignore[dict-item]
-    )
+@pytest.mark.parametrize(
+    ("kind", "unreadable"), [(RoutedFacts, "reference"), (RoutedPerformance, "labels")], ids=["drift", "performance"]
+)
+def test_a_mapped_model_is_read_from_its_table_alone_and_one_that_is_away_stops_no_other(
+    kind: Any, unreadable: str
+) -> None:
+    routed = kind(Facts("here", "mapped"), {"mapped": Facts("mapped"), "gone": Facts(away=True)})
 
     found = {(item.source, item.owner): item.fingerprint for item in routed.partitions()}
 
     assert found == {
         ("predictions", "here"): "f",
         ("predictions", "mapped"): "f",
-        ("reference", "gone"): "cannot-be-read",
+        (unreadable, "gone"): "cannot-be-read",
     }

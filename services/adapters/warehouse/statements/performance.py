@@ -16,6 +16,7 @@ from sqlalchemy import (
     Date,
     FromClause,
     Select,
+    String,
     case,
     cast,
     func,
@@ -26,7 +27,15 @@ from sqlalchemy import (
     union_all,
 )
 
-from services.adapters.warehouse.statements.dialects import Moment, Number, exact, is_finite, text_of, whole
+from services.adapters.warehouse.statements.dialects import (
+    Moment,
+    Number,
+    days_listed,
+    exact,
+    is_finite,
+    text_of,
+    whole,
+)
 from services.monitoring.cubes import UNMATCHED
 from services.monitoring.profile import SCORE_BINS
 
@@ -112,6 +121,26 @@ def changes(said: FromClause, known: FromClause, arrivals: Sequence[date], slice
     past = select(*named, joined.c.before.label("y"), whole(-1).label("sign"), *cut)
     both = union_all(now, past.where(joined.c.before.is_not(None))).subquery()
     return select(*both.c)
+
+
+def as_stated(rows: FromClause, arrivals: Sequence[date], slices: int) -> Select[Any]:
+    """As `changes`, of rows that have their label beside them (`label`, and `filed` when it came) and no id.
+
+    Every row is a prediction of its own, and no older value of its label is known. Slices are `__slice0` and so on,
+    as far as they are there.
+    """
+    named = [(f"s{place}", f"__slice{place}") for place in range(slices)]
+    parts = [(text_of(rows.c[name]) if name in rows.c else cast(null(), String())).label(s) for s, name in named]
+    read = select(
+        cast(rows.c.date, Date()).label("day"),
+        rows.c.filed.label("arrival"),
+        func.coalesce(text_of(rows.c.version), literal(UNKNOWN)).label("version"),
+        Number(rows.c.score).label("score"),
+        Number(rows.c.label).label("y"),
+        whole(1).label("sign"),
+        *parts,
+    ).subquery()
+    return select(*read.c).where(is_finite(read.c.y), read.c.arrival.in_(days_listed(arrivals)))
 
 
 def change_columns(slices: int) -> tuple[str, ...]:
