@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import streamlit as st
 
-from pages.components import badges, charts, drift_charts, drift_tables, notices, parts, places
+from pages.components import badges, charts, drift_charts, drift_tables, notices, parts, places, reads
 from pages.components.drift_charts import Cell
 from pages.components.drift_controls import Choice, link
 from pages.components.format import NOTHING, count, md, short_day
@@ -90,17 +92,13 @@ def one_window(view: DriftView, choice: Choice, day: date) -> None:
 
 def heat_map(view: DriftView, choice: Choice, day: date | None = None) -> None:
     definition = DEFINITIONS[choice.statistic]
-    rows = [
-        (item.title, [_cell(point, choice) for point in item.series])
-        for item in view.features[:MOST_ROWS]
-        if item.series
-    ]
+    rows = [item for item in view.features[:MOST_ROWS] if item.series]
     with parts.card("Columns over time", f"{definition.short} against {choice.against}; worst first"):
         if not rows:
             notices.remark(f"{definition.title} has no value for any column in this range.", "help")
             return
         parts.wide_chart(
-            drift_charts.heat(rows, parts.ink(), marked=day),
+            reads.drawn("heat", view, f"{choice.key} {day} {parts.ink().paper}", lambda: _heat(rows, choice, day)),
             key="heat",
             alt=f"State of each column in each window by {definition.title}; the table below names the last states",
         )
@@ -110,6 +108,11 @@ def heat_map(view: DriftView, choice: Choice, day: date | None = None) -> None:
         more = f" {hidden} more columns are quieter, or have no {definition.short}." if hidden > 0 else ""
         st.caption(f"From pale to strong: {legend}. Empty: no predictions. Point at a cell for its numbers.{more}")
         parts.explain(view.explanation, key="explain-heat")
+
+
+def _heat(rows: Sequence[FeatureDrift], choice: Choice, day: date | None) -> Any:
+    cells = [(item.title, [_cell(point, choice) for point in item.series]) for item in rows]
+    return drift_charts.heat(cells, parts.ink(), marked=day)
 
 
 def _cell(point: DriftPoint, choice: Choice) -> Cell:

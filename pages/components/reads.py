@@ -135,7 +135,26 @@ def _figures(
     return _call()
 
 
+def drawn(what: str, of: object, key: str, draw: Callable[[], T]) -> T:
+    """A picture of a value, kept while it is a picture of the same object: `key` names how it is drawn.
+
+    The value is kept with its picture, so no other object can take its place in memory.
+    """
+    return cast("T", _drawn(what, id(of), key, of, draw)[1])
+
+
+@st.cache_resource(ttl=3600, max_entries=100, show_spinner=False)
+def _drawn(
+    what: str,  # noqa: ARG001  # these three are the cache key
+    identity: int,  # noqa: ARG001
+    key: str,  # noqa: ARG001
+    _of: object,
+    _draw: Callable[[], object],
+) -> tuple[object, object]:
+    return _of, _draw()
+
+
 def forget() -> None:
     """After a write: the next read asks the services again."""
-    for cached in (_operations, _counts, _find_models, _unread, _figures):
+    for cached in (_operations, _counts, _find_models, _unread, _figures, _drawn):
         cached.clear()

@@ -82,12 +82,14 @@ class DuckDbMonitoringFacts:
 
     def profile(self, reference: Reference, days: tuple[date, ...]) -> tuple[DayProfile, ...]:
         sums: dict[tuple[date, str, str], DayProfile] = {}
+        # A day that is a literal is grouped by its cells alone, which takes a tenth less.
+        day = f"DATE '{days[0]}'" if len(set(days)) == 1 else f"CAST({quoted('date')} AS DATE)"
         for files, columns in self._alike(reference.model, days):
             wanted = tuple(feature for feature in reference.features if feature.column in columns)
             splits = splits_of(reference, columns)
             needed = tuple(dict.fromkeys([*(feature.column for feature in wanted), *(column for column, _ in splits)]))
             with asking(f"predictions of {reference.model}") as connection:
-                chosen = ", ".join((f"CAST({quoted('date')} AS DATE) AS {quoted(DAY)}", *map(quoted, needed)))
+                chosen = ", ".join((f"{day} AS {quoted(DAY)}", *map(quoted, needed)))
                 view_of(connection, FACTS, files, chosen, "role = 'live'")
                 source = relation((FACTS,), (DAY, *needed), duckdb_dialect())
                 for start in range(0, len(wanted), _FEATURES_AT_ONCE):
