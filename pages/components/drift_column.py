@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
-from pages.components import address, badges, charts, drift_charts, drift_tables, notices, parts, places
+from pages.components import address, badges, charts, drift_charts, drift_tables, notices, parts, places, reads
 from pages.components.drift_controls import Choice, link
 from pages.components.format import count, md, number, percent, short_day
 from services.kernel.health import Explanation
@@ -23,29 +25,7 @@ def course(view: DriftView, item: FeatureDrift, choice: Choice) -> None:
         if not item.series:
             notices.remark(_nothing(item, choice), "help")
             return
-        days = [point.day for point in item.series]
-        lines = [
-            charts.Line(
-                name=definition.short,
-                x=days,
-                y=[point.value for point in item.series],
-                label=f"{definition.short} {drift_tables.written(item.series[-1].value, choice.statistic)}",
-            ),
-            charts.Line(name="Noise floor", x=days, y=[point.floor for point in item.series], style="dots"),
-        ]
-        limits = []
-        if view.limits:
-            limits = [
-                charts.Limit(value=view.limits.breach, label=f"Breach, {_limit(view.limits.breach, choice)}"),
-                charts.Limit(
-                    value=view.limits.watch, label=f"Watch, {_limit(view.limits.watch, choice)}", severity="watch"
-                ),
-            ]
-        share = definition.share
-        figure = charts.trend(
-            lines, parts.ink(), limits=limits, from_zero=True, hover="%{y:.1%}" if share else "%{y:.3f}", right=120,
-            y_format=".0%" if share else "",
-        )  # fmt: skip
+        figure = reads.drawn("course", item, f"{choice.key} {parts.ink().paper}", lambda: _course(view, item, choice))
         alt = f"{definition.title} of {item.title} over time with limits and noise floor"
         parts.chart(figure, key="course", alt=alt)
         if choice.statistic is Statistic.KS and item.latest:
@@ -61,6 +41,33 @@ def course(view: DriftView, item: FeatureDrift, choice: Choice) -> None:
                     query_params=link(view.model, choice, feature=item.feature, show="column"),
                     width="content",
                 )
+
+
+def _course(view: DriftView, item: FeatureDrift, choice: Choice) -> Any:
+    definition = DEFINITIONS[choice.statistic]
+    days = [point.day for point in item.series]
+    lines = [
+        charts.Line(
+            name=definition.short,
+            x=days,
+            y=[point.value for point in item.series],
+            label=f"{definition.short} {drift_tables.written(item.series[-1].value, choice.statistic)}",
+        ),
+        charts.Line(name="Noise floor", x=days, y=[point.floor for point in item.series], style="dots"),
+    ]
+    limits = []
+    if view.limits:
+        limits = [
+            charts.Limit(value=view.limits.breach, label=f"Breach, {_limit(view.limits.breach, choice)}"),
+            charts.Limit(
+                value=view.limits.watch, label=f"Watch, {_limit(view.limits.watch, choice)}", severity="watch"
+            ),
+        ]
+    share = definition.share
+    return charts.trend(
+        lines, parts.ink(), limits=limits, from_zero=True, hover="%{y:.1%}" if share else "%{y:.3f}", right=120,
+        y_format=".0%" if share else "",
+    )  # fmt: skip
 
 
 def _limit(value: float, choice: Choice) -> str:
