@@ -1,7 +1,8 @@
 # ruff: noqa: INP001
 """Which events of the recorded public data the monitors find, with dates, and how often they speak without a reason.
 
-    python -m tools.find_events
+    python -m tools.find_events             # all recorded data, by recorded date
+    python -m tools.find_events HOME        # a prepared workspace, by its own calendar: what its screen shows
 
 The prepared workspace replays a part of the data in its own calendar. Here the same code reads all of it: flights by
 their recorded date in 2013 with January as reference, the health registry in recorded order, each year of claims
@@ -25,6 +26,8 @@ import pandas as pd
 from services.adapters.local.estate import flight_cases, health_cases
 from services.adapters.local.estate.catalog import load_monitoring
 from services.adapters.local.estate.placed import FEATURES
+from services.adapters.sql.database import Database
+from services.adapters.sql.monitoring import SqlMonitoring
 from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
 from services.kernel.health import Health
 from services.monitoring import drift, events
@@ -106,11 +109,17 @@ def read(source: Recorded, folder: Path) -> tuple[Reference, tuple[DayProfile, .
 
 
 def told(
-    config: MonitoringConfig, reference: Reference, profiles: Sequence[DayProfile], last: date, window_days: int
+    config: MonitoringConfig,
+    reference: Reference,
+    profiles: Sequence[DayProfile],
+    last: date,
+    window_days: int,
+    *,
+    versus: Versus = Versus.REFERENCE,
 ) -> Iterator[str]:
-    asked = Question(window_days=window_days, days=400)
+    asked = Question(window_days=window_days, days=400, versus=versus)
     found = events.events(reference, config, profiles, asked, last)
-    yield f"### Unusual windows of {window_days} day(s): {len(found)}"
+    yield f"### Unusual windows of {window_days} day(s) against {versus}: {len(found)}"
     for event in sorted(found, key=lambda event: (event.first, event.feature)):
         yield f"- {event.first:%d %b} to {event.last:%d %b}: {event.sentence}"
 
@@ -140,7 +149,26 @@ def moved(
             yield f"- {item.title}: {len(red)} red, {len(amber)} amber of {len(item.history)}{first}"
 
 
+def prepared(home: Path) -> None:
+    """From the stored sketches, up to the last day that is over."""
+    store = SqlMonitoring(Database(f"sqlite:///{home / 'governance.db'}"))
+    for model in sorted(store.reference_digests()):
+        reference, config, recorded_to = store.reference(model), store.config(model), store.last_day(model)
+        if reference is None or config is None or recorded_to is None:
+            continue
+        last = recorded_to - timedelta(days=1)
+        profiles = store.profiles(model, date.min, last)
+        if profiles:
+            say(f"## {model}: {min(profile.day for profile in profiles)} to {last}")
+            for versus in Versus:
+                for window_days in (1, 7):
+                    say(*told(config, reference, profiles, last, window_days, versus=versus))
+
+
 def main() -> None:
+    if sys.argv[1:]:
+        prepared(Path(sys.argv[1]))
+        return
     configs = {config.model: config for config in load_monitoring()}
     for source in recorded():
         config = configs[source.model]
