@@ -465,13 +465,13 @@ def _open(
         retire=lambda command, review, actor: _ask_to_retire(approvals, units, command, review, actor),
         request_state=lambda request_id: _request_state(units, request_id),
         retiring=lambda model: _retiring(units, model),
-        watched=reading.value.watched,
+        watched=reading.value.counted,
         clock=clock,
     )
     performance = _performance(settings, database, clock, reading)
     alerts = _alerts(
         units, trusted, reading, incidents, clock, performance=performance, health=health,
-        marks=lambda part: {name: str(head) for name, head in heads.heads(database, part).items()},
+        portfolio=portfolio, marks=lambda part: {name: str(head) for name, head in heads.heads(database, part).items()},
         stakes=Stakes(
             value=reading.value.model, monitors=SqlMonitorsInForce(database), currency=settings.currency, clock=clock
         ),
@@ -900,6 +900,7 @@ def _alerts(
     *,
     performance: PerformanceService,
     health: DataHealthService,
+    portfolio: PortfolioService,
     marks: Callable[[str], Mapping[str, str]],
     stakes: Stakes,
     orphans: Callable[[], tuple[Orphan, ...]],
@@ -940,7 +941,7 @@ def _alerts(
         ),
     )
     seldom = (
-        each("budgets", AlertKind.BUDGET, lambda model: alert_sources.budget(reading.value.budget(model.name))),
+        alert_sources.Budgets(portfolio.lines, clock=clock),
         alert_sources.AtOnce(
             name="feature tables",
             kinds=frozenset({AlertKind.DATA}),
@@ -1503,7 +1504,8 @@ class _Bill:
         if found is None:
             return DataAge(state=Health.UNKNOWN, sentence="The bill is not copied here.")
         at = found.copied
-        return DataAge(state=found.state, sentence=found.sentence, up_to=at.newest, copied_at=at.copied_at)
+        words = found.sentence.replace(found.source.table, "The platform's bill")
+        return DataAge(state=found.state, sentence=words, up_to=at.newest, copied_at=at.copied_at)
 
 
 def _mirror(settings: Settings, database: Database, clock: Clock, billing: BillingFile) -> MirrorService:

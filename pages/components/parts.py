@@ -142,9 +142,11 @@ def signal_tile(title: str, signal: Signal, value: str) -> None:
 
 
 def explain(explanation: Explanation, *, label: str = "How is this computed?", key: str | None = None) -> None:
-    """Formula, source, window, freshness and n behind a number."""
+    """Formula, source, window, freshness and n behind a number.
+
+    One element and no table: a screen of twenty figures builds it twenty times at every click, whoever opens it.
+    """
     with st.popover(label, icon=":material/function:", type="tertiary", key=key):
-        st.markdown(f"**{md(explanation.formula)}**")
         rows = [
             ("Source", md(explanation.source)),
             ("Window", md(explanation.window)),
@@ -153,7 +155,8 @@ def explain(explanation: Explanation, *, label: str = "How is this computed?", k
         ]
         if explanation.note:
             rows.append(("Note", md(explanation.note)))
-        facts(rows, alt="How this number is computed")
+        told = [f":gray[{name}]  \n{value}" for name, value in rows]
+        st.markdown("\n\n".join([f"**{md(explanation.formula)}**", *told]))
 
 
 def model_picker(*, parameter: str = "model", kinds: Mapping[str, str] | None = None) -> InventoryRow | None:

@@ -8,11 +8,19 @@ from decimal import Decimal
 import pandas as pd
 import streamlit as st
 
-from pages.components import badges, charts, notices, parts, session, value_charts
+from pages.components import badges, charts, notices, parts, places, session, value_charts
 from pages.components.format import NOTHING, count, md, money, percent, version
+from services.kernel.health import Health
 from services.oversight.board_models import Figure, ModelBoard
 from services.value.models import BenefitLine, VersionShare
 
+_MEASURED = {
+    "sla": ("reliability", "How it answers"),
+    "drift": ("drift", "What moved"),
+    "rework": ("feedback", "What people changed"),
+    "lift": ("performance", "How well it predicts"),
+}
+"""The screen that measured a figure, and what it shows there."""
 _SPLIT = (("compute", "Compute"), ("storage", "Storage"), ("serving", "Serving"), ("fixed", "Stated, fixed"))
 
 
@@ -55,18 +63,31 @@ def running_section(board: ModelBoard) -> None:
     for start in range(0, len(shown), 3):
         for column, figure in zip(st.columns(3), shown[start : start + 3], strict=False):
             with column:
-                _running_card(figure)
+                _running_card(figure, board.value.model)
 
 
-def figure_card(figure: Figure, words: str, *, key: str, trend: bool = False) -> None:
-    """One figure: what it is, how it stands, a sentence, its course where it has one, and how it was computed."""
+def figure_card(
+    figure: Figure, words: str, *, key: str, trend: bool = False, place: tuple[str, str] | None = None, model: str = ""
+) -> None:
+    """One figure: what it is, how it stands, a sentence, its course where it has one, and how it was computed.
+
+    `place` is the screen that measured it, and what that shows.
+    """
     with st.container(border=True, height="stretch", gap="xsmall", key=f"figure-{key}"):
         st.metric(figure.title, figure.shown)
         state = f"{badges.badge(figure.state)} " if figure.state is not None else ""
         st.markdown(f"{state}:gray[{md(words)}]")
         if trend:
             _trend(figure, key)
-        parts.explain(figure.explanation, key=f"explain-{key}")
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            parts.explain(figure.explanation, key=f"explain-{key}")
+            if place is not None:
+                _link(*place, figure.state, model)
+
+
+def _link(stem: str, words: str, state: Health | None, model: str) -> None:
+    icon = badges.icon(state) if state in {Health.WATCH, Health.BREACH} else ":material/arrow_forward:"
+    st.page_link(places.path(stem), label=words, icon=icon, query_params={"model": model}, width="content")
 
 
 def figure_tile(figure: Figure, currency: str, *, extra: str = "") -> None:
@@ -74,10 +95,10 @@ def figure_tile(figure: Figure, currency: str, *, extra: str = "") -> None:
     figure_card(figure, "; ".join(filter(None, words)) or figure.explanation.window, key=figure.id)
 
 
-def _running_card(figure: Figure) -> None:
+def _running_card(figure: Figure, model: str) -> None:
     n = figure.explanation.n
     words = f"{f'n = {count(n)}' if n is not None else 'not counted'}; {figure.target or 'no target agreed'}"
-    figure_card(figure, words, key=f"running-{figure.id}", trend=True)
+    figure_card(figure, words, key=f"running-{figure.id}", trend=True, place=_MEASURED.get(figure.id), model=model)
 
 
 def _trend(figure: Figure, key: str) -> None:
@@ -246,11 +267,15 @@ def _versions(board: ModelBoard) -> None:
         if not value.versions:
             notices.remark("Nothing was recorded by version.", "help")
             return
-        parts.table(_version_frame(value.versions, value.currency), alt="Cost by version, an allocation")
+        parts.table(
+            _version_frame(value.versions, value.currency, billed=value.age is not None),
+            alt="Cost by version, an allocation",
+        )
 
 
-def _version_frame(shares: Sequence[VersionShare], currency: str) -> pd.DataFrame:
-    return pd.DataFrame(
+def _version_frame(shares: Sequence[VersionShare], currency: str, *, billed: bool) -> pd.DataFrame:
+    """A bill knows no version: there is nothing measured to show beside what is laid on each."""
+    frame = pd.DataFrame(
         {
             "Version": [version(share.version) if share.version else ":gray[none]" for share in shares],
             "Predictions": [count(share.predictions) for share in shares],
@@ -259,6 +284,7 @@ def _version_frame(shares: Sequence[VersionShare], currency: str) -> pd.DataFram
             "Per 1,000 (allocation)": [money(share.per_thousand, currency) for share in shares],
         }
     )
+    return frame.drop(columns="Measured") if billed else frame
 
 
 def _budget(board: ModelBoard) -> None:

@@ -7,7 +7,18 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from pages.components import address, badges, exporting, notices, parts, places, session, value_gate, value_tables
+from pages.components import (
+    address,
+    badges,
+    exporting,
+    filters,
+    notices,
+    parts,
+    places,
+    session,
+    value_gate,
+    value_tables,
+)
 from pages.components.format import age, count, md, money, percent, plural
 from services.kernel.health import Health
 from services.kernel.identity import Permission
@@ -27,7 +38,6 @@ SORTS = {
     "payback": ("Shortest payback", Sort.PAYBACK),
     "name": ("Name", Sort.NAME),
 }
-STATES = {state.value: state for state in (Health.BREACH, Health.WATCH, Health.HEALTHY, Health.UNKNOWN)}
 _NOT_RED = (Health.WATCH, Health.UNKNOWN, Health.HEALTHY)
 _NAMED = 3
 WAITING = {"1": "Waits for finance"}
@@ -37,7 +47,7 @@ def asked() -> PortfolioQuery:
     """What the address asks for."""
     return PortfolioQuery(
         text=address.get("q"),
-        states=address.many("state", STATES),
+        states=address.many("state", filters.HEALTHS),
         waiting=bool(address.many("waiting", WAITING)),
         sort=address.one("sort", SORTS, SORTS["attention"])[1],
         offset=(address.number("page", 1, low=1, high=100_000) - 1) * PAGE_SIZE,
@@ -45,8 +55,10 @@ def asked() -> PortfolioQuery:
     )
 
 
-def show(found: Portfolio, query: PortfolioQuery, reviews: Sequence[ReturnReview] = ()) -> None:
-    """`reviews` wait for the answer of an owner: their models are red, whatever this window says."""
+def show(found: Portfolio, frame: pd.DataFrame, query: PortfolioQuery, reviews: Sequence[ReturnReview] = ()) -> None:
+    """`frame` has the lines of the page. `reviews` wait for the answer of an owner: their models are red, whatever
+    this window says.
+    """
     totals, room = found.totals, session.control_room()
     with parts.header(
         "Value", f":gray[{plural(totals.models, 'model')}, {md(found.window)}. As recorded, not as promised.]"
@@ -68,7 +80,7 @@ def show(found: Portfolio, query: PortfolioQuery, reviews: Sequence[ReturnReview
     _signed(found)
     value_gate.red(reviews)
     _filters(query)
-    _list(found)
+    _list(found, frame)
 
 
 def _nothing(found: Portfolio) -> None:
@@ -142,17 +154,19 @@ def _red(found: Portfolio, reviews: Sequence[ReturnReview]) -> tuple[str, str, H
 
 
 def _bill(found: Portfolio) -> None:
-    """What of a platform's bill nobody owns, and how far the bill reaches. Measured use has no bill."""
-    if found.age is None:
+    """How far a platform's bill reaches, and what of the cost nobody owns. Measured use has no bill."""
+    if found.age is not None:
+        st.markdown(f"{badges.badge(found.age.state)} :gray[{md(found.age.sentence)}]")
+    if not found.nobodys:
         return
-    st.markdown(f"{badges.badge(found.age.state)} :gray[{md(found.age.sentence)}]")
-    if found.nobodys:
-        rows = [(md(item.name), money(item.amount, found.currency), md(item.unpriced)) for item in found.nobodys]
-        with parts.card("Billed, and laid on no model", "the largest first; name owners by tag, job or endpoint"):
-            frame = pd.DataFrame(rows[:_UNOWNED], columns=["Use", "Cost", "Without a price"])
-            parts.table(frame, alt="Unallocated part of the bill")
-            if len(rows) > _UNOWNED:
-                st.caption(f"{len(rows) - _UNOWNED} more are in the sum and in the export of the command line.")
+    # A page that fits a screen: names nobody governs are a list to work off, not a figure to read each morning.
+    rows = [(md(item.name), money(item.amount, found.currency), md(item.unpriced)) for item in found.nobodys]
+    with st.expander(f"Laid on no model: {plural(len(rows), 'name')}", icon=":material/help_center:"):
+        st.caption("The largest first. A tag, a job or an endpoint that names a model gives its cost an owner.")
+        frame = pd.DataFrame(rows[:_UNOWNED], columns=["Use", "Cost", "Without a price"])
+        parts.table(frame, alt="Cost that belongs to no governed model")
+        if len(rows) > _UNOWNED:
+            st.caption("More are in the sum and in the export of the command line.")
 
 
 def _payback(found: Portfolio) -> tuple[str, str]:
@@ -186,24 +200,8 @@ def _signed(found: Portfolio) -> None:
 
 def _filters(query: PortfolioQuery) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="filters"):
-        st.text_input(
-            "Search",
-            key=address.follow("q", query.text),
-            on_change=address.writes("q"),
-            placeholder="Name of a model",
-            icon=":material/search:",
-            label_visibility="collapsed",
-            width=200,
-        )
-        st.segmented_control(
-            "State",
-            list(STATES),
-            selection_mode="multi",
-            format_func=lambda name: badges.word(STATES[name]),
-            key=address.follow("state", [state.value for state in query.states]),
-            on_change=address.writes("state", ",".join),
-            label_visibility="collapsed",
-        )
+        filters.search(query.text, "Name of a model", width=200)
+        filters.states("State", "state", query.states)
         st.pills(
             "Months",
             list(WAITING),
@@ -213,22 +211,18 @@ def _filters(query: PortfolioQuery) -> None:
             on_change=address.writes("waiting", ",".join),
             label_visibility="collapsed",
         )
-        st.selectbox(
-            "Order",
-            list(SORTS),
-            format_func=lambda name: SORTS[name][0],
-            key=address.follow("sort", next(name for name, (_, sort) in SORTS.items() if sort is query.sort)),
-            on_change=address.writes("sort"),
-            label_visibility="collapsed",
+        filters.order(
+            {name: title for name, (title, _) in SORTS.items()},
+            next(name for name, (_, sort) in SORTS.items() if sort is query.sort),
             width=190,
         )
 
 
-def _list(found: Portfolio) -> None:
+def _list(found: Portfolio, frame: pd.DataFrame) -> None:
     if not found.rows:
         notices.empty("No model matches these filters", "Try fewer filters, or part of the name.")
         return
-    frame, config = value_tables.portfolio(found.rows, found.currency)
+    config = value_tables.portfolio_columns(found.currency)
     chosen = parts.selectable(frame, config, key="value-models", alt="Value of all models")
     parts.paging(found.matching, PAGE_SIZE, key="value")
     if chosen is None:

@@ -16,13 +16,13 @@ from services.value.portfolio import PortfolioRow
 UNKNOWN = "unknown"
 
 
-def portfolio(rows: Sequence[PortfolioRow], currency: str) -> tuple[pd.DataFrame, Mapping[str, Any]]:
+def portfolio(rows: Sequence[PortfolioRow]) -> pd.DataFrame:
     """Amounts are numbers and sort as numbers; what is not known stays empty."""
 
     def amounts(name: str) -> Any:
         return pd.array([_rounded(getattr(row, name)) for row in rows], dtype="Float64")
 
-    frame = pd.DataFrame(
+    return pd.DataFrame(
         {
             "model": [visible(row.model) for row in rows],
             "state": [[badges.word(row.state)] for row in rows],
@@ -36,7 +36,10 @@ def portfolio(rows: Sequence[PortfolioRow], currency: str) -> tuple[pd.DataFrame
             "sentence": [visible(row.sentence) for row in rows],
         }
     )
-    config = {
+
+
+def portfolio_columns(currency: str) -> Mapping[str, Any]:
+    return {
         "model": tables.text("Model", width=175),
         "state": tables.chips("State", badges.chips(list(Health)), width=88),
         "net": tables.numeric(f"Net, {currency}", "localized", width=105),
@@ -48,7 +51,6 @@ def portfolio(rows: Sequence[PortfolioRow], currency: str) -> tuple[pd.DataFrame
         "budget": tables.text("Budget", width=110),
         "sentence": tables.text("In one sentence", width=420),
     }
-    return frame, config
 
 
 def _rounded(amount: Decimal | None) -> float | None:

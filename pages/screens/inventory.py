@@ -13,6 +13,7 @@ from pages.components import (
     badges,
     charts,
     exporting,
+    filters,
     notices,
     parts,
     places,
@@ -36,7 +37,6 @@ SORTS = {
     "drift": ("Most drift first", InventorySort.DRIFT, True),
     "completeness": ("Least documented first", InventorySort.COMPLETENESS, False),
 }
-HEALTHS = {state.value: state for state in (Health.BREACH, Health.WATCH, Health.HEALTHY, Health.UNKNOWN)}
 TIERS = {str(int(tier)): tier for tier in Tier}
 
 session.enter("inventory")
@@ -52,7 +52,7 @@ def _query() -> InventoryQuery:
         owners=address.many("owner", {name: name for name in totals.owners}),
         teams=address.many("team", {name: name for name in totals.teams}),
         use_cases=address.many("usecase", {name: name for name in totals.use_cases}),
-        health=address.many("health", HEALTHS),
+        health=address.many("health", filters.HEALTHS),
         sort=sort[1],
         descending=sort[2],
         offset=(address.number("page", 1, low=1, high=100_000) - 1) * PAGE_SIZE,
@@ -62,24 +62,8 @@ def _query() -> InventoryQuery:
 
 def _filters(query: InventoryQuery) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="filters"):
-        st.text_input(
-            "Search",
-            key=address.follow("q", query.text),
-            on_change=address.writes("q"),
-            placeholder="Name, owner or use case",
-            icon=":material/search:",
-            label_visibility="collapsed",
-            width=160,
-        )
-        st.segmented_control(
-            "Health",
-            list(HEALTHS),
-            selection_mode="multi",
-            format_func=lambda name: badges.word(HEALTHS[name]),
-            key=address.follow("health", [state.value for state in query.health]),
-            on_change=address.writes("health", ",".join),
-            label_visibility="collapsed",
-        )
+        filters.search(query.text, "Name, owner or use case", width=160)
+        filters.states("Health", "health", query.health)
         st.multiselect(
             "Risk tier",
             list(TIERS),
@@ -118,15 +102,7 @@ def _filters(query: InventoryQuery) -> None:
             width=122,
         )
         current = next(name for name, (_, sort, _) in SORTS.items() if sort is query.sort)
-        st.selectbox(
-            "Order",
-            list(SORTS),
-            format_func=lambda name: SORTS[name][0],
-            key=address.follow("sort", current),
-            on_change=address.writes("sort"),
-            label_visibility="collapsed",
-            width=130,
-        )
+        filters.order({name: title for name, (title, _, _) in SORTS.items()}, current, width=130)
 
 
 def _note(query: InventoryQuery) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
 from pages.components import (
@@ -20,6 +21,7 @@ from pages.components import (
     value_model,
     value_portfolio,
     value_statement,
+    value_tables,
 )
 from pages.components.format import md
 from services.kernel.errors import InputError
@@ -27,6 +29,7 @@ from services.kernel.health import Health
 from services.kernel.identity import Permission
 from services.oversight import board_export
 from services.oversight.board_models import ModelBoard
+from services.value.portfolio import Portfolio, PortfolioQuery
 
 TABS = {
     "returns": "Return",
@@ -45,18 +48,24 @@ def _nothing(words: str) -> None:
         pass
 
 
+def _page(query: PortfolioQuery) -> tuple[Portfolio, pd.DataFrame]:
+    """With its table, which is the same until a line changes."""
+    found = room.portfolio.page(query)
+    return found, value_tables.portfolio(found.rows)
+
+
 def _all() -> None:
     query = value_portfolio.asked()
     found = reads.attempt(
         "value",
-        lambda: reads.kept("portfolio", str(query), room.portfolio.mark(), lambda: room.portfolio.page(query)),
+        lambda: reads.kept("portfolio", str(query), room.portfolio.mark(), lambda: _page(query)),
         key=f"portfolio-{query}",
     )
     if found is None:
         _nothing("Cost and benefit cannot be read just now.")
     else:
         reviews = reads.attempt("reviews of returns", room.reviews.open, key="returns") or ()
-        value_portfolio.show(found, query, reviews)
+        value_portfolio.show(*found, query, reviews)
 
 
 def _one(name: str) -> None:

@@ -27,7 +27,7 @@ from services.reliability.models import SlaView
 from services.reliability.slo import BudgetView, Urgency
 from services.rollout.models import Action, ActionKind
 from services.rollout.ports import RolloutUnits
-from services.value.budgets import BudgetView as MoneyBudget
+from services.value.portfolio import PortfolioRow
 
 _Kept = tuple[str, datetime, tuple[Condition, ...]]
 """The mark a model was judged under, when, and what was said."""
@@ -37,6 +37,7 @@ View = TypeVar("View")
 ROLLBACK_WITHIN = timedelta(minutes=2)
 """A rollback is an intent in the ledger that the worker carries out within seconds; longer means it does not happen."""
 _BRINGS_BACK = frozenset({ActionKind.ROLLBACK, ActionKind.REVERT, ActionKind.EMERGENCY, ActionKind.ABORT})
+_OLDEST_LINE = timedelta(days=2)
 _MEASUREMENT = "measurement"
 COLUMNS = "columns"
 """The subject of the one drift alert of a model; its columns are parts of it."""
@@ -313,22 +314,43 @@ def _promised(view: SlaView, subject: str, title: str, signal: Signal) -> Condit
     )
 
 
-def budget(view: MoneyBudget) -> tuple[Condition, ...]:
-    """The forecast to month end; nothing where nobody set a budget. Each day is a window, a new month a new subject."""
-    if view.budget is None:
-        return ()
-    return (
-        Condition(
-            key=Key(model=view.model, kind=AlertKind.BUDGET, subject=view.month),
-            state=view.state,
-            title=f"Budget of {view.model} in {view.month}",
-            sentence=view.sentence,
-            window=view.window,
-            target=target_of("value", model=view.model, show="cost"),
-            value=float(view.share) if view.share is not None else None,
-            unit="of the budget",
-            n=view.explanation.n,
-        ),
+class Budgets:
+    """Forecasts to month end from the kept lines of the portfolio; nothing where nobody set a budget.
+
+    Each day is a window, a new month a new subject. A line is computed anew when its records change and on every day;
+    one that is older than two days could not be computed, and says nothing about today.
+    """
+
+    name = "budgets"
+    kinds = frozenset({AlertKind.BUDGET})
+
+    def __init__(self, lines: Callable[[], Iterable[PortfolioRow]], *, clock: Clock) -> None:
+        self._lines = lines
+        self._clock = clock
+
+    def report(self) -> Report:
+        found, failed, now = list[Condition](), dict[str, str](), self._clock.now()
+        for line in self._lines():
+            if line.budget is None:
+                continue
+            if now - line.computed_at > _OLDEST_LINE:
+                failed[line.model] = f"Its cost was last computed at {utc_text(line.computed_at)}."
+            else:
+                found.append(_budget(line))
+        return Report(conditions=tuple(found), failed=failed)
+
+
+def _budget(line: PortfolioRow) -> Condition:
+    return Condition(
+        key=Key(model=line.model, kind=AlertKind.BUDGET, subject=line.budget_month),
+        state=line.budget_state,
+        title=f"Budget of {line.model} in {line.budget_month}",
+        sentence=line.budget_sentence,
+        window=line.budget_day,
+        target=target_of("value", model=line.model, show="cost"),
+        value=float(line.budget_share) if line.budget_share is not None else None,
+        unit="of the budget",
+        n=line.budget_n,
     )
 
 

@@ -8,11 +8,8 @@ from typing import Protocol
 
 from services.approvals.models import QueueQuery, TrailLine
 from services.approvals.records import DecisionRecord, PromotionRequest
-from services.attestation.ports import LedgerWriter
 from services.kernel.identity import Actor
-from services.rollout.ports import RolloutStore
-from services.rollout.release_ports import ReleaseStore
-from services.rollout.retirement_models import RetirementStore
+from services.rollout.ports import RetirementUnit
 
 
 class RequestStore(Protocol):
@@ -98,17 +95,9 @@ class EvidenceKeeper(Protocol):
         ...
 
 
-class ApprovalUnit(Protocol):
-    @property
-    def ledger(self) -> LedgerWriter: ...
+class ApprovalUnit(RetirementUnit, Protocol):
     @property
     def requests(self) -> RequestStore: ...
-    @property
-    def rollouts(self) -> RolloutStore: ...
-    @property
-    def releases(self) -> ReleaseStore: ...
-    @property
-    def retirements(self) -> RetirementStore: ...
     @property
     def evidence(self) -> EvidenceKeeper: ...
 

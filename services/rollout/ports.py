@@ -22,6 +22,7 @@ from services.rollout.models import (
     TrafficChange,
 )
 from services.rollout.release_ports import ReleaseStore
+from services.rollout.retirement_models import RetirementStore
 
 
 class ServingPlatform(Protocol):
@@ -226,6 +227,11 @@ class RolloutUnit(Protocol):
     def rollouts(self) -> RolloutStore: ...
     @property
     def releases(self) -> ReleaseStore: ...
+
+
+class RetirementUnit(RolloutUnit, Protocol):
+    @property
+    def retirements(self) -> RetirementStore: ...
 
 
 class RolloutUnits(Protocol):

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Protocol
 
-from services.attestation.ports import LedgerWriter, SigningDesk
+from services.attestation.ports import SigningDesk
 from services.kernel.clock import Clock, utc_text
 from services.kernel.errors import ControlRoomError, InputError, StorageUnavailableError, UnavailableError
 from services.ledger import events
@@ -22,29 +22,16 @@ from services.rollout import release_effects
 from services.rollout import retirement_rules as rules
 from services.rollout.lifecycle import Move, allows
 from services.rollout.models import Observed
-from services.rollout.ports import RolloutStore, ServingPlatform
-from services.rollout.release_ports import ReleaseStore
+from services.rollout.ports import RetirementUnit, ServingPlatform
 from services.rollout.retirement_models import (
     RETENTION_CLASS,
     Retirement,
     RetirementState,
-    RetirementStore,
     TrafficFacts,
 )
 
 OFF, RETIRED = "retirement-traffic-off", "model-retired"
 _log = logging.getLogger("countersign.retirement")
-
-
-class RetirementUnit(Protocol):
-    @property
-    def ledger(self) -> LedgerWriter: ...
-    @property
-    def rollouts(self) -> RolloutStore: ...
-    @property
-    def releases(self) -> ReleaseStore: ...
-    @property
-    def retirements(self) -> RetirementStore: ...
 
 
 class RetirementUnits(Protocol):

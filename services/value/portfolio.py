@@ -23,6 +23,8 @@ LARGEST = Decimal(10**12)
 """An amount of one model beyond this is a typing error: it is told and not added to anything."""
 ORDER = (Health.BREACH, Health.WATCH, Health.UNKNOWN, Health.HEALTHY)
 """What needs somebody comes first."""
+NOBODYS = 100
+"""Names of use without an owner that are told one by one; their sum has all of them."""
 _NAMED = 3
 _PROBLEMS = 20
 
@@ -81,19 +83,17 @@ class PortfolioRow:
     last: date | None
     """The last day with a record of use."""
     computed_at: datetime
+    budget_month: str = ""
+    budget_day: str = ""
+    """The day its forecast was made on."""
+    budget_sentence: str = ""
+    budget_n: int | None = None
+    """Days of cost behind the forecast."""
 
     @property
     def is_known(self) -> bool:
         """Its benefit is recorded."""
         return self.benefit is not None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unallocated:
-    """Measured use under a name that no governed model has."""
-
-    name: str
-    cost: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +156,7 @@ class Portfolio:
     currency: str
     window: str
     nobodys: tuple[Nobodys, ...] = ()
-    """What the unallocated part of a bill is made of, the largest first."""
+    """What the unallocated part of the cost is made of, the largest first; at most `NOBODYS`."""
     age: DataAge | None = None
     """How far the platform's bill reaches; None where use is measured here."""
 
@@ -212,10 +212,14 @@ def row(
         problems=tuple(dict.fromkeys(month.problem for month in months if month.problem)),
         last=value.last,
         computed_at=computed_at,
+        budget_month=budget.month if budget else "",
+        budget_day=budget.window if budget else "",
+        budget_sentence=budget.sentence if budget else "",
+        budget_n=budget.explanation.n if budget else None,
     )  # fmt: skip
 
 
-def totals(rows: Iterable[PortfolioRow], unallocated: Iterable[Unallocated] = (), *, behind: int = 0) -> Totals:
+def totals(rows: Iterable[PortfolioRow], unallocated: Iterable[Nobodys] = (), *, behind: int = 0) -> Totals:
     """What the lines add up to."""
     lines, others = sorted(rows, key=attention), tuple(unallocated)
     known, red = [line for line in lines if line.is_known], [line for line in lines if line.state is Health.BREACH]
@@ -225,7 +229,7 @@ def totals(rows: Iterable[PortfolioRow], unallocated: Iterable[Unallocated] = ()
         red=len(red),
         red_names=tuple(line.model for line in red[:_NAMED]),
         cost=_sum(line.cost for line in lines),
-        unallocated=_sum(item.cost for item in others),
+        unallocated=_sum(item.amount for item in others),
         benefit=_sum(line.benefit for line in known),
         net=_sum(line.net for line in known),
         setup=_sum(line.setup for line in known),

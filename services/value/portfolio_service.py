@@ -7,11 +7,10 @@ calls `refresh`; who writes about one model calls it for that model, so that nob
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Protocol
 
 from services.kernel.clock import Clock
@@ -20,9 +19,9 @@ from services.value import portfolio
 from services.value.budgets import BudgetView
 from services.value.models import DataAge, ModelValue, Nobodys
 from services.value.periods import PeriodState
-from services.value.portfolio import WINDOW_DAYS, Portfolio, PortfolioQuery, PortfolioRow, Totals, Unallocated
+from services.value.portfolio import NOBODYS, WINDOW_DAYS, Portfolio, PortfolioQuery, PortfolioRow, Sort, Totals
 
-RULES = 1
+RULES = 2
 """Grows when the same records give other lines: all lines are then computed anew."""
 AT_ONCE = 500
 """Lines computed in one round of the worker: the first round of a day must not hold up the other duties."""
@@ -49,7 +48,7 @@ class Kept:
     basis: str
     at: datetime
     row: PortfolioRow | None = None
-    unallocated: Unallocated | None = None
+    unallocated: Nobodys | None = None
 
 
 class PortfolioStore(Protocol):
@@ -75,6 +74,10 @@ class PortfolioStore(Protocol):
 
     def totals(self, today: date) -> Totals: ...
 
+    def nobodys(self, limit: int) -> tuple[Nobodys, ...]:
+        """Use without an owner, the largest first."""
+        ...
+
     def head(self) -> int:
         """Grows with every write of lines."""
         ...
@@ -93,11 +96,9 @@ class Values(Protocol):
 
     def is_stated(self, name: str) -> bool: ...
 
-    def measured_cost(self, name: str, *, days: int = 90) -> Decimal: ...
+    def of_nobody(self, name: str, *, days: int = 90) -> Nobodys: ...
 
     def counted(self, *, days: int = 90) -> tuple[str, ...]: ...
-
-    def nobodys(self, *, days: int = 90) -> tuple[Nobodys, ...]: ...
 
     def age(self) -> DataAge | None: ...
 
@@ -116,31 +117,35 @@ class PortfolioService:
     def page(self, query: PortfolioQuery | None = None) -> Portfolio:
         """One page of lines, the reds first, and the totals of all lines: a fixed number of statements."""
         rows, matching = self._store.search(query or PortfolioQuery())
-        age = self._values.age()
         return Portfolio(
             rows=rows,
             matching=matching,
             totals=self._store.totals(self._today()),
             currency=self._values.currency,
             window=rows[0].window if rows else f"last {WINDOW_DAYS} days",
-            nobodys=self._values.nobodys() if age is not None else (),
-            age=age,
+            nobodys=self._store.nobodys(NOBODYS),
+            age=self._values.age(),
         )
 
     def everything(self, *, batch: int = 1_000) -> Portfolio:
         """All lines, for an export: its totals are those of the page."""
-        found = self.page(PortfolioQuery(limit=batch))
-        rows = list(found.rows)
-        while len(rows) < found.matching:
-            more, _ = self._store.search(PortfolioQuery(limit=batch, offset=len(rows)))
-            if not more:
-                break
-            rows += more
-        return replace(found, rows=tuple(rows), matching=len(rows))
+        found = self.page(PortfolioQuery(limit=1))
+        rows = tuple(self.lines(batch=batch, sort=Sort.ATTENTION))
+        return replace(found, rows=rows, matching=len(rows))
+
+    def lines(self, *, batch: int = 1_000, sort: Sort = Sort.NAME) -> Iterator[PortfolioRow]:
+        """All lines as they are kept, each with the time it was computed."""
+        offset = 0
+        while True:
+            rows, matching = self._store.search(PortfolioQuery(sort=sort, limit=batch, offset=offset))
+            yield from rows
+            offset += len(rows)
+            if not rows or offset >= matching:
+                return
 
     def computed(self, *, days: int = WINDOW_DAYS) -> Portfolio:
         """The same for any window, model by model from the records; nothing is kept."""
-        rows, others = list[PortfolioRow](), list[Unallocated]()
+        rows, others = list[PortfolioRow](), list[Nobodys]()
         for name in self._values.counted(days=days):
             made = self._line(name, days=days)
             if isinstance(made, PortfolioRow):
@@ -154,6 +159,7 @@ class PortfolioService:
             totals=portfolio.totals(rows, others),
             currency=self._values.currency,
             window=rows[0].window if rows else f"last {days} days",
+            nobodys=tuple(sorted(others, key=lambda item: (-item.amount, item.name))[:NOBODYS]),
         )
 
     def mark(self) -> str:
@@ -193,10 +199,10 @@ class PortfolioService:
             basis=basis,
             at=self._clock.now(),
             row=made if isinstance(made, PortfolioRow) else None,
-            unallocated=made if isinstance(made, Unallocated) else None,
+            unallocated=made if isinstance(made, Nobodys) else None,
         )
 
-    def _line(self, name: str, *, days: int) -> PortfolioRow | Unallocated | None:
+    def _line(self, name: str, *, days: int) -> PortfolioRow | Nobodys | None:
         now = self._clock.now()
         try:
             value = self._values.model(name, days=days)
@@ -204,8 +210,8 @@ class PortfolioService:
                 return None
             return portfolio.row(value, self._values.budget(name), self._statements.months(name), computed_at=now)
         except UnknownModelError:
-            cost = self._values.measured_cost(name, days=days)
-            return Unallocated(name=name, cost=cost) if cost else None
+            found = self._values.of_nobody(name, days=days)
+            return found if found.amount or found.unpriced else None
 
     def _basis(self, found: Inputs, today: date) -> str:
         parts = (str(RULES), today.isoformat(), str(found.head), str(found.is_governed))

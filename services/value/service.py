@@ -15,7 +15,7 @@ from decimal import Decimal
 from services.inventory.facts import by_owner, changed
 from services.inventory.models import GovernedModel
 from services.kernel.clock import Clock
-from services.kernel.errors import TelemetryUnavailableError, UnknownModelError
+from services.kernel.errors import TelemetryUnavailableError
 from services.kernel.health import Health
 from services.value import budgets, calculation, returns
 from services.value.agreed import Basis
@@ -136,37 +136,18 @@ class ValueService:
         start, end = self._window(days)
         return sum(row.cpu_seconds for row in self._store.usage(name, start, end) if row.component == "serving")
 
-    def unallocated(self, *, days: int = 90) -> Decimal:
-        """Use under names that no governed model has, measured or billed: shown, laid on nobody."""
-        return calculation.cents(sum((item.amount for item in self.nobodys(days=days)), Decimal(0)))
-
-    def nobodys(self, *, days: int = 90) -> tuple[Nobodys, ...]:
-        """The same by name, the largest first."""
+    def of_nobody(self, name: str, *, days: int = 90) -> Nobodys:
+        """Use under a name that no governed model has, measured or billed: shown, laid on nobody."""
         start, end = self._window(days)
-        found = []
-        for name in self._store.counted_models(start, end):
-            try:
-                self._catalog.model(name)
-            except UnknownModelError:
-                usage = self._store.usage(name, start, end)
-                costs = calculation.cost_days(usage, {}, self._rates, monthly_fixed=Decimal(0), end=end)
-                total = sum((day.total for day in costs), Decimal(0))
-                found.append(Nobodys(name=name, amount=total, unpriced=calculation.unpriced(usage)))
-        return tuple(sorted(found, key=lambda item: (-item.amount, item.name)))
-
-    def measured_cost(self, name: str, *, days: int = 90) -> Decimal:
-        """Of use under any name, governed or not: what no governed model has is shown apart and laid on nobody."""
-        costs = self._costs(ValueConfig(model=name), *self._window(days))
-        return calculation.cents(sum((day.total for day in costs), Decimal(0)))
+        usage = self._store.usage(name, start, end)
+        costs = calculation.cost_days(usage, {}, self._rates, monthly_fixed=Decimal(0), end=end)
+        total = sum((day.total for day in costs), Decimal(0))
+        return Nobodys(name=name, amount=calculation.cents(total), unpriced=calculation.unpriced(usage))
 
     def is_stated(self, name: str) -> bool:
         """Somebody stated what its value is made of, signed or not."""
         found = self._in_force(name)
         return found.config is not None or bool(found.problem)
-
-    def watched(self, *, days: int = 90) -> tuple[str, ...]:
-        """Models with a value configuration or recorded use in the window, by name."""
-        return self._store.counted_models(*self._window(days))
 
     def decision_threshold(self, name: str) -> float | None:
         """At or above it a score is a positive decision; None where nobody recorded one."""

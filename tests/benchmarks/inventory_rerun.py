@@ -61,7 +61,8 @@ def _listing_seconds(uri: str) -> float:
     return time.process_time() - begin
 
 
-def room_over(folder: Path, uri: str, models: int) -> tuple[ControlRoom, float]:
+def room_over(folder: Path, uri: str, models: int, *, summaries: bool = True) -> tuple[ControlRoom, float]:
+    """`summaries` are what inventory lists; who measures another screen has no use for 10,000 of them."""
     from services.container import open_control_room
     from services.workspace.founding import found
 
@@ -74,7 +75,8 @@ def room_over(folder: Path, uri: str, models: int) -> tuple[ControlRoom, float]:
     begin = time.process_time()
     room.inventory.sync()
     seconds = time.process_time() - begin
-    room.oversight.refresh_summaries()
+    if summaries:
+        room.oversight.refresh_summaries()
     return room, seconds
 
 

@@ -61,7 +61,7 @@ CONFIG = ValueConfig(
 
 def measure(folder: Path, *, models: int = 10_000, days: int = 365) -> Iterator[Figure]:
     uri = big_registry.build(folder / "mlflow.db", models=models, versions=1)
-    room, _ = room_over(folder, uri, models)
+    room, _ = room_over(folder, uri, models, summaries=False)
     names = [f"model_{index:05d}" for index in range(models)]
     _fill(Path(room.database.url.database or ""), names, days)
     seconds = _lines(room, names)

@@ -19,6 +19,7 @@ from services.adapters.sql.mirror import SqlMirror
 from services.adapters.sql.schema.mirror import mirror_usage
 from services.adapters.sql.schema.value import usage_superseded
 from services.adapters.sql.value import SqlValue
+from services.adapters.sql.value_portfolio import SqlPortfolio
 from services.kernel.clock import FrozenClock
 from services.kernel.errors import InputError, TelemetryUnavailableError
 from services.kernel.health import Health
@@ -27,6 +28,8 @@ from services.mirror.service import MirrorService
 from services.mirror.sources import chosen
 from services.value.billing import NOBODY, Attribution, Job
 from services.value.models import DataAge, Rates
+from services.value.periods import PeriodState
+from services.value.portfolio_service import PortfolioService
 from services.value.service import ValueService
 from tests.unit.monitoring.facts_on_disk import ACatalog, a_database, a_model, with_tables
 
@@ -332,21 +335,31 @@ def test_cost_volume_and_age_of_the_bill_reach_the_value_of_the_model(database: 
     assert books.value.model(MODEL).state is not Health.HEALTHY
 
 
+class _NoMonths:
+    def months(self, model: str) -> tuple[PeriodState, ...]:
+        return ()
+
+
 def test_what_nobody_owns_is_shown_and_moves_when_somebody_does(database: Database) -> None:
     books = Books(database, filled())
     books.platform.use("job", "100", day=TODAY, product="JOBS", endpoint="", job_id="7")
     books.platform.use("odd", "3", day=TODAY, endpoint="stranger", sku="NEW")
     books.copy()
-    nobodys, unallocated = books.value.nobodys(days=1), books.value.unallocated(days=1)
+    lines = PortfolioService(
+        values=books.value, statements=_NoMonths(), store=SqlPortfolio(database), clock=books.clock
+    )
+    lines.refresh()
+    before = lines.page()
 
     books.said = replace(books.said, jobs={"7": Job(model=MODEL, part="training")})
     books.value.refresh()
+    lines.refresh()
 
-    assert [(item.name, item.amount) for item in nobodys] == [
+    assert [(item.name, item.amount) for item in before.nobodys] == [
         (f"{NOBODY}JOBS job 7", Decimal(50)), (f"{NOBODY}MODEL_SERVING endpoint stranger", 0)
     ]  # fmt: skip
-    assert "3 DBU of NEW" in nobodys[1].unpriced
-    assert (unallocated, books.value.unallocated(days=1)) == (Decimal(50), Decimal(0))
+    assert "3 DBU of NEW" in before.nobodys[1].unpriced
+    assert (before.totals.unallocated, lines.page().totals.unallocated) == (Decimal(50), Decimal(0))
     day = books.value.model(MODEL, days=1).days[0]
     assert (day.compute, day.serving) == (Decimal(50), Decimal("0.5"))
 

@@ -80,6 +80,8 @@ class FakeRoom:
     worker_alive: bool = True
     forbidden: frozenset[Permission] = frozenset()
     hostile: bool = False
+    billed: bool = False
+    """Cost is a platform's bill that was copied, and not use that was measured here."""
     written: list[Any] = field(default_factory=list)
     refused: list[Any] = field(default_factory=list)
     """Attempts the service turned down and would have recorded."""

@@ -13,6 +13,7 @@ from services.data_health.models import PipelineHealth
 from services.incidents.models import Summary
 from services.inventory.models import DeploymentKind
 from services.kernel.errors import UnknownModelError
+from services.kernel.health import Health
 from services.kernel.identity import Actor
 from services.monitoring.models import DriftView, PerformanceView
 from services.monitoring.performance_models import ALL_VERSIONS, BusinessPoint, PerformanceQuery
@@ -20,7 +21,9 @@ from services.oversight import board_money, board_running
 from services.oversight.board_models import ModelBoard
 from services.reliability.models import MonthsView, SlaView
 from services.value import budgets, periods, portfolio, returns, statements
-from services.value.models import Baseline, BenefitRule, ModelValue, ValueConfig
+from services.value.billing import NOBODY
+from services.value.explaining import cost_explanation
+from services.value.models import Baseline, BenefitRule, DataAge, ModelValue, Nobodys, Rates, ValueConfig
 from services.value.periods import Act, Claim, PeriodRecord, PeriodState
 from services.value.portfolio import Portfolio, PortfolioQuery, PortfolioRow
 from services.value.returns import Span
@@ -90,6 +93,38 @@ def a_value(model: str) -> ModelValue:
     cost = sum((day.total for day in days), Decimal(0))
     value = replace(found, days=days, cost=cost, statement=1, last=days[-1].day if days else None)
     return _returned(value, CONFIG.setup_cost if days else None)
+
+
+AGE = DataAge(
+    state=Health.WATCH,
+    sentence="The platform's bill: rows up to 04 Nov 2030 18:00 UTC, copied 05 Nov 2030 06:10 UTC. It is still "
+    "catching up.",
+    up_to=NOW - timedelta(hours=15),
+    copied_at=NOW - timedelta(hours=3),
+)
+NOBODYS = (
+    Nobodys(name=f"{NOBODY}JOBS job 918273645", amount=Decimal("1840.75")),
+    Nobodys(name=f"{NOBODY}VECTOR_SEARCH endpoint policy-documents-search", amount=Decimal("412.20")),
+    Nobodys(
+        name=f"{NOBODY}AI_GATEWAY endpoint chat", amount=Decimal(0),
+        unpriced="On 12 days use was billed that has no price here, so the cost is too low: 120.5 DBU of "
+        "ENTERPRISE_SERVERLESS_REAL_TIME_INFERENCE_US_EAST.",
+    ),
+    Nobodys(name="claims_triage_old", amount=Decimal("14.20")),
+)  # fmt: skip
+
+
+def billed(value: ModelValue) -> ModelValue:
+    """The same use as a bill says it."""
+    return replace(
+        value,
+        age=AGE,
+        unpriced=NOBODYS[2].unpriced if value.model == "claims_triage" else "",
+        cost_explanation=cost_explanation(
+            CONFIG, value.days, Rates(currency="USD", cpu_hour=Decimal(0), gb_month=Decimal(0)), window=value.window,
+            age=AGE,
+        ),
+    )  # fmt: skip
 
 
 def _returned(value: ModelValue, setup: Decimal | None) -> ModelValue:
@@ -236,16 +271,19 @@ class FakePortfolio:
             and (not query.states or row.state in query.states)
             and (row.waiting or not query.waiting)
         ]
+        nobodys = NOBODYS if self._room.billed else NOBODYS[-1:]
         return Portfolio(
             rows=tuple(found[query.offset : query.offset + query.limit]),
             matching=len(found),
-            totals=portfolio.totals(rows, (portfolio.Unallocated(name="gone", cost=Decimal("14.20")),), behind=behind),
+            totals=portfolio.totals(rows, nobodys, behind=behind),
             currency="USD",
             window=rows[0].window if rows else "last 90 days",
+            nobodys=nobodys,
+            age=AGE if self._room.billed else None,
         )
 
     def _row(self, name: str) -> PortfolioRow:
-        value = a_value(name)
+        value = billed(a_value(name)) if self._room.billed else a_value(name)
         months = self._room.statements.months(name) if name == "claims_triage" else ()
         row = portfolio.row(value, _budget(value), months, computed_at=NOW - timedelta(minutes=4))
         return replace(row, sentence=HOSTILE, problems=(HOSTILE,)) if self._room.hostile else row
@@ -262,7 +300,7 @@ class FakeBoard:
     def _model(self, name: str, *, days: int = 90) -> ModelBoard:
         if name not in {model.name for model in sample.MODELS} or self._room.mode == "empty":
             raise UnknownModelError(f"There is no model named {name}.", hint=f"Looked back {days} days.")
-        value = a_value(name)
+        value = billed(a_value(name)) if self._room.billed else a_value(name)
         if self._room.hostile:
             value = replace(value, sentence=HOSTILE)
         view, months = self._room.statements.view(name), self._room.statements.months(name)

@@ -18,6 +18,7 @@ from services.adapters.sql.schema.inventory import governed_model, registry_vers
 from services.adapters.sql.schema.monitoring import monitoring_head
 from services.adapters.sql.schema.value import value_portfolio
 from services.kernel.health import Health
+from services.value.models import Nobodys
 from services.value.portfolio import ORDER, PortfolioQuery, PortfolioRow, Sort, Totals, WaitingMonth
 from services.value.portfolio_service import Inputs, Kept
 
@@ -97,6 +98,12 @@ class SqlPortfolio:
         documents = {name: document for name, document in lines}  # noqa: C416 - rows are not pairs for dict()
         return tuple(_row(documents[name]) for name in page if name in documents), int(matching or 0)
 
+    def nobodys(self, limit: int) -> tuple[Nobodys, ...]:
+        query = select(_LINE.model, _LINE.cost, _LINE.document).where(_LINE.kind == _UNALLOCATED)
+        with self._database.read() as connection:
+            found = fetched(connection, query.order_by(_LINE.cost.desc(), _LINE.model).limit(limit))
+        return tuple(Nobodys(name=name, amount=_amount(cost), unpriced=told) for name, cost, told in found)
+
     def totals(self, today: date) -> Totals:
         is_model, known = _LINE.kind == _MODEL, _LINE.benefit.is_not(None)
         with self._database.read() as connection:
@@ -172,14 +179,15 @@ def _values(item: Kept) -> dict[str, Any]:
     return {
         "model": item.model, "kind": kind, "day": item.day, "head": item.head, "basis": item.basis,
         "computed_at": item.at, "rank": ORDER.index(row.state) if row else len(ORDER),
-        "cost": _in_cents(row.cost if row else other.cost if other else Decimal(0)),
+        "cost": _in_cents(row.cost if row else other.amount if other else Decimal(0)),
         "benefit": _in_cents(row.benefit if row else None), "net": _in_cents(row.net if row else None),
         "setup": _in_cents(row.setup if row else None), "monthly_net": _in_cents(row.monthly_net if row else None),
         "attested": _in_cents(row.attested) if row else 0, "claimed": _in_cents(row.claimed) if row else 0,
         "attested_months": row.attested_months if row else 0, "waiting_months": len(row.waiting) if row else 0,
         "multiple": float(row.multiple) if row and row.multiple is not None else None,
         "payback": float(row.payback_months) if row and row.payback_months is not None else None,
-        "has_problem": int(bool(row and row.problems)), "document": _document(row) if row else "",
+        "has_problem": int(bool(row and row.problems)),
+        "document": _document(row) if row else other.unpriced if other else "",
     }  # fmt: skip
 
 

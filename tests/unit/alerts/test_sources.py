@@ -269,3 +269,21 @@ def test_what_is_judged_by_the_day_is_not_asked_every_minute_and_a_gap_is_asked_
     seldom.report()
 
     assert len(asked) == 5
+
+
+def test_budgets_are_those_of_the_kept_lines_and_an_old_line_says_nothing_about_today() -> None:
+    line = FakeRoom().portfolio.page().rows[0]
+    lines = (
+        replace(line, model="over", budget_state=Health.BREACH, budget_sentence="Over by a third."),
+        replace(line, model="free", budget=None),
+        replace(line, model="old", computed_at=NOW - timedelta(days=3)),
+    )
+
+    report = sources.Budgets(lambda: lines, clock=FrozenClock(NOW)).report()
+
+    (found,) = report.conditions
+    assert (found.key.model, found.key.subject) == ("over", line.budget_month)
+    assert (found.state, found.sentence, found.window) == (Health.BREACH, "Over by a third.", line.budget_day)
+    assert line.budget_month == NOW.strftime("%Y-%m")
+    assert found.value == pytest.approx(float(line.budget_share or 0))
+    assert set(report.failed) == {"old"}

@@ -19,8 +19,8 @@ from services.inventory.facts import Partition
 from services.kernel.health import Health
 from services.oversight import board_export
 from services.value import portfolio
-from services.value.models import UsageDay
-from services.value.portfolio import PortfolioQuery, PortfolioRow, Sort, Totals, Unallocated, WaitingMonth
+from services.value.models import Nobodys, UsageDay
+from services.value.portfolio import PortfolioQuery, PortfolioRow, Sort, Totals, WaitingMonth
 from services.value.portfolio_service import Kept
 from services.workspace import bookkeeping
 from tests.fakes.room_sample import MODELS
@@ -64,7 +64,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlPortfolio]:
     database.dispose()
 
 
-GONE = Unallocated(name="gone", cost=Decimal("14.20"))
+GONE = Nobodys(name="gone", amount=Decimal("14.20"), unpriced="3 DBU of NEW")
 
 
 def names(store: SqlPortfolio, **asked: Any) -> list[str]:
@@ -86,6 +86,8 @@ def test_the_sums_of_the_database_are_the_sums_of_the_lines(store: SqlPortfolio)
     assert found.red_names == ("dora", "bert")
     assert (found.attested, found.claimed) == (Decimal("5.50"), Decimal("1.25"))
     assert found.unallocated == Decimal("14.20")
+    assert store.nobodys(5) == (GONE,)
+    assert store.nobodys(0) == ()
 
 
 @pytest.mark.parametrize(
