@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from typing import Any, Protocol
 
 from services.attestation import canonical
-from services.attestation.free_text import digest_of, salted
+from services.attestation.free_text import digest_of, is_erased, salted
 from services.attestation.models import Receipt
 from services.attestation.ports import LedgerWriter, SigningDesk
 from services.inventory.models import GovernedModel
@@ -398,7 +398,8 @@ class ReviewService:
         detail, signer = said.get("detail", {}), said.get("signer") or {}
         wanted = _detail(item, review)
         # An erased reason leaves its digest in the entry, and nothing to compare it with.
-        named = ["review", "number", "code", "next", "request", *(["reason"] if item.reason else [])]
+        kept = [] if is_erased(item.salt, item.reason) else ["reason"]
+        named = ["review", "number", "code", "next", "request", *kept]
         agrees = (
             said.get("event") == _ANSWERS[item.answer]
             and all(detail.get(name) == wanted[name] for name in named)

@@ -19,20 +19,26 @@ from services.adapters.sql.facts import fetched
 from services.adapters.sql.incidents import NO_POST_MORTEM
 from services.adapters.sql.schema.alerts import alert, alert_event
 from services.adapters.sql.schema.approvals import promotion_request, request_decision, signing_challenge
+from services.adapters.sql.schema.batch import batch_output, fallback_switch
 from services.adapters.sql.schema.exceptions import (
     emergency_review,
     exception_step,
     policy_exception,
     review_signature,
 )
+from services.adapters.sql.schema.feedback import retraining_set, retraining_skip
+from services.adapters.sql.schema.governance import tier_proposal, tier_step
 from services.adapters.sql.schema.incidents import incident, incident_event
 from services.adapters.sql.schema.monitors import monitor_version
 from services.adapters.sql.schema.people import access_view
+from services.adapters.sql.schema.retirements import value_review, value_review_answer
 from services.adapters.sql.schema.rollout import rollout_action, traffic_change
+from services.adapters.sql.schema.value import value_period, value_statement
+from services.attestation.free_text import ERASED
 from services.attestation.ports import LedgerWriter
 from services.audit.retention import Erasable
 
-_ERASED = "[erased on %"
+_ERASED = f"{ERASED}%"
 _FORM = "unused-form"
 
 
@@ -62,7 +68,7 @@ def _of(child: Table, parent: Table, key: str) -> tuple[Table, Column[Any], Colu
     return (parent, parent.c[key], child.c[key])
 
 
-_PLACES = {
+PLACES = {
     "decision-comment": _Place(
         table=request_decision,
         text=request_decision.c.comment,
@@ -149,6 +155,44 @@ _PLACES = {
         at=alert_event.c.at,
         about=_of(alert_event, alert, "alert_id"),
     ),
+    "value-review-reason": _Place(
+        table=value_review_answer,
+        text=value_review_answer.c.reason,
+        salt=value_review_answer.c.salt,
+        at=value_review_answer.c.at,
+        about=_of(value_review_answer, value_review, "review_id"),
+    ),
+    "value-statement-reason": _Place(
+        table=value_statement,
+        text=value_statement.c.reason,
+        salt=value_statement.c.salt,
+        at=value_statement.c.at,
+    ),
+    "value-period-reason": _Place(
+        table=value_period, text=value_period.c.reason, salt=value_period.c.salt, at=value_period.c.at
+    ),
+    "retraining-set-reason": _Place(
+        table=retraining_set, text=retraining_set.c.reason, salt=retraining_set.c.salt, at=retraining_set.c.at
+    ),
+    "retraining-skip-reason": _Place(
+        table=retraining_skip, text=retraining_skip.c.reason, salt=retraining_skip.c.salt, at=retraining_skip.c.at
+    ),
+    "tier-reason": _Place(
+        table=tier_step,
+        text=tier_step.c.reason,
+        salt=tier_step.c.salt,
+        at=tier_step.c.at,
+        about=_of(tier_step, tier_proposal, "proposal_id"),
+    ),
+    "fallback-reason": _Place(
+        table=fallback_switch,
+        text=fallback_switch.c.reason,
+        salt=fallback_switch.c.salt,
+        at=fallback_switch.c.ordered_at,
+    ),
+    "batch-note": _Place(
+        table=batch_output, text=batch_output.c.note, salt=batch_output.c.salt, at=batch_output.c.updated_at
+    ),
 }
 
 
@@ -159,7 +203,7 @@ class SqlDisposal:
         self._connection = connection
 
     def erasable(self) -> tuple[Erasable, ...]:
-        found = [item for kind, place in _PLACES.items() for item in self._texts(kind, place)]
+        found = [item for kind, place in PLACES.items() for item in self._texts(kind, place)]
         return tuple(sorted([*found, *self._forms()], key=lambda item: (item.at, item.kind, item.ref)))
 
     def erase(self, items: tuple[Erasable, ...], *, words: str) -> int:
@@ -169,7 +213,7 @@ class SqlDisposal:
         if item.kind == _FORM:
             change: Any = delete(signing_challenge).where(signing_challenge.c.nonce == item.ref)
         else:
-            place = _PLACES[item.kind]
+            place = PLACES[item.kind]
             values = {place.text.name: words} | ({place.salt.name: ""} if place.salt is not None else {})
             given = json.loads(item.ref)
             values |= dict.fromkeys((column.name for column in place.also), words)

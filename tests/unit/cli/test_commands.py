@@ -90,7 +90,7 @@ def test_the_gate_for_pipelines_names_the_lines_that_fail(home: Path, monkeypatc
     monkeypatch.setenv("COUNTERSIGN_HOME", str(home))
     done = inline("gate", MODEL, "3")
     assert done.exit_code == 1, done.stderr
-    assert "does not pass tier-1 version 6" in done.stdout
+    assert "does not pass tier-1 version 7" in done.stdout
     assert "  error        files: none (rule: every file of the version is hashed)." in done.stdout
     told = json.loads(inline("gate", MODEL, "3", "--json").stdout)
     assert told["passed"] is False
@@ -152,7 +152,7 @@ def test_a_policy_is_rehearsed_and_published_by_command(
     refused = inline("policy", "rehearse", str(file))
     assert refused.exit_code == 2
     assert "unknown key `gaates`" in refused.stderr
-    file.write_text(text.replace('version: "5"', 'version: "6"'))
+    file.write_text(text.replace('version: "6"', 'version: "7"'))
     assert "nothing to compare with" in inline("policy", "rehearse", str(file)).stdout
     asked = ("policy", "publish", str(file), "--note", "Yearly review")
     assert inline(*asked, "--as", "dana.datascience", COUNTERSIGN_PASSPHRASE="any").exit_code == 3
@@ -160,8 +160,8 @@ def test_a_policy_is_rehearsed_and_published_by_command(
     done = inline(*asked, "--as", "clara.compliance", COUNTERSIGN_PASSPHRASE=passphrase)
     assert done.exit_code == 0, done.stderr
     listed = inline("policy", "list").stdout
-    assert "tier-3 version 6" in listed
-    assert "finding: tier-3.yaml on disk is not version 6" in listed
+    assert "tier-3 version 7" in listed
+    assert "finding: tier-3.yaml on disk is not version 7" in listed
 
 
 def test_an_intact_ledger_verifies(home: Path) -> None:

@@ -95,3 +95,10 @@ def test_every_shipped_document_keeps_the_published_schema() -> None:
     slip = yaml.safe_load(TIER_ONE) | {"aproval_days": 3}
     with pytest.raises(jsonschema.ValidationError, match="aproval_days"):
         jsonschema.validate(slip, schema)
+
+
+def test_every_shipped_policy_states_its_gate_of_returns_and_riskier_tiers_ask_for_more() -> None:
+    stated = [parse((DOCUMENTS / f"tier-{tier}.yaml").read_text(), file="").returns for tier in (1, 2, 3)]
+
+    assert [line.net_per_month_at_least for line in stated if line] == [300, 200, 100]
+    assert {line.missed_months for line in stated if line} == {2}

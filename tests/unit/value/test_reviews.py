@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import update
 
 from services.adapters.sql.public_keys import SqlPublicKeys
+from services.adapters.sql.retention import SqlDisposal
 from services.adapters.sql.schema.retirements import value_review, value_review_answer
 from services.kernel.errors import (
     AlreadyDecidedError,
@@ -26,13 +27,14 @@ from services.kernel.errors import (
 from services.kernel.health import Explanation, Health
 from services.kernel.secret import Secret
 from services.ledger.attempts import RecordingDesk
+from services.policy.schema import parse
 from services.rollout.attested import CheckedEntries
 from services.value import gate as rules
 from services.value.gate import Gate, KeepModel, RetireModel, Review, Standing
 from services.value.models import BenefitLine, CostDay, ModelValue
 from services.value.periods import Act, PeriodRecord, PeriodState, states
 from services.value.review_service import ReviewService
-from tests.builders import MODEL, World, a_world
+from tests.builders import DOCUMENTS, MODEL, World, a_world
 
 BEN, FIONA = "ben.business", "fiona.finance"
 GATE = Gate(
@@ -67,6 +69,7 @@ class Room:
     requests: dict[str, str] = field(default_factory=dict)
     retiring: str = ""
     currency: str = "USD"
+    gate: Gate = GATE
 
     def between(self, _name: str, start: date, end: date) -> ModelValue:
         month = f"{end:%Y-%m}"
@@ -112,7 +115,7 @@ def room(tmp_path: Path) -> Iterator[Room]:
     built.service = ReviewService(
         units=world.units, catalog=world.inventory, values=built, months=lambda _model: tuple(built.months),
         people=world.people, ledger=world.ledger, desk=RecordingDesk(world.desk, world.ledger), attestations=attested,
-        gate=lambda _model: GATE, retire=asked, request_state=lambda name: built.requests.get(name, ""),
+        gate=lambda _model: built.gate, retire=asked, request_state=lambda name: built.requests.get(name, ""),
         retiring=lambda _model: built.retiring, watched=lambda: (MODEL, "gone"), clock=world.clock,
     )  # fmt: skip
     built.benefit = {"2029-11": 90, "2029-12": 120, "2030-01": 60, "2030-02": 60, "2030-03": 60}
@@ -264,6 +267,39 @@ def test_an_answer_that_was_changed_behind_the_ledger_is_said(room: Room) -> Non
         connection.execute(update(value_review_answer).values(next_period="2035-01"))
 
     assert "An answer is not what entry" in room.service.view(MODEL).reviews[0].problem
+
+
+def test_an_erased_reason_is_no_contradiction_and_words_put_in_its_place_are(room: Room) -> None:
+    room.at("2030-01-31")
+    room.keep()
+    with room.world.database.write() as connection:
+        disposal = SqlDisposal(connection)
+        (item,) = (item for item in disposal.erasable() if item.kind == "value-review-reason")
+        assert item.model == MODEL
+        assert disposal.erase((item,), words="[erased on 2038-01-01, entry 9]") == 1
+        assert item not in disposal.erasable()
+
+    (state,) = room.service.view(MODEL).reviews
+    assert (state.problem, state.last and state.last.reason) == ("", "[erased on 2038-01-01, entry 9]")
+
+    with room.world.database.write() as connection:
+        connection.execute(update(value_review_answer).values(reason="I was told to."))
+    assert "An answer is not what entry" in room.service.view(MODEL).reviews[0].problem
+
+
+@pytest.mark.parametrize("tier", [1, 2, 3])
+def test_the_shipped_gate_of_each_tier_opens_a_review_of_a_model_that_earns_less(room: Room, tier: int) -> None:
+    line = parse((DOCUMENTS / f"tier-{tier}.yaml").read_text(), file="").returns
+    assert line
+    room.gate = replace(GATE, amount=line.net_per_month_at_least, missed_months=line.missed_months)
+    enough = int(line.net_per_month_at_least) + 50
+    room.benefit |= {"2029-11": enough, "2029-12": enough}
+    assert room.at("2030-01-31") == 0, "at the gate is not under it"
+
+    room.benefit |= {"2029-11": enough - 1, "2029-12": enough - 1}
+
+    assert room.at("2030-01-31") == 1
+    assert room.service.open()[0].review.figures.gate == str(line.net_per_month_at_least)
 
 
 def test_an_overdue_review_says_so(room: Room) -> None:
