@@ -11,7 +11,7 @@ from typing import Any
 
 from services.adapters.mlflow.registry import MlflowRegistry
 from services.adapters.sql.database import Database
-from services.doctor import machine, outside
+from services.doctor import machine, mirror, outside
 from services.doctor.governance import Governance
 from services.doctor.guard import Check, looked_at
 from services.doctor.models import Result, State
@@ -111,6 +111,7 @@ def _governance(settings: Settings, clock: Clock) -> Iterator[Result]:
             ("anchors", part.anchors),
             ("clock", part.clock),
             ("worker", part.worker),
+            ("system tables", lambda: mirror.mirror(settings, database, clock)),
         ):
             yield from looked_at(name, check, fix=_DATABASE_AWAY)
     finally:
@@ -137,5 +138,5 @@ def _missing_file(settings: Settings) -> Path | None:
 
 
 def _not_looked_at() -> Iterator[Result]:
-    for name in ("schema", "rights", "protections", "ledger", "anchors", "clock", "worker"):
+    for name in ("schema", "rights", "protections", "ledger", "anchors", "clock", "worker", "system tables"):
         yield Result(name=name, state=State.UNKNOWN, found="The database did not answer.", fix=_DATABASE_AWAY)

@@ -248,3 +248,23 @@ def test_on_postgresql_the_rights_of_the_account_are_judged(postgres: str, tmp_p
     # The log of this deployment was founded in 2030.
     assert owner["clock"][0] == "fault"
     assert "the newest entry of the ledger 2030-01-31" in owner["clock"][1]
+
+
+def test_copies_of_system_tables_are_looked_at_with_what_they_need(home: Path, tmp_path: Path) -> None:
+    usage = "copy of billing.usage"
+    assert states(home)["system tables"][0] == "not used"
+
+    alone = states(home, COUNTERSIGN_DATABRICKS_MIRROR="billing")
+    assert alone["system tables"][0] == "fault"
+    assert usage not in alone
+
+    named = {"COUNTERSIGN_DATABRICKS_MIRROR": "billing", "COUNTERSIGN_DATABRICKS_WAREHOUSE": "abc"}
+    never = states(home, **named)
+    assert never["owners of cost"][0] == "warning"
+    assert never[usage][0] == "unknown", "never copied is not healthy"
+
+    file = tmp_path / "billing.yaml"
+    file.write_text("format: something else")
+    broken = states(home, **named, COUNTERSIGN_DATABRICKS_BILLING_FILE=str(file))
+    assert broken["owners of cost"][0] == "fault"
+    assert "format must be" in broken["owners of cost"][1]
