@@ -56,7 +56,7 @@ def look(
         return state, _nothing(release, batch, now)
     state, evidence = take_in(state, batch, release=release, exposure=exposure, level=level, settings=chosen, now=now)
     silence = _silence(state, evidence, batch, now, chosen)
-    accepted = dict(release.accepted)
+    accepted = _greatest(release.accepted)
     tests = [known(test, accepted) for test in judge_tests(evidence, kind=exposure.kind, level=level, settings=chosen)]
     state = _remembered(state, {test.metric: e_value(test.log_e or 0.0) for test in tests if test.crossing})
     readings = tuple(
@@ -98,6 +98,14 @@ def look(
         silent_minutes=minutes,
         impaired=impaired(readings),
     )
+
+
+def _greatest(accepted: Sequence[tuple[str, float]]) -> dict[str, float]:
+    """A smaller difference signed later (the closed shadow run has bins of its own) takes nothing back."""
+    greatest: dict[str, float] = {}
+    for metric, value in accepted:
+        greatest[metric] = max(value, greatest.get(metric, value))
+    return greatest
 
 
 def _nothing(release: Release, batch: TelemetryBatch, now: datetime) -> Analysis:

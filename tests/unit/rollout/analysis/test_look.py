@@ -249,6 +249,19 @@ def test_scores_that_moved_hold_the_release() -> None:
     assert analysis.advice == "hold"
 
 
+def test_a_smaller_difference_signed_later_takes_nothing_back() -> None:
+    canary, control = (1, 1, 1, 1, 1, 1, 1, 1, 1, 11), (19,) * 10
+    cells = [
+        cell
+        for tick in range(60)
+        for cell in (a_cell("4", tick, 20, scores=canary), a_cell("3", tick, 190, scores=control))
+    ]
+
+    analysis = Watch(a_release(share=10, accepted=(("scores", 2.0), ("scores", 0.3)))).look(cells, 60)
+
+    assert said(analysis, "scores").verdict is Verdict.UNDECIDED
+
+
 def test_after_a_signed_difference_a_strange_quarter_of_an_hour_holds_nothing_and_a_greater_one_does() -> None:
     """What was signed is a distance over all scores: one over the next few alone would be another measure."""
     moved, stranger, control = (8, 7, 5), (0, 0, 20), (90, 60, 40)
