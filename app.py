@@ -14,6 +14,8 @@ import streamlit as st
 from pages.components import forms, frame, notices, oidc, preparing, session, test_panel
 from services.kernel.errors import ControlRoomError
 from services.kernel.identity import Actor
+from services.kernel.logs import about
+from services.observability.durations import DURATIONS
 
 log = logging.getLogger("countersign.app")
 
@@ -61,13 +63,16 @@ def _who_is_here() -> tuple[Actor | None, ControlRoomError | None]:
 
 def _run_guarded(current: st.Page) -> None:
     """One place for what no screen expected: a number to quote instead of a trace."""
+    correlation, page = secrets.token_hex(6), current.url_path or "overview"
     try:
-        current.run()
+        with about(correlation=correlation, page=page), DURATIONS.measured("page", page):
+            current.run()
     except ControlRoomError as error:
         notices.show(error)
     except Exception:
         incident = secrets.token_hex(4)
-        log.exception("unexpected failure, incident %s", incident)
+        with about(correlation=correlation, page=page):
+            log.exception("unexpected failure, incident %s", incident)
         st.error(
             f"Something failed that should not have, and nothing was written by this page. Incident `{incident}` is in "
             "the log of the app with the details.",

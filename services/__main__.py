@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from services.commands.backup import add_backup
+from services.commands.database import add_database
 from services.commands.doctor import add_doctor
 from services.commands.feedback import feedback_app
 from services.commands.founding import add_found
@@ -125,23 +127,33 @@ def worker(*, once: Annotated[bool, typer.Option("--once", help="Every task once
     """Carry out queued actions, copy the registry, watch, refresh."""
     import logging
 
+    from services import databases, observability
     from services.adapters.sql.ops import SqlOps
-    from services.worker import JsonLines, build_worker, install_signals
+    from services.worker import build_worker, install_signals
 
-    handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # Every poll of the endpoint would be a line; failures are reported by the task that polled.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     with _spoken():
+        databases.name_process("worker")
+        observability.write_logs(_settings(), everything=True)
         _bring_up_to_date()
         room = _room()
         loop = build_worker(room, SqlOps(room.database))
+        loop.measured = observability.DURATIONS.task
         if once:
             failed = loop.run_once()
             print(f"{len(loop.tasks) - failed} tasks done, {failed} failed.")
             raise typer.Exit(5 if failed else 0)
         install_signals(loop)
+        if room.settings.metrics_port:
+            observability.serve(
+                room.settings,
+                room.database,
+                room.clock,
+                port=room.settings.metrics_port,
+                setting="COUNTERSIGN_METRICS_PORT",
+                leads=lambda: loop.leads,
+            )
         loop.run_forever()
 
 
@@ -622,16 +634,16 @@ def _settings() -> Settings:
 
 def _bring_up_to_date() -> None:
     """The worker owns the database's shape: it applies the revisions of this release before anything else writes."""
+    from services import databases
     from services.adapters.files.policies import PolicyFolder
     from services.adapters.signing.desk import KeyDesk
-    from services.adapters.sql.database import Database
     from services.adapters.sql.people import SqlKeyStore
     from services.adapters.sql.setup import bring_people_up_to_date, create_schema, is_founded, publish_policies
     from services.kernel.clock import SystemClock
 
     settings = _settings()
     if settings.profile is not Profile.EMBEDDED or is_prepared(settings):
-        database = Database(settings.governance_url)
+        database = databases.connect(settings)
         create_schema(database)
         if is_founded(database):
             KeyDesk.make_machine_key(settings.keys_folder)
@@ -705,6 +717,8 @@ add_value(app, _tools)
 add_doctor(app, _tools)
 add_found(app, _tools)
 add_mirror(app, _tools)
+add_database(app, _tools)
+add_backup(app, _tools)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from services import signing_in
+from services import databases, signing_in
 from services.adapters.databricks.lakeflow import LakeflowRuns
 from services.adapters.databricks.statements import Warehouse, workspace
 from services.adapters.databricks.unity import UnityLineage
@@ -1415,7 +1415,7 @@ def _note_of(units: SqlUnits, request_id: str) -> str:
 
 
 def _database(settings: Settings) -> Database:
-    database = Database(settings.governance_url)
+    database = databases.connect(settings)
     if database.dialect == "sqlite" and not Path(database.url.database or "").exists():
         raise StorageUnavailableError(
             f"There is no workspace in {settings.home}.", hint="Prepare one first: python -m services prepare."

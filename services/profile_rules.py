@@ -38,12 +38,15 @@ class Stated:
 
     profile: Profile = Profile.EMBEDDED
     database_url: str = ""
+    database_token: str = ""
     mlflow_uri: str = ""
     serving_url: str = ""
     notify_base_url: str = ""
     json_texts: tuple[tuple[str, str], ...] = ()
     app_port: int = 8501
     serving_port: int = 8502
+    metrics_ports: tuple[int, int] = (0, 0)
+    """Of worker and app; 0 is none."""
     test_panel: bool = False
     warehouse: str = ""
     narrator: str = ""
@@ -115,6 +118,8 @@ def _everywhere(stated: Stated) -> Iterator[Fault]:
     for name, text in stated.json_texts:
         if text.strip() and not _is_names_and_texts(text):
             yield name, 'must be JSON, an object of names and addresses: {"name": "address"}.'
+    yield from _ports(stated)
+    yield from _tokens(stated)
     if stated.test_panel and stated.profile is not Profile.EMBEDDED:
         yield "test_panel", "exists in the embedded demonstration only; unset it."
 
@@ -129,6 +134,23 @@ def _provider(stated: Stated) -> Iterator[Fault]:
         yield "oidc_issuer", "must begin with https://; without it anybody on the way can sign in as anybody."
     if not stated.oidc_client_id:
         yield "oidc_client_id", "is missing; logins made for another application could not be told apart."
+
+
+def _ports(stated: Stated) -> Iterator[Fault]:
+    for name, port in zip(("metrics_port", "metrics_app_port"), stated.metrics_ports, strict=True):
+        if port and port in {stated.app_port, *stated.metrics_ports[: name == "metrics_app_port"]}:
+            yield name, "is the port of something else as well; choose another one."
+
+
+def _tokens(stated: Stated) -> Iterator[Fault]:
+    if not stated.database_token:
+        return
+    if _scheme(stated.database_url).partition("+")[0] not in _POSTGRES:
+        yield "database_token", "is for PostgreSQL; set COUNTERSIGN_DATABASE_URL to the address of Lakebase."
+    elif _has_password(stated.database_url):
+        yield "database_token", "takes the place of a password; take the one in COUNTERSIGN_DATABASE_URL out."
+    if "DATABRICKS_HOST" not in stated.databricks:
+        yield "database_token", "needs DATABRICKS_HOST, the workspace that gives the tokens."
 
 
 _ELSEWHERE = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -27,9 +28,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from services.kernel.errors import SettingsError
 from services.kernel.identity import Role
+from services.kernel.masking import Mask, secrets_of
 from services.profile_rules import Profile, SignIn, Stated, contradictions
 
-__all__ = ["PREFIX", "PULSE_FILE", "Profile", "Settings", "read_settings"]
+__all__ = ["PREFIX", "PULSE_FILE", "Profile", "Settings", "mask_of", "read_settings"]
 
 PREFIX = "COUNTERSIGN_"
 _SECRET = {"notify_urls", "database_url", "monitor_connections", "mlflow_uri", "serving_url", "notify_base_url"}
@@ -96,6 +98,18 @@ class Settings(BaseSettings):
     profile: Profile = Profile.EMBEDDED
     database_url: str = ""
     """Empty means SQLite in the home folder."""
+    database_token: Annotated[
+        str, Field(pattern=r"^$|^instance:[\w-]+$|^projects/[\w-]+/branches/[\w-]+/endpoints/[\w-]+$")
+    ] = ""
+    """Lakebase: the endpoint or `instance:NAME` that gives tokens, which take the place of a password."""
+    database_pool: Annotated[int, Field(ge=1, le=100)] = 5
+    """Connections to PostgreSQL that each process keeps."""
+    database_pool_overflow: Annotated[int, Field(ge=0, le=100)] = 10
+    """How many more it opens for a moment."""
+    database_statement_seconds: Annotated[int, Field(ge=5, le=3600)] = 60
+    """PostgreSQL ends a statement that takes longer."""
+    database_lock_seconds: Annotated[int, Field(ge=3, le=120)] = 15
+    """How long a writer waits for its turn before it says that nothing was recorded."""
     mlflow_uri: str = ""
     """Empty means the embedded MLflow store in the home folder."""
     artifact_root: Path | None = None
@@ -177,6 +191,14 @@ class Settings(BaseSettings):
     """A chat model that puts evaluation findings into words: `TARGET#ENDPOINT`, for example `databricks#chat`.
 
     Off when empty. It gets aggregated figures only, its text is marked, and nothing depends on it."""
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Where the worker serves figures for Prometheus; 0 serves none."""
+    metrics_app_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """The same for the app, which is a process of its own."""
+    metrics_address: Annotated[str, Field(pattern=r"^[0-9A-Za-z.:-]+$")] = "127.0.0.1"
+    """Where both listen. They ask nobody who he is: anything but this machine belongs behind a firewall."""
+    log_format: Literal["json", "text"] = "json"
+    """Log lines of app and worker: one JSON object each, or words."""
     test_panel: bool = False
     """Switches for testers: only in the embedded profile, and only when asked for."""
 
@@ -294,6 +316,13 @@ def read_settings(**given: Any) -> Settings:
     return settings
 
 
+def mask_of(settings: Settings, environment: Mapping[str, str]) -> Mask:
+    """Takes every secret that this deployment was given out of a text."""
+    addresses = (settings.database_url, settings.mlflow_uri, settings.serving_url, settings.notify_base_url)
+    texts = (settings.notify_urls.get_secret_value(), settings.monitor_connections.get_secret_value())
+    return Mask(secrets_of(addresses, texts, environment))
+
+
 def _without(wrong: set[str], given: dict[str, Any]) -> Settings:
     """What is left when every value that cannot be read is taken away, so that the rules can still be asked."""
     defaults = {name: Settings.model_fields[name].default for name in wrong if name in Settings.model_fields}
@@ -304,6 +333,7 @@ def _stated(settings: Settings) -> Stated:
     return Stated(
         profile=settings.profile,
         database_url=settings.database_url,
+        database_token=settings.database_token,
         mlflow_uri=settings.mlflow_uri,
         serving_url=settings.serving_url,
         notify_base_url=settings.notify_base_url,
@@ -312,6 +342,7 @@ def _stated(settings: Settings) -> Stated:
             ("monitor_connections", settings.monitor_connections.get_secret_value()),
         ),
         app_port=settings.app_port,
+        metrics_ports=(settings.metrics_port, settings.metrics_app_port),
         serving_port=settings.serving_port,
         test_panel=settings.test_panel,
         warehouse=settings.databricks_warehouse,

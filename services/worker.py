@@ -7,7 +7,6 @@ thread of its own, and so has the heartbeat: a task that hangs is seen by the ag
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import secrets
@@ -18,7 +17,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
@@ -28,6 +27,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from services.kernel.clock import Clock, utc_text
 from services.kernel.errors import BrokenChainError, ControlRoomError, RegistryUnavailableError, StorageUnavailableError
+from services.kernel.logs import about
 from services.settings import PULSE_FILE, Profile
 
 if TYPE_CHECKING:
@@ -121,6 +121,8 @@ class Worker:
     took_over: Callable[[Lost, datetime], None] = lambda _lost, _at: None
     """Told once when this worker follows one that went silent: somebody should hear that nobody watched."""
     pulse: Callable[[], None] = lambda: None
+    measured: Callable[[str, float, bool], None] = lambda _task, _seconds, _failed: None
+    """Told how long each task took and whether it failed."""
     stopping: threading.Event = field(default_factory=threading.Event)
     leading: threading.Event = field(default_factory=threading.Event)
     recorded: dict[str, tuple[str, float]] = field(default_factory=dict)
@@ -157,7 +159,7 @@ class Worker:
         self._goodbye()
 
     @property
-    def _leads(self) -> bool:
+    def leads(self) -> bool:
         """Also false in a process that was frozen for longer than its lease, before it noticed that it was."""
         return self.leading.is_set() and time.monotonic() < self.leads_until
 
@@ -166,14 +168,14 @@ class Worker:
 
     def _run_lane(self, lane: Lane) -> None:
         while not self.stopping.wait(_PAUSE_SECONDS):
-            if self._leads:
+            if self.leads:
                 if lane is Lane.REFRESH:
                     self._tell_lost()
                 self._run_due(lane)
 
     def _run_due(self, lane: Lane) -> None:
         for task in self.tasks:
-            if self.stopping.is_set() or not self._leads:
+            if self.stopping.is_set() or not self.leads:
                 return
             if task.lane is lane and time.monotonic() >= task.due:
                 done = self._guarded(task)
@@ -211,17 +213,23 @@ class Worker:
             self.lost.pop(0)
 
     def _guarded(self, task: Task) -> bool:
+        with about(task=task.name, correlation=secrets.token_hex(6)):
+            return self._tried(task)
+
+    def _tried(self, task: Task) -> bool:
         began, error = time.monotonic(), ""
         try:
             task.run()
         except ControlRoomError as known:
             error = str(known)
-            _log.warning("task failed", extra={"task": task.name, "code": known.code, "reason": error})
+            _log.warning("task failed", extra={"code": known.code, "reason": error})
         except Exception as unknown:  # noqa: BLE001 - the one place where a task may fail in any way
             error = f"Unexpected fault ({type(unknown).__name__}); details are in the worker's log."
-            _log.exception("task failed unexpectedly", extra={"task": task.name})
+            _log.exception("task failed unexpectedly")
+        seconds = time.monotonic() - began
+        self.measured(task.name, seconds, bool(error))
         self._record(task.name, error)
-        _log.debug("task done", extra={"task": task.name, "seconds": round(time.monotonic() - began, 3)})
+        _log.debug("task done", extra={"seconds": round(seconds, 3)})
         return not error
 
     def _record(self, name: str, error: str) -> None:
@@ -233,7 +241,7 @@ class Worker:
         try:
             self.ops.record(f"worker:{name}", at=self.clock.now(), error=error)
         except StorageUnavailableError as away:
-            _log.warning("task result not recorded", extra={"task": name, "reason": str(away)})
+            _log.warning("task result not recorded", extra={"reason": str(away)})
 
     def _goodbye(self) -> None:
         try:
@@ -417,21 +425,3 @@ def _live_traffic(room: ControlRoom) -> Callable[[], object]:
         return replay[0](room.clock.now())
 
     return tick
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object per line: time, level, logger, message and whatever the call added."""
-
-    _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-            **{key: str(value) for key, value in vars(record).items() if key not in self._PLAIN},
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)

@@ -6,6 +6,7 @@ Dialogs are opened from session state, so they survive reruns, and closing one f
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -15,7 +16,11 @@ from pages.components import notices, reads, session
 from services.attestation.models import Receipt
 from services.kernel.errors import ControlRoomError, InputError, KeyLockedError, MissingReasonError, PassphraseError
 from services.kernel.ids import new_id
+from services.kernel.logs import about
 from services.kernel.secret import Secret
+from services.observability.durations import DURATIONS
+
+log = logging.getLogger("countersign.app")
 
 _OPEN = "open_dialog"
 Dialog = dict[str, Any]
@@ -117,12 +122,16 @@ def _field_of(error: ControlRoomError) -> str:
 
 def record(call: Callable[[], Receipt], faults: FieldErrors) -> Receipt | None:
     """Runs one command; on an error the dialog stays and says it, on success caches of reads are emptied."""
+    state = opened() or {}
+    kind, command = str(state.get("kind", "form")), str(state.get("command_id", ""))
     try:
-        with st.spinner("Recording…"):
+        with st.spinner("Recording…"), about(command=command), DURATIONS.measured("command", kind):
             receipt = call()
     except ControlRoomError as error:
+        log.info("command not recorded", extra={"kind": kind, "command": command, "code": error.code})
         faults.show(error)
         return None
+    log.info("command recorded", extra={"kind": kind, "command": command, "entry": receipt.seq})
     reads.forget()
     return receipt
 

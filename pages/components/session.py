@@ -35,10 +35,24 @@ def control_room() -> ControlRoom:
 
 @st.cache_resource(show_spinner=False)
 def _open_control_room() -> ControlRoom:
+    from services import databases, observability
     from services.container import open_control_room
     from services.settings import read_settings
 
-    return open_control_room(read_settings())
+    settings = read_settings()
+    databases.name_process("app")
+    observability.write_logs(settings, everything=False)
+    room = open_control_room(settings)
+    if settings.metrics_app_port:
+        observability.serve(
+            settings,
+            room.database,
+            room.clock,
+            port=settings.metrics_app_port,
+            setting="COUNTERSIGN_METRICS_APP_PORT",
+            leads=None,
+        )
+    return room
 
 
 def actor(*, active: bool = False) -> Actor | None:

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from services import databases
 from services.adapters.mlflow.registry import MlflowRegistry
-from services.adapters.sql.database import Database
 from services.doctor import machine, mirror, outside
 from services.doctor.governance import Governance
 from services.doctor.guard import Check, looked_at
@@ -18,7 +18,7 @@ from services.doctor.models import Result, State
 from services.kernel.clock import Clock, SystemClock
 from services.kernel.errors import SettingsError, StorageUnavailableError
 from services.kernel.masking import Mask, secrets_of
-from services.settings import Settings, read_settings
+from services.settings import Settings, mask_of, read_settings
 
 __all__ = ["examine"]
 
@@ -48,18 +48,12 @@ def examine(environment: Mapping[str, str], *, clock: Clock | None = None, **giv
             )
         )
     else:
-        mask = _mask(settings, environment)
+        mask = mask_of(settings, environment)
         found = [
             Result(name="settings", state=State.OK, found=f"Valid; profile {settings.profile.value}."),
             *_parts(settings, environment, clock or SystemClock()),
         ]
     return tuple(result.cleaned(mask(result.found), mask(result.fix)) for result in found)
-
-
-def _mask(settings: Settings, environment: Mapping[str, str]) -> Mask:
-    addresses = (settings.database_url, settings.mlflow_uri, settings.serving_url, settings.notify_base_url)
-    texts = (settings.notify_urls.get_secret_value(), settings.monitor_connections.get_secret_value())
-    return Mask(secrets_of(addresses, texts, environment))
 
 
 def _parts(settings: Settings, environment: Mapping[str, str], clock: Clock) -> Iterator[Result]:
@@ -99,7 +93,7 @@ def _governance(settings: Settings, clock: Clock) -> Iterator[Result]:
     if any(result.state in {State.FAULT, State.UNKNOWN} for result in opened):
         yield from _not_looked_at()
         return
-    database = Database(settings.governance_url)
+    database = databases.connect(settings)
     try:
         part = Governance(settings, database, clock)
         schema = looked_at("schema", part.schema, fix=_DATABASE_AWAY)
@@ -119,7 +113,7 @@ def _governance(settings: Settings, clock: Clock) -> Iterator[Result]:
 
 
 def _reached(settings: Settings, clock: Clock) -> Iterator[Result]:
-    database = Database(settings.governance_url)
+    database = databases.connect(settings)
     try:
         yield from Governance(settings, database, clock).reachable()
     except StorageUnavailableError as away:

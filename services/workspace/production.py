@@ -18,9 +18,9 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from services import databases
 from services.adapters.files.policies import PolicyFolder
 from services.adapters.signing.desk import SHORTEST_PASSPHRASE, KeyDesk
-from services.adapters.sql.database import Database
 from services.adapters.sql.people import SqlKeyStore
 from services.adapters.sql.setup import create_schema, found_deployment, is_founded
 from services.kernel.clock import SystemClock
@@ -83,7 +83,7 @@ def found(settings: Settings, first: FirstPeople, passphrase_of: Callable[[str],
         )
     for folder in (settings.home, settings.anchors_folder, settings.logs_folder, settings.run_folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    database = Database(settings.governance_url)
+    database = databases.connect(settings, statement_seconds=0)
     try:
         create_schema(database)
         if is_founded(database):

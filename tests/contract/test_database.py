@@ -218,3 +218,40 @@ def test_alerts_of_one_cause_go_on_as_the_gravest_of_them_after_the_upgrade(data
     with database.read() as connection:
         assert "parts" not in {column["name"] for column in inspect(connection).get_columns("alert")}
     database.dispose()
+
+
+def _shape(database: Database) -> dict[str, tuple[list[str], list[str], list[str]]]:
+    """Columns, indexes and keys of every table, as the database itself says."""
+    found = {}
+    with database.read() as connection:
+        look = inspect(connection)
+        for table in look.get_table_names():
+            columns = sorted(f"{c['name']} {c['type']} {c['nullable']}" for c in look.get_columns(table))
+            indexes = sorted(f"{i['name']} {i['column_names']} {i['unique']}" for i in look.get_indexes(table))
+            keys = sorted(f"{k['constrained_columns']} {k['referred_table']}" for k in look.get_foreign_keys(table))
+            found[table] = (columns, [*indexes, str(look.get_pk_constraint(table)["constrained_columns"])], keys)
+    found.pop("alembic_version")
+    return found
+
+
+def test_every_released_schema_goes_up_to_this_one_and_back(database_url: str) -> None:
+    """One step at a time in both directions, each held against what stood there on the way up."""
+    from alembic import command
+    from alembic.script import ScriptDirectory
+
+    database = Database(database_url)
+    script = ScriptDirectory.from_config(migrations._config(None))
+    steps = [item.revision for item in reversed(list(script.walk_revisions()))]
+    shapes = {}
+    for step in steps:
+        migrations.upgrade(database, step)
+        shapes[step] = _shape(database)
+
+    for step in reversed(steps[:-1]):
+        with database.write() as connection:
+            command.downgrade(migrations._config(connection), step)
+        assert _shape(database) == shapes[step], f"going back to {step}"
+
+    migrations.upgrade(database)
+    assert _shape(database) == shapes[steps[-1]]
+    database.dispose()

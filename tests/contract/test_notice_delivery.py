@@ -22,10 +22,10 @@ from services.adapters.local.processes import listen_on
 from services.adapters.notify.channels import ConfiguredChannels
 from services.adapters.notify.courier import AppriseCourier
 from services.kernel.errors import ChannelInvalidError, ControlRoomError, DeliveryFailedError
+from services.kernel.logs import JsonLines
 from services.kernel.secret import Secret
 from services.notices.models import Delivery, Message, NoticeKind, Severity
 from services.notices.wording import message
-from services.worker import JsonLines
 from tests.builders import NOON
 
 PASSWORD = "hunter2-hunter2"

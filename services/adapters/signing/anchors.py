@@ -39,6 +39,13 @@ class Anchors:
             raise _unreachable(broken) from broken
         return True
 
+    def newest_size(self) -> int:
+        """Entries under the highest checkpoint, from the names alone; 0 without one."""
+        try:
+            return max((int(path.stem) for path in self._folder.glob(f"*{_ENDING}") if path.stem.isdigit()), default=0)
+        except OSError as broken:
+            raise _unreachable(broken) from broken
+
     def notes(self) -> tuple[tuple[int, str], ...]:
         try:
             files = sorted(path for path in self._folder.glob(f"*{_ENDING}") if path.stem.isdigit())

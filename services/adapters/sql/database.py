@@ -21,6 +21,7 @@ from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from services.adapters.sql.tuning import Tuning, postgres_engine
 from services.kernel.errors import InputError, StorageUnavailableError
 
 _LOCK_SECONDS = 15.0
@@ -31,6 +32,10 @@ _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, "55P03", "57014"}
 _FULL = ("The disk of the governance database is full.", "Make room, then try again.")
 _READ_ONLY = ("The governance database can only be read.", "Restore the right to write to it, then try again.")
 _BROKEN = ("The disk of the governance database does not answer.", "Check the disk, then try again.")
+_FORBIDDEN = (
+    "The account of the governance database lacks a right that this needs.",
+    "After an upgrade run python -m services migrate as the owner of the tables; see deploy/postgres-roles.sql.",
+)
 _REASONS: dict[object, tuple[str, str]] = {
     sqlite3.SQLITE_FULL: _FULL,
     sqlite3.SQLITE_READONLY: _READ_ONLY,
@@ -39,11 +44,18 @@ _REASONS: dict[object, tuple[str, str]] = {
     "53100": _FULL,
     "25006": _READ_ONLY,
     "58030": _BROKEN,
+    "42501": _FORBIDDEN,
 }
 
 
 class Database:
-    def __init__(self, url: str, *, lock_seconds: float = _LOCK_SECONDS) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        lock_seconds: float = _LOCK_SECONDS,
+        tuning: Tuning = Tuning(),  # noqa: B008 - frozen
+    ) -> None:
         """`lock_seconds`: how long a writer waits for its turn before it says that it could not write."""
         self._lock_seconds = lock_seconds
         self.url = make_url(_with_driver(url))
@@ -57,16 +69,7 @@ class Database:
             self._writer = _sqlite_engine(url, "BEGIN IMMEDIATE", lock_seconds)
         else:
             self._file_lock = None
-            self._reader = self._writer = create_engine(
-                self.url,
-                pool_pre_ping=True,
-                isolation_level="READ COMMITTED",
-                connect_args={
-                    # A host that swallows packets would otherwise hold a start for minutes.
-                    "connect_timeout": 10,
-                    "options": f"-c timezone=UTC -c lock_timeout={int(lock_seconds * 667)} -c statement_timeout=60000",
-                },
-            )
+            self._reader = self._writer = postgres_engine(self.url, tuning, lock_seconds=lock_seconds)
 
     @property
     def writer_engine(self) -> Engine:

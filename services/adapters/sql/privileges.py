@@ -24,6 +24,20 @@ class Rights:
     """`INSERT log_entry`, for every right that is needed."""
 
 
+def grant(connection: Connection) -> None:
+    """Gives the accounts of `deploy/postgres-roles.sql` their rights on every table, where that file was run.
+
+    Only as the owner: for any other account this is nothing to do and no fault.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    allowed = connection.exec_driver_sql(
+        "SELECT has_function_privilege(to_regprocedure('countersign_grant()')::oid, 'EXECUTE')"
+    ).scalar()
+    if allowed:
+        connection.exec_driver_sql("SELECT countersign_grant()")
+
+
 def rights(connection: Connection) -> Rights | None:
     """None where the database has no accounts (SQLite)."""
     if connection.dialect.name != "postgresql":

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 
 from sqlalchemy import func, select
 
-from services.adapters.sql import migrations, protection
+from services.adapters.sql import migrations, privileges, protection
 from services.adapters.sql.database import Database, lock_writers
 from services.adapters.sql.ledger import SqlLedger, SqlLedgerBook
 from services.adapters.sql.people_projection import deployment_keys_known, project_deployment_keys
@@ -39,6 +39,7 @@ def create_schema(database: Database) -> None:
         # Only before the first entry: protections that disappear later are reported, not quietly put back.
         if connection.execute(select(func.count()).select_from(log_entry)).scalar_one() == 0:
             protection.install(connection)
+        privileges.grant(connection)
 
 
 def is_founded(database: Database) -> bool:

@@ -16,7 +16,8 @@ from services.adapters.sql.ops import SqlOps
 from services.adapters.sql.schema.ops import sync_state
 from services.kernel.clock import FrozenClock
 from services.kernel.errors import RegistryUnavailableError
-from services.worker import JsonLines, Lane, Task, Worker
+from services.kernel.logs import JsonLines
+from services.worker import Lane, Task, Worker
 from tests.builders import NOON, create_tables
 
 
