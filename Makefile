@@ -8,7 +8,7 @@ export MLFLOW_ALLOW_PICKLE_DESERIALIZATION := false
 
 .DEFAULT_GOAL := help
 # No command makes a file of its own name.
-.PHONY: bench-drift help run setup setup-dev test check lint types imports unit coverage journeys fmt bench defences reset clean python-version
+.PHONY: lock sbom bench-drift help run setup setup-dev test check lint types imports unit coverage journeys fmt bench defences reset clean python-version
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -76,6 +76,13 @@ bench-drift: setup-dev  ## drift side by side with Evidently and NannyML, with a
 
 defences: setup-dev  ## take each defence out of a copy and see that the test named for its attack fails (minutes)
 	$(PY) -m tests.attacks.removed_defences
+
+lock:  ## pin every requirement with the digest of its files in requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --custom-compile-command "make lock" -o requirements.lock requirements.txt
+
+sbom: setup-dev  ## list of everything installed, CycloneDX, in .artifacts/sbom.cdx.json
+	@mkdir -p .artifacts
+	$(BIN)/cyclonedx-py environment --output-format JSON --output-file .artifacts/sbom.cdx.json $(PY)
 
 reset: setup  ## delete the embedded workspace and start over (asks first)
 	@$(PY) -m services reset

@@ -65,7 +65,7 @@ def require_empty(database: Database) -> None:
     with database.read() as connection:
         if not inspect(connection).has_table("log_entry"):
             return
-        found = connection.execute(text("SELECT count(*) FROM log_entry")).scalar_one()
+        found = int(connection.execute(text("SELECT count(*) FROM log_entry")).scalar_one())
     if found:
         raise ConflictError(
             f"The database holds a ledger of {found:,} entries; nothing was replaced.",
