@@ -1453,7 +1453,8 @@ class _Trusted:
 
 def _trusted(settings: Settings, database: Database, clock: Clock) -> _Trusted:
     embedded = settings.profile is Profile.EMBEDDED
-    desk = KeyDesk(SqlKeyStore(database), settings.keys_folder, clock, cost=EMBEDDED if embedded else PRODUCTION)
+    cost = EMBEDDED if embedded else PRODUCTION
+    desk = KeyDesk(SqlKeyStore(database), settings.keys_folder, clock, cost=cost, places=settings.key_places)
     book = SqlLedgerBook(database, desk, clock)
     anchors = Anchors(settings.anchors_folder)
     registry_anchors = RegistryAnchors(store=SqlRegistryAnchors(database), book=book, keys=desk, clock=clock)

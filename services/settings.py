@@ -191,6 +191,12 @@ class Settings(BaseSettings):
     """A chat model that puts evaluation findings into words: `TARGET#ENDPOINT`, for example `databricks#chat`.
 
     Off when empty. It gets aggregated figures only, its text is marked, and nothing depends on it."""
+    key_machine: str = ""
+    """Where the next machine key is held: `URI` of a key service, or `URI#FILE` with its public key. Empty: a file."""
+    key_service: str = ""
+    """The same for the key that countersigns every entry."""
+    key_log: str = ""
+    """The same for the key of the checkpoints, which must be an Ed25519 key."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Where the worker serves figures for Prometheus; 0 serves none."""
     metrics_app_port: Annotated[int, Field(ge=0, le=65535)] = 0
@@ -257,6 +263,12 @@ class Settings(BaseSettings):
     @property
     def keys_folder(self) -> Path:
         return self.home / "keys"
+
+    @property
+    def key_places(self) -> dict[str, str]:
+        """Use to place, of those that are named."""
+        places = {"machine": self.key_machine, "service": self.key_service, "log": self.key_log}
+        return {use: place for use, place in places.items() if place}
 
     @property
     def anchors_folder(self) -> Path:

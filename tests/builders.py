@@ -6,7 +6,7 @@ import atexit
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, cast
 from services.adapters.files.policies import PolicyFolder
 from services.adapters.signing.anchors import Anchors
 from services.adapters.signing.desk import KeyDesk
+from services.adapters.signing.files import NOWHERE_ELSE
 from services.adapters.signing.sealing import Cost
 from services.adapters.sql import migrations, protection
 from services.adapters.sql.database import Database
@@ -412,17 +413,18 @@ def a_world(
     after_step: Callable[[str], None] = lambda _step: None,
     sleep: Callable[[float], None] = lambda _seconds: None,
     serving: Any = None,
+    key_places: Mapping[str, str] = NOWHERE_ELSE,
 ) -> World:
     """A founded workspace in `folder`; opening the same folder again continues it.
 
-    `serving` is any other ServingPlatform in place of the one in a file.
+    `serving` is any other ServingPlatform in place of the one in a file; `key_places` where next keys are held.
     """
     clock = clock or FrozenClock(NOON)
     database = Database(url or f"sqlite:///{folder / 'governance.db'}")
     fresh = not (folder / "keys").exists()
     if fresh:
         _found(database, folder, clock, profile=profile, url=url, policies=policies)
-    desk = KeyDesk(SqlKeyStore(database), folder / "keys", clock, cost=CHEAP)
+    desk = KeyDesk(SqlKeyStore(database), folder / "keys", clock, cost=CHEAP, places=key_places)
     book = SqlLedgerBook(database, desk, clock)
     inventory = MemoryInventory((a_model(),), tuple(a_version(number) for number in versions))
     registry = FileRegistry(folder / "registry.json")

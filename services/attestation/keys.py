@@ -54,6 +54,12 @@ def describe(key: Ed25519PublicKey | EllipticCurvePublicKey) -> PublicKey:
     return PublicKey(keytype="ecdsa", scheme="ecdsa-sha2-nistp256", public=pem)
 
 
+def key_document(public: str) -> dict[str, Any]:
+    """The description of a key of which only the public text is at hand: its form says which kind it is."""
+    keytype, scheme = _P256 if public.startswith("-----BEGIN") else _ED25519
+    return PublicKey(keytype=keytype, scheme=scheme, public=public).document()
+
+
 def read_key(document: Any) -> PublicKey:
     """The key in a description. Raises ForeignStatementError for another shape or a key that does not load."""
     shaped = (

@@ -20,7 +20,7 @@ from services.adapters.sql.database import Database
 from services.adapters.sql.ledger import SqlLedgerReader
 from services.adapters.sql.oversight import SqlOversight
 from services.adapters.sql.privileges import Rights, rights
-from services.attestation.keys import PublicKey, describe
+from services.attestation.keys import PublicKey
 from services.doctor.models import Result, State
 from services.kernel.clock import Clock, utc_text
 from services.kernel.errors import BrokenChainError
@@ -46,7 +46,7 @@ class HeldLog:
 def held_log(keys_folder: Path) -> HeldLog:
     """Raises TrustError when a key file is missing, is no key, or can be read by others."""
     files = read_key_files(keys_folder)
-    return HeldLog(origin=files.origin, log_key=describe(files.log_key.public_key()))
+    return HeldLog(origin=files.origin, log_key=files.log_key.public)
 
 
 class Governance:

@@ -15,6 +15,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import Version
 
 from services.adapters.signing.files import read_key_files
+from services.adapters.signing.held import scheme_of
 from services.doctor.models import Result, State
 from services.settings import PREFIX, PULSE_FILE, Profile, Settings
 
@@ -131,6 +132,27 @@ def key_files(settings: Settings) -> Iterator[Result]:
     yield Result(
         name="key files", state=State.OK, found=f"Service and log key of {files.origin}, for the owner only.{machine}"
     )
+
+
+def key_services(settings: Settings) -> Iterator[Result]:
+    """Keys that are held elsewhere answer, and what the settings name is what is in use. Raises KeyServiceError."""
+    files = read_key_files(settings.keys_folder)
+    held = {"service": files.service_key, "log": files.log_key, "machine": files.machine_key}
+    elsewhere = {use: key for use, key in held.items() if key is not None and key.uri}
+    for use, key in elsewhere.items():
+        key.require_answer()
+        found = f"The {use} key is held by {scheme_of(key.uri)} and signs."
+        yield Result(name="key service", state=State.OK, found=found)
+    for use, place in settings.key_places.items():
+        if use not in elsewhere or elsewhere[use].uri != place.partition("#")[0]:
+            yield Result(
+                name="key service",
+                state=State.WARNING,
+                found=f"COUNTERSIGN_KEY_{use.upper()} names another place than the {use} key in use.",
+                fix="Two administrators rotate it on People, Keys: the next key is then the one at that place.",
+            )
+    if not elsewhere and not settings.key_places:
+        yield Result(name="key service", state=State.UNUSED, found="Keys of the deployment are files of this machine.")
 
 
 def private_files(settings: Settings) -> Iterator[Result]:

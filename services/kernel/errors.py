@@ -243,6 +243,12 @@ class StorageUnavailableError(UnavailableError):
     code = "storage-unavailable"
 
 
+class KeyServiceError(UnavailableError):
+    """A key that is held elsewhere cannot be used right now. Nothing was signed."""
+
+    code = "key-service"
+
+
 class DeliveryFailedError(UnavailableError):
     """A message did not go out by one channel; it is tried again for a day."""
 

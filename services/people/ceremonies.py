@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from services.attestation.keys import key_document
 from services.kernel.clock import utc_text
 from services.kernel.errors import InputError, MissingReasonError, RefusalError
 from services.kernel.identity import Role
@@ -227,7 +228,7 @@ def _deployment_operation(ceremony: Ceremony) -> dict[str, Any]:
 
 
 def _key(detail: Mapping[str, str]) -> dict[str, Any]:
-    return {"keytype": "ed25519", "scheme": "ed25519", "keyval": {"public": detail["public"]}}
+    return key_document(detail["public"])
 
 
 def words(ceremony: Ceremony) -> str:

@@ -117,13 +117,8 @@ def check(folder: Path, *, clean: Callable[[str], str] = str) -> Manifest:
         )
     copying.readable(folder / _copy_of(manifest), clean=clean)
     if manifest.dialect == "sqlite":
-        database = Database(f"sqlite:///{(folder / _copy_of(manifest)).resolve()}")
-        try:
-            _require_as_stated(manifest, SqlLedgerReader(database))
-        finally:
-            database.dispose()
-            for left in ("-wal", "-shm", ".lock"):
-                (folder / (_copy_of(manifest) + left)).unlink(missing_ok=True)
+        root = copying.root_in(folder / _copy_of(manifest), manifest.entries - 1)
+        _require_root(manifest, root)
     return manifest
 
 
@@ -201,7 +196,11 @@ def _place(copy: Path, database: Database, settings: Settings, clean: Callable[[
 
 def _require_as_stated(manifest: Manifest, reader: SqlLedgerReader) -> None:
     entry = reader.entry(manifest.entries - 1)
-    if entry is None or entry.root != manifest.root:
+    _require_root(manifest, entry.root if entry else None)
+
+
+def _require_root(manifest: Manifest, root: str | None) -> None:
+    if root != manifest.root:
         raise BrokenChainError(
             f"The copy does not hold the {manifest.entries} entries that its manifest names.",
             hint="Use another backup.",

@@ -99,7 +99,9 @@ def found(settings: Settings, first: FirstPeople, passphrase_of: Callable[[str],
             for person in first.people
         )
         clock = SystemClock()
-        desk = KeyDesk.create(SqlKeyStore(database), settings.keys_folder, clock, deployment=first.deployment)
+        desk = KeyDesk.create(
+            SqlKeyStore(database), settings.keys_folder, clock, deployment=first.deployment, places=settings.key_places
+        )
         genesis = found_deployment(
             database,
             desk,

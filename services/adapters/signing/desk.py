@@ -11,11 +11,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
 from services.adapters.signing.files import (
     MACHINE_KEY,
+    NOWHERE_ELSE,
     KeyFiles,
+    Places,
     create_key_files,
     put_into_use,
     read_key_files,
@@ -24,6 +25,7 @@ from services.adapters.signing.files import (
     waiting_uses,
     write_new_key,
 )
+from services.adapters.signing.held import HeldKey, of_private
 from services.adapters.signing.sealing import EMBEDDED, PRODUCTION, Cost, seal, unseal, waste_one_guess
 from services.attestation import envelope, statement
 from services.attestation.keys import PublicKey, describe
@@ -53,15 +55,25 @@ __all__ = ["EMBEDDED", "PRODUCTION", "KeyDesk"]
 class KeyDesk:
     """Implements attestation.ports.SigningDesk and ledger.ports.FoundingDesk."""
 
-    def __init__(self, store: KeyStore, keys_folder: Path, clock: Clock, *, cost: Cost = PRODUCTION) -> None:
+    def __init__(
+        self,
+        store: KeyStore,
+        keys_folder: Path,
+        clock: Clock,
+        *,
+        cost: Cost = PRODUCTION,
+        places: Places = NOWHERE_ELSE,
+    ) -> None:
         """Raises TrustError when key files are missing or open to others; nothing is ever created here.
 
+        `places` are where the next keys of the deployment are held; those in use stand in the key folder.
         `cost` applies to keys enrolled from now on; existing keys keep the parameters stored with them.
         """
         self._store = store
         self._clock = clock
         self._cost = cost
         self._folder = keys_folder
+        self._places = places
         self._turn = threading.Lock()
         self._loaded = _Loaded(read_key_files(keys_folder), stamp(keys_folder))
         if waiting_uses(keys_folder):
@@ -77,7 +89,14 @@ class KeyDesk:
 
     @classmethod
     def create(
-        cls, store: KeyStore, keys_folder: Path, clock: Clock, *, deployment: str, cost: Cost = PRODUCTION
+        cls,
+        store: KeyStore,
+        keys_folder: Path,
+        clock: Clock,
+        *,
+        deployment: str,
+        cost: Cost = PRODUCTION,
+        places: Places = NOWHERE_ELSE,
     ) -> KeyDesk:
         """Makes the key files of a new log.
 
@@ -88,8 +107,8 @@ class KeyDesk:
                 "The log has entries, so its key files are not made anew.",
                 hint="Restore the key folder from its backup; without it this log cannot be continued.",
             )
-        create_key_files(keys_folder, deployment=deployment)
-        return cls(store, keys_folder, clock, cost=cost)
+        create_key_files(keys_folder, deployment=deployment, places=places)
+        return cls(store, keys_folder, clock, cost=cost, places=places)
 
     @property
     def origin(self) -> str:
@@ -119,14 +138,17 @@ class KeyDesk:
         return self._loaded
 
     def prepare_deployment_key(self, use: str) -> PublicKey:
-        """A key file beside the one in use; it signs nothing before the ledger names it."""
-        return describe(waiting_key(self._folder, use).public_key())
+        """A key file, or a reference, beside the one in use; it signs nothing before the ledger names it.
+
+        Raises InputError or KeyServiceError for a place that does not answer.
+        """
+        return waiting_key(self._folder, use, self._places.get(use, "")).public
 
     def adopt_deployment_keys(self) -> None:
         """Puts waiting keys into use that the ledger names by now. Doing it twice, or after a crash, is the same."""
         named = self._store.deployment_keys()
         for use in waiting_uses(self._folder):
-            if named.get(use) == describe(waiting_key(self._folder, use).public_key()).key_id:
+            if named.get(use) == waiting_key(self._folder, use).public.key_id:
                 replaced = {
                     "service": self._loaded.service_key,
                     "log": self._loaded.log_key,
@@ -168,7 +190,7 @@ class KeyDesk:
     def sign_as_service(self, payload: bytes) -> bytes:
         self._require_own(payload)
         keys = self._keys()
-        return self._sealed_envelope(payload, (self._sign(payload, keys.service),), keys)
+        return self._sealed_envelope(payload, (self._sign(payload, keys.files.service_key),), keys)
 
     def sign_as_machine(self, payload: bytes) -> bytes:
         claimed = self._require_own(payload).predicate.get("signer")
@@ -180,14 +202,14 @@ class KeyDesk:
                 "The machine has no key of its own in this deployment, so it signs nothing under a plan.",
                 hint="Restart Countersign: it makes and enrols one.",
             )
-        machine = CryptoSigner(keys.files.machine_key)
-        return self._sealed_envelope(payload, (self._sign(payload, machine), self._sign(payload, keys.service)), keys)
+        signatures = (self._sign(payload, keys.files.machine_key), self._sign(payload, keys.files.service_key))
+        return self._sealed_envelope(payload, signatures, keys)
 
     def countersign(self, data: bytes, *, issuer: str, subject: str, passphrase: Secret) -> bytes:
         read = envelope.read(data)
         self._require_own(read.payload)
         key = self._open(issuer, subject, passphrase)
-        fresh = self._sign(read.payload, CryptoSigner(key))
+        fresh = self._sign(read.payload, of_private(key))
         if fresh.key_id in {signature.key_id for signature in read.signatures}:
             raise InputError("Your signature is on it already; another person has to give the second one.")
         people, service = read.signatures[:-1], read.signatures[-1]
@@ -200,7 +222,7 @@ class KeyDesk:
             raise InputError("The statement does not name this person as its signer; nothing was signed.")
         key = self._open(claimed["issuer"], subject, passphrase)
         keys = self._keys()
-        signatures = (self._sign(payload, CryptoSigner(key)), self._sign(payload, keys.service))
+        signatures = (self._sign(payload, of_private(key)), self._sign(payload, keys.files.service_key))
         return self._sealed_envelope(payload, signatures, keys)
 
     def _open(self, issuer: str, subject: str, passphrase: Secret) -> Ed25519PrivateKey:
@@ -228,9 +250,8 @@ class KeyDesk:
             )
         return read
 
-    def _sign(self, payload: bytes, signer: CryptoSigner) -> envelope.Signature:
-        signature = signer.sign(envelope.pre_authentication(payload))
-        return envelope.Signature(key_id=signature.keyid, value=bytes.fromhex(signature.signature))
+    def _sign(self, payload: bytes, key: HeldKey) -> envelope.Signature:
+        return envelope.Signature(key_id=key.public.key_id, value=key.sign(envelope.pre_authentication(payload)))
 
     def _sealed_envelope(self, payload: bytes, signatures: tuple[envelope.Signature, ...], keys: _Loaded) -> bytes:
         data = envelope.write(payload, signatures)
@@ -247,11 +268,9 @@ class _Loaded:
     def __init__(self, files: KeyFiles, seen: tuple[int, ...]) -> None:
         self.files = files
         self.stamp = seen
-        self.service = CryptoSigner(files.service_key)
-        self.service_key = describe(files.service_key.public_key())
-        self.log_key = describe(files.log_key.public_key())
-        machine = files.machine_key
-        self.machine_key = describe(machine.public_key()) if machine is not None else None
+        self.service_key = files.service_key.public
+        self.log_key = files.log_key.public
+        self.machine_key = files.machine_key.public if files.machine_key is not None else None
 
 
 def _wrong(attempt: Attempt) -> PassphraseError:

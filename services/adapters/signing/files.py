@@ -8,19 +8,16 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from services.adapters.signing import held
+from services.adapters.signing.held import HeldKey
 from services.kernel.errors import ConflictError, TrustError
 from services.ledger import note
 
@@ -29,14 +26,15 @@ LOG_KEY = "log.pem"
 MACHINE_KEY = "machine.pem"
 PEPPER = "pepper"
 ORIGIN = "origin"
+_IN_USE = {"service": SERVICE_KEY, "log": LOG_KEY, "machine": MACHINE_KEY}
 _ALL = (SERVICE_KEY, LOG_KEY, PEPPER, ORIGIN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyFiles:
-    service_key: Ed25519PrivateKey | EllipticCurvePrivateKey
-    log_key: Ed25519PrivateKey
-    machine_key: Ed25519PrivateKey | None
+    service_key: HeldKey
+    log_key: HeldKey
+    machine_key: HeldKey | None
     """None for a log founded before machines had a key of their own."""
     pepper: bytes
     origin: str
@@ -45,8 +43,16 @@ class KeyFiles:
         return f"KeyFiles(origin={self.origin!r})"
 
 
-def create_key_files(folder: Path, *, deployment: str) -> KeyFiles:
-    """New keys for the log `<deployment>/countersign/log-1`. Raises ConflictError when any key file exists."""
+Places = Mapping[str, str]
+"""Use (service, log, machine) to where its key is held, `URI` or `URI#FILE`; a use that is not named gets a file."""
+NOWHERE_ELSE: Places = {}
+
+
+def create_key_files(folder: Path, *, deployment: str, places: Places = NOWHERE_ELSE) -> KeyFiles:
+    """New keys for the log `<deployment>/countersign/log-1`, or references to those that are held elsewhere.
+
+    Raises ConflictError when any key file exists, InputError or KeyServiceError for a place that does not answer.
+    """
     origin = f"{deployment}/countersign/log-1"
     if not note.is_origin(origin):
         raise ConflictError(f"The deployment name {deployment!r} cannot name a log; use letters, digits, dots, dashes.")
@@ -58,8 +64,12 @@ def create_key_files(folder: Path, *, deployment: str) -> KeyFiles:
             f"The key folder already holds {', '.join(existing)}; key files are never overwritten.",
             hint="Use the existing keys, or choose an empty folder for a new log.",
         )
-    for name in (SERVICE_KEY, LOG_KEY, MACHINE_KEY):
-        write_new_key(folder / name)
+    elsewhere = {use: _held_elsewhere(use, place) for use, place in places.items()}
+    for use, name in _IN_USE.items():
+        if use in elsewhere:
+            _write_new(folder / name, held.reference(elsewhere[use]))
+        else:
+            write_new_key(folder / name)
     _write_new(folder / PEPPER, secrets.token_bytes(32))
     _write_new(folder / ORIGIN, origin.encode())
     return read_key_files(folder)
@@ -80,18 +90,10 @@ def read_key_files(folder: Path) -> KeyFiles:
                 f"{path.name} in the key folder can be read by other accounts of this machine.",
                 hint="Take away the rights of group and others (folder 0700, files 0600), then start again.",
             )
-    try:
-        service_key = load_pem_private_key((folder / SERVICE_KEY).read_bytes(), password=None)
-        log_key = load_pem_private_key((folder / LOG_KEY).read_bytes(), password=None)
-        machine_key = load_pem_private_key(machine.read_bytes(), password=None) if machine.is_file() else None
-    except ValueError as broken:
-        raise TrustError("A key file does not hold a private key.", hint="Restore it from its backup.") from broken
-    if not isinstance(service_key, (Ed25519PrivateKey, EllipticCurvePrivateKey)):
-        raise TrustError("The service key is neither an Ed25519 nor a P-256 key.")
-    if not isinstance(log_key, Ed25519PrivateKey):
-        raise TrustError("The log key is not an Ed25519 key.")
-    if machine_key is not None and not isinstance(machine_key, Ed25519PrivateKey):
-        raise TrustError("The key of the machine is not an Ed25519 key.")
+    service_key = held.read((folder / SERVICE_KEY).read_bytes(), SERVICE_KEY)
+    log_key = held.read((folder / LOG_KEY).read_bytes(), LOG_KEY)
+    machine_key = held.read(machine.read_bytes(), MACHINE_KEY) if machine.is_file() else None
+    _require_log_key(log_key)
     return KeyFiles(
         service_key=service_key,
         log_key=log_key,
@@ -101,18 +103,35 @@ def read_key_files(folder: Path) -> KeyFiles:
     )
 
 
-_IN_USE = {"service": SERVICE_KEY, "log": LOG_KEY, "machine": MACHINE_KEY}
-
-
-def waiting_key(folder: Path, use: str) -> Ed25519PrivateKey:
-    """The key made to replace the one in use, made now if there is none yet."""
+def waiting_key(folder: Path, use: str, place: str = "") -> HeldKey:
+    """The key to replace the one in use: the one at `place`, else one in a file, made now if there is none yet."""
     path = _waiting(folder, use)
-    if not path.is_file():
-        return write_new_key(path)
-    key = load_pem_private_key(path.read_bytes(), password=None)
-    if not isinstance(key, Ed25519PrivateKey):
-        raise TrustError(f"{path.name} does not hold an Ed25519 key.", hint="Remove it and propose the change again.")
+    if place and (not path.is_file() or held.read(path.read_bytes(), path.name).uri != place.partition("#")[0]):
+        named = _held_elsewhere(use, place)
+        path.unlink(missing_ok=True)
+        _write_new(path, held.reference(named))
+    elif not path.is_file():
+        return held.of_private(write_new_key(path))
+    key = held.read(path.read_bytes(), path.name)
+    if use == "log":
+        _require_log_key(key)
     return key
+
+
+def _held_elsewhere(use: str, place: str) -> HeldKey:
+    named = held.named(place)
+    if use == "log":
+        _require_log_key(named)
+    return named
+
+
+def _require_log_key(key: HeldKey) -> None:
+    """Checkpoints are signed notes, which know Ed25519."""
+    if key.public.keytype != "ed25519":
+        raise TrustError(
+            "The log key is not an Ed25519 key, which checkpoints need.",
+            hint="Leave COUNTERSIGN_KEY_LOG empty, or name a key service that holds Ed25519 keys.",
+        )
 
 
 def waiting_uses(folder: Path) -> tuple[str, ...]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from services.adapters.signing.files import read_key_files
-from services.attestation.keys import describe
+from services.adapters.signing.held import HeldKey
 from services.kernel.errors import TrustError
 
 
@@ -19,16 +17,16 @@ class MachineSeal:
 
     def sign(self, data: bytes) -> tuple[str, str]:
         key = self._key()
-        return describe(key.public_key()).key_id, key.sign(data).hex()
+        return key.public.key_id, key.sign(data).hex()
 
     def verifies(self, data: bytes, key_id: str, signature: str) -> bool:
-        public = describe(self._key().public_key())
+        public = self._key().public
         try:
             return key_id == public.key_id and public.verifies(data, bytes.fromhex(signature))
         except ValueError:
             return False
 
-    def _key(self) -> Ed25519PrivateKey:
+    def _key(self) -> HeldKey:
         key = read_key_files(self._folder).machine_key
         if key is None:
             raise TrustError(

@@ -49,7 +49,7 @@ def readable(source: Path, *, clean: Words = str) -> None:
     """Whether the copy can be read as a whole. Raises StorageUnavailableError."""
     if source.suffix == ".db":
         try:
-            with closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            with closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
                 verdict = connection.execute("PRAGMA integrity_check").fetchone()[0]
         except sqlite3.DatabaseError as broken:
             verdict = type(broken).__name__
@@ -58,6 +58,13 @@ def readable(source: Path, *, clean: Words = str) -> None:
         return
     # Every table is decompressed and thrown away; a listing alone would not notice a damaged table.
     _run([_tool("pg_restore"), "--file=/dev/null", str(source)], None, "", clean)
+
+
+def root_in(copy: Path, seq: int) -> str | None:
+    """Root of the log at an entry of a SQLite copy, which is not changed by looking: opening it as usual would."""
+    with closing(sqlite3.connect(f"{copy.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+        found = connection.execute("SELECT root FROM log_entry WHERE seq = ?", (seq,)).fetchone()
+    return str(found[0]) if found else None
 
 
 def require_empty(database: Database) -> None:
