@@ -2,15 +2,11 @@
 
 The services are the product's own on one PostgreSQL; registry and endpoint are files that every process shares. An app
 does what a screen does: it says what is to be decided next, and takes one command with the id that the caller made.
-
-    python -m tests.contract.replicas app URL FOLDER PORT
-    python -m tests.contract.replicas worker URL FOLDER NAME
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -141,7 +137,3 @@ def worker(url: str, folder: str, name: str) -> None:
 def act(world: World) -> None:
     world.runner.run_pending()
     world.runner.settle_aliases()
-
-
-if __name__ == "__main__":
-    {"app": app, "worker": worker}[sys.argv[1]](*sys.argv[2:5])

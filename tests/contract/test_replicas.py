@@ -11,14 +11,13 @@ import random
 import secrets
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import httpx
@@ -28,8 +27,10 @@ import pytest
 from services.adapters.sql.ledger import SqlLedgerReader
 from services.rollout.models import ActionState
 from tests.builders import MODEL, World
-from tests.contract.production import ROOT, free_port
+from tests.contract import replicas
+from tests.contract.production import free_port
 from tests.contract.replicas import act, opened
+from tests.unit.rollout.workers import FORKED, no_main
 
 SECONDS = float(os.environ.get("COUNTERSIGN_REPLICA_SECONDS", "30"))
 _FINAL = {ActionState.APPLIED, ActionState.SUPERSEDED, ActionState.FAILED, ActionState.CONFLICT}
@@ -78,10 +79,12 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
 
 @dataclass
 class Fleet:
+    """Processes are forked from one that has imported everything: a new interpreter would spend seconds on imports."""
+
     url: str
     folder: Path
     ports: tuple[int, int]
-    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    processes: dict[str, ForkServerProcess] = field(default_factory=dict)
     kills: int = 0
 
     @property
@@ -91,22 +94,25 @@ class Fleet:
     def start(self, name: str) -> None:
         kind, number = name.split("-")
         last = str(self.ports[int(number)]) if kind == "app" else f"{name}-{secrets.token_hex(3)}"
-        with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "tests.contract.replicas", kind, self.url, str(self.folder), last],
-                cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=log, stderr=log,
-            )  # fmt: skip
+        work = replicas.app if kind == "app" else replicas.worker
+        process = FORKED.Process(target=work, args=(self.url, str(self.folder), last))
+        with no_main():
+            process.start()
+        self.processes[name] = process
 
     def kill(self, name: str, number: signal.Signals) -> None:
-        self.processes[name].send_signal(number)
-        self.processes[name].wait(timeout=60)
+        process = self.processes[name]
+        assert process.pid is not None
+        os.kill(process.pid, number)
+        process.join(timeout=60)
+        assert not process.is_alive()
         self.kills += 1
 
     def end(self) -> None:
         for process in self.processes.values():
             with suppress(ProcessLookupError):
                 process.kill()
-            process.wait()
+            process.join()
 
 
 @dataclass
