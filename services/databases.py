@@ -17,17 +17,21 @@ def name_process(name: str) -> None:
 
 def connect(settings: Settings, *, statement_seconds: int | None = None) -> Database:
     """Nothing is asked of the server here. `statement_seconds` 0 sets no limit, for upgrades."""
-    limit = settings.database_statement_seconds if statement_seconds is None else statement_seconds
     return Database(
         settings.governance_url,
         lock_seconds=settings.database_lock_seconds,
-        tuning=Tuning(
-            pool_size=settings.database_pool,
-            overflow=settings.database_pool_overflow,
-            statement_seconds=limit,
-            application=f"countersign-{_process}",
-            password=password_of(settings),
-        ),
+        tuning=tuning_of(settings, statement_seconds=statement_seconds),
+    )
+
+
+def tuning_of(settings: Settings, *, statement_seconds: int | None = None) -> Tuning:
+    """How connections of this process are kept, named and signed in."""
+    return Tuning(
+        pool_size=settings.database_pool,
+        overflow=settings.database_pool_overflow,
+        statement_seconds=settings.database_statement_seconds if statement_seconds is None else statement_seconds,
+        application=f"countersign-{_process}",
+        password=password_of(settings),
     )
 
 

@@ -6,6 +6,7 @@ import os
 import pwd
 import socket
 
+from services import databases
 from services.adapters.files.offline import OfflineJournal, OfflineTargetsFile
 from services.adapters.local.serving import LocalServing
 from services.adapters.signing.machine_seal import MachineSeal
@@ -20,7 +21,7 @@ def offline_rollback(settings: Settings) -> OfflineRollback:
         shelf=OfflineTargetsFile(settings.run_folder, MachineSeal(settings.keys_folder)),
         journal=OfflineJournal(settings.run_folder),
         serving=LocalServing(settings.endpoint_url, token_file=settings.keys_folder / "gateway.token"),
-        why_away=lambda: why_away(settings.governance_url),
+        why_away=lambda: why_away(settings.governance_url, tuning=databases.tuning_of(settings)),
         clock=SystemClock(),
     )
 
