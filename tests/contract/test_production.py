@@ -298,6 +298,7 @@ class Running:
         raise AssertionError(self.log.read_text()[-3000:])
 
 
+@pytest.mark.slow
 def test_a_running_worker_serves_its_figures_and_writes_lines_of_json_without_a_secret(
     production: Production, tmp_path: Path
 ) -> None:
@@ -327,6 +328,7 @@ def test_a_running_worker_serves_its_figures_and_writes_lines_of_json_without_a_
     assert "a-token-of-the-registry" not in worker.log.read_text()
 
 
+@pytest.mark.slow
 def test_a_running_app_serves_figures_of_its_pages(production: Production, tmp_path: Path) -> None:
     port, web = free_port(), free_port()
     env = production.process_environment("countersign_app", COUNTERSIGN_METRICS_APP_PORT=str(port))

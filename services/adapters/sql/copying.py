@@ -64,7 +64,7 @@ def root_in(copy: Path, seq: int) -> str | None:
     """Root of the log at an entry of a SQLite copy, which is not changed by looking: opening it as usual would."""
     with closing(sqlite3.connect(f"{copy.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
         found = connection.execute("SELECT root FROM log_entry WHERE seq = ?", (seq,)).fetchone()
-    return str(found[0]) if found else None
+    return bytes(found[0]).hex() if found else None
 
 
 def require_empty(database: Database) -> None:
