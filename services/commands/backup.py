@@ -61,19 +61,7 @@ def add_backup(app: typer.Typer, tools: Tools) -> None:
         with tools.spoken():
             manifest = work.restore(read_settings(), folder, keys_passphrase=_passphrase() if keys else None)
             print(f"Restored {manifest.entries:,} entries or more, as of {manifest.at}.")
-            ledger = tools.room().ledger
-            ledger.require_trustworthy()
-            receipt = ledger.record_event(
-                event="database-restored",
-                actor=None,
-                detail={
-                    "backup": work.digest_of(folder),
-                    "at": manifest.at,
-                    "sentence": f"The governance database was restored from the backup of {manifest.at}; "
-                    "it holds everything that its anchors vouch for.",
-                },
-                idem=f"database-restored:{work.digest_of(folder)}:{ledger.head().size}",
-            )
+            receipt = work.record(tools.room().ledger, folder, manifest)
             tools.receipt(receipt.seq, receipt.leaf_hash, "The restore is recorded", False)
             print("Run python -m services verify, and let the worker run one round before anybody decides.")
 

@@ -23,9 +23,11 @@ from services.adapters.signing.anchors import Anchors
 from services.adapters.sql import copying, migrations, privileges
 from services.adapters.sql.database import Database
 from services.adapters.sql.ledger import SqlLedgerReader
+from services.attestation.models import Receipt
 from services.kernel.clock import Clock, utc_text
 from services.kernel.errors import BrokenChainError, ConflictError, InputError, TrustError
 from services.kernel.secret import Secret
+from services.ledger.service import LedgerService
 from services.settings import Settings, mask_of
 
 FORMAT = "countersign-backup-1"
@@ -152,6 +154,26 @@ def restore(settings: Settings, folder: Path, *, keys_passphrase: Secret | None 
     finally:
         database.dispose()
     return manifest
+
+
+def record(ledger: LedgerService, folder: Path, manifest: Manifest) -> Receipt:
+    """The restore becomes an entry, where the ledger holds everything that its anchors vouch for.
+
+    Raises BrokenChainError or TrustError for a ledger that may only be read: nothing is added to it.
+    """
+    ledger.require_trustworthy()
+    named = digest_of(folder)
+    return ledger.record_event(
+        event="database-restored",
+        actor=None,
+        detail={
+            "backup": named,
+            "at": manifest.at,
+            "sentence": f"The governance database was restored from the backup of {manifest.at}; "
+            "it holds everything that its anchors vouch for.",
+        },
+        idem=f"database-restored:{named}:{ledger.head().size}",
+    )
 
 
 def digest_of(folder: Path) -> str:

@@ -15,12 +15,16 @@ from typer.testing import CliRunner, Result
 
 from services.__main__ import app
 from services.adapters.signing import parcel
+from services.adapters.signing.desk import KeyDesk
 from services.adapters.signing.sealing import Cost
 from services.adapters.sql.database import Database
 from services.adapters.sql.ledger import SqlLedgerReader
+from services.adapters.sql.people import SqlKeyStore
 from services.kernel.errors import ConflictError, InputError, PassphraseError
 from services.kernel.secret import Secret
-from tests.contract.deployment import Deployment
+from services.settings import Profile, Settings
+from services.workspace import backup as work
+from tests.contract.deployment import Deployment, assemble
 
 CHEAP = Cost(memory_kib=64, passes=1)
 WORDS = "sixteen letters and more"
@@ -44,6 +48,11 @@ class Site:
                 "COUNTERSIGN_MLFLOW_URI": "http://127.0.0.1:9",
             }  # fmt: skip
         return CliRunner().invoke(app, list(words), env=env)
+
+    def settings(self, home: Path, url: str) -> Settings:
+        if self.url.startswith("sqlite"):
+            return Settings(home=home)
+        return Settings(home=home, profile=Profile.MLFLOW, database_url=url, mlflow_uri="http://127.0.0.1:9")
 
     def write(self, number: int) -> None:
         for _ in range(number):
@@ -94,18 +103,18 @@ def test_the_newest_copy_goes_on_and_the_restore_is_an_entry_of_the_ledger(site:
     before = site.made.ledger.head()
     home, url = site.lose()
 
-    done = site.run("restore", str(kept), home=home, url=url)
-
-    assert done.exit_code == 0, done.output
+    manifest = work.restore(site.settings(home, url), kept)
     database = Database(url)
-    reader = SqlLedgerReader(database)
-    entry = reader.entry(before.size - 1)
+    desk = KeyDesk(SqlKeyStore(database), home / "keys", site.made.clock, cost=CHEAP)
+    back = assemble(database, home, desk=desk, clock=site.made.clock, genesis=site.made.genesis)
+    receipt = work.record(back.ledger, kept, manifest)
+
+    entry = back.book.entry(before.size - 1)
     assert entry is not None
     assert entry.root == before.root
-    assert reader.head().size == before.size + 1
+    assert receipt.seq == before.size
+    assert back.audit.verify().intact
     database.dispose()
-    assert "The restore is recorded" in done.output
-    assert site.run("verify", home=home, url=url).exit_code == 0
 
 
 def test_an_older_copy_is_restored_for_reading_and_nothing_is_ever_added_to_it(site: Site) -> None:
