@@ -81,13 +81,13 @@ class DriftReader:
         mixes = () if asked.slice_key else self._mixes(reference, config, asked, last)
         return changes.what_changed(found, mixes, changes.rows_by_day(anchor), labelled, asked=asked, last=last)
 
-    def events(self, config: MonitoringConfig, asked: Question, *, before: date) -> tuple[Event, ...]:
-        """Unusual windows of the course that ended before a day, newest first."""
+    def events(self, config: MonitoringConfig, asked: Question) -> tuple[Event, ...]:
+        """Unusual windows of the course that are over, newest first."""
         reference, last = self._store.reference(config.model), self._store.last_day(config.model)
         if reference is None or last is None:
             return ()
         self._require_slice(reference, asked.slice_key)
-        last = min(last, before - timedelta(days=1))
+        last = min(last, self._clock.now().date() - timedelta(days=1))
         start = events.first_profile(asked, last)
         stored = self._store.profiles(config.model, start, last, slice_key=asked.slice_key)
         return events.events(reference, config, stored, asked, last)

@@ -153,7 +153,7 @@ class MonitoringService:
         A day that is not over is left out: its first hours are not like a whole day.
         """
         asked = Question(window_days=max(1, window_days), days=days, versus=versus, slice_key=slice_key)
-        return self._drift.events(self._known(model), asked, before=self._clock.now().date())
+        return self._drift.events(self._known(model), asked)
 
     def slice_keys(self, model: str) -> tuple[str, ...]:
         """Slices that drift can be asked for, as `column=value`. Raises UnknownModelError."""
