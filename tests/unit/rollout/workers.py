@@ -20,8 +20,8 @@ from types import ModuleType
 from services.kernel.clock import FrozenClock
 from tests.builders import NOON, a_world
 
-_FORKED = multiprocessing.get_context("forkserver")
-_FORKED.set_forkserver_preload(["pytest", __name__])
+FORKED = multiprocessing.get_context("forkserver")
+FORKED.set_forkserver_preload(["pytest", __name__, "tests.contract.replicas"])
 _PATIENCE = 120.0
 
 
@@ -33,8 +33,8 @@ class Workers:
         self._started: list[ForkServerProcess] = []
 
     def start(self, work: Callable[..., None], *words: object) -> ForkServerProcess:
-        process = _FORKED.Process(target=work, args=(self.folder, *words))
-        with _no_main():
+        process = FORKED.Process(target=work, args=(self.folder, *words))
+        with no_main():
             process.start()
         self._started.append(process)
         return process
@@ -60,7 +60,7 @@ def wait_for(file: Path, process: ForkServerProcess) -> None:
 
 
 @contextmanager
-def _no_main() -> Iterator[None]:
+def no_main() -> Iterator[None]:
     """A child runs the file of the main module first, and a test of a screen leaves the app itself as main module."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
