@@ -38,6 +38,7 @@ from services.adapters.notify.courier import AppriseCourier
 from services.adapters.signing.anchors import Anchors
 from services.adapters.signing.desk import EMBEDDED, PRODUCTION, KeyDesk
 from services.adapters.signing.machine_seal import MachineSeal
+from services.adapters.signing.webauthn import WebAuthn
 from services.adapters.sql import heads
 from services.adapters.sql.billing import BilledUsage, SqlRequestVolume
 from services.adapters.sql.corrections import SqlCorrectionReads
@@ -59,6 +60,7 @@ from services.adapters.sql.notice_facts import SqlNoticeFacts
 from services.adapters.sql.notices import SqlNoticeOutbox, SqlNotices
 from services.adapters.sql.ops import SqlOps
 from services.adapters.sql.oversight import SqlOversight
+from services.adapters.sql.passkeys import SqlPasskeys
 from services.adapters.sql.people import SqlKeyStore, SqlPeople
 from services.adapters.sql.performance import SqlPerformance
 from services.adapters.sql.policy import SqlPastDecisions, SqlPublishedPolicies
@@ -177,6 +179,8 @@ from services.oversight.board import BoardFacts, ValueBoard
 from services.oversight.service import OversightService
 from services.people.delegations import DelegationService
 from services.people.keys import KeyService
+from services.people.passkey_enrolment import PasskeyService
+from services.people.passkey_gate import PasskeyGate
 from services.people.service import PeopleService
 from services.people.sign_in import OidcSignIn
 from services.policy.evaluation import evaluate
@@ -256,6 +260,7 @@ class ControlRoom:
     """None where people choose who they are: the demonstration."""
     delegations: DelegationService
     keys: KeyService
+    passkeys: PasskeyService
     ledger: LedgerService
     policy: PolicyService
     publishing: PublishingService
@@ -410,6 +415,7 @@ def _open(
         policy=policy,
         desk=trusted.signing,
         attestations=trusted.attested,
+        passkeys=trusted.passkeys,
         clock=clock,
         benefit=lambda model: _benefit(reading.value, model),
         cost=reading.value.stated,
@@ -591,6 +597,15 @@ def _open(
             desk=trusted.signing,
             maker=trusted.desk,
             clock=clock,
+        ),
+        passkeys=PasskeyService(
+            units=units,
+            people=trusted.people,
+            ledger=trusted.ledger,
+            store=SqlPasskeys(database),
+            protocol=WebAuthn(),
+            clock=clock,
+            gate=trusted.passkeys,
         ),
         ledger=trusted.ledger,
         policy=policy,
@@ -1449,6 +1464,7 @@ class _Trusted:
     store: SqlPeople
     people: PeopleService
     logins: OidcSignIn | None
+    passkeys: PasskeyGate
 
 
 def _trusted(settings: Settings, database: Database, clock: Clock) -> _Trusted:
@@ -1476,6 +1492,9 @@ def _trusted(settings: Settings, database: Database, clock: Clock) -> _Trusted:
         ),
         ledger=ledger,
         people=people,
+        passkeys=signing_in.passkey_gate(
+            settings, store=SqlPasskeys(database), ledger=ledger, clock=clock, protocol=WebAuthn()
+        ),
         logins=signing_in.by_provider(settings, people=people, store=store, ledger=ledger, clock=clock),
     )
 

@@ -163,6 +163,9 @@ class Settings(BaseSettings):
     oidc_groups_claim: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]{1,200}$")] = "groups"
     oidc_roles: Annotated[dict[str, Role], NoDecode] = {}
     """JSON, group to role: without one of its groups a role cannot be used. Empty: groups are not asked for."""
+    passkey_origin: Annotated[str, Field(pattern=r"^$|^https?://[^/\s]+$")] = ""
+    """Where browsers reach this deployment, as they name it; passkeys sign for its host. The public address when empty,
+    else this machine."""
     sketch_days: Annotated[int, Field(ge=0)] = 1100
     """Daily sketches older than this are deleted; 0 keeps them for ever. The facts they were made from are not ours."""
     alert_high_per_day: _Rate = Decimal(10000)
@@ -259,6 +262,12 @@ class Settings(BaseSettings):
     @property
     def endpoint_url(self) -> str:
         return self.serving_url or f"http://127.0.0.1:{self.serving_port}"
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port as a browser sends them."""
+        stated = self.passkey_origin or "/".join(self.notify_base_url.split("/")[:3])
+        return stated or f"http://localhost:{self.app_port}"
 
     @property
     def keys_folder(self) -> Path:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from urllib.parse import urlsplit
 
+from services.attestation.passkeys import RelyingParty
 from services.kernel.clock import Clock
 from services.ledger.service import LedgerService
 from services.people.accounts import DEMO_ACCOUNTS
 from services.people.claims import Binding, LoginRules
+from services.people.passkey_gate import PasskeyGate
+from services.people.passkeys import PasskeyProtocol, PasskeyStore
 from services.people.ports import PeopleStore
 from services.people.service import PeopleService
 from services.people.sign_in import LoginStore, OidcSignIn
@@ -26,6 +30,14 @@ def people(settings: Settings, *, store: PeopleStore, ledger: LedgerService, clo
         idle=timedelta(minutes=settings.session_idle_minutes),
         life=timedelta(hours=settings.session_hours),
     )
+
+
+def passkey_gate(
+    settings: Settings, *, store: PasskeyStore, ledger: LedgerService, clock: Clock, protocol: PasskeyProtocol
+) -> PasskeyGate:
+    """Passkeys sign for the host at which browsers reach this deployment."""
+    party = RelyingParty(id=urlsplit(settings.origin).hostname or "localhost", origin=settings.origin)
+    return PasskeyGate(ledger=ledger, store=store, protocol=protocol, clock=clock, party=party)
 
 
 def by_provider(

@@ -17,10 +17,12 @@ from services.adapters.signing.anchors import Anchors
 from services.adapters.signing.desk import KeyDesk
 from services.adapters.signing.files import NOWHERE_ELSE
 from services.adapters.signing.sealing import Cost
+from services.adapters.signing.webauthn import WebAuthn
 from services.adapters.sql import migrations, protection
 from services.adapters.sql.database import Database
 from services.adapters.sql.evaluation_facts import SqlFacts
 from services.adapters.sql.ledger import SqlLedger, SqlLedgerBook
+from services.adapters.sql.passkeys import SqlPasskeys
 from services.adapters.sql.people import SqlKeyStore, SqlPeople
 from services.adapters.sql.policy import SqlPastDecisions, SqlPublishedPolicies
 from services.adapters.sql.public_keys import SqlPublicKeys
@@ -31,6 +33,7 @@ from services.adapters.sql.unit import SqlUnits
 from services.approvals.models import Decision, QueueRow, SignOff, SubmitRequest
 from services.approvals.service import ApprovalService
 from services.attestation.models import Receipt
+from services.attestation.passkeys import RelyingParty
 from services.evaluation.service import EvaluationService
 from services.exceptions.service import ExceptionService
 from services.exceptions.terms import terms_of
@@ -59,6 +62,8 @@ from services.people.accounts import DEMO_ACCOUNTS, DEMO_ISSUER
 from services.people.ceremonies import CeremonyKind, ProposeChange
 from services.people.delegations import DelegationService
 from services.people.keys import KeyService
+from services.people.passkey_enrolment import PasskeyService
+from services.people.passkey_gate import PasskeyGate
 from services.people.service import PeopleService
 from services.policy.publishing import PublishingService
 from services.policy.service import PolicyService
@@ -229,6 +234,7 @@ class World:
     people: PeopleService
     delegations: DelegationService
     keys: KeyService
+    passkeys: PasskeyService
     ledger: LedgerService
     book: SqlLedgerBook
     policy: PolicyService
@@ -414,6 +420,7 @@ def a_world(
     sleep: Callable[[float], None] = lambda _seconds: None,
     serving: Any = None,
     key_places: Mapping[str, str] = NOWHERE_ELSE,
+    origin: str = "http://localhost:8501",
 ) -> World:
     """A founded workspace in `folder`; opening the same folder again continues it.
 
@@ -432,7 +439,9 @@ def a_world(
         for number in versions:
             registry.add_version(MODEL, number, content=f"weights {number}", report=GOOD_REPORT)
     platform = serving or FilePlatform(folder / "platform.json")
-    return _wired(clock, database, desk, book, inventory, registry, policies, after_step, sleep, platform, folder)
+    return _wired(
+        clock, database, desk, book, inventory, registry, policies, after_step, sleep, platform, folder, origin
+    )
 
 
 def _found(database: Database, folder: Path, clock: Clock, *, profile: str, url: str, policies: Path) -> None:
@@ -485,6 +494,7 @@ def _wired(
     sleep: Callable[[float], None],
     platform: FilePlatform,
     folder: Path,
+    origin: str,
 ) -> World:
     ledger_service = LedgerService(book=book, desk=desk, keys=desk, clock=clock, anchors=Anchors(folder / "anchors"))
     store = SqlPeople(database)
@@ -520,6 +530,9 @@ def _wired(
         terms_of=lambda model: terms_of(policy.for_model(typed.model(model)).document, task="classification"),
         clock=clock,
     )
+    passkey_store, protocol = SqlPasskeys(database), WebAuthn()
+    party = RelyingParty(id="localhost", origin=origin)
+    gate = PasskeyGate(ledger=ledger_service, store=passkey_store, protocol=protocol, clock=clock, party=party)
     approving = ApprovalService(
         units=units,
         people=people_service,
@@ -529,6 +542,7 @@ def _wired(
         policy=policy,
         desk=signing,
         attestations=attested,
+        passkeys=gate,
         clock=clock,
         exceptions=exceptional,
         hindrance=lambda model, version: preconditions.hindrance(model, version, first=not _serves(units, model)),
@@ -596,6 +610,15 @@ def _wired(
         ),
         keys=KeyService(
             units=units, people=people_service, ledger=ledger_service, desk=signing, maker=desk, clock=clock
+        ),
+        passkeys=PasskeyService(
+            units=units,
+            people=people_service,
+            ledger=ledger_service,
+            store=passkey_store,
+            protocol=protocol,
+            clock=clock,
+            gate=gate,
         ),
         ledger=ledger_service,
         book=book,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import streamlit as st
 
-from pages.components import forms, notices, request_receipt, session
+from pages.components import forms, notices, oidc, passkey, request_receipt, session
 from pages.components.format import code, digest, md, when
 from pages.components.format import role as role_title
 from services.approvals.models import MEANINGS, REASON_CODES, Decision, DelegationRef, SignOff
 from services.kernel.errors import ControlRoomError
+from services.policy.models import SigningTerms
 
 VERBS = {
     Decision.APPROVE: "Approve",
@@ -28,6 +31,7 @@ _DONE = {
     Decision.WITHDRAW: "The request is withdrawn.",
     Decision.REVOKE: "The approval is revoked.",
 }
+_COUNTING = {Decision.APPROVE, Decision.ACKNOWLEDGE}
 _ASKS_FOR_CHANGE = {Decision.REQUEST_CHANGES, Decision.REJECT}
 
 
@@ -40,6 +44,7 @@ def open_decision(
     meaning: str = "",
     role: str = "",
     delegation: DelegationRef | None = None,
+    signing: SigningTerms | None = None,
 ) -> None:
     """Callback of a decision button. Opening the review gives the challenge that binds what is shown."""
     forms.open_dialog(
@@ -52,6 +57,8 @@ def open_decision(
         meaning=meaning or MEANINGS[decision],
         role=role,
         delegation=delegation,
+        signing=signing if decision in _COUNTING else None,
+        demand=None,
         challenge="",
     )
     _review()
@@ -87,11 +94,31 @@ def decision_dialog() -> None:
         return
     st.markdown(f"**Effect:** {md(state['effect'])}")
     st.markdown(f"> **{VERBS[decision]}.** {state['meaning']}")
+    _asked_besides(state["signing"])
     _decision_form(decision)
     st.markdown(
         f":gray[You sign the document shown, digest] {code(digest(state['shown'], 16))}:gray[. "
         f"This review is valid until {when(state['expires'], session.zone())}.]"
     )
+
+
+def _asked_besides(signing: SigningTerms | None) -> None:
+    """What the policy asks of this signature beside the passphrase, and the way to a fresh login where it is due."""
+    if signing is None:
+        return
+    st.markdown(f":blue-badge[:material/security: {md(signing.sentence)}]")
+    minutes, login = signing.fresh_login_minutes, session.signed_in().login
+    if minutes is None or (
+        login is not None
+        and login.auth_time is not None
+        and session.now() - login.auth_time <= timedelta(minutes=minutes)
+    ):
+        return
+    if login is None or login.auth_time is None:
+        st.markdown("Nobody here can say when you logged in, so the signature will be refused.")
+    else:
+        st.markdown("Your login is older than that. What you write below is lost on the way, so log in first.")
+    oidc.again_button("decision-again")
 
 
 def _signed_as(name: str, delegation: DelegationRef | None) -> str:
@@ -118,6 +145,21 @@ def _decision_form(decision: Decision) -> None:
         st.rerun()
     if go:
         _sign(faults, decision, reason, comment, passphrase)
+    else:
+        _go_on_with_passkey(faults, decision, reason, comment, passphrase)
+
+
+def _go_on_with_passkey(
+    faults: forms.FieldErrors, decision: Decision, reason: str, comment: str, passphrase: str
+) -> None:
+    """Second half of a signature that needs a passkey: its button, and the signature once it answered."""
+    state = forms.opened()
+    if state is None or state["demand"] is None:
+        return
+    answer = passkey.answer_to(state["demand"], label="Confirm with your passkey")
+    if answer:
+        state["demand"] = None
+        _sign(faults, decision, reason, comment, passphrase, answer=answer)
 
 
 def _reason_fields(decision: Decision, faults: forms.FieldErrors) -> tuple[str, str]:
@@ -149,7 +191,9 @@ _HINT = "What did you check, and why is this decision right?"
 _CHANGE = "What would let you sign?"
 
 
-def _sign(faults: forms.FieldErrors, decision: Decision, reason: str, comment: str, passphrase: str) -> None:
+def _sign(  # noqa: PLR0917 - the fields of one form, and the passkey's answer to them
+    faults: forms.FieldErrors, decision: Decision, reason: str, comment: str, passphrase: str, answer: str = ""
+) -> None:
     state = forms.opened()
     if state is None:
         return
@@ -172,10 +216,27 @@ def _sign(faults: forms.FieldErrors, decision: Decision, reason: str, comment: s
         role=state["role"],
         zone=session.zone(),
         delegation=given.id if given else "",
+        passkey=answer,
     )
     room, me = session.control_room(), session.signed_in()
+    if state["signing"] is not None and state["signing"].passkey and not answer:
+        _ask_passkey(command, faults)
+        return
     receipt = forms.record(lambda: room.approvals.sign_off(command, actor=me), faults)
     if receipt is not None:
         request_receipt.keep(state["request_id"], _DONE[decision], receipt)
         forms.close_dialog()
         st.rerun()
+
+
+def _ask_passkey(command: SignOff, faults: forms.FieldErrors) -> None:
+    """What was typed is fixed now: the passkey confirms exactly that. Typing something else asks again."""
+    state = forms.required()
+    room, me = session.control_room(), session.signed_in()
+    try:
+        state["demand"] = room.approvals.confirm_with_passkey(command, actor=me)
+    except ControlRoomError as error:
+        state["demand"] = None
+        faults.show(error)
+        return
+    passkey.answer_to(state["demand"], label="Confirm with your passkey")

@@ -11,6 +11,7 @@ from services.kernel.identity import ROLE_DOES, ROLE_PERMISSIONS, Actor, Permiss
 from services.people.ceremonies import Ceremony, CeremonyState, words
 from services.people.delegations import TIERS
 from services.people.models import Delegation, Person
+from services.people.passkeys import Passkey
 
 VIEWS_PAGE = 50
 _USES = {"service": "Service key", "log": "Log key", "machine": "Key of the machine"}
@@ -114,6 +115,36 @@ def own_key_card(me: Actor) -> None:
             args=("people-key", "settings"),
             kwargs={"replaces": bool(person.key_id)},
         )
+
+
+def passkeys_card(me: Actor) -> None:
+    """The reader's passkeys, and the way to another one."""
+    room = session.control_room()
+    own = reads.attempt("your passkeys", lambda: room.passkeys.own(actor=me), key="own-passkeys")
+    if own is None or me.role is Role.AUDITOR:
+        return
+    with parts.card("My passkeys", f"for {room.passkeys.party.id}"):
+        for item in own:
+            st.markdown(f"**{md(item.label)}** {_passkey_state(item)} {code(digest(item.key_id))}")
+        if not own:
+            st.markdown(":gray[None. A policy may ask for one beside your passphrase; add it before you need it.]")
+        st.button(
+            "Add a passkey",
+            key="own-passkey-new",
+            icon=":material/passkey:",
+            on_click=forms.open_dialog,
+            args=("people-passkey", "settings"),
+            kwargs={"demand": None},
+        )
+
+
+def _passkey_state(item: Passkey) -> str:
+    if item.revoked_seq is not None:
+        return f":gray-badge[:material/block: Revoked in entry {item.revoked_seq}]"
+    if item.seq is None:
+        return ":orange-badge[:material/hourglass: Waits for administrators]"
+    used = f"used {age(item.last_used_at, session.now())}" if item.last_used_at else "not used yet"
+    return f":green-badge[:material/check_circle: Enrolled in entry {item.seq}] :gray[{used}]"
 
 
 def ceremonies_card(me: Actor) -> None:

@@ -6,13 +6,14 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import streamlit as st
 
-from pages.components import forms, notices, reads, session
+from pages.components import forms, notices, passkey, reads, session
 from pages.components.format import code, digest, md, role, when
 from services.kernel.errors import ControlRoomError
 from services.kernel.identity import ROLE_PERMISSIONS, Permission, Role
 from services.people.ceremonies import AskForKey, CeremonyKind, ProposeChange, SignCeremony, words
 from services.people.delegations import TIERS, GrantDelegation, WithdrawDelegation
 from services.people.models import Person
+from services.people.passkeys import EnrolPasskey
 
 _CHANGES = {
     CeremonyKind.WITHDRAW: "Take a role away",
@@ -20,12 +21,14 @@ _CHANGES = {
     CeremonyKind.ENABLE: "Enable the person again",
     CeremonyKind.LOSS: "Key lost or passphrase forgotten",
     CeremonyKind.COMPROMISE: "Key in other hands",
+    CeremonyKind.PASSKEY_LOSS: "Passkey lost or in other hands",
 }
 _EFFECTS = {
     CeremonyKind.WITHDRAW: "Open signatures in this role turn void; nothing signed before is rewritten.",
     CeremonyKind.DISABLE: "The person is out at once, in every tab. Open signatures turn void.",
     CeremonyKind.ENABLE: "The person may sign in again with the roles held before.",
     CeremonyKind.LOSS: "The key opens no more. What it signed stays good; the person makes a new one.",
+    CeremonyKind.PASSKEY_LOSS: "The passkey confirms nothing more. What it confirmed before stands.",
     CeremonyKind.COMPROMISE: "What the key signed from that entry on becomes suspect; approvals resting on it fall.",
 }
 _DEPLOYMENT = {
@@ -92,6 +95,7 @@ def change_dialog() -> None:
             if kind is CeremonyKind.COMPROMISE
             else None
         )
+        key_id = _passkey_of(person) if kind is CeremonyKind.PASSKEY_LOSS else ""
         reason = st.text_area("Reason", key="change-reason", max_chars=500) if kind is not CeremonyKind.ENABLE else ""
         faults.place("reason")
         passphrase = forms.passphrase_field("change-passphrase")
@@ -108,9 +112,20 @@ def change_dialog() -> None:
                 role=chosen,
                 since_entry=since,
                 reason=reason,
+                key_id=key_id,
                 passphrase=forms.secret(passphrase),
             ),
         )
+
+
+def _passkey_of(person: Person) -> str:
+    room, me = session.control_room(), session.signed_in()
+    every = reads.attempt("passkeys", lambda: room.passkeys.all_counting(actor=me), key="all-passkeys") or ()
+    own = {item.key_id: item for item in every if (item.issuer, item.subject) == person.who}
+    chosen = st.selectbox(
+        "Passkey", list(own), format_func=lambda key: f"{own[key].label} ({key[:12]})", key="change-passkey", index=None
+    )
+    return chosen or ""
 
 
 def _role_of(person: Person) -> Role | None:
@@ -186,6 +201,51 @@ def key_dialog() -> None:
     room = session.control_room()
     done = "Your key is made. It opens once administrators have enrolled it."
     if forms.submit(lambda: room.keys.ask_for_key(command, actor=me), faults, done=done):
+        forms.close_dialog()
+        st.rerun()
+
+
+@st.dialog("Add a passkey", icon=":material/passkey:", width="medium", on_dismiss=forms.close_dialog)
+def passkey_dialog() -> None:
+    """First the name and the passphrase, then the authenticator makes the passkey, and the request is signed."""
+    state = forms.opened()
+    if state is None:
+        st.rerun()
+    me, room = session.signed_in(), session.control_room()
+    st.markdown(
+        f":gray[It will work for **{md(room.passkeys.party.id)}** alone, and asks for your finger, face or PIN each "
+        "time. Administrators then put their names to it.]"
+    )
+    faults = forms.FieldErrors()
+    with st.form("people-passkey-form", border=False, enter_to_submit=False):
+        label = st.text_input("Name", key="passkey-label", max_chars=80, placeholder="Key in the drawer")
+        passphrase = forms.passphrase_field("passkey-passphrase")
+        faults.place("passphrase")
+        go = st.form_submit_button("Continue", type="primary", icon=":material/passkey:", key="passkey-go")
+    faults.place("form")
+    if go and not (label.strip() and passphrase):
+        faults.say("form", "Give it a name and enter your signing passphrase: it signs the request to enrol it.")
+        return
+    if go:
+        try:
+            state["demand"] = room.passkeys.begin(actor=me)
+        except ControlRoomError as error:
+            faults.show(error)
+            return
+    if state["demand"] is None:
+        return
+    answer = passkey.answer_to(state["demand"], label="Make the passkey")
+    if not answer:
+        return
+    command = EnrolPasskey(
+        command_id=state["command_id"],
+        nonce=state["demand"].nonce,
+        label=label,
+        answer=answer,
+        passphrase=forms.secret(passphrase),
+    )
+    done = "Your passkey is made. It counts once administrators have enrolled it."
+    if forms.submit(lambda: room.passkeys.enrol(command, actor=me), faults, done=done):
         forms.close_dialog()
         st.rerun()
 
@@ -318,6 +378,7 @@ DIALOGS = {
     "people-change": change_dialog,
     "people-deployment-key": deployment_key_dialog,
     "people-key": key_dialog,
+    "people-passkey": passkey_dialog,
     "people-sign": sign_dialog,
     "people-delegate": delegate_dialog,
     "people-delegation-end": delegation_end_dialog,

@@ -29,6 +29,7 @@ def rules(view: PolicyView) -> None:
         rows = [
             ("Signatures", md(evidence.quorum_words(view.quorum))),
             ("Shadow run", md(view.shadow) or "not asked for"),
+            ("Signatures", md(view.signing) or "the passphrase of the signer's own key"),
             ("Traffic, real time", ", then ".join(f"{share} %" for share in view.realtime_shares) or NOTHING),
             ("Traffic, batch", ", then ".join(f"{share} %" for share in view.batch_shares) or NOTHING),
             ("Retraining", md(view.retraining) or NOTHING),

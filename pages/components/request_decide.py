@@ -248,6 +248,7 @@ def _button(
             "meaning": (MEANINGS if view.retirement is None else RETIREMENT_MEANINGS)[decision],
             "role": step.role if step is not None and decision in _MAIN else "",
             "delegation": delegation,
+            "signing": view.terms.signing,
         },
     )
 

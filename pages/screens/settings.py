@@ -31,6 +31,7 @@ if test_panel.is_on():
 def _people() -> None:
     people_cards.ceremonies_card(me)
     people_cards.own_key_card(me)
+    people_cards.passkeys_card(me)
     people_cards.people_card(me)
     people_cards.deployment_keys_card(me)
     people_cards.roles_card()

@@ -20,6 +20,7 @@ from services.kernel.errors import DelegationError, RefusalError, UnknownRequest
 from services.kernel.identity import Actor
 from services.ledger.service import LedgerService
 from services.people.models import Delegation
+from services.people.passkey_gate import PasskeyGate
 from services.people.service import PeopleService
 from services.rollout.models import Deployment
 from services.rollout.ports import Attestations
@@ -34,6 +35,7 @@ class Context:
     attestations: Attestations
     clock: Clock
     drafting: Drafting
+    passkeys: PasskeyGate
     hindrance: Callable[[str, str], str]
     """(model, version) -> what keeps it from starting right now, in a sentence; empty when nothing does."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
-from services.approvals import parts, rules, statements
+from services.approvals import factors, parts, rules, statements
 from services.approvals.completion import complete, leave_out, save, step_of, stop_retirement
 from services.approvals.context import Context, known, short_digest, unsigned_change
 from services.approvals.drafting import Drafted
@@ -15,21 +15,32 @@ from services.approvals.ports import ApprovalUnit
 from services.approvals.records import DecisionRecord, PromotionRequest
 from services.approvals.rules import BINDING, Capacity
 from services.approvals.table import Step, after
-from services.attestation.free_text import salted
-from services.attestation.models import Receipt
+from services.attestation import statement
+from services.attestation.free_text import digest_of, salted
+from services.attestation.models import LogHead, Receipt
 from services.kernel.errors import (
     DelegationError,
     IllegalTransitionError,
+    PasskeyRefusedError,
     StaleEvidenceError,
     StaleRequestError,
 )
 from services.kernel.identity import ROLE_PERMISSIONS, Actor, Permission
 from services.people.models import Person
+from services.people.passkeys import Demand, Touched
 from services.rollout import intents
 from services.rollout.models import Challenge
 
 CHALLENGE_LIFETIME = timedelta(minutes=15)
 _SIGNING = (Permission.VALIDATE, Permission.ACKNOWLEDGE, Permission.APPROVE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ready:
+    request: PromotionRequest
+    shown: str
+    head: LogHead
+    earlier: Receipt | None
 
 
 class Deciding:
@@ -91,15 +102,37 @@ class Deciding:
                     unit.rollouts.use_challenge(command.challenge)
                 raise
 
-    def _sign(self, command: SignOff, acting: Capacity, person: Person) -> Receipt:
+    def confirm_with_passkey(self, command: SignOff, *, actor: Actor) -> Demand:
+        """Asks the browser for the signer's passkey over exactly the statement that `sign_off` will sign.
+
+        The passphrase of the command is not looked at. Raises what `sign_off` raises before it.
+        """
+        context = self._with
+        context.people.require(actor, Permission.VIEW)
+        context.ledger.require_trustworthy()
+        with context.units.read() as unit:
+            request = known(unit, command.request_id)
+        words = {"decision": command.decision.value, "request_id": request.request_id}
+        with context.recording("sign-off-refused", actor, request.model, request.request_id, **words):
+            acting = context.capacity(actor, command.role, command.delegation)
+            context.people.require(
+                actor, Permission.VIEW if acting.delegation else _permission(command.decision, actor)
+            )
+            ready = self._ready(command, acting)
+            factors.require_fresh_login(ready.request, command.decision, actor, now=context.clock.now())
+            salt, payload = self._statement(command, acting, ready, at=context.clock.now(), head=ready.head)
+            return context.passkeys.demand(payload, nonce=command.challenge, about={"salt": salt}, actor=actor)
+
+    def _ready(self, command: SignOff, acting: Capacity) -> _Ready:
+        """Everything a signature rests on, looked at now. Raises when it may not be given."""
         rules.require_reason(command.decision, command.reason_code, command.comment, REASON_CODES)
-        context, actor, now = self._with, acting.actor, self._with.clock.now()
+        context, now = self._with, self._with.clock.now()
         with context.units.read() as unit:
             request = known(unit, command.request_id)
             decisions = unit.requests.decisions(request.request_id)
             earlier = unit.ledger.find(_idem(request, command.decision, acting, decisions))
             if earlier is not None:
-                return replace(earlier, repeated=True)
+                return _Ready(request=request, shown="", head=unit.ledger.head(), earlier=earlier)
             challenge = unit.rollouts.challenge(command.challenge)
             head = unit.ledger.head()
             _require_as_signed(unit, request, command.decision)
@@ -108,21 +141,50 @@ class Deciding:
         shown = self._require_shown(request, drafted, challenge, acting)
         report = drafted.frozen.report if drafted else None
         rules.require_allowed(request, decisions, command.decision, acting=acting, now=now, report=report)
+        return _Ready(request=request, shown=shown, head=head, earlier=None)
+
+    def _statement(
+        self, command: SignOff, acting: Capacity, ready: _Ready, *, at: datetime, head: LogHead, salt: str = ""
+    ) -> tuple[str, bytes]:
+        """(salt, payload). With the salt, time and head of an earlier one the same bytes come out again."""
         comment = command.comment.strip()
-        salt, digest = salted(comment) if comment else ("", None)
-        payload = statements.decision_statement(
-            request,
+        made = salt or (salted(comment)[0] if comment else "")
+        asked = factors.of(ready.request, command.decision)
+        return made, statements.decision_statement(
+            ready.request,
             command.decision,
             acting,
-            shown=shown,
-            comment_sha256=digest,
+            shown=ready.shown,
+            comment_sha256=digest_of(made, comment) if comment else None,
             reason_code=command.reason_code,
             zone=command.zone,
             nonce=command.challenge,
-            at=now,
+            at=at,
             head=head,
+            passkey_of=self._with.passkeys.party.id if asked.passkey else "",
         )
-        envelope = context.desk.sign_as_person(payload, subject=actor.subject, passphrase=command.passphrase)
+
+    def _sign(self, command: SignOff, acting: Capacity, person: Person) -> Receipt:
+        context, actor, now = self._with, acting.actor, self._with.clock.now()
+        ready = self._ready(command, acting)
+        if ready.earlier is not None:
+            return replace(ready.earlier, repeated=True)
+        request, comment = ready.request, command.comment.strip()
+        factors.require_fresh_login(request, command.decision, actor, now=now)
+        touched = self._touched(command, acting, ready)
+        if touched is None:
+            salt, payload = self._statement(command, acting, ready, at=now, head=ready.head)
+        else:
+            salt, payload = str(touched.document["salt"]), touched.payload
+            now = statement.read(payload).at
+        envelope = context.desk.sign_as_person(
+            payload,
+            subject=actor.subject,
+            passphrase=command.passphrase,
+            passkey=touched.signature if touched else None,
+        )
+        if touched is not None:
+            context.passkeys.count(touched, nonce=command.challenge, actor=actor)
         given = acting.delegation
         record = DecisionRecord(
             seq=0,
@@ -152,6 +214,20 @@ class Deciding:
             if earlier is not None:
                 return replace(earlier, repeated=True)
             return self._record(unit, request, record, acting, envelope, idem, command.challenge)
+
+    def _touched(self, command: SignOff, acting: Capacity, ready: _Ready) -> Touched | None:
+        """The passkey's answer, where the policy asks for one: over these very bytes, or it is refused."""
+        if not factors.of(ready.request, command.decision).passkey:
+            return None
+        touched = self._with.passkeys.judge(command.passkey, nonce=command.challenge, actor=acting.actor)
+        said = statement.read(touched.payload)
+        salt = str(touched.document["salt"])
+        again = self._statement(command, acting, ready, at=said.at, head=said.head, salt=salt)[1]
+        if again != touched.payload:
+            raise PasskeyRefusedError(
+                "What the passkey confirmed is not what would be signed now.", hint="Confirm again, then sign."
+            )
+        return touched
 
     def _record(  # noqa: PLR0917 - the one caller is just above
         self,

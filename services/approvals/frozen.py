@@ -16,6 +16,7 @@ from services.policy.models import (
     ReleaseTerms,
     RollbackRule,
     ShadowTerms,
+    SigningTerms,
     StageTerms,
     Verdict,
 )
@@ -67,6 +68,7 @@ def _terms(data: dict[str, Any]) -> ReleaseTerms:
             "stages": tuple(StageTerms(**item) for item in data.get("stages", ())),
             "rollback": _rules(data.get("rollback", ())),
             "shadow": ShadowTerms(**data["shadow"]) if data.get("shadow") else None,
+            "signing": SigningTerms(**data["signing"]) if data.get("signing") else None,
         }
     )
 

@@ -261,6 +261,8 @@ class SignOff:
     """IANA zone in which times were shown; signed as text."""
     delegation: str = ""
     """Delegation under which somebody else's role is filled, or empty."""
+    passkey: str = ""
+    """The browser's answer to `confirm_with_passkey`, where the policy asks for one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,8 @@ from services.kernel.clock import Clock
 from services.kernel.identity import Actor, Permission
 from services.kernel.page import Page
 from services.ledger.service import LedgerService
+from services.people.passkey_gate import PasskeyGate
+from services.people.passkeys import Demand
 from services.people.service import PeopleService
 from services.policy.service import PolicyService
 from services.rollout.ports import Attestations
@@ -58,6 +60,7 @@ class ApprovalService:
         policy: PolicyService,
         desk: SigningDesk,
         attestations: Attestations,
+        passkeys: PasskeyGate,
         clock: Clock,
         exceptions: Exceptions,
         benefit: Callable[[str], str] = lambda _model: "",
@@ -73,6 +76,7 @@ class ApprovalService:
             ledger=ledger,
             desk=desk,
             attestations=attestations,
+            passkeys=passkeys,
             clock=clock,
             hindrance=hindrance,
             drafting=Drafting(
@@ -158,9 +162,16 @@ class ApprovalService:
 
         Raises MissingReasonError, StaleEvidenceError, StaleRequestError, SelfApprovalError, RoleMissingError,
         DuplicateSignerError, DelegationError, StageError, AlreadyDecidedError, GateNotPassedError,
-        IllegalTransitionError, PassphraseError.
+        IllegalTransitionError, FreshLoginNeededError, PasskeyNeededError, PasskeyRefusedError, PassphraseError.
         """
         return self._deciding.sign_off(command, actor=actor)
+
+    def confirm_with_passkey(self, command: SignOff, *, actor: Actor) -> Demand:
+        """Where the policy asks for a passkey: what the browser has to ask it for, over exactly this decision.
+
+        Its answer goes into `SignOff.passkey` of the same command. Raises as `sign_off`, but for the passphrase.
+        """
+        return self._deciding.confirm_with_passkey(command, actor=actor)
 
     # upkeep
 

@@ -85,6 +85,11 @@ def _terms(frozen: Frozen) -> dict[str, Any]:
     terms: dict[str, Any] = {"shares": list(frozen.terms.shares), "approvalDays": frozen.terms.approval_days}
     if frozen.terms.shadow is not None:
         terms["shadow"] = {"minDays": frozen.terms.shadow.min_days, "minRecords": frozen.terms.shadow.min_records}
+    if frozen.terms.signing is not None:
+        asked = frozen.terms.signing
+        terms["signing"] = {"secondFactor": "passkey"} if asked.passkey else {}
+        if asked.fresh_login_minutes is not None:
+            terms["signing"]["freshLoginMinutes"] = asked.fresh_login_minutes
     if frozen.retirement is not None:
         terms["retirement"] = {
             "reasonCode": frozen.retirement.reason_code,
@@ -175,6 +180,7 @@ def decision_statement(
     nonce: str,
     at: datetime,
     head: LogHead,
+    passkey_of: str = "",
 ) -> bytes:
     """The signature record: everything a reader needs to know what was signed, by whom, in which capacity."""
     predicate: dict[str, Any] = {
@@ -193,7 +199,7 @@ def decision_statement(
         "bound": bound(request),
         "zone": zone,
         "signer": signer(acting.actor),
-        "authentication": authentication.document(acting.actor, at=at),
+        "authentication": authentication.document(acting.actor, at=at, passkey_of=passkey_of),
     }
     given = acting.delegation
     if given is not None:

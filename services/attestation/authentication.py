@@ -9,13 +9,17 @@ from services.kernel.clock import utc_text
 from services.kernel.identity import Actor
 
 
-def document(actor: Actor, *, at: datetime) -> dict[str, Any]:
-    """Both components of the electronic signature, with the whole seconds since the person signed in."""
-    return {
+def document(actor: Actor, *, at: datetime, passkey_of: str = "") -> dict[str, Any]:
+    """The components of the electronic signature, with the whole seconds since the person signed in.
+
+    `passkey_of` is the host whose passkey signs beside the person's key; which one it was is in the envelope.
+    """
+    said = {
         "component1": _session(actor),
         "component2": {"kind": "passphrase-key", "sinceLogin": str(since_login_seconds(actor, at=at))},
-        "level": "L2",
+        "level": "L3" if passkey_of else "L2",
     }
+    return said | ({"component3": {"kind": "passkey", "relyingParty": passkey_of}} if passkey_of else {})
 
 
 def _session(actor: Actor) -> dict[str, Any]:

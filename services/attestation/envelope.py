@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from services.attestation import canonical
+from services.attestation import canonical, passkeys
 from services.attestation.canonical import is_sha256
 from services.attestation.keys import PublicKey
+from services.attestation.passkeys import Assertion, RelyingParty
 from services.kernel.errors import ForeignStatementError, InputError
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -25,6 +26,8 @@ LARGEST_ENVELOPE = 60 * 1024
 class Signature:
     key_id: str
     value: bytes
+    passkey: Assertion | None = None
+    """With it the signature is a passkey's, over the assertion that names these bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +45,23 @@ class Envelope:
         return frozenset(
             signature.key_id
             for signature in self.signatures
-            if signature.key_id in keys and keys[signature.key_id].verifies(message, signature.value)
+            if signature.passkey is None
+            and signature.key_id in keys
+            and keys[signature.key_id].verifies(message, signature.value)
         )
+
+    def passkeys_verified_by(self, keys: Mapping[str, tuple[PublicKey, RelyingParty]]) -> frozenset[str]:
+        """Ids of those passkeys in `keys` whose assertion is about these bytes and holds."""
+        challenge = passkeys.challenge_of(self.signed_bytes)
+        found = set()
+        for signature in self.signatures:
+            if signature.passkey is not None and signature.key_id in keys:
+                key, party = keys[signature.key_id]
+                problem = passkeys.problem_of(
+                    signature.passkey, signature.value, key=key, party=party, challenge=challenge
+                )
+                found |= set() if problem else {signature.key_id}
+        return frozenset(found)
 
 
 def pre_authentication(payload: bytes) -> bytes:
@@ -58,10 +76,7 @@ def write(payload: bytes, signatures: tuple[Signature, ...]) -> bytes:
         {
             "payload": base64.b64encode(payload).decode(),
             "payloadType": PAYLOAD_TYPE,
-            "signatures": [
-                {"keyid": signature.key_id, "sig": base64.b64encode(signature.value).decode()}
-                for signature in signatures
-            ],
+            "signatures": [_signature_document(signature) for signature in signatures],
         }
     )
     if len(data) > LARGEST_ENVELOPE:
@@ -85,10 +100,33 @@ def read(data: bytes) -> Envelope:
     return Envelope(payload=_decode(document["payload"]), signatures=signatures)
 
 
+def _signature_document(signature: Signature) -> dict[str, Any]:
+    said: dict[str, Any] = {"keyid": signature.key_id, "sig": base64.b64encode(signature.value).decode()}
+    if signature.passkey is not None:
+        said["webauthn"] = {
+            "authenticatorData": passkeys.unpadded(signature.passkey.authenticator_data),
+            "clientDataJSON": passkeys.unpadded(signature.passkey.client_data),
+        }
+    return said
+
+
 def _read_signature(item: Any) -> Signature:
-    if not isinstance(item, dict) or set(item) != {"keyid", "sig"} or not is_sha256(item["keyid"]):
+    shaped = isinstance(item, dict) and {"keyid", "sig"} <= set(item) <= {"keyid", "sig", "webauthn"}
+    if not shaped or not is_sha256(item["keyid"]):
         raise ForeignStatementError("A signature of this record has the wrong shape.")
-    return Signature(key_id=item["keyid"], value=_decode(item["sig"]))
+    passkey = _read_assertion(item["webauthn"]) if "webauthn" in item else None
+    return Signature(key_id=item["keyid"], value=_decode(item["sig"]), passkey=passkey)
+
+
+def _read_assertion(item: Any) -> Assertion:
+    names = {"authenticatorData", "clientDataJSON"}
+    if not isinstance(item, dict) or set(item) != names or not all(isinstance(item[name], str) for name in names):
+        raise ForeignStatementError("The assertion of a passkey in this record has the wrong shape.")
+    try:
+        data, client = passkeys.padded(item["authenticatorData"]), passkeys.padded(item["clientDataJSON"])
+    except ValueError as broken:
+        raise ForeignStatementError("The assertion of a passkey in this record is not base64url.") from broken
+    return Assertion(authenticator_data=data, client_data=client)
 
 
 def _decode(text: Any) -> bytes:

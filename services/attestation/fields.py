@@ -25,6 +25,7 @@ KEYRING_OPERATIONS = (
     "disable",
     "enable",
     "enrol-machine",
+    "enrol-passkey",
 )
 DELEGATION_OPERATIONS = ("grant", "withdraw")
 EXCEPTION_OPERATIONS = ("propose", "grant", "refuse", "end")
@@ -168,6 +169,11 @@ def _is_emergency(value: Any) -> bool:
     )
 
 
+def _is_relying_party(value: Any) -> bool:
+    """Where a passkey signs, and which of an authenticator's keys it is."""
+    return is_text_map(value) and set(value) == {"id", "origin", "credential"}
+
+
 def _is_obeyed(value: Any) -> bool:
     """The line of a signed rollback plan a machine action obeys, and what was measured."""
     return (
@@ -221,6 +227,7 @@ SHAPES: Mapping[Kind, Shape] = {
             "sinceIndex": is_count,
             "until": is_time,
             "validUntil": is_time,
+            "relyingParty": _is_relying_party,
         },
     ),
     Kind.POLICY: Shape(

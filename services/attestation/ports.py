@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from services.attestation.envelope import Signature
 from services.attestation.keys import PublicKey
 from services.attestation.models import LogHead, Receipt
 from services.kernel.secret import Secret
@@ -18,8 +19,10 @@ class SigningDesk(Protocol):
         """The key machine actions are signed with; None where this deployment has none yet."""
         ...
 
-    def sign_as_person(self, payload: bytes, *, subject: str, passphrase: Secret) -> bytes:
-        """Envelope bytes with the person's signature and the service's.
+    def sign_as_person(
+        self, payload: bytes, *, subject: str, passphrase: Secret, passkey: Signature | None = None
+    ) -> bytes:
+        """Envelope bytes with the person's signature and the service's; between them that of a passkey, if given.
 
         Raises PassphraseError (attempt counted), KeyLockedError, or RefusalError when the person has no key.
         """

@@ -130,6 +130,9 @@ class AuditService:
         """(key id, owner, verifies), with the keys as they were known when the entry was added."""
         keys = self._keyring_at(seq).keys
         verified = read.verified_by({key_id: key.public for key_id, key in keys.items()})
+        verified |= read.passkeys_verified_by(
+            {key_id: (key.public, key.passkey) for key_id, key in keys.items() if key.passkey is not None}
+        )
         return tuple(
             (
                 signature.key_id,

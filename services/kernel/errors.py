@@ -110,6 +110,24 @@ class LoginRefusedError(RefusalError):
     code = "login-refused"
 
 
+class FreshLoginNeededError(RefusalError):
+    """The policy asks for a login at the identity provider that is only minutes old."""
+
+    code = "fresh-login-needed"
+
+
+class PasskeyNeededError(RefusalError):
+    """The policy asks for a passkey beside the passphrase, and none signed."""
+
+    code = "passkey-needed"
+
+
+class PasskeyRefusedError(RefusalError):
+    """A passkey answered, and its answer does not hold. Recorded."""
+
+    code = "passkey-refused"
+
+
 class SelfApprovalError(RefusalError):
     code = "self-approval"
 

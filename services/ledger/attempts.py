@@ -12,6 +12,7 @@ from typing import Protocol
 
 from services.attestation import statement
 from services.attestation.canonical import sha256_hex
+from services.attestation.envelope import Signature
 from services.attestation.keys import PublicKey
 from services.attestation.models import Receipt
 from services.attestation.ports import SigningDesk
@@ -44,10 +45,12 @@ class RecordingDesk:
     def sign_as_machine(self, payload: bytes) -> bytes:
         return self._desk.sign_as_machine(payload)
 
-    def sign_as_person(self, payload: bytes, *, subject: str, passphrase: Secret) -> bytes:
+    def sign_as_person(
+        self, payload: bytes, *, subject: str, passphrase: Secret, passkey: Signature | None = None
+    ) -> bytes:
         signer = statement.read(payload).predicate.get("signer") or {}
         with self._watched(signer.get("issuer", ""), subject, signer.get("name", subject)):
-            return self._desk.sign_as_person(payload, subject=subject, passphrase=passphrase)
+            return self._desk.sign_as_person(payload, subject=subject, passphrase=passphrase, passkey=passkey)
 
     def countersign(self, data: bytes, *, issuer: str, subject: str, passphrase: Secret) -> bytes:
         with self._watched(issuer, subject, subject):

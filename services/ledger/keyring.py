@@ -16,6 +16,7 @@ from services.attestation.envelope import Envelope
 from services.attestation.fields import LEVELS
 from services.attestation.keys import PublicKey, read_key
 from services.attestation.models import Kind
+from services.attestation.passkeys import RelyingParty
 from services.attestation.statement import Statement
 from services.kernel.clock import from_utc_text
 from services.kernel.errors import ForeignStatementError
@@ -37,6 +38,7 @@ _NEEDED = {
     "disable": ("person",),
     "enable": ("person",),
     "enrol-machine": ("keyid", "key"),
+    "enrol-passkey": ("person", "keyid", "key", "relyingParty"),
 }
 
 
@@ -54,6 +56,8 @@ class EnrolledKey:
     revoked_at: int | None = None
     suspect_from: int | None = None
     """From this entry on its signatures are suspect: the key was compromised."""
+    passkey: RelyingParty | None = None
+    """Of a passkey: it signs beside its owner's own key, never in its place."""
 
 
 class Keyring:
@@ -82,8 +86,11 @@ class Keyring:
 
     def signed_by(self, read: Envelope) -> tuple[EnrolledKey, ...]:
         """The keys behind all signatures of the envelope. Raises VoidEntryError unless every single one holds."""
-        known = {key_id: key.public for key_id, key in self.keys.items() if key.revoked_at is None}
-        verified = read.verified_by(known)
+        known = {key_id: key for key_id, key in self.keys.items() if key.revoked_at is None}
+        verified = read.verified_by({key_id: key.public for key_id, key in known.items() if key.passkey is None})
+        verified |= read.passkeys_verified_by(
+            {key_id: (key.public, key.passkey) for key_id, key in known.items() if key.passkey is not None}
+        )
         for signature in read.signatures:
             if signature.key_id not in known:
                 raise VoidEntryError("it is signed with a key that is not enrolled, or no longer")
@@ -96,10 +103,11 @@ class Keyring:
 
     def require_signer(self, statement: Statement, keys: tuple[EnrolledKey, ...]) -> Who | None:
         """The person who signed, or None for an entry of the service alone. Raises VoidEntryError for a mismatch."""
-        people = [key for key in keys if key.owner is not None]
+        people = [key for key in keys if key.owner is not None and key.passkey is None]
+        touched = [key for key in keys if key.passkey is not None]
         signer = statement.predicate.get("signer")
         if signer is None:
-            if people:
+            if people or touched:
                 raise VoidEntryError("it carries a person's signature but names no signer")
             return None
         who = (signer["issuer"], signer["sub"])
@@ -116,6 +124,7 @@ class Keyring:
             raise VoidEntryError(f"{signer['name']} did not hold the role {signer['role']} at this point")
         if len(people) > 1 and statement.kind is not Kind.KEYRING:
             raise VoidEntryError("it carries signatures of people it does not name")
+        _require_declared(statement, touched, who)
         return who
 
     # applying entries
@@ -149,7 +158,7 @@ class Keyring:
         if lacking:
             raise VoidEntryError(f"it lacks the field {lacking[0]}")
         match operation:
-            case "enrol" | "revoke":
+            case "enrol" | "revoke" | "enrol-passkey":
                 self._apply_to_key(predicate, seq)
             case "rotate-service":
                 self._replace_service_key(read_key(predicate["key"]), seq)
@@ -166,7 +175,11 @@ class Keyring:
             return
         if _who(predicate["person"]) == MACHINE:
             raise VoidEntryError("the machine's key is enrolled by an operation of its own")
-        self._add(predicate["keyid"], read_key(predicate["key"]), predicate["person"], predicate.get("level", "L2"))
+        party = None
+        if predicate["op"] == "enrol-passkey":
+            party = RelyingParty(id=predicate["relyingParty"]["id"], origin=predicate["relyingParty"]["origin"])
+        level = predicate.get("level", "L2" if party is None else "L3")
+        self._add(predicate["keyid"], read_key(predicate["key"]), predicate["person"], level, passkey=party)
 
     def _apply_to_person(self, predicate: Mapping[str, Any], who: Who) -> None:
         match predicate["op"]:
@@ -194,7 +207,7 @@ class Keyring:
         admins = {
             key.owner
             for key in keys
-            if key.owner and self._reaches(key) and self.holds(key.owner, Role.ADMIN.value, at=at)
+            if key.owner and not key.passkey and self._reaches(key) and self.holds(key.owner, Role.ADMIN.value, at=at)
         }
         if len(admins) < self.signers_needed:
             raise VoidEntryError(f"{len(admins)} of {self.signers_needed} administrators signed it")
@@ -238,13 +251,21 @@ class Keyring:
                 self.keys[key_id] = replace(key, revoked_at=seq)
         self.roles[MACHINE] = {MACHINE_ROLE}
 
-    def _add(self, key_id: str, public: PublicKey, person: Mapping[str, str] | None, level: str) -> None:
+    def _add(
+        self,
+        key_id: str,
+        public: PublicKey,
+        person: Mapping[str, str] | None,
+        level: str,
+        *,
+        passkey: RelyingParty | None = None,
+    ) -> None:
         if public.key_id != key_id:
             raise VoidEntryError("the id of an enrolled key is not the digest of its description")
         if key_id in self.keys:
             raise VoidEntryError("this key was enrolled before")
         owner, name = (None, "Countersign") if person is None else (_who(person), person["name"])
-        self.keys[key_id] = EnrolledKey(public=public, owner=owner, name=name, level=level)
+        self.keys[key_id] = EnrolledKey(public=public, owner=owner, name=name, level=level, passkey=passkey)
 
     def _replace_service_key(self, fresh: PublicKey, seq: int) -> None:
         # Added first: a key that cannot be added must not cost the one in use.
@@ -275,6 +296,15 @@ def replayed(entries: Iterable[StoredEntry]) -> Keyring:
             else:
                 keyring.admit(read, said, seq=stored.seq)
     return keyring
+
+
+def _require_declared(statement: Statement, touched: list[EnrolledKey], who: Who) -> None:
+    """A statement that says it was signed with a passkey carries one, of its signer; any other carries none."""
+    declared = "component3" in statement.predicate.get("authentication", {})
+    if len(touched) != int(declared):
+        raise VoidEntryError("it names a passkey and carries none, or carries one it does not name")
+    if any(key.owner != who for key in touched):
+        raise VoidEntryError("the passkey belongs to somebody else")
 
 
 def _who(person: Mapping[str, str]) -> Who:

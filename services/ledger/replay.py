@@ -17,7 +17,7 @@ from services.attestation.statement import Statement
 from services.kernel.clock import from_utc_text
 from services.kernel.errors import ForeignStatementError
 from services.kernel.identity import MACHINE_ROLE, Permission
-from services.ledger import merkle
+from services.ledger import factors, merkle
 from services.ledger.delegations import RISKIEST, Delegations
 from services.ledger.emergencies import Emergencies, require_obedience
 from services.ledger.keyring import MACHINE, EnrolledKey, Keyring, VoidEntryError, Who
@@ -46,6 +46,7 @@ class _Request:
     retires: bool = False
     """All that signed it agreed that the model goes: it allows nothing to be served."""
     closed: bool = False
+    factors: factors.Factors = field(default_factory=factors.Factors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +132,7 @@ class Replay:
             case Kind.REQUEST:
                 self._apply_request(read, statement, signed(who), seq)
             case Kind.DECISION:
-                key = next(key for key in keys if key.owner == signed(who))
+                key = next(key for key in keys if key.owner == signed(who) and key.passkey is None)
                 self._apply_decision(statement, signed(who), key.public.key_id, seq, leaf)
             case Kind.ACTION:
                 self._apply_action(statement, who, seq, leaf)
@@ -182,6 +183,7 @@ class Replay:
             plan=predicate.get("rollback"),
             asks_for_shadow=is_asked(predicate),
             retires=retires,
+            factors=factors.asked_of(predicate.get("terms", {})),
         )
 
     def _apply_decision(self, statement: Statement, who: Who, key_id: str, seq: int, leaf: str) -> None:
@@ -205,6 +207,7 @@ class Replay:
                 raise VoidEntryError("the request had expired")
             if any((request_seq, somebody) in self._decided for somebody in people):
                 raise VoidEntryError("this person had decided on this request before")
+            factors.require(statement, request.factors)
             self._decided |= {(request_seq, somebody) for somebody in people}
         if word in _CLOSING:
             request.closed = True

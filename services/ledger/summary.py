@@ -118,9 +118,10 @@ def _keyring_sentence(predicate: Mapping[str, Any], actor: str, _model: str, _ve
     role = _role(predicate)
     ends = f" until {_day(predicate['until'])}" if "until" in predicate else ""
     why = {"rotated": ", which was renewed", "lost": ", which was lost", "compromised": ", which was compromised"}
+    kind = "passkey" if predicate.get("level") == "L3" else "signing key"
     words = {
         "enrol": f"enrolled the signing key of {name}",
-        "revoke": f"revoked the signing key of {name}{why.get(predicate.get('reason', ''), '')}",
+        "revoke": f"revoked the {kind} of {name}{why.get(predicate.get('reason', ''), '')}",
         "grant": f"gave {name} the role {role}{ends}",
         "withdraw": f"took the role {role} from {name}",
         "rotate-service": "replaced the service key",
@@ -128,6 +129,7 @@ def _keyring_sentence(predicate: Mapping[str, Any], actor: str, _model: str, _ve
         "disable": f"disabled {name}: no signature of theirs counts from here on",
         "enable": f"enabled {name} again",
         "enrol-machine": "enrolled the key of the machine",
+        "enrol-passkey": f"enrolled a passkey of {name}",
     }
     return f"{actor} {words[predicate['op']]}."
 

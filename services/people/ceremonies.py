@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from services.attestation.canonical import is_sha256
 from services.attestation.keys import key_document
 from services.kernel.clock import utc_text
 from services.kernel.errors import InputError, MissingReasonError, RefusalError
@@ -36,6 +37,8 @@ class CeremonyKind(StrEnum):
     ROTATE = "rotate"
     LOSS = "loss"
     COMPROMISE = "compromise"
+    PASSKEY = "passkey"
+    PASSKEY_LOSS = "passkey-loss"
     DISABLE = "disable"
     ENABLE = "enable"
     ROTATE_SERVICE = "rotate-service"
@@ -99,6 +102,8 @@ class ProposeChange:
     until: datetime | None = None
     since_entry: int | None = None
     reason: str = ""
+    key_id: str = ""
+    """The passkey to revoke."""
     passphrase: Secret
 
 
@@ -121,7 +126,7 @@ class SignCeremony:
 
 def require_sound(command: ProposeChange, *, now: datetime, log_size: int) -> None:
     """The fields the kind needs are there and make sense. Raises InputError, MissingReasonError."""
-    if command.kind in {CeremonyKind.ENROL, CeremonyKind.ROTATE}:
+    if command.kind in {CeremonyKind.ENROL, CeremonyKind.ROTATE, CeremonyKind.PASSKEY}:
         raise InputError("A key is asked for by its owner.", hint="The person chooses “Make my key” when signed in.")
     if command.kind.is_about_a_person and not _SUBJECT.fullmatch(command.subject):
         raise InputError(
@@ -140,6 +145,9 @@ def require_sound(command: ProposeChange, *, now: datetime, log_size: int) -> No
             hint="Signatures from that entry on become suspect.",
         )
     needs_reason = {CeremonyKind.DISABLE, CeremonyKind.WITHDRAW, CeremonyKind.COMPROMISE, CeremonyKind.LOSS}
+    needs_reason |= {CeremonyKind.PASSKEY_LOSS}
+    if command.kind is CeremonyKind.PASSKEY_LOSS and not is_sha256(command.key_id):
+        raise InputError("Choose the passkey to revoke.")
     if command.kind in needs_reason and len(command.reason.strip()) < _REASON_MIN:
         raise MissingReasonError("This change needs a reason in a sentence.", hint="It is part of what you sign.")
 
@@ -167,7 +175,8 @@ def require_possible(
     signers_needed: int,
 ) -> None:
     """The change fits the person as they are now. Raises RefusalError."""
-    if not kind.is_about_a_person or kind in {CeremonyKind.GRANT, CeremonyKind.ENROL, CeremonyKind.ROTATE}:
+    asked_for = {CeremonyKind.GRANT, CeremonyKind.ENROL, CeremonyKind.ROTATE, CeremonyKind.PASSKEY}
+    if not kind.is_about_a_person or kind in asked_for:
         return
     if person is None:
         raise RefusalError("Nobody of this sign-in name is known here.", hint="Choose a person of the list.")
@@ -213,8 +222,17 @@ def _operations(kind: CeremonyKind, detail: Mapping[str, str]) -> tuple[dict[str
         if kind is CeremonyKind.ENROL:
             return (fresh,)
         return (fresh, {"op": "revoke", "keyid": detail["replaces"], "reason": "rotated"})
-    if kind is CeremonyKind.LOSS:
-        return ({"op": "revoke", "keyid": detail["keyid"], "reason": "lost"},)
+    if kind is CeremonyKind.PASSKEY:
+        at = {"id": detail["rp"], "origin": detail["origin"], "credential": detail["credential"]}
+        key = {
+            "keytype": detail["keytype"],
+            "scheme": detail["scheme"],
+            "keyval": {"public": detail["public"]},
+        }
+        return ({"op": "enrol-passkey", "keyid": detail["keyid"], "key": key, "level": "L3", "relyingParty": at},)
+    if kind in {CeremonyKind.LOSS, CeremonyKind.PASSKEY_LOSS}:
+        level = {"level": "L3"} if kind is CeremonyKind.PASSKEY_LOSS else {}
+        return ({"op": "revoke", "keyid": detail["keyid"], "reason": "lost", **level},)
     if kind is CeremonyKind.COMPROMISE:
         since = int(detail["since"])
         return ({"op": "revoke", "keyid": detail["keyid"], "reason": "compromised", "sinceIndex": since},)
@@ -243,6 +261,8 @@ def words(ceremony: Ceremony) -> str:
         CeremonyKind.ROTATE: f"Replace the signing key of {name} by a new one",
         CeremonyKind.LOSS: f"Revoke the signing key of {name}, which was lost",
         CeremonyKind.COMPROMISE: f"Revoke the signing key of {name} as compromised from entry {detail.get('since')} on",
+        CeremonyKind.PASSKEY: f"Enrol the passkey {name} made for {detail.get('rp')}",
+        CeremonyKind.PASSKEY_LOSS: f"Revoke the passkey {detail.get('keyid', '')[:12]} of {name}",
         CeremonyKind.DISABLE: f"Disable {name}",
         CeremonyKind.ENABLE: f"Enable {name} again",
         CeremonyKind.ROTATE_SERVICE: "Replace the service key",
@@ -259,6 +279,8 @@ def detail_of(command: ProposeChange, person: Person | None) -> dict[str, str]:
         detail["until"] = utc_text(command.until)
     if command.since_entry is not None:
         detail["since"] = str(command.since_entry)
+    if command.kind is CeremonyKind.PASSKEY_LOSS:
+        detail["keyid"] = command.key_id
     if command.kind in {CeremonyKind.LOSS, CeremonyKind.COMPROMISE} and person is not None and person.key_id:
         detail["keyid"] = person.key_id
     return detail

@@ -237,6 +237,7 @@ class KeyService:
         try:
             rules.require_other(ceremony.who, admin.who, embedded=keyring.embedded)
             rules.require_possible(ceremony.kind, person, role, admins=admins, signers_needed=keyring.signers_needed)
+            _require_own_passkey(ceremony, keyring)
         except RefusalError as refused:
             self._record_refusal(ceremony, refused, actor)
             raise
@@ -359,6 +360,15 @@ def _subject_of(ceremony: Ceremony, operation: Mapping[str, Any]) -> Subject:
         return Subject(name=f"key:{_USES[ceremony.kind]}", sha256=ceremony.detail["keyid"])
     sha256 = operation.get("keyid") or identity_sha256(ceremony.issuer, ceremony.subject)
     return Subject(name=f"person:{ceremony.issuer}/{ceremony.subject}", sha256=sha256)
+
+
+def _require_own_passkey(ceremony: Ceremony, keyring: Keyring) -> None:
+    """What is revoked as somebody's passkey is one: nothing else is revoked under that name."""
+    if ceremony.kind is not CeremonyKind.PASSKEY_LOSS:
+        return
+    key = keyring.keys.get(ceremony.detail["keyid"])
+    if key is None or key.passkey is None or key.owner != ceremony.who or key.revoked_at is not None:
+        raise RefusalError(f"{ceremony.name} has no such passkey in use.", hint="Choose one of the list.")
 
 
 def _moved_on() -> ConflictError:

@@ -135,6 +135,21 @@ class ShadowTerms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SigningTerms:
+    """What the policy asks of every counting signature beside the passphrase."""
+
+    passkey: bool = False
+    fresh_login_minutes: int | None = None
+
+    @property
+    def sentence(self) -> str:
+        asked = ["a passkey"] if self.passkey else []
+        if self.fresh_login_minutes is not None:
+            asked.append(f"a login at most {self.fresh_login_minutes} minutes old")
+        return f"Besides the passphrase every signature needs {' and '.join(asked)}." if asked else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseTerms:
     """What the policy allows: traffic shares in order, how long things last, and when the machine may roll back."""
 
@@ -148,6 +163,8 @@ class ReleaseTerms:
     longest_exception_days: int = 90
     shadow: ShadowTerms | None = None
     """Asked of a version that replaces another; None: this tier asks for no shadow run."""
+    signing: SigningTerms | None = None
+    """None: the passphrase alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,3 +218,5 @@ class PolicyView:
     retraining: str = ""
     returns: str = ""
     """The gate of the return, and what follows from missing it, in words."""
+    signing: str = ""
+    """What is asked of every signature beside the passphrase, in words."""

@@ -80,6 +80,15 @@ class ShadowLine(Closed):
     min_records: Annotated[int, Field(ge=0, strict=True)]
 
 
+class SigningLine(Closed):
+    """What is asked of every counting signature beside the passphrase."""
+
+    second_factor: Literal["passkey"] | None = None
+    """`passkey`: a passkey enrolled by administrators, with its owner verified by the authenticator."""
+    fresh_login_minutes: Annotated[int, Field(ge=1, le=60, strict=True)] | None = None
+    """A login at the identity provider at most this old, by the provider's own account."""
+
+
 class ReleaseShares(Closed):
     realtime: Shares
     batch: Shares
@@ -183,6 +192,8 @@ class PolicyDocument(Closed):
     retraining: RetrainingLine | None = None
     """None: every month, and within two weeks of drift. Leaving it out asks for more, not for less."""
 
+    signing: SigningLine | None = None
+    """None: the passphrase alone."""
     returns: ReturnLine | None = None
     """None: a month must not lose money, two missed months open a review. Leaving it out asks for no less."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.policy import gates
 from services.policy.gates import Gate
-from services.policy.models import ShadowTerms
+from services.policy.models import ShadowTerms, SigningTerms
 from services.policy.schema import FreezeLine, LimitLine, PolicyDocument, RetrainingLine, ReturnLine
 from services.policy.wording import bound_words, shown
 
@@ -92,3 +92,15 @@ def shadow_words(document: PolicyDocument) -> str:
     if shadow is None:
         return ""
     return ShadowTerms(min_days=shadow.min_days, min_records=shadow.min_records).sentence
+
+
+def signing_terms(document: PolicyDocument) -> SigningTerms | None:
+    asked = document.signing
+    if asked is None or (asked.second_factor is None and asked.fresh_login_minutes is None):
+        return None
+    return SigningTerms(passkey=asked.second_factor == "passkey", fresh_login_minutes=asked.fresh_login_minutes)
+
+
+def signing_words(document: PolicyDocument) -> str:
+    terms = signing_terms(document)
+    return terms.sentence if terms else ""

@@ -31,6 +31,8 @@ from services.policy.sentences import (
     retraining_words,
     return_words,
     shadow_words,
+    signing_terms,
+    signing_words,
 )
 
 TIERS = (1, 2, 3)
@@ -176,6 +178,7 @@ class PolicyService:
             shadow=shadow_words(document),
             retraining=retraining_words(document),
             returns=return_words(document),
+            signing=signing_words(document),
         )
 
 
@@ -217,6 +220,7 @@ def _policy(document: PolicyDocument, item: PublishedPolicy, *, kind: str) -> Po
             review_days=document.review_days,
             longest_exception_days=document.longest_exception_days,
             shadow=_shadow(document) if kind == "realtime" else None,
+            signing=signing_terms(document),
         ),
     )
 

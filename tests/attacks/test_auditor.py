@@ -19,6 +19,7 @@ READS = {
     "people": {"may", "require", "views", "open_session", "renew_session", "record_view"},
     "delegations": {"candidates"},
     "keys": {"ceremonies"},
+    "passkeys": {"own", "all_counting"},
     # A review or a mark of what was read binds nobody; both need the right to look and nothing more.
     "approvals": {"counts", "draft", "get", "mark_seen", "open_review", "queue"},
     "rollout": set(),
@@ -53,6 +54,9 @@ WRITES = {
     "classification.decide",
     "approvals.submit",
     "approvals.sign_off",
+    "approvals.confirm_with_passkey",
+    "passkeys.begin",
+    "passkeys.enrol",
     "rollout.advance",
     "rollout.plan_advance",
     "releases.plan",
@@ -111,7 +115,13 @@ WRITES = {
 }
 
 
-NEED_AN_OBJECT = {"exceptions.decide", "exceptions.end", "emergency.review", "incidents.finish_follow_up"}
+NEED_AN_OBJECT = {
+    "approvals.confirm_with_passkey",
+    "exceptions.decide",
+    "exceptions.end",
+    "emergency.review",
+    "incidents.finish_follow_up",
+}
 """These look up what they are about first, and there is none here: they end before they ask who acts."""
 
 

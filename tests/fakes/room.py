@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from services.attestation.models import Receipt
+from services.attestation.passkeys import RelyingParty
 from services.audit.models import EntryView, Finding, LedgerQuery, LedgerRow, Verification
 from services.inventory.models import InventoryCounts, InventoryQuery, InventorySort, SyncState
 from services.kernel.clock import FrozenClock
@@ -33,6 +34,7 @@ from services.notices.models import ChannelHealth, ChannelView, Notice, NoticeKi
 from services.oversight.models import Home, Operations, Tile, TimelineEvent, TodoItem
 from services.people.ceremonies import Ceremony, CeremonyKind, CeremonyState
 from services.people.models import Delegation, Person, ViewRecord
+from services.people.passkeys import Demand, Passkey
 from services.rollout.models import (
     ActionKind,
     ActionState,
@@ -97,6 +99,8 @@ class FakeRoom:
     views: list[tuple[str, str, str]] = field(default_factory=list)
     watch_fails: bool = False
     idle: set[str] = field(default_factory=set)
+    signing: Any = None
+    """What the policies ask of a signature beside the passphrase."""
     logins: Any = None
     """Set where people come through an identity provider."""
     unevaluated: set[str] = field(default_factory=lambda: {"2"})
@@ -106,6 +110,7 @@ class FakeRoom:
         self.people = FakePeople(self)
         self.delegations = FakeDelegations(self)
         self.keys = FakeKeys(self)
+        self.passkeys = FakePasskeys(self)
         self.inventory = FakeInventory(self)
         self.approvals = FakeApprovals(self)
         self.rollout = FakeRollout(self)
@@ -320,6 +325,27 @@ class FakeDelegations:
         return self._room.write(command)
 
     def withdraw(self, command: Any, *, actor: Actor) -> Receipt:
+        self._room.passphrase(actor, command.passphrase.reveal())
+        return self._room.write(command)
+
+
+class FakePasskeys:
+    party = RelyingParty(id="localhost", origin="http://localhost:8501")
+
+    def __init__(self, room: FakeRoom) -> None:
+        self._room = room
+        self.held: tuple[Passkey, ...] = ()
+
+    def own(self, *, actor: Actor) -> tuple[Passkey, ...]:
+        return tuple(item for item in self.held if item.subject == actor.subject)
+
+    def all_counting(self, *, actor: Actor) -> tuple[Passkey, ...]:
+        return tuple(item for item in self.held if item.counts)
+
+    def begin(self, *, actor: Actor) -> Demand:
+        return Demand(nonce="ab" * 16, kind="create", options="{}", expires_at=NOW + timedelta(minutes=5))
+
+    def enrol(self, command: Any, *, actor: Actor) -> Receipt:
         self._room.passphrase(actor, command.passphrase.reveal())
         return self._room.write(command)
 

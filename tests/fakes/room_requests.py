@@ -42,12 +42,14 @@ from services.attestation.models import Receipt
 from services.kernel.errors import (
     DuplicateSignerError,
     MissingReasonError,
+    PasskeyNeededError,
     SelfApprovalError,
     TelemetryUnavailableError,
     UnknownRequestError,
 )
 from services.kernel.identity import Actor, Role
 from services.kernel.page import Page
+from services.people.passkeys import Demand
 from services.policy.models import RollbackRule
 from tests.fakes import room_sample as sample
 from tests.fakes.room_sample import HOSTILE, NOW, at
@@ -248,7 +250,7 @@ class FakeApprovals:
                 QuorumProgress(rule=rule, have=int(rule.role in self._signed(asked)), signers=())
                 for rule in sample.QUORUM
             ),
-            terms=sample.TERMS,
+            terms=replace(sample.TERMS, signing=self._room.signing),
             signatures=self._signatures(asked, actor),
             trail=self._trail(typed),
             manifest_sha256=sample.MANIFEST,
@@ -397,6 +399,11 @@ class FakeApprovals:
         return Review(
             request_id=request_id, challenge="ch-1", shown_sha256="77aa" * 16, expires_at=NOW + timedelta(minutes=5)
         )
+
+    def confirm_with_passkey(self, command: SignOff, *, actor: Actor) -> Demand:
+        if not any(item.counts for item in self._room.passkeys.own(actor=actor)):
+            raise PasskeyNeededError("You have no passkey that counts.", hint="Add one under Settings.")
+        return Demand(nonce=command.challenge, kind="get", options="{}", expires_at=NOW + timedelta(minutes=5))
 
     def sign_off(self, command: SignOff, *, actor: Actor) -> Receipt:
         if command.role and command.role != actor.role.value and not command.delegation:

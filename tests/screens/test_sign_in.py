@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import streamlit as st
+from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from services.kernel.errors import LoginRefusedError
@@ -123,11 +123,11 @@ def test_secrets_of_another_client_are_named_as_the_fault() -> None:
 def test_trusted_user_headers_close_the_door() -> None:
     room = FakeRoom()
     door = Door(room)
-    st.config.set_option("server.trustedUserHeaders", {"X-Forwarded-Email": "email"})
+    config.set_option("server.trustedUserHeaders", {"X-Forwarded-Email": "email"})
     try:
         app = arrive(room, door, logged_in=True)
     finally:
-        st.config.set_option("server.trustedUserHeaders", {})
+        config.set_option("server.trustedUserHeaders", {})
 
     assert door.opened == []
     assert "trustedUserHeaders" in words(app)

@@ -215,14 +215,17 @@ class KeyDesk:
         people, service = read.signatures[:-1], read.signatures[-1]
         return self._sealed_envelope(read.payload, (*people, fresh, service), self._keys())
 
-    def sign_as_person(self, payload: bytes, *, subject: str, passphrase: Secret) -> bytes:
+    def sign_as_person(
+        self, payload: bytes, *, subject: str, passphrase: Secret, passkey: envelope.Signature | None = None
+    ) -> bytes:
         """The person named as signer in the statement must be `subject`; the issuer is taken from the statement."""
         claimed = self._require_own(payload).predicate.get("signer")
         if not claimed or claimed["sub"] != subject:
             raise InputError("The statement does not name this person as its signer; nothing was signed.")
         key = self._open(claimed["issuer"], subject, passphrase)
         keys = self._keys()
-        signatures = (self._sign(payload, of_private(key)), self._sign(payload, keys.files.service_key))
+        own, service = self._sign(payload, of_private(key)), self._sign(payload, keys.files.service_key)
+        signatures = (own, service) if passkey is None else (own, passkey, service)
         return self._sealed_envelope(payload, signatures, keys)
 
     def _open(self, issuer: str, subject: str, passphrase: Secret) -> Ed25519PrivateKey:

@@ -11,7 +11,14 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
-from services.adapters.sql.schema.people import delegation, deployment_key, person, person_role, signing_key
+from services.adapters.sql.schema.people import (
+    delegation,
+    deployment_key,
+    passkey,
+    person,
+    person_role,
+    signing_key,
+)
 from services.attestation.keys import read_key
 from services.attestation.models import Kind
 from services.attestation.statement import Statement
@@ -67,8 +74,11 @@ def _apply(connection: Connection, predicate: Mapping[str, Any], seq: int) -> No
     match predicate["op"]:
         case "enrol":
             _enrol(connection, somebody, predicate["keyid"], seq)
+        case "enrol-passkey":
+            connection.execute(update(passkey).where(passkey.c.key_id == predicate["keyid"]).values(seq=seq))
         case "revoke":
             _revoke(connection, predicate)
+            connection.execute(update(passkey).where(passkey.c.key_id == predicate["keyid"]).values(revoked_seq=seq))
         case "grant":
             _grant(connection, predicate, seq)
         case "withdraw":

@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePublicKey
@@ -193,7 +193,52 @@ class Key:
         return True
 
 
-def read_envelope(data: bytes) -> tuple[bytes, list[tuple[str, bytes]]]:
+class Signed(NamedTuple):
+    key_id: str
+    value: bytes
+    touched: tuple[bytes, bytes] | None
+    """authenticatorData and clientDataJSON, where a passkey made it."""
+
+
+def unbase64url(text: Any) -> bytes:
+    """base64url without padding, in its one spelling."""
+    if not isinstance(text, str) or not re.fullmatch(r"[A-Za-z0-9_-]*", text):
+        raise Wrong("something other than base64url stands where it belongs")
+    try:
+        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError):
+        raise Wrong("something other than base64url stands where it belongs") from None
+    if base64.urlsafe_b64encode(data).decode().rstrip("=") != text:
+        raise Wrong("base64url is not in its canonical form")
+    return data
+
+
+def passkey_problem(touched: tuple[bytes, bytes], signature: bytes, holder: Holder, payload: bytes) -> str:
+    """Why a passkey's assertion (W3C WebAuthn, 7.2) does not stand for this payload; empty when it does."""
+    data, client = touched
+    try:
+        said = json.loads(client.decode("utf-8"))
+    except ValueError:
+        said = None
+    if not isinstance(said, dict) or len(data) < 37 or holder.party is None:
+        return "cannot be read"
+    digest = hashlib.sha256(pre_authentication(payload)).digest()
+    if said.get("type") != "webauthn.get":
+        return "is not a signature but something else"
+    if said.get("challenge") != base64.urlsafe_b64encode(digest).decode().rstrip("="):
+        return "was made for another statement"
+    if said.get("origin") != holder.party[1] or said.get("crossOrigin", False) is not False:
+        return "was made on a page of another origin"
+    if data[:32] != hashlib.sha256(holder.party[0].encode()).digest():
+        return "was made for another host"
+    if data[32] & 0x05 != 0x05:
+        return "was made without verifying its owner"
+    if not holder.key.verifies(data + hashlib.sha256(client).digest(), signature):
+        return "does not match what is signed"
+    return ""
+
+
+def read_envelope(data: bytes) -> tuple[bytes, list[Signed]]:
     """(payload, [(key id, signature)]) of a DSSE envelope with exactly the fields Countersign writes."""
     if len(data) > LARGEST_ENVELOPE:
         raise Wrong("the envelope is larger than any the product writes")
@@ -205,10 +250,17 @@ def read_envelope(data: bytes) -> tuple[bytes, list[tuple[str, bytes]]]:
         raise Wrong("the envelope carries no signature")
     signatures = []
     for item in given:
-        if not isinstance(item, dict) or set(item) != {"keyid", "sig"} or not is_sha256(item["keyid"]):
+        shaped = isinstance(item, dict) and {"keyid", "sig"} <= set(item) <= {"keyid", "sig", "webauthn"}
+        if not shaped or not is_sha256(item["keyid"]):
             raise Wrong("a signature has the wrong shape")
-        signatures.append((item["keyid"], unbase64(item["sig"])))
-    if len({key_id for key_id, _ in signatures}) != len(signatures):
+        touched = None
+        if "webauthn" in item:
+            made = item["webauthn"]
+            if not isinstance(made, dict) or set(made) != {"authenticatorData", "clientDataJSON"}:
+                raise Wrong("the assertion of a passkey has the wrong shape")
+            touched = (unbase64url(made["authenticatorData"]), unbase64url(made["clientDataJSON"]))
+        signatures.append(Signed(item["keyid"], unbase64(item["sig"]), touched))
+    if len({signed.key_id for signed in signatures}) != len(signatures):
         raise Wrong("the envelope carries two signatures of one key")
     return unbase64(document["payload"]), signatures
 
@@ -445,6 +497,7 @@ SHAPES: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
                 "disable",
                 "enable",
                 "enrol-machine",
+                "enrol-passkey",
             ),
         },
         {
@@ -457,6 +510,7 @@ SHAPES: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
             "sinceIndex": _count,
             "until": _time,
             "validUntil": _time,
+            "relyingParty": _fields({"id": _text, "origin": _text, "credential": _text}),
             **_SIGNED,
         },
     ),
@@ -662,8 +716,12 @@ def who_of(person: dict[str, str]) -> Who:
 class Holder:
     """An enrolled key and whose it is; `owner` is None for a service key."""
 
-    def __init__(self, key: Key, owner: Who | None, name: str, level: str) -> None:
+    def __init__(
+        self, key: Key, owner: Who | None, name: str, level: str, party: tuple[str, str] | None = None
+    ) -> None:
         self.key, self.owner, self.name, self.level = key, owner, name, level
+        self.party = party
+        """(host, origin) of a passkey, which signs beside its owner's own key and never in its place."""
         self.revoked = False
         self.suspect_from: int | None = None
         self.signed: list[int] = []
@@ -699,14 +757,22 @@ class Replay:
 
     # signatures
 
-    def signers(self, payload: bytes, signatures: list[tuple[str, bytes]]) -> list[Holder]:
+    def signers(self, payload: bytes, signatures: list[Signed]) -> list[Holder]:
         message = pre_authentication(payload)
         found = []
-        for key_id, signature in signatures:
-            holder = self.holders.get(key_id)
+        for signed in signatures:
+            holder = self.holders.get(signed.key_id)
             if holder is None or holder.revoked:
                 raise Wrong("it is signed with a key that is not enrolled, or no longer")
-            found.append((holder, holder.key.verifies(message, signature)))
+            if (signed.touched is None) != (holder.party is None):
+                raise Wrong(f"the signature of {holder.name} is not of the kind the key was enrolled for")
+            if signed.touched is None:
+                found.append((holder, holder.key.verifies(message, signed.value)))
+                continue
+            problem = passkey_problem(signed.touched, signed.value, holder, payload)
+            if problem:
+                raise Wrong(f"the passkey signature of {holder.name} {problem}")
+            found.append((holder, True))
         for holder, holds in found:
             if not holds:
                 raise Wrong(f"the signature of {holder.name} does not match what is signed")
@@ -715,10 +781,11 @@ class Replay:
         return [holder for holder, _ in found]
 
     def signer(self, said: Statement, signed: list[Holder]) -> Who | None:
-        people = [holder for holder in signed if holder.owner is not None]
+        people = [holder for holder in signed if holder.owner is not None and holder.party is None]
+        touched = [holder for holder in signed if holder.party is not None]
         named = said.predicate.get("signer")
         if named is None:
-            if people:
+            if people or touched:
                 raise Wrong("it carries a person's signature but names no signer")
             return None
         who = who_of(named)
@@ -735,6 +802,10 @@ class Replay:
             raise Wrong(f"{named['name']} did not hold the role {named['role']} at this point")
         if len(people) > 1 and said.kind != "keyring":
             raise Wrong("it carries signatures of people it does not name")
+        if len(touched) != int("component3" in said.predicate.get("authentication", {})):
+            raise Wrong("it names a passkey and carries none, or carries one it does not name")
+        if any(holder.owner != who for holder in touched):
+            raise Wrong("the passkey belongs to somebody else")
         return who
 
     def _reaches(self, holder: Holder) -> bool:
@@ -748,7 +819,7 @@ class Replay:
 
     # entries
 
-    def judge(self, payload: bytes, signatures: list[tuple[str, bytes]], said: Statement, seq: int, leaf: str) -> None:
+    def judge(self, payload: bytes, signatures: list[Signed], said: Statement, seq: int, leaf: str) -> None:
         if seq == 0:
             self.found(said)
         elif said.kind == "genesis":
@@ -779,13 +850,20 @@ class Replay:
             for person in people:
                 self.roles.setdefault(who_of(person), {})[role] = None
 
-    def _add(self, key_id: str, key: Key, person: dict[str, str] | None, level: str) -> None:
+    def _add(
+        self,
+        key_id: str,
+        key: Key,
+        person: dict[str, str] | None,
+        level: str,
+        party: tuple[str, str] | None = None,
+    ) -> None:
         if key.id != key_id:
             raise Wrong("the id of an enrolled key is not the digest of its description")
         if key_id in self.holders:
             raise Wrong("this key was enrolled before")
         owner, name = (None, "Countersign") if person is None else (who_of(person), person["name"])
-        self.holders[key_id] = Holder(key, owner, name, level)
+        self.holders[key_id] = Holder(key, owner, name, level, party)
 
     def _set_policy(self, document: dict[str, Any]) -> None:
         self.keyring_signers = max(1, int(document.get("keyringSigners", self.keyring_signers)))
@@ -814,6 +892,7 @@ class Replay:
         needed = {
             "enrol": ("person", "keyid", "key"),
             "enrol-machine": ("keyid", "key"),
+            "enrol-passkey": ("person", "keyid", "key", "relyingParty"),
             "revoke": ("keyid",),
             "grant": ("person", "role"),
             "withdraw": ("person", "role"),
@@ -823,10 +902,13 @@ class Replay:
         for name in needed:
             if name not in predicate:
                 raise Wrong(f"it lacks the field {name}")
-        if operation == "enrol":
+        if operation in {"enrol", "enrol-passkey"}:
             if who_of(person) == MACHINE:
                 raise Wrong("the machine's key is enrolled by an operation of its own")
-            self._add(predicate["keyid"], Key(predicate["key"]), person, predicate.get("level", "L2"))
+            at = predicate["relyingParty"] if operation == "enrol-passkey" else None
+            level = predicate.get("level", "L3" if at else "L2")
+            party = (at["id"], at["origin"]) if at else None
+            self._add(predicate["keyid"], Key(predicate["key"]), person, level, party)
         elif operation == "enrol-machine":
             self._enrol_machine(predicate)
         elif operation == "revoke":
@@ -852,7 +934,9 @@ class Replay:
 
     def _require_admins(self, predicate: dict[str, Any], at: datetime, signed: list[Holder]) -> None:
         admins = {
-            item.owner for item in signed if item.owner and self._reaches(item) and self.holds(item.owner, "admin", at)
+            item.owner
+            for item in signed
+            if item.owner and not item.party and self._reaches(item) and self.holds(item.owner, "admin", at)
         }
         if len(admins) < self.keyring_signers:
             raise Wrong(f"{len(admins)} of {self.keyring_signers} administrators signed it")
@@ -912,6 +996,7 @@ class Replay:
             and isinstance(predicate.get("terms", {}).get("shadow"), dict),
             "policy": _policy_words(predicate["evidence"]),
             "closed": False,
+            "factors": _factors(predicate.get("terms", {})),
         }
 
     def _cited(self, reference: dict[str, Any]) -> dict[str, Any]:
@@ -942,6 +1027,7 @@ class Replay:
                 raise Wrong("the request had expired")
             if any((place, one) in self.decided for one in people):
                 raise Wrong("this person had decided on this request before")
+            _require_factors(said, request["factors"])
             self.decided |= {(place, one) for one in people}
         if word in CLOSING:
             request["closed"] = True
@@ -950,7 +1036,7 @@ class Replay:
             "leaf": leaf,
             "request": place,
             "who": who,
-            "holder": next(holder for holder in signed if holder.owner == who),
+            "holder": next(holder for holder in signed if holder.owner == who and holder.party is None),
             "name": predicate["signer"]["name"],
             "role": role,
             "word": word,
@@ -1303,6 +1389,27 @@ def _person(who: Who | None) -> Who:
     if who is None:
         raise Wrong("no person signed it")
     return who
+
+
+def _factors(terms: dict[str, Any]) -> dict[str, Any]:
+    """What the request asked of every signature beside the passphrase."""
+    asked = terms.get("signing") if isinstance(terms, dict) else None
+    return asked if isinstance(asked, dict) else {}
+
+
+def _require_factors(said: Statement, asked: dict[str, Any]) -> None:
+    how = said.predicate["authentication"]
+    if asked.get("secondFactor") == "passkey" and not isinstance(how.get("component3"), dict):
+        raise Wrong("the request asks for a passkey, and it was signed without one")
+    minutes = asked.get("freshLoginMinutes")
+    if minutes is None:
+        return
+    session = how.get("component1")
+    began = session.get("authTime") if isinstance(session, dict) and session.get("kind") == "oidc" else None
+    if not isinstance(began, str) or not _time(began) or not isinstance(minutes, int):
+        raise Wrong("the request asks for a fresh login, and none is stated")
+    if said.at - moment(began) > timedelta(minutes=minutes):
+        raise Wrong("the login it was signed after was not fresh any more")
 
 
 def _policy_words(evidence: dict[str, Any]) -> str:
