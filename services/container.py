@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-from services import databases, signing_in
+from services import databases, on_databricks, signing_in
 from services.adapters.databricks.lakeflow import LakeflowRuns
 from services.adapters.databricks.statements import Warehouse, workspace
 from services.adapters.databricks.unity import UnityLineage
@@ -32,6 +32,7 @@ from services.adapters.mlflow.holdouts import RunHoldouts
 from services.adapters.mlflow.narrator import ChatNarrator
 from services.adapters.mlflow.registry import MlflowRegistry
 from services.adapters.mlflow.runner import ScoringModels
+from services.adapters.mlflow.source import ModelSource
 from services.adapters.mlflow.training_sets import MlflowTrainingSets
 from services.adapters.notify.channels import ConfiguredChannels
 from services.adapters.notify.courier import AppriseCourier
@@ -181,6 +182,7 @@ from services.people.delegations import DelegationService
 from services.people.keys import KeyService
 from services.people.passkey_enrolment import PasskeyService
 from services.people.passkey_gate import PasskeyGate
+from services.people.platform_sign_in import PlatformSignIn
 from services.people.service import PeopleService
 from services.people.sign_in import OidcSignIn
 from services.policy.evaluation import evaluate
@@ -200,6 +202,7 @@ from services.rollout.batch_models import BatchTerms
 from services.rollout.batch_ports import BatchRunner
 from services.rollout.batch_release import BatchReleaseService, next_batch
 from services.rollout.burning import BurnAlerts
+from services.rollout.deployment_jobs import DeploymentApprovals
 from services.rollout.emergency import EmergencyService
 from services.rollout.emergency_review import delegate_pairs
 from services.rollout.endpoints import EndpointService, PlainSight
@@ -233,12 +236,6 @@ from services.value.review_service import ReviewService
 from services.value.service import ValueService
 from services.value.statement_service import StatementService
 
-if TYPE_CHECKING:  # the SDK is loaded where a workspace is used
-    from services.adapters.databricks.changes import ServedModel
-    from services.adapters.databricks.client import Connection
-    from services.adapters.databricks.job_pins import PinnedJob
-
-
 WATCHED = "worker:watch"
 """Name under which the worker records that it looked at the running releases."""
 _TICK = 60
@@ -258,6 +255,8 @@ class ControlRoom:
     people: PeopleService
     logins: OidcSignIn | None
     """None where people choose who they are: the demonstration."""
+    platform: PlatformSignIn | None
+    """Where the platform's proxy says who people are; None everywhere else."""
     delegations: DelegationService
     keys: KeyService
     passkeys: PasskeyService
@@ -279,6 +278,8 @@ class ControlRoom:
     monitors: MonitorService
     reliability: ReliabilityService
     data_health: DataHealthService
+    deployment_jobs: DeploymentApprovals | None
+    """Lets deployment jobs of the platform go on; None where that is not switched on."""
     mirror: MirrorService
     """Copies of the platform's system tables; without sources where none are switched on."""
     value: ValueService
@@ -334,8 +335,15 @@ def open_control_room(
     Raises StorageUnavailableError when there is no workspace, NewerDatabaseError, TrustError when keys are missing.
     """
     clock = clock or (OffsetClock(settings.clock_file) if settings.has_test_panel else SystemClock())
-    registry = registry or MlflowRegistry(settings.registry_uri, settings.artifacts_folder)
-    serving = serving or _serving(settings)
+    on_platform = settings.profile is Profile.DATABRICKS
+    if registry is None:
+        registry = (
+            on_databricks.registry(settings)
+            if on_platform
+            else MlflowRegistry(settings.registry_uri, settings.artifacts_folder)
+        )
+    if serving is None:
+        serving = on_databricks.serving(settings, clock) if on_platform else _serving(settings)
     return _open(settings, clock=clock, registry=registry, serving=serving, armed=armed)
 
 
@@ -344,33 +352,6 @@ def _serving(settings: Settings) -> ServingPlatform:
     if settings.profile is not Profile.EMBEDDED and not settings.serving_url:
         return UnconnectedServing()
     return LocalServing(settings.endpoint_url, token_file=settings.keys_folder / "gateway.token")
-
-
-def databricks_serving(
-    settings: Settings,
-    connection: Connection,
-    *,
-    endpoints: Mapping[str, ServedModel],
-    jobs: Mapping[str, PinnedJob],
-    clock: Clock,
-) -> ServingPlatform:
-    """Databricks Model Serving, for `open_control_room`; no setting offers it before its profile is complete.
-
-    Nothing is asked of the workspace here. Raises SettingsError for a connection without credentials.
-    """
-    from services.adapters.databricks.client import Workspace
-    from services.adapters.databricks.job_pins import DatabricksJobPins
-    from services.adapters.databricks.serving import DatabricksServing
-    from services.adapters.databricks.snapshots import SnapshotFiles
-
-    workspace = Workspace(connection)
-    return DatabricksServing(
-        workspace,
-        endpoints,
-        snapshots=SnapshotFiles(settings.serving_folder / "databricks"),
-        jobs=DatabricksJobPins(workspace, jobs, now=clock.now),
-        now=clock.now,
-    )
 
 
 def _open(
@@ -582,6 +563,16 @@ def _open(
     return ControlRoom(
         people=trusted.people,
         logins=trusted.logins,
+        deployment_jobs=on_databricks.deployment_jobs(
+            settings,
+            database,
+            registry,
+            versions=lambda model: tuple(item.version for item in reading.inventory.versions(model)),
+            standing=standing,
+            ledger=trusted.ledger,
+            clock=clock,
+        ),
+        platform=on_databricks.platform_sign_in(settings, people=trusted.people, ledger=trusted.ledger, clock=clock),
         delegations=DelegationService(
             units=units,
             store=trusted.store,
@@ -845,12 +836,13 @@ def _training_sets(  # noqa: PLR0917 - one caller, some lines above
     inventory: InventoryService,
     units: SqlUnits,
 ) -> TrainingSetService:
-    mlflow = registry if isinstance(registry, MlflowRegistry) else MlflowRegistry(settings.registry_uri)
+    mlflow = registry if isinstance(registry, ModelSource) else MlflowRegistry(settings.registry_uri)
+    in_file = settings.profile is Profile.EMBEDDED and not settings.mlflow_uri
     return TrainingSetService(
         units=units,
         store=SqlTrainingSets(database),
         facts=ReviewParquet(settings.inference_folder),
-        registry=MlflowTrainingSets(mlflow, None if settings.mlflow_uri else settings.artifacts_folder),
+        registry=MlflowTrainingSets(mlflow, settings.artifacts_folder if in_file else None),
         catalog=inventory,
         people=trusted.people,
         ledger=trusted.ledger,
@@ -1285,7 +1277,7 @@ def _harness(  # noqa: PLR0917 - one caller, some lines above
     units: SqlUnits,
 ) -> HarnessService:
     # Models and rows are read through MLflow itself, whichever part of the registry a test replaced.
-    mlflow = registry if isinstance(registry, MlflowRegistry) else None
+    mlflow: ModelSource | None = registry if isinstance(registry, ModelSource) else None
     mlflow = mlflow or MlflowRegistry(settings.registry_uri, settings.artifacts_folder)
     files = RunFiles(mlflow, settings.artifacts_folder)
     return HarnessService(
@@ -1551,7 +1543,13 @@ def _reading(
     settings: Settings, database: Database, clock: Clock, registry: ModelRegistry, trusted: _Trusted
 ) -> _Reading:
     facts = settings.inference_folder
-    inventory = InventoryService(registry=registry, store=SqlInventory(database), ledger=trusted.ledger, clock=clock)
+    inventory = InventoryService(
+        registry=registry,
+        store=SqlInventory(database),
+        ledger=trusted.ledger,
+        clock=clock,
+        sweep=on_databricks.sweep(settings, database, registry, clock),
+    )
     rates = Rates(currency=settings.currency, cpu_hour=settings.rate_cpu_hour, gb_month=settings.rate_gb_month)
     billing = BillingFile(settings.databricks_billing_file)
     mirror = _mirror(settings, database, clock, billing)

@@ -54,6 +54,8 @@ class Stated:
     oidc_issuer: str = ""
     oidc_client_id: str = ""
     databricks: frozenset[str] = frozenset()
+    only_databricks: tuple[str, ...] = ()
+    """Settings that have a value and mean something in the profile databricks only."""
 
 
 def contradictions(stated: Stated) -> tuple[Fault, ...]:
@@ -63,7 +65,13 @@ def contradictions(stated: Stated) -> tuple[Fault, ...]:
         Profile.MLFLOW: _mlflow,
         Profile.DATABRICKS: _databricks,
     }
-    return (*of_profile[stated.profile](stated), *_everywhere(stated))
+    return (*of_profile[stated.profile](stated), *_misplaced(stated), *_everywhere(stated))
+
+
+def _misplaced(stated: Stated) -> Iterator[Fault]:
+    if stated.profile is not Profile.DATABRICKS:
+        for name in stated.only_databricks:
+            yield name, "belongs to the profile databricks; unset it."
 
 
 def _embedded(stated: Stated) -> Iterator[Fault]:
@@ -96,6 +104,18 @@ def _databricks(stated: Stated) -> Iterator[Fault]:
             "profile",
             "databricks needs credentials: DATABRICKS_CLIENT_ID with DATABRICKS_CLIENT_SECRET, or DATABRICKS_TOKEN.",
         )
+
+    if "databricks_identity" in stated.only_databricks and not stated.databricks >= _IN_APPS:
+        yield "databricks_identity", _NO_PROXY
+    if "databricks_identity" in stated.only_databricks and stated.sign_in is SignIn.OIDC:
+        yield "databricks_identity", "and COUNTERSIGN_SIGN_IN=oidc both say who people are; choose one of them."
+
+
+_IN_APPS = {"DATABRICKS_APP_NAME", "DATABRICKS_APP_PORT"}
+_NO_PROXY = (
+    "believes headers, and only the proxy of Databricks Apps may be believed: DATABRICKS_APP_NAME and "
+    "DATABRICKS_APP_PORT are not set, so this is not an app there. Unset it."
+)
 
 
 def _on_postgres(stated: Stated) -> Iterator[Fault]:

@@ -37,6 +37,7 @@ PREFIX = "COUNTERSIGN_"
 _SECRET = {"notify_urls", "database_url", "monitor_connections", "mlflow_uri", "serving_url", "notify_base_url"}
 _Port = Annotated[int, Field(ge=1, le=65535)]
 _MIRRORED = "(billing|serving|lineage|tags|audit)"
+_SCHEMA = r"[^.,\s`]+\.[^.,\s`]+"
 _Rate = Annotated[Decimal, Field(ge=0)]
 
 
@@ -89,6 +90,27 @@ class MappedModel(_Mapping):
     profiling: ProfiledTable | None = None
 
 
+class ServedHere(_Mapping):
+    """How a model of Unity Catalog reaches its callers: an endpoint, or a job that scores in batches."""
+
+    endpoint: str = ""
+    probe: dict[str, Any] = {}
+    """A request that every version can answer, for example `{"dataframe_records": [{"distance": 800.0}]}`."""
+    workload_size: str = "Small"
+    workload_type: str = "CPU"
+    job: Annotated[int, Field(ge=0)] = 0
+    parameter: str = "model_version"
+    task: str = ""
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if bool(self.endpoint) == bool(self.job):
+            raise ValueError("name either an endpoint or a job")
+        if self.endpoint and not self.probe:
+            raise ValueError("an endpoint needs a probe: without one, ready would only mean that a container runs")
+        return self
+
+
 class Settings(BaseSettings):
     """Where things are and what they cost. Build it with `read_settings`, which speaks in sentences."""
 
@@ -137,6 +159,18 @@ class Settings(BaseSettings):
     databricks_billing_file: Path | None = None
     """Which endpoints, jobs and tags belong to which model, and prices of the account; list prices and tags alone when
     not set."""
+    databricks_schemas: Annotated[str, Field(pattern=rf"^$|^{_SCHEMA}(,{_SCHEMA})*$")] = ""
+    """Schemas of Unity Catalog whose models are governed, `catalog.schema` separated by commas; all that the app's
+    principal may see when empty."""
+    databricks_reread_hours: Annotated[int, Field(ge=1, le=168)] = 6
+    """A model that nothing is said to have happened to is read again after so long."""
+    databricks_serving: Annotated[dict[_UnityName, ServedHere], NoDecode] = {}
+    """Which endpoint or job serves a model. A JSON object by model, or the path of a file with one:
+    `{"main.claims.score": {"endpoint": "claims-score", "probe": {...}}}`."""
+    databricks_identity: Literal["", "headers"] = ""
+    """`headers`: people are who the proxy of Databricks Apps says, after the workspace confirmed it."""
+    databricks_deployment_jobs: bool = False
+    """An approval sets the tag that a waiting deployment job asks for, and lets the job go on."""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
     rate_cpu_hour: _Rate = Decimal("0.048")
     rate_gb_month: _Rate = Decimal("0.023")
@@ -225,6 +259,17 @@ class Settings(BaseSettings):
     def _read_roles(cls, given: Any) -> Any:
         return (_json_of(given) if given else {}) if isinstance(given, str) else given
 
+    @field_validator("databricks_serving", mode="before")
+    @classmethod
+    def _read_serving(cls, given: Any) -> Any:
+        if not given:
+            return {}
+        return _json_of(given) if isinstance(given, str) else given
+
+    @property
+    def catalog_schemas(self) -> tuple[str, ...]:
+        return tuple(name for name in self.databricks_schemas.split(",") if name)
+
     @property
     def has_test_panel(self) -> bool:
         return self.test_panel and self.profile is Profile.EMBEDDED
@@ -257,6 +302,8 @@ class Settings(BaseSettings):
 
     @property
     def registry_uri(self) -> str:
+        if self.profile is Profile.DATABRICKS:
+            return "databricks-uc"
         return self.mlflow_uri or f"sqlite:///{self.home.resolve() / 'mlflow.db'}"
 
     @property
@@ -370,12 +417,23 @@ def _stated(settings: Settings) -> Stated:
         sign_in=settings.sign_in,
         oidc_issuer=settings.oidc_issuer,
         oidc_client_id=settings.oidc_client_id,
-        databricks=frozenset(name for name in DATABRICKS_SIGN_IN if os.environ.get(name)),
+        databricks=frozenset(name for name in (*DATABRICKS_SIGN_IN, *DATABRICKS_APP) if os.environ.get(name)),
+        only_databricks=tuple(name for name in _ONLY_DATABRICKS if getattr(settings, name)),
     )
 
 
 DATABRICKS_SIGN_IN = ("DATABRICKS_HOST", "DATABRICKS_TOKEN", "DATABRICKS_CLIENT_ID", "DATABRICKS_CLIENT_SECRET")
 """Read by the Databricks SDK itself; named here to say which are missing."""
+
+
+DATABRICKS_APP = ("DATABRICKS_APP_NAME", "DATABRICKS_APP_PORT")
+"""Set by Databricks Apps: only there its proxy stands in front."""
+_ONLY_DATABRICKS = (
+    "databricks_schemas",
+    "databricks_serving",
+    "databricks_identity",
+    "databricks_deployment_jobs",
+)
 
 
 def _json_of(text: str) -> Any:

@@ -63,6 +63,7 @@ _LANES = {
     "outbox": Lane.ACT,
     "deployments": Lane.ACT,
     "fallbacks": Lane.ACT,
+    "deployment-jobs": Lane.ACT,
     "watch": Lane.WATCH,
     "mirror": Lane.COPY,
 }
@@ -267,10 +268,11 @@ def _patiently() -> Retrying:
 
 def build_worker(room: ControlRoom, ops: Ops) -> Worker:
     """The tasks in order of urgency. Local traffic exists only in the embedded workspace."""
+    on_platform = room.settings.profile is Profile.DATABRICKS
     seconds = [
         ("offline-journal", 5, room.offline.enter),
         ("outbox", 1, lambda: _act(room)),
-        ("registry", 5, lambda: _copy_registry(room)),
+        ("registry", 60 if on_platform else 5, lambda: _copy_registry(room)),
         ("lineage", 15, room.handling.refresh_lineage),
         ("deployments", 5, room.rollout.reconcile),
         ("offline-targets", 30, room.offline.keep_targets),
@@ -320,8 +322,12 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
     ]
     if room.mirror.sources:
         seconds.append(("mirror", 3600 * room.settings.databricks_mirror_hours, room.mirror.refresh))
+    if room.deployment_jobs is not None:
+        seconds.append(("deployment-jobs", 30, room.deployment_jobs.work))
+    # A large registry is copied model by model: that may take its time, and nothing may wait for it.
+    lanes = _LANES | ({"registry": Lane.COPY} if on_platform else {})
     tasks = tuple(
-        Task(name=name, every=timedelta(seconds=every), run=run, lane=_LANES.get(name, Lane.REFRESH))
+        Task(name=name, every=timedelta(seconds=every), run=run, lane=lanes.get(name, Lane.REFRESH))
         for name, every, run in seconds
     )
     return Worker(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.components import address, notices, oidc, places, reads, session
+from pages.components import address, notices, oidc, places, platform_identity, reads, session
 from pages.components.format import age, count, md, when
 from pages.components.places import PLACES
 from services.kernel.errors import ControlRoomError
@@ -93,11 +93,14 @@ def _sign_out() -> None:
     oidc.sign_out()
 
 
+_REGISTRIES = {"databricks-uc": "Unity Catalog"}
+
+
 def _state_lines(operations: Operations | None) -> list[str]:
     if operations is None:
         return [":material/help: The state of the workspace cannot be read"]
     now = session.now()
-    registry_name = f"MLflow registry ({operations.registry})"
+    registry_name = _REGISTRIES.get(operations.registry, f"MLflow registry ({operations.registry})")
     environment = ENVIRONMENTS.get(operations.environment, operations.environment)
     lines = [f":material/public: {md(environment)}"]
     registry = next((sync for sync in operations.syncs if sync.source == "registry"), None)
@@ -180,7 +183,8 @@ def sign_in_screen() -> None:
     """The way to the identity provider, or demo accounts as cards; only the embedded profile has those."""
     with st.container(key="sign-in"):
         st.title("Sign in to Countersign", anchor=False)
-        by_choosing = session.control_room().logins is None
+        room = session.control_room()
+        by_choosing = room.logins is None and room.platform is None
         choose = " Choose who you are; every role sees and signs something else." if by_choosing else ""
         st.markdown(f":gray[The control room for governed models.{choose}]")
         ended = session.why_signed_out()
@@ -192,6 +196,10 @@ def sign_in_screen() -> None:
         sign_in = session.control_room().logins
         if sign_in is not None:
             oidc.screen(sign_in)
+            return
+        platform = session.control_room().platform
+        if platform is not None:
+            platform_identity.screen(platform)
             return
         try:
             accounts = session.control_room().people.demo_accounts()

@@ -17,6 +17,7 @@ from pages.components import address, notices
 from pages.components.places import PLACES
 from services.kernel.errors import RefusalError
 from services.kernel.identity import Actor
+from services.people.platform_headers import NAMES, Headers
 
 if TYPE_CHECKING:
     from services.container import ControlRoom
@@ -64,6 +65,10 @@ def actor(*, active: bool = False) -> Actor | None:
         return None
     people = control_room().people
     found = people.resume(token, active=active)
+    if found is not None and not _is_still(found):
+        people.sign_out(token)
+        st.session_state[_ENDED] = "You were signed out: the workspace names somebody else for this browser now."
+        return None
     if found is not None:
         st.session_state[_SIGNED_IN_AS] = (found.issuer, found.subject)
         return found
@@ -76,6 +81,17 @@ def actor(*, active: bool = False) -> Actor | None:
 def token() -> str:
     """What names the open session of this browser; empty when there is none."""
     return str(st.session_state.get("token") or _cookie())
+
+
+def platform_headers() -> Headers:
+    """What the platform's proxy sent: every value of each header, since the first one would hide a second."""
+    return {name: tuple(st.context.headers.get_all(name)) for name in NAMES}
+
+
+def _is_still(me: Actor) -> bool:
+    """Where the platform says who people are, a session is of whoever it names now."""
+    platform = control_room().platform
+    return platform is None or platform.still(platform_headers(), me)
 
 
 def _cookie() -> str:

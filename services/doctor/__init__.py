@@ -11,14 +11,14 @@ from typing import Any
 
 from services import databases
 from services.adapters.mlflow.registry import MlflowRegistry
-from services.doctor import machine, mirror, outside
+from services.doctor import machine, mirror, outside, platform
 from services.doctor.governance import Governance
 from services.doctor.guard import Check, looked_at
 from services.doctor.models import Result, State
 from services.kernel.clock import Clock, SystemClock
 from services.kernel.errors import SettingsError, StorageUnavailableError
 from services.kernel.masking import Mask, secrets_of
-from services.settings import Settings, mask_of, read_settings
+from services.settings import Profile, Settings, mask_of, read_settings
 
 __all__ = ["examine"]
 
@@ -26,6 +26,7 @@ _DATABASE_AWAY = "First bring the database back, then look again."
 _DATABASE_FIX = "Check COUNTERSIGN_DATABASE_URL, the network between, the account and that the server runs."
 _REGISTRY_FIX = "Check COUNTERSIGN_MLFLOW_URI, the network between and the credentials."
 _ENDPOINT_FIX = "Start the endpoint, or check COUNTERSIGN_SERVING_URL."
+_WORKSPACE_FIX = "Check DATABRICKS_HOST, its credentials, and the rights named in docs/databricks.md."
 _LOOK = "Look at it by hand; the program's log may say more."
 
 
@@ -67,6 +68,9 @@ def _parts(settings: Settings, environment: Mapping[str, str], clock: Clock) -> 
     )
     yield from looked_at("private files", lambda: machine.private_files(settings), fix=_LOOK)
     yield from _governance(settings, clock)
+    if settings.profile is Profile.DATABRICKS:
+        yield from _workspace(settings)
+        return
     mlflow = MlflowRegistry(settings.registry_uri, settings.artifacts_folder)
     outer: tuple[tuple[str, Check, State, str], ...] = (
         ("registry", lambda: outside.registry(settings, mlflow, clock), State.FAULT, _REGISTRY_FIX),
@@ -78,6 +82,20 @@ def _parts(settings: Settings, environment: Mapping[str, str], clock: Clock) -> 
     )
     for name, check, away, fix in outer:
         yield from looked_at(name, check, away=away, fix=fix)
+
+
+def _workspace(settings: Settings) -> Iterator[Result]:
+    for name, check in (
+        ("workspace", platform.principal),
+        ("registry", lambda: platform.registry(settings)),
+        ("aliases", platform.aliases),
+        ("endpoints", lambda: platform.endpoints(settings)),
+        ("identity", lambda: platform.identity(settings)),
+        ("warehouse", lambda: outside.warehouse(settings)),
+        ("connections", lambda: outside.connections(settings)),
+        ("channels", lambda: outside.channels(settings)),
+    ):
+        yield from looked_at(name, check, away=State.FAULT, fix=_WORKSPACE_FIX)
 
 
 def _governance(settings: Settings, clock: Clock) -> Iterator[Result]:

@@ -66,14 +66,6 @@ def aliases(settings: Settings, mlflow: MlflowRegistry) -> Iterator[Result]:
         probing.first_model(mlflow)
         yield _alias_right(probing.Right.HELD if writable else probing.Right.REFUSED)
         return
-    if settings.profile is Profile.DATABRICKS:
-        yield Result(
-            name="aliases",
-            state=State.UNKNOWN,
-            found="Unity Catalog answers whether aliases may be moved only to a move.",
-            fix="Make the app's principal the owner of the models it promotes; the first promotion shows it.",
-        )
-        return
     model = probing.first_model(mlflow)
     if model is None:
         yield Result(

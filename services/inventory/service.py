@@ -23,6 +23,7 @@ from services.inventory.models import (
     Tier,
 )
 from services.inventory.ports import EventRecorder, InventoryStore, ModelRegistry
+from services.inventory.sweeping import Coverage, Sweep
 from services.kernel.clock import Clock
 from services.kernel.errors import UnavailableError, UnknownModelError, UnknownVersionError
 from services.kernel.page import Page
@@ -33,7 +34,17 @@ FIRST_REVIEW_DAYS = 90
 
 
 class InventoryService:
-    def __init__(self, *, registry: ModelRegistry, store: InventoryStore, ledger: EventRecorder, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        registry: ModelRegistry,
+        store: InventoryStore,
+        ledger: EventRecorder,
+        clock: Clock,
+        sweep: Sweep | None = None,
+    ) -> None:
+        """`sweep` copies model by model, for a registry that is too large to be read at once."""
+        self._sweep = sweep
         self._registry = registry
         self._store = store
         self._ledger = ledger
@@ -91,12 +102,25 @@ class InventoryService:
     def sync(self) -> SyncState:
         """Copies the registry. An unreachable registry is recorded and the last copy stays; it never raises that."""
         at = self._clock.now()
+        if self._sweep is not None:
+            return self._swept(self._sweep)
         try:
             snapshot = self._registry.snapshot()
         except UnavailableError as missing:
             return self._store.record_sync(REGISTRY, at=at, error=str(missing))
         self._store.apply(snapshot, at)
         return self._store.record_sync(REGISTRY, at=at, error="")
+
+    def _swept(self, sweep: Sweep) -> SyncState:
+        """A sweep that is not through yet is neither a success nor a failure: the age of the copy goes on growing."""
+        found = sweep.run()
+        if found.error or found.complete:
+            return self._store.record_sync(REGISTRY, at=self._clock.now(), error=found.error)
+        return self.sync_state()
+
+    def coverage(self) -> Coverage | None:
+        """How much of the registry is in the copy; None where it is always copied as a whole."""
+        return self._sweep.coverage() if self._sweep is not None else None
 
     def sync_state(self) -> SyncState:
         return self._store.sync_state(REGISTRY)

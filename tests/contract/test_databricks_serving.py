@@ -567,13 +567,13 @@ def test_credentials_in_the_environment_are_neither_used_nor_in_the_way(
 
 
 def test_the_container_builds_it_without_asking_the_workspace(scene: Scene, tmp_path: Path) -> None:
-    from services.container import databricks_serving
     from services.kernel.clock import FrozenClock
+    from services.on_databricks import serving_of
     from services.settings import Settings
 
     scene.ready(NAME, "1")
     calls = len(scene.platform.calls)
-    serving = databricks_serving(
+    serving = serving_of(
         Settings(home=tmp_path / "home"),
         scene.platform.connection(),
         endpoints=targets(NAME),

@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from services.adapters.local.estate.recipes import VERSION_PLANS
 from services.adapters.local.estate.training import created_at, train_all
 from services.adapters.mlflow.initialise import initialise_store
 from services.adapters.mlflow.registry import MlflowRegistry
+from services.adapters.mlflow.unity_registry import UnityRegistry
 from services.kernel.errors import (
     ArtifactMissingError,
     InputError,
@@ -23,6 +25,8 @@ from services.kernel.errors import (
     UnknownModelError,
     UnknownVersionError,
 )
+from tests.contract.databricks_server.server import a_workspace
+from tests.fakes.databricks import a_catalog
 
 PREPARED = datetime(2030, 6, 15, 14, 0, tzinfo=UTC)
 MODEL = "plan_utilisation"
@@ -37,8 +41,30 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A registry, and what it calls the model."""
+
+    registry: MlflowRegistry | UnityRegistry
+    model: str
+
+
+@pytest.fixture(params=["mlflow", "unity catalog"])
+def held(request: pytest.FixtureRequest, built: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
+    """The same trained versions, in MLflow's own store and behind the REST interface of a workspace."""
+    store = MlflowRegistry(uri(built), built / "artifacts")
+    if request.param == "mlflow":
+        yield Held(registry=store, model=MODEL)
+        for alias in ("champion", "challenger"):
+            store.delete_alias(MODEL, alias)
+        return
+    with a_workspace() as platform:
+        platform.models.load(store.client(), {MODEL: f"main.plans.{MODEL}"})
+        yield Held(registry=a_catalog(platform, monkeypatch), model=f"main.plans.{MODEL}")
+
+
 @pytest.fixture
-def registry(built: Path) -> Iterator[MlflowRegistry]:
+def registry(built: Path) -> MlflowRegistry:
     return MlflowRegistry(uri(built), built / "artifacts")
 
 
@@ -51,8 +77,8 @@ def model_folder(home: Path, registry: MlflowRegistry, version: str) -> Path:
     return next(folder for folder in (home / "artifacts").rglob(model_id) if folder.is_dir())
 
 
-def test_a_version_carries_everything_its_run_and_files_say(registry: MlflowRegistry) -> None:
-    found = registry.get_version(MODEL, "2")
+def test_a_version_carries_everything_its_run_and_files_say(held: Held) -> None:
+    found = held.registry.get_version(held.model, "2")
 
     assert found.version == "2"
     assert found.missing == ""
@@ -67,75 +93,76 @@ def test_a_version_carries_everything_its_run_and_files_say(registry: MlflowRegi
     assert found.size_bytes
 
 
-def test_the_time_of_creation_is_the_replay_calendars(registry: MlflowRegistry) -> None:
+def test_the_time_of_creation_is_the_replay_calendars(held: Held) -> None:
     plan = next(plan for plan in VERSION_PLANS if (plan.model, plan.version) == (MODEL, "2"))
-    assert registry.get_version(MODEL, "2").created_at == created_at(plan, PREPARED)
+    assert held.registry.get_version(held.model, "2").created_at == created_at(plan, PREPARED)
 
 
-def test_the_snapshot_says_the_same_as_asking_one_by_one(registry: MlflowRegistry) -> None:
-    registry.set_alias(MODEL, "champion", "2")
+def test_the_snapshot_says_the_same_as_asking_one_by_one(held: Held) -> None:
+    held.registry.set_alias(held.model, "champion", "2")
 
-    snapshot = registry.snapshot()
+    snapshot = held.registry.snapshot()
 
     assert [version.version for version in snapshot.versions] == ["1", "2", "3"]
-    assert snapshot.aliases == ((MODEL, "champion", "2"),)
-    assert all(version == registry.get_version(MODEL, version.version) for version in snapshot.versions)
+    assert snapshot.aliases == ((held.model, "champion", "2"),)
+    assert all(version == held.registry.get_version(held.model, version.version) for version in snapshot.versions)
     assert snapshot.versions[1].aliases == ("champion",)
 
 
-def test_an_alias_can_be_moved_and_taken_away(registry: MlflowRegistry) -> None:
-    registry.set_alias(MODEL, "challenger", "2")
-    registry.set_alias(MODEL, "challenger", "3")
-    assert registry.alias_target(MODEL, "challenger") == "3"
+def test_an_alias_can_be_moved_and_taken_away(held: Held) -> None:
+    held.registry.set_alias(held.model, "challenger", "2")
+    held.registry.set_alias(held.model, "challenger", "3")
+    assert held.registry.alias_target(held.model, "challenger") == "3"
 
-    registry.delete_alias(MODEL, "challenger")
+    held.registry.delete_alias(held.model, "challenger")
 
-    assert registry.alias_target(MODEL, "challenger") is None
+    assert held.registry.alias_target(held.model, "challenger") is None
 
 
-def test_an_alias_of_an_unknown_version_is_refused(registry: MlflowRegistry) -> None:
+def test_an_alias_of_an_unknown_version_is_refused(held: Held) -> None:
     with pytest.raises(UnknownVersionError):
-        registry.set_alias(MODEL, "champion", "99")
+        held.registry.set_alias(held.model, "champion", "99")
     with pytest.raises(UnknownVersionError):
-        registry.get_version(MODEL, "latest")
+        held.registry.get_version(held.model, "latest")
     with pytest.raises(UnknownModelError):
-        registry.alias_target("nobody", "champion")
+        held.registry.alias_target("nobody", "champion")
 
 
-def test_a_version_tag_is_read_back(registry: MlflowRegistry) -> None:
-    registry.set_version_tag(MODEL, "1", "countersign.state", "approved")
-    assert registry.version_tag(MODEL, "1", "countersign.state") == "approved"
-    assert registry.version_tag(MODEL, "1", "never.set") is None
+def test_a_version_tag_is_read_back(held: Held) -> None:
+    held.registry.set_version_tag(held.model, "1", "countersign.state", "approved")
+    assert held.registry.version_tag(held.model, "1", "countersign.state") == "approved"
+    assert held.registry.version_tag(held.model, "1", "never.set") is None
 
 
-def test_the_evaluation_report_is_read_as_text_and_an_absent_one_is_none(registry: MlflowRegistry) -> None:
-    report = json.loads(registry.artifact_text(MODEL, "2", "evaluation.json") or "")
+def test_the_evaluation_report_is_read_as_text_and_an_absent_one_is_none(held: Held) -> None:
+    report = json.loads(held.registry.artifact_text(held.model, "2", "evaluation.json") or "")
     assert report["model"] == MODEL
     assert {"slices", "suspects", "availability", "holdout"} <= set(report)
-    assert registry.artifact_text(MODEL, "2", "absent.json") is None
-    assert registry.artifact_text(MODEL, "2", "absent/deep.json") is None
+    assert held.registry.artifact_text(held.model, "2", "absent.json") is None
+    assert held.registry.artifact_text(held.model, "2", "absent/deep.json") is None
 
 
-def test_an_artifact_path_cannot_leave_the_run(registry: MlflowRegistry) -> None:
+def test_an_artifact_path_cannot_leave_the_run(held: Held) -> None:
     with pytest.raises(InputError):
-        registry.artifact_text(MODEL, "2", "../../mlflow.db")
+        held.registry.artifact_text(held.model, "2", "../../mlflow.db")
 
 
-def test_a_downloaded_model_is_a_private_copy(registry: MlflowRegistry, built: Path, tmp_path: Path) -> None:
-    copied = registry.download(MODEL, "2", tmp_path)
+def test_a_downloaded_model_is_a_private_copy(held: Held, built: Path, tmp_path: Path) -> None:
+    copied = held.registry.download(held.model, "2", tmp_path)
     (copied / "MLmodel").write_text("changed")
-    assert (model_folder(built, registry, "2") / "artifacts" / "MLmodel").read_text() != "changed"
+    kept = model_folder(built, MlflowRegistry(uri(built), built / "artifacts"), "2")
+    assert (kept / "artifacts" / "MLmodel").read_text() != "changed"
 
 
 def test_a_logged_model_loads_with_unpickling_forbidden_and_gives_one_score_per_row(
-    registry: MlflowRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    held: Held, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import mlflow
 
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     for version in ("1", "2"):
         (tmp_path / version).mkdir()
-        model = mlflow.pyfunc.load_model(str(registry.download(MODEL, version, tmp_path / version)))
+        model = mlflow.pyfunc.load_model(str(held.registry.download(held.model, version, tmp_path / version)))
         example = model.input_example
         assert model.predict(example).shape == (len(example),)
 

@@ -9,11 +9,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from services.adapters.databricks.changes import ServedModel
 from services.adapters.databricks.client import Workspace
 from services.adapters.databricks.serving import DatabricksServing
 from services.adapters.databricks.snapshots import SnapshotFiles
-from tests.contract.databricks_server.server import Platform, a_workspace
+from services.adapters.mlflow.unity_catalog import Catalog
+from services.adapters.mlflow.unity_files import CatalogFiles
+from services.adapters.mlflow.unity_registry import UnityRegistry
+from tests.contract.databricks_server.server import TOKEN, Platform, a_workspace
 
 SCHEMA = "main.claims"
 PROBE = {"dataframe_records": [{"dep_delay": 1.0}]}
@@ -36,6 +41,17 @@ class Scene:
         generation = self.serving.observe(deployment).generation
         self.serving.set_routes(deployment, routes, expect_generation=generation, op=op)
         self.platform.endpoints.settle(deployment)
+
+
+def a_catalog(
+    platform: Platform, environment: pytest.MonkeyPatch | None = None, *, schemas: tuple[str, ...] = ()
+) -> UnityRegistry:
+    """The registry of that workspace. MLflow's own client signs in with what the environment says."""
+    if environment is not None:
+        environment.setenv("DATABRICKS_HOST", platform.url)
+        environment.setenv("DATABRICKS_TOKEN", TOKEN)
+    reading = Workspace(platform.connection(patience_seconds=6.0))
+    return UnityRegistry(Catalog(reading, Workspace(platform.connection())), CatalogFiles(reading), schemas=schemas)
 
 
 def targets(*names: str) -> dict[str, ServedModel]:

@@ -90,6 +90,8 @@ class FakeRoom:
     receipts: dict[str, Receipt] = field(default_factory=dict)
     sessions: dict[str, Actor] = field(default_factory=dict)
     clock: FrozenClock = field(default_factory=lambda: FrozenClock(NOW))
+    platform: Any = None
+    """Where the platform says who people are; here they choose."""
     settings: Any = field(
         default_factory=lambda: SimpleNamespace(
             profile="embedded", currency="USD", home="demo", channels_file="demo/notify.yaml", has_test_panel=False

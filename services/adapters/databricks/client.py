@@ -1,7 +1,8 @@
 """One connection to a workspace, made when it is first needed: constructing an SDK client already asks the host.
 
-Every call is one HTTP request with a short limit. The SDK's own waiting is off: it would sleep as long as the
-platform asks, and it would send a change again without anybody having looked whether the first one arrived.
+Every call is one HTTP request with a short limit. The SDK's own waiting is off unless patience was given: it would
+sleep as long as the platform asks, and it would send a change again without anybody having looked whether the first
+one arrived. Whoever only reads may be given a few seconds of patience.
 """
 
 from __future__ import annotations
@@ -16,7 +17,13 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.clock import Clock as SdkClock
 from databricks.sdk.config import Config
 
-from services.adapters.databricks.errors import Redactor, WaitRefusedError, cleaned, in_our_words
+from services.adapters.databricks.errors import (
+    Redactor,
+    WaitRefusedError,
+    cleaned,
+    in_our_words,
+    in_registry_words,
+)
 from services.kernel.errors import SettingsError
 from services.kernel.secret import Secret
 
@@ -30,14 +37,23 @@ class Connection:
     client_id: str = ""
     client_secret: Secret | None = None
     timeout_seconds: float = 8.0
+    patience_seconds: float = 0.0
+    """For reading alone: how long the SDK may wait and ask again when it is throttled; 0 asks once."""
 
 
-class _NoWaiting(SdkClock):
+class _ShortWaiting(SdkClock):
+    """Waits as the platform asks, but never longer at once than it was given."""
+
+    def __init__(self, longest: float) -> None:
+        self._longest = longest
+
     def time(self) -> float:
         return time.time()
 
     def sleep(self, seconds: float) -> None:
-        raise WaitRefusedError(seconds)
+        if seconds > self._longest:
+            raise WaitRefusedError(seconds)
+        time.sleep(seconds)
 
 
 class Workspace:
@@ -73,6 +89,10 @@ class Workspace:
         """Around one changing call. Raises ConflictError, InputError, RefusalError or ServingUnavailableError."""
         return in_our_words(what, self._redactor)
 
+    def registry(self, what: str) -> AbstractContextManager[None]:
+        """Around one call about Unity Catalog. Raises UnknownVersionError, RegistryUnavailableError."""
+        return in_registry_words(what, self._redactor)
+
     def cleaned(self, vendor: Exception) -> Exception:
         """The same error without anything secret in it, to chain from."""
         return cleaned(vendor, self._redactor)
@@ -92,8 +112,8 @@ def _config(connection: Connection) -> Config:
     return Config(
         host=connection.host,
         http_timeout_seconds=connection.timeout_seconds,
-        retry_timeout_seconds=1,
-        clock=_NoWaiting(),
+        retry_timeout_seconds=max(1, round(connection.patience_seconds)),
+        clock=_ShortWaiting(connection.patience_seconds),
         product="countersign",
         product_version="0.1.0",
         **who,

@@ -16,7 +16,15 @@ from databricks.sdk.errors.private_link import PrivateLinkValidationError
 from databricks.sdk.retries import RetryError
 from requests import RequestException, Timeout
 
-from services.kernel.errors import ConflictError, ControlRoomError, InputError, RefusalError, ServingUnavailableError
+from services.kernel.errors import (
+    ConflictError,
+    ControlRoomError,
+    InputError,
+    RefusalError,
+    RegistryUnavailableError,
+    ServingUnavailableError,
+    UnknownVersionError,
+)
 
 Meaning = Literal["away", "conflict", "input", "refused"]
 
@@ -105,6 +113,34 @@ def in_our_words(what: str, redactor: Redactor, *, reading: bool = False) -> Ite
         raise _translated(what, cause, redactor, reading=reading) from cleaned(cause, redactor)
     except _FOREIGN as vendor:
         raise _translated(what, vendor, redactor, reading=reading) from cleaned(vendor, redactor)
+
+
+@contextmanager
+def in_registry_words(what: str, redactor: Redactor) -> Iterator[None]:
+    """Wrap one SDK call about Unity Catalog. `what` is the thing it is about: `main.claims.score version 3`.
+
+    Raises UnknownVersionError for what does not exist, RegistryUnavailableError for everything else.
+    """
+    try:
+        yield
+    except WaitRefusedError as wait:
+        cause = wait.__context__ if isinstance(wait.__context__, Exception) else wait
+        raise _of_registry(what, cause, redactor) from cleaned(cause, redactor)
+    except _FOREIGN as vendor:
+        # The SDK gave up waiting: what the platform said is behind it.
+        cause = vendor.__cause__ if isinstance(vendor.__cause__, DatabricksError) else vendor
+        raise _of_registry(what, cause, redactor) from cleaned(cause, redactor)
+
+
+def _of_registry(what: str, vendor: Exception, redactor: Redactor) -> ControlRoomError:
+    if isinstance(vendor, sdk.NotFound | sdk.ResourceDoesNotExist):
+        return UnknownVersionError(f"The registry does not know {what}.", hint="Look at the inventory for what exists.")
+    hint = "What you see is the last copy. Check that the workspace can be reached."
+    if meaning_of(vendor) == "refused":
+        hint = "Give the app's principal the right that docs/databricks.md names for this."
+    return RegistryUnavailableError(
+        f"Unity Catalog did not answer about {what}: {_reason(vendor, redactor)}", hint=hint
+    )
 
 
 def meaning_of(vendor: BaseException) -> Meaning:

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from services.adapters.mlflow.files import local_folder
-from services.adapters.mlflow.registry import MlflowRegistry
+from services.adapters.mlflow.source import ModelSource
 from services.adapters.mlflow.translate import translated
 from services.kernel.errors import ArtifactMissingError, ArtifactRefusedError
 
@@ -21,7 +21,7 @@ _LARGEST_REPORT = 32 * 1024**2
 class RunFiles:
     """Artifacts of the run behind a model version."""
 
-    def __init__(self, registry: MlflowRegistry, artifacts: Path | None = None) -> None:
+    def __init__(self, registry: ModelSource, artifacts: Path | None = None) -> None:
         """`artifacts` is the only local folder files are read from; None leaves that to MLflow's server."""
         self._registry = registry
         self._artifacts = artifacts

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,8 +48,13 @@ def local_folder(location: str) -> Path | None:
 
 def read_facts(location: str, root: Path | None) -> ModelFacts:
     """Reads MLmodel beside the files. `root` is the only folder local files are read from, when given."""
+    return facts_from(lambda: _mlmodel_text(location, root))
+
+
+def facts_from(read: Callable[[], str]) -> ModelFacts:
+    """The facts in the text of MLmodel, or why there are none."""
     try:
-        return _facts(_mlmodel_text(location, root))
+        return _facts(read())
     except ArtifactMissingError as gone:
         return ModelFacts(missing=gone.message)
     except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as odd:

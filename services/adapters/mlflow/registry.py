@@ -21,7 +21,7 @@ from services.adapters.mlflow.files import (
     refused,
 )
 from services.adapters.mlflow.initialise import quiet_environment, require_known_revision
-from services.adapters.mlflow.translate import created_at, datasets_of, mapping, translated
+from services.adapters.mlflow.translate import mapping, translated, version_of
 from services.inventory.models import ModelVersion, RegistrySnapshot
 from services.kernel.errors import ArtifactRefusedError, InputError, UnknownModelError, UnknownVersionError
 
@@ -256,29 +256,7 @@ class MlflowRegistry:
     def _value(self, entry: Any, aliases: Iterable[str]) -> ModelVersion:
         run = self._runs.get(str(entry.run_id))
         files = self._files.get(_key(entry)) or self._lost.get(_key(entry), ModelFacts(missing=_NOT_YET_READ))
-        source = str(entry.source or "")
-        gone = "" if run is not None else "The run of this version cannot be found. "
-        return ModelVersion(
-            model=str(entry.name),
-            version=str(entry.version),
-            created_at=created_at(entry),
-            run_id=str(entry.run_id or ""),
-            model_id=source.removeprefix("models:/") if source.startswith("models:/m-") else "",
-            source=source,
-            status=str(entry.status),
-            description=str(entry.description or ""),
-            metrics=tuple(sorted((str(key), float(value)) for key, value in run.data.metrics.items())) if run else (),
-            params=tuple(sorted((str(key), str(value)) for key, value in run.data.params.items())) if run else (),
-            tags=tuple(sorted(mapping(entry.tags).items())),
-            aliases=tuple(sorted(aliases)),
-            datasets=datasets_of(run) if run else (),
-            inputs=files.inputs,
-            outputs=files.outputs,
-            has_input_example=files.has_input_example,
-            size_bytes=files.size_bytes,
-            missing=(gone + files.missing).strip(),
-            author=str(entry.user_id or ""),
-        )
+        return version_of(entry, run, files, aliases)
 
 
 def _key(entry: Any) -> tuple[str, str, int]:

@@ -23,8 +23,8 @@ from typing import Any
 
 from services.adapters.mlflow import wire
 from services.adapters.mlflow.files import refused
-from services.adapters.mlflow.registry import MlflowRegistry
 from services.adapters.mlflow.scan import artifact_facts
+from services.adapters.mlflow.source import ModelSource
 from services.evaluation.harness.ports import ArtifactFacts, Latency, LoadedModel, ScoringFailed
 from services.evaluation.harness.rows import Columns, Floats, count
 
@@ -47,7 +47,7 @@ class Limits:
 class ScoringModels:
     """Implements evaluation.harness.ports.ModelRunner."""
 
-    def __init__(self, registry: MlflowRegistry, *, limits: Limits | None = None) -> None:
+    def __init__(self, registry: ModelSource, *, limits: Limits | None = None) -> None:
         self._registry = registry
         self._limits = limits or Limits()
         self._nursery = _Nursery()

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from services.adapters.mlflow.registry import MlflowRegistry
+from services.adapters.mlflow.source import ModelSource
 from services.adapters.mlflow.translate import translated
 from services.feedback.training_sets import COLUMNS, TrainingSet
 
@@ -20,7 +20,7 @@ _SET, _FILE, _LINEAGE = "countersign.retraining_set", "corrections.csv", "lineag
 class MlflowTrainingSets:
     """Implements feedback.training_set_service.DatasetRegistry."""
 
-    def __init__(self, registry: MlflowRegistry, artifacts: Path | None) -> None:
+    def __init__(self, registry: ModelSource, artifacts: Path | None) -> None:
         """`artifacts` is where the embedded store keeps files; None leaves that to MLflow's server."""
         self._registry = registry
         self._artifacts = artifacts

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from services.inventory.models import DatasetRef
+from services.adapters.mlflow.files import ModelFacts
+from services.inventory.models import DatasetRef, ModelVersion
 from services.kernel.clock import from_utc_text
 from services.kernel.errors import RegistryUnavailableError, UnknownVersionError
 
+RUN_GONE = "The run of this version cannot be found."
 CREATED_TAG = "countersign.created_in_calendar"
 
 
@@ -65,6 +67,36 @@ def datasets_of(run: Any) -> tuple[DatasetRef, ...]:
             )
         )
     return tuple(sorted(found, key=lambda ref: (ref.context, ref.name)))
+
+
+def version_of(entry: Any, run: Any, files: ModelFacts, aliases: Iterable[str], *, model_id: str = "") -> ModelVersion:
+    """One version with the facts of its run, which may be None, and of its files.
+
+    `model_id` is what the registry itself says, where the source does not name the logged model.
+    """
+    source = str(entry.source or "")
+    gone = "" if run is not None else f"{RUN_GONE} "
+    return ModelVersion(
+        model=str(entry.name),
+        version=str(entry.version),
+        created_at=created_at(entry),
+        run_id=str(entry.run_id or ""),
+        model_id=source.removeprefix("models:/") if source.startswith("models:/m-") else model_id,
+        source=source,
+        status=str(entry.status),
+        description=str(entry.description or ""),
+        metrics=tuple(sorted((str(key), float(value)) for key, value in run.data.metrics.items())) if run else (),
+        params=tuple(sorted((str(key), str(value)) for key, value in run.data.params.items())) if run else (),
+        tags=tuple(sorted(mapping(entry.tags).items())),
+        aliases=tuple(sorted(aliases)),
+        datasets=datasets_of(run) if run else (),
+        inputs=files.inputs,
+        outputs=files.outputs,
+        has_input_example=files.has_input_example,
+        size_bytes=files.size_bytes,
+        missing=(gone + files.missing).strip(),
+        author=str(entry.user_id or ""),
+    )
 
 
 def _unavailable(what: str, fault: Exception) -> RegistryUnavailableError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -109,37 +109,11 @@ class SqlInventory:
         return tuple((model, first) for model, first in found)
 
     def apply(self, snapshot: RegistrySnapshot, at: datetime) -> int:
-        table = registry_version.c
         with self._database.read() as connection:
-            found = fetched(connection, select(table.model, table.version, table.digest, table.deleted_at))
-            kept = select(governed_model.c.name).where(governed_model.c.kind == DeploymentKind.VENDOR.value)
-            supplied = frozenset(name for (name,) in fetched(connection, kept))
-        current = {(row["model"], row["version"]): row for row in _rows(snapshot, at, supplied)}
-        known = {
-            (model, version): (digest, deleted) for model, version, digest, deleted in found if model not in supplied
-        }
-        new = [row for key, row in current.items() if key not in known]
-        changed = [row for key, row in current.items() if key in known and known[key] != (row["digest"], None)]
-        gone = [key for key, (_, deleted) in known.items() if deleted is None and key not in current]
-        if not new and not changed and not gone:
-            return 0
+            if not _differs(connection, snapshot, at):
+                return 0  # nearly always: no other writer has to wait for a look
         with self._database.write() as connection:
-            if new:
-                connection.execute(insert(registry_version), new)
-            for row in changed:
-                values = {name: row[name] for name in ("number", "created_at", "digest", "document", "changed_at")}
-                connection.execute(
-                    update(registry_version)
-                    .where(table.model == row["model"], table.version == row["version"])
-                    .values(**values, deleted_at=None)
-                )
-            for model, version in gone:
-                connection.execute(
-                    update(registry_version)
-                    .where(table.model == model, table.version == version)
-                    .values(deleted_at=at, changed_at=at)
-                )
-        return len(new) + len(changed) + len(gone)
+            return apply_versions(connection, snapshot, at)
 
     def versions(self, name: str) -> tuple[ModelVersion, ...]:
         table = registry_version.c
@@ -220,6 +194,56 @@ class SqlInventory:
         with self._database.write() as connection:
             record_attempt(connection, source, at=at, error=error)
         return self.sync_state(source)
+
+
+def apply_versions(
+    connection: Connection, snapshot: RegistrySnapshot, at: datetime, *, models: Sequence[str] | None = None
+) -> int:
+    """Writes what differs; the number of changed rows. `models` are those the snapshot is about, all when None."""
+    table = registry_version.c
+    new, changed, gone = _difference(connection, snapshot, at, models)
+    if new:
+        connection.execute(insert(registry_version), new)
+    for row in changed:
+        values = {name: row[name] for name in ("number", "created_at", "digest", "document", "changed_at")}
+        connection.execute(
+            update(registry_version)
+            .where(table.model == row["model"], table.version == row["version"])
+            .values(**values, deleted_at=None)
+        )
+    for model, version in gone:
+        connection.execute(
+            update(registry_version)
+            .where(table.model == model, table.version == version)
+            .values(deleted_at=at, changed_at=at)
+        )
+    return len(new) + len(changed) + len(gone)
+
+
+_Difference = tuple[list[dict[str, Any]], list[dict[str, Any]], list[tuple[str, str]]]
+
+
+def _differs(connection: Connection, snapshot: RegistrySnapshot, at: datetime) -> bool:
+    return any(_difference(connection, snapshot, at, None))
+
+
+def _difference(
+    connection: Connection, snapshot: RegistrySnapshot, at: datetime, models: Sequence[str] | None
+) -> _Difference:
+    """(new rows, changed rows, keys that are gone)."""
+    table = registry_version.c
+    query = select(table.model, table.version, table.digest, table.deleted_at)
+    if models is not None:
+        query = query.where(table.model.in_(models))
+    found = fetched(connection, query)
+    kept = select(governed_model.c.name).where(governed_model.c.kind == DeploymentKind.VENDOR.value)
+    supplied = frozenset(name for (name,) in fetched(connection, kept))
+    current = {(row["model"], row["version"]): row for row in _rows(snapshot, at, supplied)}
+    known = {(model, version): (digest, deleted) for model, version, digest, deleted in found if model not in supplied}
+    new = [row for key, row in current.items() if key not in known]
+    changed = [row for key, row in current.items() if key in known and known[key] != (row["digest"], None)]
+    gone = [key for key, (_, deleted) in known.items() if deleted is None and key not in current]
+    return new, changed, gone
 
 
 def _rows(snapshot: RegistrySnapshot, at: datetime, supplied: frozenset[str]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,12 +23,13 @@ from services.adapters.databricks.client import Connection
 from services.kernel.secret import Secret
 from tests.contract.databricks_server.endpoints import Endpoints, Refused
 from tests.contract.databricks_server.jobs import Jobs
+from tests.contract.databricks_server.models import Models
 
 TOKEN = "dapi0123456789abcdef0123456789abcdef"
 CLIENT = ("11111111-2222-3333-4444-555555555555", "dose00112233445566778899aabbccddee")
 _ISSUED = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhcHAifQ.c2ln"
 
-Answer = tuple[dict[str, Any], dict[str, str]]
+Answer = tuple[dict[str, Any] | bytes, dict[str, str]]
 
 
 @dataclass
@@ -36,6 +38,11 @@ class Platform:
 
     endpoints: Endpoints = field(default_factory=Endpoints)
     jobs: Jobs = field(default_factory=Jobs)
+    models: Models = field(default_factory=Models)
+    people: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Token of a person to what the platform says about them."""
+    slow_seconds: float = 0.0
+    """Every answer comes this much later."""
     tokens: set[str] = field(default_factory=lambda: {TOKEN, _ISSUED})
     throttle: int = 0
     """So many of the next calls are answered 429."""
@@ -49,6 +56,8 @@ class Platform:
     before: Callable[[str, str], None] = lambda _method, _path: None
     """Called before each request is looked at: the place for somebody else's hand."""
     calls: list[tuple[str, str]] = field(default_factory=list)
+    caller: str = ""
+    """Token of the request at hand."""
     url: str = ""
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -79,13 +88,78 @@ class Platform:
                 return self.jobs.get(int(query["job_id"]), query.get("page_token", "")), {}
             case "POST", ["api", "2.2", "jobs", "update"]:
                 return self.jobs.update(body), {}
+            case "GET", ["api", "2.2", "jobs", "runs", "get"]:
+                return self.jobs.get_run(int(query["run_id"]), history=query.get("include_history") == "true"), {}
+            case "POST", ["api", "2.2", "jobs", "runs", "repair"]:
+                return self.jobs.repair(body, self.models), {}
+            case "GET", ["api", "2.1", "unity-catalog", "models"]:
+                return self.models.listed(query), {}
+            case _, ["api", "2.0", "mlflow", "unity-catalog", thing, action]:
+                return self._registry(method, thing, action, query, body), {}
+            case "GET", ["api", "2.0", "preview", "scim", "v2", "Me"]:
+                return self._me(), {}
+            case "GET", ["api", "2.0", "mlflow", "runs", "get"]:
+                return self.models.run(query["run_id"]), {}
+            case "GET", ["api", "2.0", "mlflow", "artifacts", "list"]:
+                return self.models.artifacts(query), {}
+            case "POST", ["api", "2.0", "mlflow", "logged-models", "search"]:
+                return {"models": []}, {}
+            case _, ["api", "2.0", "mlflow", "artifacts", "credentials-for-read"]:
+                return self._signed(query | body), {}
+            case "GET", ["signed", run_id, *inner]:
+                return (self.models.run_files[run_id] / "/".join(inner)).read_bytes(), {}
+            case "GET", ["api", "2.0", "fs", "directories", *inner]:
+                return self.models.directory("/" + "/".join(inner)), {}
+            case "GET", ["api", "2.0", "fs", "files", *inner]:
+                return self.models.file("/" + "/".join(inner)), {}
         raise Refused(404, "ENDPOINT_NOT_FOUND", f"No API found for '{method} {path}'")
+
+    def _registry(
+        self, method: str, thing: str, action: str, query: dict[str, str], body: dict[str, Any]
+    ) -> dict[str, Any]:
+        match method, thing, action:
+            case "GET", "registered-models", "get":
+                return self.models.get_model(query["name"])
+            case "GET", "model-versions", "get":
+                return self.models.get_version(query["name"], query["version"])
+            case "GET", "model-versions", "search":
+                return self.models.search_versions(query)
+            case "POST", "registered-models", "alias":
+                return self.models.set_alias(body)
+            case "DELETE", "registered-models", "alias":
+                return self.models.delete_alias(body)
+            case "POST", "registered-models", "set-tag":
+                return self.models.set_tag(body, of_version=False)
+            case "POST", "model-versions", "set-tag":
+                return self.models.set_tag(body, of_version=True)
+            case "DELETE", "model-versions", "delete-tag":
+                return self.models.delete_tag(body)
+        raise Refused(404, "ENDPOINT_NOT_FOUND", f"No API found for '{method} {thing}/{action}'")
+
+    def _signed(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Addresses of the cloud's store, where a file can be fetched without a token."""
+        run_id, paths = given["run_id"], given["path"]
+        paths = [paths] if isinstance(paths, str) else paths
+        return {
+            "credential_infos": [
+                {"run_id": run_id, "path": path, "signed_uri": f"{self.url}/signed/{run_id}/{path}",
+                 "type": "AWS_PRESIGNED_URL"}
+                for path in paths
+            ]
+        }  # fmt: skip
 
     def _invoked(self, entity: str, answer: dict[str, Any]) -> Answer:
         return answer, {"served-model-name": entity} if self.endpoints.names_entity else {}
 
+    def _me(self) -> dict[str, Any]:
+        """Whose token the request carries; a token of the app is the app's own principal."""
+        return self.people.get(self.caller, {"id": "1", "userName": "app", "displayName": "app", "active": True})
+
     def refuse(self, method: str, path: str, authorization: str) -> None:
-        if authorization.removeprefix("Bearer ") not in self.tokens:
+        if path.startswith("/signed/"):
+            return
+        self.caller = authorization.removeprefix("Bearer ")
+        if self.caller not in {*self.tokens, *self.people}:
             raise Refused(401, "UNAUTHENTICATED", "Credential was not sent or was of an unsupported type for this API.")
         if _matches(self.forbidden, method, path):
             raise Refused(403, "PERMISSION_DENIED", "User does not have permission CAN_MANAGE on this endpoint.")
@@ -116,6 +190,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._reply(200, {"oidc_endpoint": f"{self.platform.url}/oidc", "workspace_id": "1"})
         if url.path.startswith("/oidc"):
             return self._sign_in(url.path)
+        if self.platform.slow_seconds:
+            time.sleep(self.platform.slow_seconds)
         self.platform.before(self.command, url.path)
         with self.platform.lock:
             self.platform.calls.append((self.command, url.path))
@@ -125,7 +201,8 @@ class _Handler(BaseHTTPRequestHandler):
                 if _matches(self.platform.broken, self.command, url.path):
                     return self._reply_text(500, f"<html>{raw.decode()}</html>")
                 body = json.loads(raw) if raw else {}
-                answer, headers = self.platform.answer(self.command, url.path, dict(parse_qsl(url.query)), body)
+                query = dict(parse_qsl(url.query, keep_blank_values=True))
+                answer, headers = self.platform.answer(self.command, url.path, query, body)
             except Refused as refused:
                 return self._reply(refused.status, refused.body, refused.headers)
         if lost:
@@ -133,9 +210,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.close()
             return None
+        if isinstance(answer, bytes):
+            return self._send(200, answer, {"Content-Type": "application/octet-stream", **headers})
         return self._reply(200, answer, headers)
 
-    do_GET = do_POST = do_PUT = do_PATCH = _serve  # noqa: N815
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815
 
     def _sign_in(self, path: str) -> None:
         if path.endswith("oauth-authorization-server"):

@@ -1,0 +1,120 @@
+"""The copy of a large registry, model by model. Implements inventory.sweeping.SweepStore."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import func, insert, select, update
+
+from services.adapters.sql.database import Database
+from services.adapters.sql.facts import fetched
+from services.adapters.sql.inventory import apply_versions
+from services.adapters.sql.inventory_documents import version_from
+from services.adapters.sql.schema.inventory import governed_model, registry_version
+from services.adapters.sql.schema.sweeping import registry_model
+from services.inventory.models import ModelVersion, RegistrySnapshot
+from services.inventory.sweeping import Coverage, Kept, Listed, Reading
+
+_LONGEST_ERROR = 1000
+
+
+class SqlSweep:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def kept(self) -> Mapping[str, Kept]:
+        table = registry_model.c
+        query = select(table.name, table.mark, table.read_at, table.error).where(table.gone_at.is_(None))
+        with self._database.read() as connection:
+            found = fetched(connection, query)
+        return {name: Kept(mark=mark, read_at=read_at, error=error) for name, mark, read_at, error in found}
+
+    def watched(self) -> frozenset[str]:
+        with self._database.read() as connection:
+            return frozenset(name for (name,) in fetched(connection, select(governed_model.c.name)))
+
+    def known_versions(self, names: tuple[str, ...]) -> Mapping[str, Mapping[str, ModelVersion]]:
+        table = registry_version.c
+        query = select(table.model, table.version, table.document).where(
+            table.model.in_(names), table.deleted_at.is_(None)
+        )
+        found: dict[str, dict[str, ModelVersion]] = defaultdict(dict)
+        with self._database.read() as connection:
+            for model, version, text in fetched(connection, query):
+                found[model][version] = version_from(text)
+        return found
+
+    def note(self, listed: tuple[Listed, ...]) -> None:
+        """A name that was gone and is listed again starts anew: it is read as if it had never been."""
+        if not listed:
+            return
+        names = [item.name for item in listed]
+        table = registry_model.c
+        with self._database.write() as connection:
+            known = {name for (name,) in fetched(connection, select(table.name))} & set(names)
+            for name in known:
+                again = {"gone_at": None, "read_at": None, "mark": ""}
+                gone = table.name == name, table.gone_at.is_not(None)
+                connection.execute(update(registry_model).where(*gone).values(**again))
+            fresh = [
+                {"name": name, "mark": "", "read_at": None, "document": "{}", "error": "", "gone_at": None}
+                for name in names
+                if name not in known
+            ]
+            if fresh:
+                connection.execute(insert(registry_model), fresh)
+
+    def take(self, readings: tuple[tuple[Reading, str], ...], at: datetime) -> None:
+        if not readings:
+            return
+        snapshot = RegistrySnapshot(
+            versions=tuple(version for reading, _ in readings for version in reading.versions),
+            aliases=tuple(alias for reading, _ in readings for alias in reading.aliases),
+        )
+        with self._database.write() as connection:
+            apply_versions(connection, snapshot, at, models=[reading.name for reading, _ in readings])
+            for reading, mark in readings:
+                connection.execute(
+                    update(registry_model)
+                    .where(registry_model.c.name == reading.name)
+                    .values(mark=mark, read_at=at, document=_text(reading), error="")
+                )
+
+    def fail(self, errors: Mapping[str, str]) -> None:
+        if not errors:
+            return
+        with self._database.write() as connection:
+            for name, why in errors.items():
+                change = update(registry_model).where(registry_model.c.name == name)
+                connection.execute(change.values(error=why[:_LONGEST_ERROR]))
+
+    def lose(self, names: tuple[str, ...], at: datetime) -> None:
+        if not names:
+            return
+        with self._database.write() as connection:
+            apply_versions(connection, RegistrySnapshot(versions=(), aliases=()), at, models=names)
+            connection.execute(update(registry_model).where(registry_model.c.name.in_(names)).values(gone_at=at))
+
+    def coverage(self) -> Coverage:
+        table = registry_model.c
+        query = select(func.count(), func.count(table.read_at), func.min(table.read_at)).where(table.gone_at.is_(None))
+        failing = select(func.count()).where(table.gone_at.is_(None), table.error != "")
+        with self._database.read() as connection:
+            models, read, oldest = fetched(connection, query)[0]
+            bad = int(connection.scalar(failing) or 0)
+        return Coverage(models=models, read=read, failing=bad, oldest_reading=oldest if read == models else None)
+
+    def connected(self) -> tuple[str, ...]:
+        """Models that a deployment job is connected to."""
+        table = registry_model.c
+        query = select(table.name, table.document).where(table.gone_at.is_(None)).order_by(table.name)
+        with self._database.read() as connection:
+            found = fetched(connection, query)
+        return tuple(name for name, text in found if json.loads(text).get("deployment_job"))
+
+
+def _text(reading: Reading) -> str:
+    return json.dumps({"tags": dict(reading.tags), "deployment_job": reading.deployment_job}, sort_keys=True)

@@ -1,0 +1,212 @@
+"""Approvals that let deployment jobs go on, with the real SDK against the workspace on localhost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from databricks.sdk.service.jobs import JobSettings, RunLifeCycleState, Task
+
+from services.adapters.databricks.client import Workspace
+from services.adapters.databricks.deployment_jobs import WorkspaceJobs
+from services.kernel.clock import FrozenClock
+from services.kernel.errors import RefusalError, RegistryUnavailableError
+from services.rollout.deployment_jobs import DeploymentApprovals
+from tests.contract.databricks_server.jobs import JobRun
+from tests.contract.databricks_server.server import Platform, a_workspace
+from tests.fakes.databricks import a_catalog
+
+MODEL, JOB, TASK = "main.claims.score", 55, "Approval_Check"
+NOON = datetime(2031, 3, 31, 12, tzinfo=UTC)
+
+
+@dataclass
+class Book:
+    """Remembers facts, and entries once for each key."""
+
+    facts: dict[str, str] = field(default_factory=dict)
+    entries: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def fact(self, name: str) -> str | None:
+        return self.facts.get(name)
+
+    def set_fact(self, name: str, value: str, *, at: datetime) -> None:
+        self.facts[name] = value
+
+    def record_event(self, *, idem: str, **entry: Any) -> Any:
+        self.entries.setdefault(idem, entry)
+
+    @property
+    def events(self) -> list[str]:
+        return [entry["event"].removeprefix("deployment-job-") for entry in self.entries.values()]
+
+
+@dataclass
+class Scene:
+    platform: Platform
+    book: Book
+    approvals: DeploymentApprovals
+    refusal: str = ""
+
+    @property
+    def run(self) -> JobRun:
+        return self.platform.jobs.runs[900]
+
+    @property
+    def tags(self) -> dict[str, str]:
+        return self.platform.models.version(MODEL, "1").tags
+
+    @property
+    def last(self) -> list[tuple[str, str]]:
+        found = {task.task_key: task for task in self.run.tasks}
+        return [(key, task.state.result_state.value) for key, task in found.items()]  # type: ignore[union-attr]
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    with a_workspace() as platform:
+        platform.models.add(MODEL, 1)
+        keys = ("Evaluation", TASK, "Deployment")
+        platform.jobs.all[JOB] = JobSettings(name="deploy", tasks=[Task(task_key=key) for key in keys])
+        platform.jobs.deploy(platform.models, JOB, MODEL, "1")
+        book = Book()
+        made: Scene
+
+        def standing(_model: str, _version: str) -> str:
+            return made.refusal
+
+        made = Scene(
+            platform=platform,
+            book=book,
+            approvals=DeploymentApprovals(
+                jobs=WorkspaceJobs(Workspace(platform.connection()), a_catalog(platform)),
+                connected=lambda: (MODEL,),
+                versions=lambda _model: ("1",),
+                standing=standing,
+                memory=book,
+                ledger=book,
+                clock=FrozenClock(NOON),
+            ),
+        )
+        yield made
+
+
+def test_a_waiting_job_without_an_approval_goes_on_waiting(scene: Scene) -> None:
+    scene.refusal = "nobody approved it."
+    assert scene.approvals.work() == 0
+    assert scene.tags == {}
+    assert scene.book.events == ["waiting"]
+    assert scene.platform.jobs.repaired == []
+
+
+def test_an_approval_sets_the_tag_and_sends_the_run_on_from_the_approval(scene: Scene) -> None:
+    assert scene.approvals.work() == 1
+    assert scene.approvals.work() == 0
+
+    assert scene.tags == {TASK: "Approved"}
+    assert scene.platform.jobs.repaired == [{"run_id": 900, "rerun_tasks": [TASK], "rerun_dependent_tasks": True}]
+    assert scene.last == [("Evaluation", "SUCCESS"), (TASK, "SUCCESS"), ("Deployment", "SUCCESS")]
+    assert scene.book.events == ["waiting", "intended", "went-on"]
+    intended = next(entry for entry in scene.book.entries.values() if entry["event"].endswith("intended"))
+    assert len(intended["detail"]["settings"]) == 64
+
+
+def test_a_second_repair_names_the_one_before(scene: Scene) -> None:
+    scene.run.repairs.append(4711)
+    scene.approvals.work()
+    assert scene.platform.jobs.repaired[0]["latest_repair_id"] == 4711
+
+
+def test_a_run_that_still_runs_is_not_touched_until_it_is_over(scene: Scene) -> None:
+    scene.run.state = RunLifeCycleState.RUNNING
+    assert scene.approvals.work() == 0
+    assert scene.tags == {}
+    scene.run.state = RunLifeCycleState.TERMINATED
+    assert scene.approvals.work() == 1
+
+
+def test_a_job_changed_since_it_was_first_seen_is_not_sent_on(scene: Scene) -> None:
+    scene.refusal = "not yet."
+    scene.approvals.work()
+    scene.platform.jobs.all[JOB].name = "deploy something else"
+    scene.refusal = ""
+
+    assert scene.approvals.work() == 0
+
+    assert scene.tags == {}
+    assert scene.book.events == ["waiting", "changed"]
+    said = list(scene.book.entries.values())[-1]["detail"]["sentence"]
+    assert "start a new run of it" in said
+
+
+def test_a_tag_set_by_somebody_in_the_workspace_is_a_finding(scene: Scene) -> None:
+    scene.refusal = "nobody approved it."
+    scene.approvals.work()
+    scene.tags[TASK] = "approved"
+
+    scene.approvals.work()
+    scene.approvals.work()
+
+    assert scene.book.events == ["waiting", "unsigned"]
+    assert scene.tags == {TASK: "approved"}, "what others wrote is reported, never overwritten"
+
+
+def test_an_approval_that_is_lost_before_the_job_went_on_is_taken_back(scene: Scene) -> None:
+    scene.platform.lose.clear()
+    scene.platform.forbidden.add(("POST", "runs/repair"))
+    with pytest.raises(RefusalError, match="was not sent on"):
+        scene.approvals.work()
+    assert scene.tags == {TASK: "Approved"}
+
+    scene.refusal = "it was withdrawn."
+    scene.approvals.work()
+
+    assert scene.tags == {}
+    assert scene.book.events[-1] == "taken-back"
+
+
+@pytest.mark.parametrize("lost", ["model-versions/set-tag", "runs/repair"])
+def test_a_lost_answer_is_no_failure_and_nothing_is_done_twice(scene: Scene, lost: str) -> None:
+    scene.platform.lose.add(("POST", lost))
+    with pytest.raises(Exception, match="Databricks"):
+        scene.approvals.work()
+
+    for _ in range(3):
+        scene.approvals.work()
+
+    assert len(scene.platform.jobs.repaired) == 1
+    assert scene.book.events == ["waiting", "intended", "went-on"]
+
+
+def test_a_task_that_fails_for_another_reason_is_not_repaired_for_ever(scene: Scene) -> None:
+    key = "approval_other"
+    scene.platform.jobs.all[JOB].tasks = [Task(task_key=key)]
+    scene.run.tasks.clear()
+    scene.platform.jobs._attempt(scene.run, [key], scene.platform.models)
+    scene.platform.jobs._attempt = lambda *_: None  # type: ignore[method-assign]
+
+    sent = sum(scene.approvals.work() for _ in range(6))
+
+    assert sent == 3
+    assert scene.book.events[-1] == "stuck"
+
+
+def test_a_model_that_cannot_be_read_is_said_after_the_others_were_looked_at(scene: Scene) -> None:
+    from dataclasses import replace
+
+    scene.platform.models.add("main.claims.hidden", 1)
+    both = replace(scene.approvals, connected=lambda: ("main.claims.hidden", MODEL))
+    scene.platform.broken.add(("GET", "nothing"))
+
+    def hide(_method: str, path: str) -> None:
+        if path.endswith("model-versions/get"):
+            scene.platform.throttle = 1 if not scene.platform.sent("GET", "model-versions/get") else 0
+            scene.platform.retry_after = "600"
+
+    scene.platform.before = hide
+    with pytest.raises(RegistryUnavailableError):
+        both.work()
+    assert scene.tags == {TASK: "Approved"}

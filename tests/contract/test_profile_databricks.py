@@ -1,0 +1,173 @@
+"""The profile `databricks` as a whole: the workspace on localhost, PostgreSQL, a ceremony, the room, the doctor."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from typer.testing import CliRunner, Result
+
+from services.__main__ import app
+from services.adapters.databricks.serving import DatabricksServing
+from services.adapters.local.processes import ROOT
+from services.adapters.mlflow.unity_registry import UnityRegistry
+from services.container import ControlRoom, open_control_room
+from services.kernel.errors import NotSignedInError
+from services.kernel.identity import Role
+from services.on_databricks import registry, serving
+from services.people.platform_headers import EMAIL, TOKEN, USER, Headers
+from services.settings import read_settings
+from tests.contract.databricks_server.server import TOKEN as APP_TOKEN
+from tests.contract.databricks_server.server import Platform, a_workspace
+
+MODEL = "main.claims.score"
+CLARA, WORDS = "token-of-clara", "twelve letters and more"
+HEADERS: Headers = {TOKEN: (CLARA,), EMAIL: ("clara@acme.example",), USER: ("4711@99",)}
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[Platform]:
+    with a_workspace() as made:
+        made.models.add(MODEL, 1, 2, files={"MLmodel": b"flavors: {}\nmodel_size_bytes: 7\n"})
+        made.models.all[MODEL].aliases["champion"] = "1"
+        made.endpoints.registered |= {(MODEL, "1"), (MODEL, "2")}
+        made.people[CLARA] = {
+            "id": "4711",
+            "userName": "clara@acme.example",
+            "displayName": "Clara Whitfield",
+            "active": True,
+            "emails": [{"value": "clara@acme.example", "primary": True}],
+        }
+        yield made
+
+
+@pytest.fixture(scope="module")
+def environment(
+    postgres: str, platform: Platform, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    import psycopg
+
+    name = f"profile_{secrets.token_hex(4)}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    home = tmp_path_factory.mktemp("profile-databricks") / "home"
+    served = {MODEL: {"endpoint": "claims-score", "probe": {"dataframe_records": [{"x": 1.0}]}}}
+    env = {
+        "COUNTERSIGN_HOME": str(home),
+        "COUNTERSIGN_PROFILE": "databricks",
+        "COUNTERSIGN_DATABASE_URL": postgres.replace("/postgres?", f"/{name}?"),
+        "COUNTERSIGN_DATABRICKS_SCHEMAS": "main.claims",
+        "COUNTERSIGN_DATABRICKS_SERVING": json.dumps(served),
+        "COUNTERSIGN_DATABRICKS_IDENTITY": "headers",
+        "COUNTERSIGN_DATABRICKS_DEPLOYMENT_JOBS": "1",
+        "DATABRICKS_HOST": platform.url,
+        "DATABRICKS_TOKEN": APP_TOKEN,
+        "DATABRICKS_APP_NAME": "countersign",
+        "DATABRICKS_APP_PORT": "8000",
+    }
+    people = home.parent / "people.yaml"
+    people.write_text(
+        "deployment: acme-prod\npeople:\n"
+        f'  - {{issuer: "{platform.url}", subject: "1", name: Ada Moreau, roles: [admin]}}\n'
+        f'  - {{issuer: "{platform.url}", subject: "2", name: Amir Haddad, roles: [admin]}}\n'
+        f'  - {{issuer: "{platform.url}", subject: "4711", name: Clara Whitfield, roles: [compliance_officer]}}\n'
+    )
+    done = run(env, "found", str(people), given=f"{WORDS}\n{WORDS}\n" * 3)
+    assert done.exit_code == 0, done.output
+    yield env
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def run(env: dict[str, str], *words: str, given: str = "") -> Result:
+    return CliRunner().invoke(app, list(words), env=env, input=given)
+
+
+@pytest.fixture(scope="module")
+def room(environment: dict[str, str]) -> Iterator[ControlRoom]:
+    before = dict(os.environ)
+    os.environ.update(environment)
+    opened = open_control_room(read_settings())
+    opened.inventory.sync()
+    yield opened
+    opened.database.dispose()
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def test_the_profile_chooses_catalog_and_endpoints_and_asks_nobody_to_be_built(
+    room: ControlRoom, platform: Platform
+) -> None:
+    calls = len(platform.calls)
+    assert isinstance(registry(room.settings), UnityRegistry)
+    assert isinstance(serving(room.settings, room.clock), DatabricksServing)
+    assert len(platform.calls) == calls
+
+
+def test_the_inventory_is_copied_from_the_catalog_with_its_age(room: ControlRoom) -> None:
+    assert [version.version for version in room.inventory.versions(MODEL)] == ["2", "1"]
+    assert "champion" in room.inventory.versions(MODEL)[1].aliases
+    assert room.inventory.versions(MODEL)[0].size_bytes == 7
+    assert room.inventory.sync_state().last_success is not None
+
+
+def test_whoever_the_proxy_names_and_the_workspace_confirms_signs_in(room: ControlRoom) -> None:
+    assert room.platform is not None
+    token = room.platform.open(HEADERS, role=Role.COMPLIANCE)
+    me = room.people.resume(token)
+    assert me is not None
+    assert (me.subject, me.method) == ("4711", "platform-proxy")
+    assert room.platform.still(HEADERS, me)
+
+
+def test_an_invented_token_opens_nothing(room: ControlRoom) -> None:
+    assert room.platform is not None
+    with pytest.raises(NotSignedInError):
+        room.platform.look({**HEADERS, TOKEN: ("invented-token",)})
+
+
+def test_a_token_of_the_app_is_not_clara(room: ControlRoom) -> None:
+    assert room.platform is not None
+    with pytest.raises(NotSignedInError, match="belongs to another account"):
+        room.platform.look({**HEADERS, TOKEN: (APP_TOKEN,)})
+
+
+def test_without_the_proxys_headers_the_first_screen_says_what_is_missing(room: ControlRoom) -> None:
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    page.session_state["control_room"] = room
+    page.run()
+    assert not page.exception
+    shown = " ".join(str(item.value) for item in (*page.markdown, *page.warning, *page.error, *page.info))
+    assert "x-forwarded-access-token is missing" in shown.replace("\\", "")
+
+
+def test_no_job_waits_so_none_is_sent_on(room: ControlRoom) -> None:
+    assert room.deployment_jobs is not None
+    assert room.deployment_jobs.work() == 0
+
+
+def rows(env: dict[str, str]) -> dict[str, Any]:
+    done = run(env, "doctor", "--json")
+    assert "Traceback" not in done.output
+    assert APP_TOKEN not in done.output
+    return {row["name"]: row for row in json.loads(done.stdout)["results"]}
+
+
+def test_the_doctor_finds_workspace_catalog_and_what_is_missing(environment: dict[str, str], room: ControlRoom) -> None:
+    found = rows(environment)
+    assert found["workspace"]["state"] == "ok"
+    assert found["registry"]["found"].startswith("Unity Catalog lists 1 models in main.claims")
+    assert found["endpoints"]["state"] == "warning"
+    assert "claims-score" in found["endpoints"]["found"]
+    assert found["identity"]["state"] == "ok"
+
+
+def test_a_workspace_that_went_away_is_a_fault(environment: dict[str, str], room: ControlRoom) -> None:
+    found = rows({**environment, "DATABRICKS_HOST": "http://127.0.0.1:1"})
+    assert found["workspace"]["state"] == "fault"
+    assert found["registry"]["state"] == "fault"
