@@ -29,7 +29,7 @@ def environment(document: dict[str, Any], secret: Any) -> dict[str, str]:
 def main() -> None:
     from databricks.sdk import WorkspaceClient
 
-    scope = os.environ.get("COUNTERSIGN_SECRET_SCOPE", "countersign")
+    scope = os.environ.get("SETTINGS_SECRET_SCOPE", "countersign")
     secrets = WorkspaceClient().dbutils.secrets
     document = yaml.safe_load((HERE / "app.yaml").read_text())
     os.environ.update(environment(document, lambda key: secrets.get(scope, key)))
