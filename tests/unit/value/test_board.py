@@ -20,7 +20,8 @@ from typer.testing import CliRunner
 from services.__main__ import _print_json
 from services.adapters.sql.schema.value import usage_superseded
 from services.adapters.sql.value import SqlValue
-from services.alerts.sources import budget as budget_conditions
+from services.alerts.models import Condition
+from services.alerts.sources import Budgets
 from services.commands.tools import Tools
 from services.commands.value import add_value
 from services.inventory.facts import Partition
@@ -30,7 +31,7 @@ from services.oversight import board_export, board_running
 from services.oversight.board_models import ModelBoard
 from services.value.calculation import benefit_line, daily_benefit
 from services.value.models import Baseline, BenefitRule, Quantity, Tally
-from services.value.portfolio import Portfolio
+from services.value.portfolio import Portfolio, PortfolioRow
 from services.workspace import bookkeeping
 from services.workspace.cast import Cast
 from tests.unit.monitoring.facts_on_disk import TODAY
@@ -150,9 +151,15 @@ def test_totals_of_the_export_are_the_sums_of_its_rows(found: Boarded) -> None:
         assert sum(Decimal(row[name]) for row in document["models"] if row[name]) == Decimal(document["totals"][name])
 
 
+def _conditions(found: Boarded, lines: tuple[PortfolioRow, ...]) -> tuple[Condition, ...]:
+    report = Budgets(lambda: lines, clock=found.clock).report()
+    assert not report.failed
+    return report.conditions
+
+
 def test_the_budget_alert_points_at_the_cost_of_the_model(found: Boarded) -> None:
     view = found.room.value.budget(MODEL)
-    (condition,) = budget_conditions(view)
+    (condition,) = _conditions(found, current(found).rows)
 
     assert view.forecast is not None
     assert view.state is condition.state is Health.BREACH
@@ -162,7 +169,9 @@ def test_the_budget_alert_points_at_the_cost_of_the_model(found: Boarded) -> Non
 
 
 def test_without_a_budget_there_is_no_alert(found: Boarded) -> None:
-    assert budget_conditions(replace(found.room.value.budget(MODEL), budget=None)) == ()
+    (line,) = current(found).rows
+
+    assert _conditions(found, (replace(line, budget=None),)) == ()
 
 
 def ask(found: Boarded, *words: str) -> str:
