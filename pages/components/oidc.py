@@ -63,6 +63,7 @@ def renew(me: Actor) -> None:
     try:
         if not sign_in.was_used(given, id_token=_id_token()):
             sign_in.renew(given, token=session.token(), id_token=_id_token())
+            session.look_again()
             notices.flash(f"You logged in again as {me.name}; your signature can say so for a few minutes.")
             _return_to_wanted()
     except ControlRoomError as refused:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 COOKIE = "countersign_session"
 _TOKEN = re.compile(r"[A-Za-z0-9_.~-]{8,512}")
 _TWELVE_HOURS = 12 * 3600
-_SIGNED_IN_AS, _ENDED, _KEPT = "signed_in_as", "session_ended", "kept_typed"
+_SIGNED_IN_AS, _ENDED, _KEPT, _CHECKED = "signed_in_as", "session_ended", "kept_typed", "session_checked"
+_MOMENT = 0.25
+"""Seconds for which a page that is being drawn believes its last look at the session."""
 
 
 def control_room() -> ControlRoom:
@@ -57,12 +60,18 @@ def _open_control_room() -> ControlRoom:
 
 
 def actor(*, active: bool = False) -> Actor | None:
-    """The signed-in person as the people service knows them now, or None. `active`: the person just did something."""
+    """The signed-in person as the people service knows them now, or None. `active`: the person just did something.
+
+    Whatever else a page asks within a moment of that gets the same answer: one page asks dozens of times while it is
+    drawn. Nothing is allowed by this answer alone; every write reads the person again (`people.require`).
+    """
     token = st.session_state.get("token")
     if token is None:
         token = _cookie()
     if not token or not _TOKEN.fullmatch(token):
         return None
+    if not active and (lately := _lately(token)) is not None:
+        return lately
     people = control_room().people
     found = people.resume(token, active=active)
     if found is not None and not _is_still(found):
@@ -71,11 +80,24 @@ def actor(*, active: bool = False) -> Actor | None:
         return None
     if found is not None:
         st.session_state[_SIGNED_IN_AS] = (found.issuer, found.subject)
+        st.session_state[_CHECKED] = (time.monotonic(), token, found)
         return found
+    st.session_state.pop(_CHECKED, None)
     words = people.why_ended(token)
     if words:
         st.session_state[_ENDED] = words
     return None
+
+
+def _lately(token: str) -> Actor | None:
+    """Who this session was found to be, when that was a moment ago."""
+    checked, of_token, found = st.session_state.get(_CHECKED, (0.0, "", None))
+    return found if of_token == token and time.monotonic() - checked < _MOMENT else None
+
+
+def look_again() -> None:
+    """The session was just changed: the next question about it is asked of the service."""
+    st.session_state.pop(_CHECKED, None)
 
 
 def token() -> str:

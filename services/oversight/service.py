@@ -19,7 +19,7 @@ from services.inventory.reviews import ReviewFact
 from services.inventory.service import InventoryService
 from services.kernel.clock import Clock
 from services.kernel.errors import InputError, UnknownModelError
-from services.kernel.health import Health
+from services.kernel.health import Health, Signal
 from services.kernel.identity import Actor, Role
 from services.monitoring.monitors import Monitor
 from services.monitoring.service import MonitoringService
@@ -112,6 +112,7 @@ class OversightService:
         self._policies = policies
         self._inventory = inventory
         self._monitoring = monitoring
+        self._drifts: dict[str, tuple[str, tuple[Signal, tuple[float, ...]]]] = {}
         self._reliability = reliability
         self._value = value
         self._decisions = decisions
@@ -241,13 +242,17 @@ class OversightService:
     def _watched(self, model: GovernedModel) -> Watched:
         # A week of batch runs is too few to say whether a promise of one in a hundred is kept.
         days = 30 if model.kind is DeploymentKind.BATCH else 7
-        drift, sla = self._monitoring.drift(model.name), self._reliability.sla(model.name, days=days)
+        (drift, course), sla = self._drift(model.name), self._reliability.sla(model.name, days=days)
         worse = Health.worst([sla.errors.state, sla.latency.state])
-        return Watched(
-            drift=drift.signal,
-            trend=trend(drift),
-            sla=sla.latency if sla.latency.state is worse else sla.errors,
-        )
+        return Watched(drift=drift, trend=course, sla=sla.latency if sla.latency.state is worse else sla.errors)
+
+    def _drift(self, model: str) -> tuple[Signal, tuple[float, ...]]:
+        """Judged anew only when figures or the day changed: six times a minute nearly always nothing did."""
+        mark, known = self._monitoring.mark(model), self._drifts.get(model)
+        if known is None or known[0] != mark:
+            view = self._monitoring.drift(model)
+            known = self._drifts[model] = (mark, (view.signal, trend(view)))
+        return known[1]
 
     def _situation(self, actor: Actor) -> todo.Situation:
         now = self._clock.now()
