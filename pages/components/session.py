@@ -16,7 +16,7 @@ import streamlit as st
 
 from pages.components import address, notices
 from pages.components.places import PLACES
-from services.kernel.errors import RefusalError
+from services.kernel.errors import ControlRoomError
 from services.kernel.identity import Actor
 from services.people.platform_headers import NAMES, Headers
 
@@ -182,8 +182,8 @@ def sign_in(subject: str) -> None:
         me = people.sign_in_demo(subject)
         st.session_state["token"] = people.open_session(me)
         _give_back_typed((me.issuer, me.subject))
-    except RefusalError as refusal:
-        st.session_state["sign_in_problem"] = str(refusal)
+    except ControlRoomError as problem:
+        st.session_state["sign_in_problem"] = str(problem)
 
 
 def sign_out() -> None:

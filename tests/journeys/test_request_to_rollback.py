@@ -131,16 +131,13 @@ def lived_through(running: Running, desk: Callable[[str], Desk], *, rounds: int 
     for _ in range(rounds):
         pass_time(running, hours=20, requests=270, rows_each=5)
         sam = desk("sam.sre")  # nobody stays signed in over so many hours
-        happens(lambda sam=sam: _offers(sam, "step-resume") or _offers(sam, "step-close-shadow"), seconds=45)  # type: ignore[misc]
-        if _offers(sam, "step-resume"):
+        happens(lambda sam=sam: _offers(sam, "step-resume") or _enabled(sam, "step-close-shadow"), seconds=45)  # type: ignore[misc]
+        if _enabled(sam, "step-resume"):
             sam.sees("Population stability index")
             sam.shot("7-shadow-held")
-            sam.press("step-resume")
-            sam.fill("step-reason", "Retrained on the autumn: it answers lower than a model of July.")
-            sam.passphrase("step-passphrase")
-            sam.press("step-go")
+            resume(sam, "Retrained on the autumn: it answers lower than a model of July.")
             happens(lambda sam=sam: _offers(sam, "step-close-shadow"), seconds=20)  # type: ignore[misc]
-        if _offers(sam, "step-close-shadow"):
+        if _enabled(sam, "step-close-shadow"):
             return sam
         sam.leave()
     pytest.fail(f"the shadow run could not be closed after {rounds} times 20 hours")
@@ -190,9 +187,7 @@ def test_each_share_follows_the_one_before_and_everything_comes_last(
     assert not sam.button("advance").is_enabled(), "a share needs its time and its requests"
     sam.shot("9-too-early")
     for share in (10, 20, 100):
-        pass_time(running, hours=1.5, requests=400, times=2)
-        sam = desk("sam.sre")
-        until(lambda sam=sam: _offers(sam, "advance"), seconds=120, what=f"{share} % is offered")  # type: ignore[misc]
+        sam = until_offered(running, desk, share)
         sam.shot(f"9-before-{share}")
         sam.press("advance")
         if sam.page.locator(".st-key-advance-reason").count():
@@ -205,8 +200,37 @@ def test_each_share_follows_the_one_before_and_everything_comes_last(
     until(lambda: alias(running) == "6", seconds=30, what="champion points at version 6")
 
 
+def until_offered(running: Running, desk: Callable[[str], Desk], share: int, *, rounds: int = 4) -> Desk:
+    """Hours with requests until the next share is offered. A machine that does other work answers slowly at times; the
+    watcher then holds the release, and a person goes on when the promise is kept again.
+    """
+    for _ in range(rounds):
+        pass_time(running, hours=1.5, requests=400, times=2)
+        sam = desk("sam.sre")
+        happens(lambda sam=sam: _offers(sam, "advance") or _enabled(sam, "step-resume"), seconds=60)  # type: ignore[misc]
+        if _enabled(sam, "advance"):
+            return sam
+        if _enabled(sam, "step-resume"):
+            sam.shot(f"9-held-before-{share}")
+            resume(sam, "The machine was busy with other work; both versions answer in time again.")
+        sam.leave()
+    pytest.fail(f"{share} % was not offered after {rounds} times three hours")
+
+
+def resume(sam: Desk, reason: str) -> None:
+    sam.press("step-resume")
+    sam.fill("step-reason", reason)
+    sam.passphrase("step-passphrase")
+    sam.press("step-go")
+
+
 def _offers(sam: Desk, button: str) -> bool:
+    time.sleep(2)  # drawing pages all the time would take the time of the endpoint that is judged
     sam.open(f"rollouts?model={MODEL}")
+    return _enabled(sam, button)
+
+
+def _enabled(sam: Desk, button: str) -> bool:
     return sam.button(button).count() == 1 and sam.button(button).is_enabled()
 
 

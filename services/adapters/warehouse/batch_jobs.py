@@ -10,11 +10,15 @@ from services.adapters.warehouse.statements import logged
 from services.rollout.batch_models import RunFact
 
 _DAYS_AT_ONCE = 30
+_KEPT = 500
 
 
 class DuckDbJobLog:
+    """Asked every few seconds and answered anew only when a file of the asked days is another one."""
+
     def __init__(self, folder: Path) -> None:
         self._parquet = ParquetFolder(folder)
+        self._known: dict[tuple[str, tuple[date, ...]], tuple[str, list[RunFact]]] = {}
 
     def runs(self, model: str, *, limit: int) -> tuple[RunFact, ...]:
         """The newest ones, oldest first. Days are read backwards until there are enough."""
@@ -29,6 +33,16 @@ class DuckDbJobLog:
         files = self._parquet.files("jobs", model, days)
         if not files:
             return []
+        key, mark = (model, tuple(days)), self._parquet.mark(files)
+        known = self._known.pop(key, None)
+        if known is None or known[0] != mark:
+            known = (mark, self._read(model, files))
+        self._known[key] = known
+        while len(self._known) > _KEPT:
+            del self._known[next(iter(self._known))]
+        return known[1]
+
+    def _read(self, model: str, files: list[str]) -> list[RunFact]:
         with asking(f"batch runs of {model}") as connection:
             jobs = facts_of(connection, "jobs", files, logged.JOBS)
             found = statements(connection)(logged.job_runs(jobs))

@@ -68,6 +68,11 @@ class ParquetFolder:
             texts = [text for text, _ in _children(owners[owner], "date")] if owner in owners else []
             return sorted(day for text in texts if (day := _day(text)) is not None)
 
+    def mark(self, files: Sequence[str]) -> str:
+        """Changes when one of these files grows or is replaced. Raises TelemetryUnavailableError for one that went."""
+        with _translated("the recorded facts"):
+            return fingerprint_of([Path(file) for file in files])
+
     def reference_file(self, model: str) -> Path:
         return self._folder / "reference" / f"{model}.parquet"
 

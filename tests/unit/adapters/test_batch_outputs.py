@@ -190,11 +190,18 @@ def test_the_newest_runs_of_the_jobs_are_read_across_many_days(tmp_path: Path) -
     )
     append_rows(tmp_path, "jobs", MODEL, rows, day_column="window_start", source="history")
 
-    found = DuckDbJobLog(tmp_path).runs(MODEL, limit=15)
+    log_of_jobs = DuckDbJobLog(tmp_path)
+    found = log_of_jobs.runs(MODEL, limit=15)
 
     assert [fact.rows for fact in found] == list(range(14, -1, -1))
     assert found[-1].window_start == WINDOW
-    assert DuckDbJobLog(tmp_path).runs("unknown", limit=15) == ()
+    assert log_of_jobs.runs("unknown", limit=15) == ()
+
+    later = rows.head(1).assign(rows=77, started_at=pd.Timestamp(WINDOW) + pd.Timedelta(hours=1))
+    append_rows(tmp_path, "jobs", MODEL, later, day_column="window_start", source="rerun")
+
+    assert log_of_jobs.runs(MODEL, limit=15)[-1].rows == 77
+    assert log_of_jobs.runs(MODEL, limit=15) == DuckDbJobLog(tmp_path).runs(MODEL, limit=15)
 
 
 def test_an_output_is_the_same_however_often_it_is_asked_for(outputs: ParquetOutputs, tmp_path: Path) -> None:
