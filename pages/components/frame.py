@@ -55,8 +55,9 @@ def begin() -> None:
 def pages(me: Actor | None) -> dict[str, list[st.Page]]:
     """The navigation table. Pages a role may not use are left out of the list; opening one says why."""
     sections: dict[str, list[st.Page]] = {}
+    allowed = session.control_room().people.permissions(me) if me is not None else frozenset()
     for place in PLACES.values():
-        shown = place.listed and me is not None and session.control_room().people.may(me, place.permission)
+        shown = place.listed and place.permission in allowed
         page = st.Page(
             ROOT / place.path,
             title=place.title,

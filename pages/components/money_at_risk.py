@@ -19,7 +19,11 @@ def read(model: str) -> Impact | None:
     room = session.control_room()
     if not room.people.may(session.signed_in(), Permission.VIEW_VALUE):
         return None
-    return reads.attempt("money at risk", lambda: room.oversight.impact(model), key=f"impact-{model}")
+    return reads.attempt(
+        "money at risk",
+        lambda: reads.kept("impact", model, room.board.mark(model), lambda: room.oversight.impact(model)),
+        key=f"impact-{model}",
+    )
 
 
 def span(line: ThresholdImpact, currency: str) -> str:

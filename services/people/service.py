@@ -214,6 +214,13 @@ class PeopleService:
         person = self._person(actor.issuer, actor.subject)
         return person is not None and person.active and _permits(person, actor.role, permission)
 
+    def permissions(self, actor: Actor) -> frozenset[Permission]:
+        """Everything `may` says yes to, with one look at the person: for what a whole navigation shows or hides."""
+        person = self._person(actor.issuer, actor.subject)
+        if person is None or not person.active:
+            return frozenset()
+        return frozenset(one for one in Permission if _permits(person, actor.role, one))
+
     # people
 
     def people(self) -> tuple[Person, ...]:

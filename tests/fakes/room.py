@@ -268,6 +268,9 @@ class FakePeople:
     def may(self, actor: Actor, permission: Permission) -> bool:
         return permission in ROLE_PERMISSIONS[actor.role] - self._room.forbidden
 
+    def permissions(self, actor: Actor) -> frozenset[Permission]:
+        return frozenset(ROLE_PERMISSIONS[actor.role] - self._room.forbidden)
+
     def require(self, actor: Actor, permission: Permission) -> None:
         if not self.may(actor, permission):
             raise RoleMissingError(f"{actor.name} may not do this.", hint="Ask somebody who may.")

@@ -223,10 +223,12 @@ def test_disabled_person_is_out_until_enabled_again(world: World) -> None:
     propose(world, CeremonyKind.DISABLE, reason="Left the company.")
     assert world.people.standing(DEMO_ISSUER, "vera.validator") is None
     assert not world.people.may(vera, Permission.VIEW)
+    assert world.people.permissions(vera) == frozenset()
     assert person(world).disabled_reason == "Left the company."
 
     propose(world, CeremonyKind.ENABLE)
     assert world.people.may(vera, Permission.VALIDATE)
+    assert world.people.permissions(vera) == {one for one in Permission if world.people.may(vera, one)}
     assert_clean(world)
 
 
