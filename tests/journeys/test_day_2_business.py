@@ -127,6 +127,27 @@ def test_07_the_top_reason_of_overrides_lists_ids_only(ben: Desk) -> None:
     ben.shot("d2-7-reason")
 
 
+def test_08_the_mark_of_drift_leads_to_the_mix_and_to_the_money_behind_it(ben: Desk) -> None:
+    ben.open(f"value?model={MODEL}&show=running")
+    ben.page.locator(".st-key-figure-running-drift").get_by_role("link", name="What moved").click()
+    ben.idle()
+    assert f"model={MODEL}" in ben.page.url
+    ben.sees("Money at risk")
+    risk = ben.page.locator(".st-key-money-at-risk").inner_text()
+    for words in ("Low", "Base", "High", "Weakest assumption", "USD"):
+        assert words in risk, risk
+    ben.press("explain-at-risk")
+    popover = ben.page.locator('[data-testid="stPopoverBody"]').inner_text()
+    for words in ("Window", "Observations"):
+        assert words in popover, popover
+    ben.shot("d2-8-money")
+    ben.open(f"drift?model={MODEL}&show=slices")
+    ben.sees("Mix of")
+    assert "share of predictions, n =" in ben.text()
+    assert ben.page.locator("[class*='st-key-mix-'] .js-plotly-plot").count() >= 1
+    ben.shot("d2-8-mix")
+
+
 def test_10_the_step_of_compliance_is_not_for_the_business_owner(ben: Desk, running: Running) -> None:
     """Whatever request is open: no address leads the business owner to a button of another office."""
     with sqlite3.connect(f"file:{running.home / 'governance.db'}?mode=ro", uri=True) as book:
@@ -136,6 +157,42 @@ def test_10_the_step_of_compliance_is_not_for_the_business_owner(ben: Desk, runn
         ben.open(f"approvals?request={request}")
         assert request in ben.page.url
         assert ben.page.locator(".st-key-decide-approve").count() == 0
+
+
+def live(running: Running, model: str) -> str:
+    with sqlite3.connect(f"file:{running.home / 'mlflow.db'}?mode=ro", uri=True) as registry:
+        (version,) = registry.execute(
+            "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = 'champion'", (model,)
+        ).fetchone()
+    return str(version)
+
+
+def test_11_two_missed_months_are_answered_with_a_retirement_that_moves_nothing(ben: Desk, running: Running) -> None:
+    """The worker opens the review when it looks at closed months; what it says is what the gate says."""
+    model = "plan_utilisation"
+    ben.open(f"value?model={model}&show=gate")
+    ben.sees("Keep it or retire it", within=120)
+    shown = ben.text()
+    assert shown.count("Under the gate") >= 2
+    assert "USD a month" in shown
+    ben.shot("d2-11-gate")
+    ben.page.locator("[class*='st-key-retire-'] button").first.click()
+    ben.sees("Ask to retire it")
+    ben.fill("retire-reason", "Planning by hand costs less than it brings.")
+    ben.passphrase("value-passphrase")
+    before = live(running, model)
+    ben.press("value-go")
+    ben.sees("The request is open", within=60)
+    with sqlite3.connect(f"file:{running.home / 'governance.db'}?mode=ro", uri=True) as book:
+        query = "SELECT request_id FROM promotion_request WHERE model = ? AND state = 'open' ORDER BY created_at DESC"
+        (request, *_) = book.execute(query, (model,)).fetchone()
+        (left,) = book.execute("SELECT COUNT(*) FROM retirement WHERE model = ?", (model,)).fetchone()
+    assert left == 0, "nothing leaves service before the others have signed"
+    assert live(running, model) == before
+    ben.open(f"approvals?request={request}")
+    ben.sees(model)
+    assert "retire" in ben.text().lower()
+    ben.shot("d2-11-queue")
 
 
 def test_12_the_exported_table_has_the_totals_of_the_screen(ben: Desk, running: Running) -> None:
