@@ -1629,7 +1629,7 @@ class _Decisions:
             high=float(high * 1000 / found.predictions),
             decisions=found.predictions,
             window=found.window,
-            assumed="; ".join(dict.fromkeys(line.assumed for line in found.benefits if line.assumed)),
+            assumed="; ".join(dict.fromkeys(line.assumed for line in found.benefits if line.assumed and line.pays)),
         )
 
 

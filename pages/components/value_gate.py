@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.components import badges, evidence, forms, notices, parts, places, reads, session
-from pages.components.format import NOTHING, day, md, money, when
+from pages.components.format import NOTHING, day, md, money, plural, when
 from services.approvals.models import Purpose, RequestDraft
 from services.kernel.errors import ControlRoomError
 from services.kernel.health import Health
@@ -23,6 +23,8 @@ from services.value.review_service import GateView, ReturnReview
 
 _STATES = {Standing.UNDER: Health.BREACH, Standing.OVER: Health.HEALTHY, Standing.UNKNOWN: Health.UNKNOWN}
 _WORDS = {Standing.UNDER: "Under the gate", Standing.OVER: "At or above", Standing.UNKNOWN: "Cannot be computed"}
+_RED = 8
+"""The most urgent: a list to read, not one line for each of hundreds of models."""
 _REASONS = {**KEEP_REASONS, **RETIREMENT_REASONS}
 
 
@@ -47,7 +49,7 @@ def red(found: Sequence[ReturnReview]) -> None:
     if not found:
         return
     with parts.card("Keep or retire", "under the gate of their return", key="value-reviews"):
-        for state in found:
+        for state in found[:_RED]:
             review = state.review
             with st.container(gap=None, key=f"review-{review.model}"):
                 st.page_link(
@@ -59,6 +61,8 @@ def red(found: Sequence[ReturnReview]) -> None:
                 )
                 late = " :red[Overdue.]" if state.late else ""
                 st.caption(md(state.problem or f"Under its gate up to {review.period}. {state.sentence}") + late)
+        if len(found) > _RED:
+            st.caption(f"{plural(len(found) - _RED, 'more review')} due later; each is on the home page of its owner.")
 
 
 def _months(view: GateView) -> None:

@@ -142,12 +142,15 @@ def _benefits(board: ModelBoard) -> None:
         if not value.benefits:
             notices.remark("No benefit has been recorded. That is not a benefit of zero: nobody knows it.", "help")
             return
-        rows = [(line.title, float(line.low), float(line.amount), float(line.high)) for line in value.benefits]
-        parts.chart(
-            charts.intervals(rows, parts.ink(), currency=value.currency),
-            key="benefits",
-            alt="Benefit lines with low and high",
-        )
+        rows = [
+            (line.title, float(line.low), float(line.amount), float(line.high)) for line in value.benefits if line.pays
+        ]
+        if rows:
+            parts.chart(
+                charts.intervals(rows, parts.ink(), currency=value.currency),
+                key="benefits",
+                alt="Benefit lines with low and high",
+            )
         for number, line in enumerate(value.benefits):
             _benefit(line, value.currency, number)
 
@@ -157,6 +160,7 @@ def _benefit(line: BenefitLine, currency: str, number: int) -> None:
     st.markdown(
         f"**{md(line.title)}:** {md(line.quantity)} at {md(line.unit_value)} = **{money(line.amount, currency)}** "
         f":gray[({money(line.low, currency)} to {money(line.high, currency)}, n = {count(line.n)})]{assumed}"
+        + ("" if line.pays else " :gray-badge[counted, worth nothing here]")
     )
     parts.explain(line.explanation, key=f"explain-benefit-{number}")
 

@@ -15,6 +15,7 @@ from pages.components import (
     notices,
     parts,
     places,
+    reads,
     session,
     value_gate,
     value_tables,
@@ -145,7 +146,9 @@ def _red(found: Portfolio, reviews: Sequence[ReturnReview]) -> tuple[str, str, H
     under = tuple(sorted({state.review.model for state in reviews}))
     names, red = list(found.totals.red_names), found.totals.red
     if under:
-        page = session.control_room().portfolio.page(PortfolioQuery(models=under, states=_NOT_RED, limit=_NAMED))
+        room = session.control_room()
+        query = PortfolioQuery(models=under, states=_NOT_RED, limit=_NAMED)
+        page = reads.kept("portfolio", str(query), room.portfolio.mark(), lambda: room.portfolio.page(query))
         names, red = [*names, *(row.model for row in page.rows)][:_NAMED], red + page.matching
     more = f" and {count(red - len(names))} more" if red > len(names) else ""
     waiting = f"; {plural(len(under), 'model')} to keep or retire" if under else ""

@@ -8,8 +8,9 @@ from decimal import Decimal
 import pandas as pd
 import streamlit as st
 
-from pages.components import badges, forms, notices, parts, reads, session
+from pages.components import badges, forms, notices, parts, reads, session, value_new_line
 from pages.components.format import md, money, utc
+from pages.components.value_new_line import NewLine
 from services.kernel.health import Health
 from services.kernel.identity import Actor, Permission
 from services.oversight.board_models import ModelBoard
@@ -34,13 +35,16 @@ def section(board: ModelBoard, me: Actor) -> None:
 def _what_if(board: ModelBoard, me: Actor) -> None:
     with parts.card("What if", "tries other figures on the same records; nothing is saved", key="what-if"):
         config = board.statement.config
-        tried = _inputs(config, board.value.currency)
+        tried, line = _inputs(config, board.value.currency)
         changed = statements.differences(config, tried)
         faults = statements.problems(tried) if changed else ()
-        if not changed:
+        if not changed and not line.missing:
             st.caption("These are the figures in force. Change one to see what it does.")
+        value_new_line.told(line)
         for fault in faults:
             notices.remark(md(fault), "error")
+        for caution in statements.cautions(tried) if changed else ():
+            notices.remark(md(caution), "warning")
         value = board.value
         if changed and not faults:
             room = session.control_room()
@@ -50,9 +54,10 @@ def _what_if(board: ModelBoard, me: Actor) -> None:
         with st.container(horizontal=True):
             st.button(
                 "Reset", icon=":material/restart_alt:", key="whatif-reset", on_click=_reset, args=(config,),
-                disabled=not changed,
+                disabled=not (changed or line.missing),
             )  # fmt: skip
-            _sign_button(board, tried, me, ready=bool(not faults and (changed or not board.statement.versions)))
+            whole = not faults and not line.missing
+            _sign_button(board, tried, me, ready=bool(whole and (changed or not board.statement.versions)))
 
 
 def _sign_button(board: ModelBoard, tried: ValueConfig, me: Actor, *, ready: bool) -> None:
@@ -72,7 +77,7 @@ def _sign_button(board: ModelBoard, tried: ValueConfig, me: Actor, *, ready: boo
     )
 
 
-def _inputs(config: ValueConfig, currency: str) -> ValueConfig:
+def _inputs(config: ValueConfig, currency: str) -> tuple[ValueConfig, NewLine]:
     """Keyed by model, so that another model never shows what was typed for this one."""
     first, second, third = st.columns(3)
     with first:
@@ -85,14 +90,17 @@ def _inputs(config: ValueConfig, currency: str) -> ValueConfig:
             value=None if config.monthly_budget is None else float(config.monthly_budget),
             min_value=0.0, key=f"{_KEY}-{config.model}-budget", placeholder="none",
         )  # fmt: skip
+    benefits = tuple(_benefit(config, rule) for rule in config.benefits)
+    baselines = tuple(_baseline(config, item) for item in config.baselines)
+    line = value_new_line.typed(config, f"{_KEY}-{config.model}-")
     return replace(
         config,
         setup_cost=setup,
         monthly_cost_fixed=fixed,
         monthly_budget=None if budget is None else _kept(config.monthly_budget, budget),
-        benefits=tuple(_benefit(config, rule) for rule in config.benefits),
-        baselines=tuple(_baseline(config, item) for item in config.baselines),
-    )
+        benefits=(*benefits, *((line.rule,) if line.rule else ())),
+        baselines=(*baselines, *line.baselines),
+    ), line
 
 
 def _benefit(config: ValueConfig, rule: BenefitRule) -> BenefitRule:
@@ -131,6 +139,7 @@ def _reset(config: ValueConfig) -> None:
     for key, amount in _in_force(config).items():
         if prefix + key in st.session_state:
             st.session_state[prefix + key] = None if amount is None else float(amount)
+    value_new_line.reset(config, prefix)
 
 
 def _in_force(config: ValueConfig) -> dict[str, Decimal | None]:

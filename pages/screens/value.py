@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
@@ -30,6 +32,7 @@ from services.kernel.identity import Permission
 from services.oversight import board_export
 from services.oversight.board_models import ModelBoard
 from services.value.portfolio import Portfolio, PortfolioQuery
+from services.value.review_service import ReturnReview
 
 TABS = {
     "returns": "Return",
@@ -54,6 +57,18 @@ def _page(query: PortfolioQuery) -> tuple[Portfolio, pd.DataFrame]:
     return found, value_tables.portfolio(found.rows)
 
 
+def _reviews() -> Sequence[ReturnReview]:
+    """All that wait for an answer. Each is held against its entry of the ledger: once a minute, not at every click."""
+    return (
+        reads.attempt(
+            "reviews of returns",
+            lambda: reads.kept("reviews of returns", "", room.portfolio.mark(), room.reviews.open),
+            key="returns",
+        )
+        or ()
+    )
+
+
 def _all() -> None:
     query = value_portfolio.asked()
     found = reads.attempt(
@@ -64,8 +79,7 @@ def _all() -> None:
     if found is None:
         _nothing("Cost and benefit cannot be read just now.")
     else:
-        reviews = reads.attempt("reviews of returns", room.reviews.open, key="returns") or ()
-        value_portfolio.show(*found, query, reviews)
+        value_portfolio.show(*found, query, _reviews())
 
 
 def _one(name: str) -> None:
@@ -88,8 +102,7 @@ def _one(name: str) -> None:
 def _board(board: ModelBoard) -> None:
     value, budget = board.value, board.budget
     over = f" {badges.badge(budget.state)} :gray[budget]" if budget.state in {Health.WATCH, Health.BREACH} else ""
-    waiting = reads.attempt("reviews of returns", room.reviews.open, key="returns") or ()
-    if any(state.review.model == value.model for state in waiting):
+    if any(state.review.model == value.model for state in _reviews()):
         over += f" {badges.badge(Health.BREACH)} :gray[return gate: keep or retire]"
     with parts.header(
         value.model,

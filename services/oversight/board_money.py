@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
@@ -10,7 +11,7 @@ from services.kernel.health import Explanation, Health
 from services.oversight.board_models import Figure
 from services.value import returns
 from services.value.budgets import BudgetView
-from services.value.models import CostDay, ModelValue
+from services.value.models import BenefitLine, CostDay, ModelValue
 from services.value.periods import PeriodState
 from services.value.returns import Curve
 from services.value.statement_service import StatementView
@@ -86,19 +87,19 @@ def _benefits(value: ModelValue) -> Iterable[Figure]:
     for number, line in enumerate(value.benefits, 1):
         yield Figure(
             id=f"benefit_{number}", title=line.title, value=line.amount, low=line.low, high=line.high,
-            shown=amount(line.amount, value.currency), unit=value.currency, explanation=line.explanation,
+            shown=amount(line.amount, value.currency), unit=value.currency, explanation=_counted(line),
         )  # fmt: skip
     low, high = (
         sum((getattr(line, end) for line in value.benefits), Decimal(0)) if value.benefits else None
         for end in ("low", "high")
     )
-    assumed = "; ".join(dict.fromkeys(line.assumed for line in value.benefits if line.assumed))
+    assumed = "; ".join(dict.fromkeys(line.assumed for line in value.benefits if line.assumed and line.pays))
     yield Figure(
         id="benefit", title="Gross benefit", value=value.benefit, low=low, high=high,
         shown=amount(value.benefit, value.currency), unit=value.currency,
         explanation=_explain(
             value, "Sum of the benefit lines; ends are added as if all were at the same end at once",
-            n=sum(line.n for line in value.benefits), note=f"Assumption: {assumed}" if assumed else "",
+            n=sum(line.n for line in value.benefits if line.pays), note=f"Assumption: {assumed}" if assumed else "",
         ),
     )  # fmt: skip
     yield Figure(
@@ -107,6 +108,11 @@ def _benefits(value: ModelValue) -> Iterable[Figure]:
         state=value.state, explanation=_explain(value, "Gross benefit - operating cost", note=value.sentence),
         target="at least zero, also at the low end",
     )  # fmt: skip
+
+
+def _counted(line: BenefitLine) -> Explanation:
+    """With what was counted, which the amount alone does not say: of a line that pays nothing it is all there is."""
+    return replace(line.explanation, note=f"{line.quantity} at {line.unit_value}. {line.explanation.note}".strip())
 
 
 def _returns(value: ModelValue, curve: Curve, statement: StatementView) -> Iterable[Figure]:

@@ -124,7 +124,7 @@ def day_worth(value: ModelValue) -> DayWorth:
         days=days,
         decisions=value.predictions // days,
         window=value.window,
-        assumed="; ".join(dict.fromkeys(line.assumed for line in value.benefits if line.assumed)),
+        assumed="; ".join(dict.fromkeys(line.assumed for line in value.benefits if line.assumed and line.pays)),
         statement=value.statement,
     )
 

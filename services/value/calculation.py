@@ -265,12 +265,13 @@ def benefit_line(
         units(rate) * unit for rate in (now.low, now.high) for unit in (rule.unit_low, rule.unit_value, rule.unit_high)
     ]
     made = units(now.value)
+    fewest, most = sorted(units(rate) for rate in (now.low, now.high))
     what = {
         Quantity.CORRECT_REFERRALS: f"{made:,.1f} more correct referrals ({now.value:.1%} right, before {before:.1%})",
         Quantity.AVOIDED_REWORK: f"{made:,.1f} fewer corrections ({now.value:.1%} corrected, before {before:.1%})",
         Quantity.ERROR_REDUCTION: f"{made:,.1f} less error in all (mean {now.value:,.3g}, before {before:,.3g})",
-        Quantity.LABOUR_HOURS: f"{made:,.1f} fewer hours of work ({now.value:,.3g} minutes a case from "
-        f"{tally.hits:,} reviews, before {before:,.3g})",
+        Quantity.LABOUR_HOURS: f"{made:,.1f} fewer hours of work, {fewest:,.1f} to {most:,.1f} ({now.value:,.3g} "
+        f"minutes a case from {tally.hits:,} reviews, before {before:,.3g})",
     }[quantity]
     assumed = "; ".join(filter(None, (rule.assumed, _stated(baseline, quantity), _stated(review, quantity))))
     return BenefitLine(

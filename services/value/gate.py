@@ -189,7 +189,7 @@ def month_of(
         benefit=str(benefit),
         cost=str(value.cost),
         source=source,
-        n=sum(line.n for line in value.benefits),
+        n=sum(line.n for line in value.benefits if line.pays),
     )
 
 

@@ -66,6 +66,11 @@ class BenefitLine:
     assumed: str
     explanation: Explanation
 
+    @property
+    def pays(self) -> bool:
+        """False for a line whose unit is worth nothing: it is counted and shown, and another line pays for it."""
+        return bool(self.low or self.amount or self.high)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:

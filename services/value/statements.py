@@ -13,7 +13,7 @@ from typing import Any
 
 from services.attestation.documents import Change, DocumentKind, changes
 from services.kernel.secret import Secret
-from services.value.models import Baseline, BenefitRule, ValueConfig
+from services.value.models import Baseline, BenefitRule, Quantity, ValueConfig
 
 FORMAT = "countersign.value-statement/1"
 LARGEST = Decimal(10**12)
@@ -96,6 +96,20 @@ def problems(config: ValueConfig) -> tuple[str, ...]:
     if any(len(text) > LONGEST for text in texts):
         found.append(f"A text is longer than {LONGEST} characters; shorten it.")
     return tuple(found)
+
+
+def cautions(config: ValueConfig) -> tuple[str, ...]:
+    """What may be meant and should be looked at before anybody signs."""
+    paid = [rule for rule in config.benefits if rule.unit_high > 0]
+    hours = [rule for rule in paid if rule.quantity == Quantity.LABOUR_HOURS]
+    rework = [rule for rule in paid if rule.quantity == Quantity.AVOIDED_REWORK]
+    if not hours or not rework:
+        return ()
+    words = (
+        f"{hours[0].title} and {rework[0].title} may pay twice for the same minutes of work. State a worth of zero for "
+        "one of them, or say in its source why these are other hours."
+    )
+    return (words,)
 
 
 def _of_benefit(rule: BenefitRule) -> list[str]:

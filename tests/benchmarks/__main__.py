@@ -24,7 +24,8 @@ from tests.benchmarks import (
 )
 from tests.benchmarks.inventory_rerun import Figure
 
-PARTS: dict[str, Callable[[Path], Iterable[Figure]]] = {
+SIZED = frozenset({"inventory", "value"})
+PARTS: dict[str, Callable[..., Iterable[Figure]]] = {
     "append": ledger_figures.appending,
     "writers": ledger_figures.writing,
     "unlocking": lambda _folder: ledger_figures.unlocking(),
@@ -44,13 +45,18 @@ PARTS: dict[str, Callable[[Path], Iterable[Figure]]] = {
 def main() -> int:
     reader = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Every promised figure.")
     reader.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; all of them when none is named")
-    parts = reader.parse_args().parts
+    reader.add_argument(
+        "--models", type=int, help=f"another size than promised, for a first look: {', '.join(sorted(SIZED))}"
+    )
+    chosen = reader.parse_args()
+    parts = chosen.parts
     unknown = set(parts) - set(PARTS)
     if unknown:
         reader.error(f"there is no part {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}")
     for name in parts or PARTS:
         with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
-            for figure in PARTS[name](Path(folder)):
+            sized = {"models": chosen.models} if chosen.models and name in SIZED else {}
+            for figure in PARTS[name](Path(folder), **sized):
                 print(f"{figure.value:12.2f} {figure.unit:8} {figure.name}  {figure.note}", flush=True)
     return 0
 

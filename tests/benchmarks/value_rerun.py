@@ -4,6 +4,9 @@ Cost rows are real rows of every day and model. Lines of the portfolio are compu
 copied under the other names: what is read is what costs. Warm keeps what the page keeps between clicks; cold empties
 it before each run. Rounds alternate with the empty page, so that both meet the same machine. The frame is the value
 screen of a room without a model: what sign-in, navigation and header cost before the first figure.
+
+The reviews of the first `COMPUTED` models are opened as the worker opens them, so that the page has its list of them.
+`python -m tests.benchmarks value --models 500` is a first look; what is going on is told on standard error.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
@@ -60,14 +64,23 @@ CONFIG = ValueConfig(
 
 
 def measure(folder: Path, *, models: int = 10_000, days: int = 365) -> Iterator[Figure]:
+    told = _Told()
+    told(f"a registry of {models:,} models")
     uri = big_registry.build(folder / "mlflow.db", models=models, versions=1)
+    told("a founded room over it, and its first copy of the registry")
     room, _ = room_over(folder, uri, models, summaries=False)
     names = [f"model_{index:05d}" for index in range(models)]
+    told(f"{models * days:,} cost rows")
     _fill(Path(room.database.url.database or ""), names, days)
+    told(f"lines of {COMPUTED} models computed, of the others copied")
     seconds = _lines(room, names)
+    told(f"reviews of {COMPUTED} models")
+    opened = _reviews(room, names)
     scale = f"{models:,} models x {days} days of cost rows"
     yield Figure("computing one line of the portfolio", seconds * 1000, "ms CPU", f"mean of {COMPUTED} models")
-    empty, found = _reruns(room)
+    yield Figure("reviews of a return that wait on the page", opened, "")
+    empty, found = _reruns(room, told)
+    told("done")
     yield Figure("empty page rerun", empty * 1000, "ms CPU")
     frame = found[FRAME, "warm"]
     for (name, warmth), spent in found.items():
@@ -76,7 +89,7 @@ def measure(folder: Path, *, models: int = 10_000, days: int = 365) -> Iterator[
 
 
 def _fill(file: Path, names: list[str], days: int) -> None:
-    """Cost rows in one go; reviews of the last weeks, so that there is a benefit; a statement from the catalog."""
+    """Cost rows in one go; reviews of four months, so that there is a benefit; a statement from the catalog."""
     today = datetime.now(UTC).date()
     dates = [(today - timedelta(days=back)).isoformat() for back in range(days)]
     with sqlite3.connect(file) as base:
@@ -89,7 +102,7 @@ def _fill(file: Path, names: list[str], days: int) -> None:
         base.executemany(
             "INSERT INTO review_day(model, day, version, reason_code, reviewed, corrected)"
             " VALUES (?, ?, '1', 'X', ?, 2)",
-            ((name, day, 10 + index % 20) for index, name in enumerate(names) for day in dates[:28:7]),
+            ((name, day, 10 + index % 20) for index, name in enumerate(names) for day in dates[:130:7]),
         )
         base.executemany(
             "INSERT INTO value_config(model, document) VALUES (?, ?)",
@@ -124,7 +137,13 @@ def _lines(room: ControlRoom, names: list[str]) -> float:
     return seconds
 
 
-def _reruns(room: ControlRoom) -> tuple[float, dict[tuple[str, str], float]]:
+def _reviews(room: ControlRoom, names: list[str]) -> int:
+    """Opened by the service itself, from closed months under the gate of the shipped policy."""
+    room.reviews._watched = lambda: tuple(names[:COMPUTED])
+    return room.reviews.refresh()
+
+
+def _reruns(room: ControlRoom, told: Callable[[str], None]) -> tuple[float, dict[tuple[str, str], float]]:
     from streamlit.testing.v1 import AppTest
 
     empty = AppTest.from_file(str(ROOT / "tests" / "benchmarks" / "empty_page.py"), default_timeout=60)
@@ -133,6 +152,7 @@ def _reruns(room: ControlRoom) -> tuple[float, dict[tuple[str, str], float]]:
     for name, page, query in SCREENS:
         screen = _visit(replace(room, portfolio=cast("Any", _Nothing())) if name is FRAME else room, page, query)
         warm, cold = list[float](), list[float]()
+        told(f"{ROUNDS} warm and {ROUNDS} cold runs of: {name}")
         for _ in range(ROUNDS):
             floors.append(_cpu(empty.run))
             warm.append(_cpu(screen.run))
@@ -142,6 +162,16 @@ def _reruns(room: ControlRoom) -> tuple[float, dict[tuple[str, str], float]]:
         assert not screen.exception
         found[name, "warm"], found[name, "cold"] = statistics.median(warm), statistics.median(cold)
     return statistics.median(floors), found
+
+
+class _Told:
+    """Says on standard error what is being done and since when: the longest step takes minutes."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def __call__(self, what: str) -> None:
+        print(f"{time.monotonic() - self._began:7.1f} s  {what}", file=sys.stderr, flush=True)
 
 
 class _Nothing:

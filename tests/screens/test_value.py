@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from pages.components import tables
 from pages.components.format import md
 from services.oversight import board_export
+from services.value import statements
 from services.value.periods import AttestPeriod, ProposePeriod
 from services.value.statements import SignStatement
 from tests.fakes.room import FakeRoom
@@ -180,3 +181,51 @@ def test_a_statement_that_was_changed_is_red(visit: Visit) -> None:
     text = plain(visit(FakeRoom(mode="broken"), "value", BEN, **TRIAGE, show="statement"))
 
     assert "is not what entry 7 of the ledger recorded" in text
+
+
+def _a_line(app: AppTest, **figures: float) -> str:
+    key = "whatif-claims_triage-new-1"
+    app.selectbox(key=key).set_value("labour_hours").run()
+    for name, amount in figures.items():
+        app.number_input(key=f"{key}-{name}").set_value(amount)
+    app.run()
+    return key
+
+
+def test_a_line_of_labour_hours_is_added_with_what_it_is_counted_from_and_signed(visit: Visit) -> None:
+    room = FakeRoom()
+    app = visit(room, "value", BEN, **TRIAGE, show="statement")
+    key = _a_line(
+        app, unit_low=30.0, unit_value=35.0, unit_high=40.0, minutes_per_case=12.0, minutes_per_review=15.0
+    )  # fmt: skip
+    assert "say where the value of one unit comes from" in words(app), "a worth without a source is not signed"
+    assert app.button(key="value-sign-open").disabled
+    for name in ("source", "minutes_per_case-source", "minutes_per_review-source"):
+        app.text_input(key=f"{key}-{name}").set_value("Payroll of 2029")
+    app.checkbox(key=f"{key}-minutes_per_case-assumed").uncheck().run()
+
+    app.button(key="value-sign-open").click().run()
+    app.text_area(key="value-reason").set_value("Hours are counted from now on.")
+    app.text_input(key="value-passphrase").set_value("ben counts the benefit")
+    app.button(key="value-go").click().run()
+
+    (command,) = room.written
+    assert isinstance(command, SignStatement)
+    rule, before = command.config.benefits[-1], {item.id: item for item in command.config.baselines}
+    assert (rule.quantity, rule.unit_low, rule.unit_value, rule.unit_high) == ("labour_hours", 30, 35, 40)
+    assert (before["minutes_per_case"].before, before["minutes_per_case"].assumed) == (12, False)
+    assert (before["minutes_per_review"].before, before["minutes_per_review"].assumed) == (15, True)
+    assert statements.problems(command.config) == ()
+
+
+def test_a_line_that_is_not_whole_says_what_it_lacks_and_is_taken_back_by_reset(visit: Visit) -> None:
+    app = visit(FakeRoom(), "value", BEN, **TRIAGE, show="statement")
+    key = _a_line(app, unit_low=30.0)
+
+    assert "State the low, base and high worth of one hour of work" in words(app)
+    assert "Minutes of one review with the model: state the figure" in plain(app)
+    assert app.button(key="value-sign-open").disabled
+
+    app.button(key="whatif-reset").click().run()
+    assert app.selectbox(key=key).value is None
+    assert "These are the figures in force" in words(app)

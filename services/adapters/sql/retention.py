@@ -64,18 +64,22 @@ class _Place:
         return (self.about[0] if self.about else self.table).c.model
 
 
-def _of(child: Table, parent: Table, key: str) -> tuple[Table, Column[Any], Column[Any]]:
-    return (parent, parent.c[key], child.c[key])
+def _place(
+    table: Table,
+    text: str = "reason",
+    at: str = "at",
+    *,
+    salt: str = "salt",
+    of: tuple[Table, str] | None = None,
+    only: ColumnElement[bool] | None = None,
+) -> _Place:
+    """Words with their salt beside them; `of` is the table that names the model, and the key that leads there."""
+    about = (of[0], of[0].c[of[1]], table.c[of[1]]) if of else None
+    return _Place(table=table, text=table.c[text], at=table.c[at], salt=table.c[salt], about=about, only=only)
 
 
 PLACES = {
-    "decision-comment": _Place(
-        table=request_decision,
-        text=request_decision.c.comment,
-        salt=request_decision.c.salt,
-        at=request_decision.c.at,
-        about=_of(request_decision, promotion_request, "request_id"),
-    ),
+    "decision-comment": _place(request_decision, "comment", of=(promotion_request, "request_id")),
     "request-note": _Place(table=promotion_request, text=promotion_request.c.note, at=promotion_request.c.created_at),
     # Only people's own words: the machine's sentences about a release carry no reason code.
     "action-reason": _Place(
@@ -94,39 +98,11 @@ PLACES = {
         ),
     ),
     # What the service wrote for the first versions is no person's text.
-    "monitor-reason": _Place(
-        table=monitor_version,
-        text=monitor_version.c.reason,
-        salt=monitor_version.c.salt,
-        at=monitor_version.c.at,
-        only=monitor_version.c.by_subject != "",
-    ),
-    "exception-control": _Place(
-        table=policy_exception,
-        text=policy_exception.c.control,
-        salt=policy_exception.c.control_salt,
-        at=policy_exception.c.until,
-    ),
-    "exception-reason": _Place(
-        table=exception_step,
-        text=exception_step.c.reason,
-        salt=exception_step.c.salt,
-        at=exception_step.c.at,
-        about=_of(exception_step, policy_exception, "exception_id"),
-    ),
-    "emergency-reason": _Place(
-        table=emergency_review,
-        text=emergency_review.c.reason,
-        salt=emergency_review.c.salt,
-        at=emergency_review.c.at,
-    ),
-    "review-comment": _Place(
-        table=review_signature,
-        text=review_signature.c.comment,
-        salt=review_signature.c.salt,
-        at=review_signature.c.at,
-        about=_of(review_signature, emergency_review, "review_id"),
-    ),
+    "monitor-reason": _place(monitor_version, only=monitor_version.c.by_subject != ""),
+    "exception-control": _place(policy_exception, "control", "until", salt="control_salt"),
+    "exception-reason": _place(exception_step, of=(policy_exception, "exception_id")),
+    "emergency-reason": _place(emergency_review),
+    "review-comment": _place(review_signature, "comment", of=(emergency_review, "review_id")),
     # A rule's words are the machine's and stand in the ledger too.
     "incident-text": _Place(
         table=incident,
@@ -141,58 +117,16 @@ PLACES = {
         at=incident.c.detected_at,
         only=incident.c.post_mortem != NO_POST_MORTEM,
     ),
-    "incident-words": _Place(
-        table=incident_event,
-        text=incident_event.c.text,
-        salt=incident_event.c.salt,
-        at=incident_event.c.at,
-        about=_of(incident_event, incident, "incident_id"),
-    ),
-    "alert-words": _Place(
-        table=alert_event,
-        text=alert_event.c.text,
-        salt=alert_event.c.salt,
-        at=alert_event.c.at,
-        about=_of(alert_event, alert, "alert_id"),
-    ),
-    "value-review-reason": _Place(
-        table=value_review_answer,
-        text=value_review_answer.c.reason,
-        salt=value_review_answer.c.salt,
-        at=value_review_answer.c.at,
-        about=_of(value_review_answer, value_review, "review_id"),
-    ),
-    "value-statement-reason": _Place(
-        table=value_statement,
-        text=value_statement.c.reason,
-        salt=value_statement.c.salt,
-        at=value_statement.c.at,
-    ),
-    "value-period-reason": _Place(
-        table=value_period, text=value_period.c.reason, salt=value_period.c.salt, at=value_period.c.at
-    ),
-    "retraining-set-reason": _Place(
-        table=retraining_set, text=retraining_set.c.reason, salt=retraining_set.c.salt, at=retraining_set.c.at
-    ),
-    "retraining-skip-reason": _Place(
-        table=retraining_skip, text=retraining_skip.c.reason, salt=retraining_skip.c.salt, at=retraining_skip.c.at
-    ),
-    "tier-reason": _Place(
-        table=tier_step,
-        text=tier_step.c.reason,
-        salt=tier_step.c.salt,
-        at=tier_step.c.at,
-        about=_of(tier_step, tier_proposal, "proposal_id"),
-    ),
-    "fallback-reason": _Place(
-        table=fallback_switch,
-        text=fallback_switch.c.reason,
-        salt=fallback_switch.c.salt,
-        at=fallback_switch.c.ordered_at,
-    ),
-    "batch-note": _Place(
-        table=batch_output, text=batch_output.c.note, salt=batch_output.c.salt, at=batch_output.c.updated_at
-    ),
+    "incident-words": _place(incident_event, "text", of=(incident, "incident_id")),
+    "alert-words": _place(alert_event, "text", of=(alert, "alert_id")),
+    "value-review-reason": _place(value_review_answer, of=(value_review, "review_id")),
+    "value-statement-reason": _place(value_statement),
+    "value-period-reason": _place(value_period),
+    "retraining-set-reason": _place(retraining_set),
+    "retraining-skip-reason": _place(retraining_skip),
+    "tier-reason": _place(tier_step, of=(tier_proposal, "proposal_id")),
+    "fallback-reason": _place(fallback_switch, at="ordered_at"),
+    "batch-note": _place(batch_output, "note", "updated_at"),
 }
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 
 from services.inventory.facts import Partition
 from services.kernel.errors import TelemetryUnavailableError
@@ -19,6 +19,21 @@ from services.monitoring.profile import DayProfile, LabelledDay, Reference
 _NEVER = date(1970, 1, 1)
 
 
+class _Partitioned(Protocol):
+    def partitions(self) -> tuple[Partition, ...]: ...
+
+
+def _partitions(recorded: _Partitioned, mapped: Mapping[str, _Partitioned], *, unread: str) -> tuple[Partition, ...]:
+    """`unread` is the source of the one partition that stands for a warehouse that does not answer."""
+    found = [item for item in recorded.partitions() if item.owner not in mapped]
+    for model, facts in mapped.items():
+        try:
+            found += facts.partitions()
+        except TelemetryUnavailableError:
+            found.append(Partition(source=unread, owner=model, day=_NEVER, fingerprint="cannot-be-read"))
+    return tuple(found)
+
+
 class RoutedFacts:
     """Implements monitoring.ports.MonitoringFacts."""
 
@@ -27,13 +42,7 @@ class RoutedFacts:
         self._mapped = mapped
 
     def partitions(self) -> tuple[Partition, ...]:
-        found = [item for item in self._recorded.partitions() if item.owner not in self._mapped]
-        for model, facts in self._mapped.items():
-            try:
-                found += facts.partitions()
-            except TelemetryUnavailableError:
-                found.append(Partition(source="reference", owner=model, day=_NEVER, fingerprint="cannot-be-read"))
-        return tuple(found)
+        return _partitions(self._recorded, self._mapped, unread="reference")
 
     def fit_reference(
         self, model: str, digest: str, *, slices: tuple[str, ...] = (), threshold: float | None = None
@@ -68,13 +77,7 @@ class RoutedPerformance:
         self._mapped = mapped
 
     def partitions(self) -> tuple[Partition, ...]:
-        found = [item for item in self._recorded.partitions() if item.owner not in self._mapped]
-        for model, facts in self._mapped.items():
-            try:
-                found += facts.partitions()
-            except TelemetryUnavailableError:
-                found.append(Partition(source="labels", owner=model, day=_NEVER, fingerprint="cannot-be-read"))
-        return tuple(found)
+        return _partitions(self._recorded, self._mapped, unread="labels")
 
     def counted_as(self, model: str) -> str:
         return self._of(model).counted_as(model)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from services.adapters.local.estate.catalog import load_value
@@ -42,6 +44,16 @@ def test_labour_of_claims_is_recorded_reviews_times_minutes_that_are_marked_as_s
 
 def test_minutes_that_are_paid_as_rework_are_not_paid_again_as_hours() -> None:
     for config in load_value():
-        paid = [rule.quantity for rule in config.benefits]
+        paid = [rule.quantity for rule in config.benefits if rule.unit_high]
         assert not {Quantity.AVOIDED_REWORK, Quantity.LABOUR_HOURS} <= set(paid), config.model
-        assert statements.problems(config) == (), config.model
+        assert (statements.problems(config), statements.cautions(config)) == ((), ()), config.model
+
+
+def test_hours_of_reviewers_are_counted_without_a_worth_because_another_line_pays_for_them() -> None:
+    claims = next(config for config in load_value() if config.model == "claims_triage")
+    (rule,) = (item for item in claims.benefits if item.quantity == Quantity.LABOUR_HOURS)
+
+    assert (rule.unit_low, rule.unit_value, rule.unit_high) == (0, 0, 0)
+    assert statements.cautions(
+        replace(claims, benefits=tuple(replace(i, unit_high=Decimal(9)) for i in claims.benefits))
+    )
