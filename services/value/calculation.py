@@ -67,9 +67,19 @@ def tenth(amount: Decimal) -> Decimal:
 
 
 def cost_days(
-    usage: Sequence[UsageDay], predictions: Mapping[date, int], rates: Rates, *, monthly_fixed: Decimal, end: date
+    usage: Sequence[UsageDay],
+    predictions: Mapping[date, int],
+    rates: Rates,
+    *,
+    monthly_fixed: Decimal,
+    end: date,
+    since: date | None = None,
 ) -> tuple[CostDay, ...]:
-    """Every day from the first record to `end` that has a record or a fixed cost, oldest first."""
+    """Every day from the first record to `end` that has a record or a fixed cost, oldest first.
+
+    `since` is the first day of the window of a model that was in use before it: what is paid by the month was paid on
+    the days before its first run in the window too.
+    """
     used: dict[date, list[UsageDay]] = defaultdict(list)
     for row in usage:
         used[row.day].append(row)
@@ -78,7 +88,8 @@ def cost_days(
         return ()
     days = recorded
     if monthly_fixed:
-        days = [recorded[0] + timedelta(days=shift) for shift in range((end - recorded[0]).days + 1)]
+        first = min(since or recorded[0], recorded[0])
+        days = [first + timedelta(days=shift) for shift in range((end - first).days + 1)]
     fixed = monthly_fixed / _MONTH_DAYS
     return tuple(_cost_day(day, used.get(day, []), predictions.get(day, 0), rates, fixed) for day in days)
 

@@ -21,7 +21,7 @@ from services.value.models import DataAge, ModelValue, Nobodys
 from services.value.periods import PeriodState
 from services.value.portfolio import NOBODYS, WINDOW_DAYS, Portfolio, PortfolioQuery, PortfolioRow, Sort, Totals
 
-RULES = 2
+RULES = 3
 """Grows when the same records give other lines: all lines are then computed anew."""
 AT_ONCE = 500
 """Lines computed in one round of the worker: the first round of a day must not hold up the other duties."""

@@ -44,6 +44,10 @@ class ValueStore(Protocol):
         """Models with a value configuration or recorded use in the window, by name."""
         ...
 
+    def used_since(self, model: str) -> date | None:
+        """The first day with recorded use or a prediction."""
+        ...
+
     def predictions(self, model: str, start: date, end: date) -> Mapping[date, int]: ...
 
     def reviews(self, model: str, start: date, end: date) -> Tally:

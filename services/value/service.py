@@ -202,7 +202,13 @@ class ValueService:
             self._rates,
             monthly_fixed=config.monthly_cost_fixed,
             end=end,
+            since=start if self._is_older(config, start) else None,
         )
+
+    def _is_older(self, config: ValueConfig, start: date) -> bool:
+        """In use before the window began; asked only where something is paid by the month."""
+        used = self._store.used_since(config.model) if config.monthly_cost_fixed else None
+        return used is not None and used < start
 
     def _volume(self, model: str, start: date, end: date) -> Mapping[date, int]:
         """Logged predictions; on days without any, the requests that the platform counted."""

@@ -80,6 +80,15 @@ class SqlValue:
             found = fetched(connection, union(used, *stated))
         return tuple(sorted(name for (name,) in found))
 
+    def used_since(self, model: str) -> date | None:
+        made = labelled_day.c
+        days = (
+            select(func.min(usage_day.c.day)).where(usage_day.c.model == model),
+            select(func.min(made.day)).where(made.model == model, made.predicted > 0),
+        )
+        with self._database.read() as connection:
+            return min(filter(None, map(connection.scalar, days)), default=None)
+
     def predictions(self, model: str, start: date, end: date) -> Mapping[date, int]:
         table = labelled_day.c
         with self._database.read() as connection:

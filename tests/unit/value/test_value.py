@@ -226,3 +226,19 @@ def test_costs_above_benefit_are_a_breach(room: Room) -> None:
 
     assert room.service.model("m").state is Health.BREACH
     assert room.service.counted() == ("m",)
+
+
+def test_what_is_paid_by_the_month_is_paid_on_the_days_before_the_first_run_of_a_month_too(room: Room) -> None:
+    """A batch model that runs on the fourth of a month was paid for on the first; before it was in use, it was not."""
+    room.service.register_value_config(
+        (ValueConfig(model="m", monthly_cost_fixed=Decimal(300), cost_source="contract"),)
+    )
+    room.predict(np.zeros(500), np.zeros(500))
+    room.use("serving", 0.0)
+    room.refresh()
+
+    def cost(back: int) -> Decimal:
+        return room.service.between("m", TODAY - timedelta(days=back), TODAY).cost
+
+    assert cost(1) == Decimal("20.00"), "in use three days ago: both days are paid"
+    assert cost(10) == Decimal("40.00"), "the day of the first prediction and the three after it"
