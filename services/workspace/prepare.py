@@ -190,5 +190,6 @@ def _summarise(settings: Settings, start: datetime, end: datetime) -> None:
     ):
         refresh()
     bookkeeping.keep_months(room, ("claims_triage", "delay_claim_score", "payout_forecast"))
+    room.reviews.refresh()  # a model that missed its months waits for its owner from the first sign-in on
     room.portfolio.refresh()
     room.ledger.anchor()
