@@ -387,6 +387,7 @@ def _open(
         terms_of=lambda model: _exception_terms(policy, reading.inventory, model),
         clock=clock,
     )
+    jobs = on_databricks.job_evidence(settings, database, registry, clock)
     approvals = ApprovalService(
         units=units,
         people=trusted.people,
@@ -404,6 +405,7 @@ def _open(
         is_suspect=lambda decision: _is_suspect(SqlPublicKeys(database), decision),
         hindrance=lambda model, version: preconditions.hindrance(model, version, first=not _serves(units, model)),
         quiet=lambda model: _quiet_days(policy, model),
+        job=on_databricks.job_part(jobs),
     )
     stewardship = StewardshipService(
         inventory=reading.inventory, units=units, people=trusted.people, desk=trusted.signing, clock=clock
@@ -564,11 +566,12 @@ def _open(
         people=trusted.people,
         logins=trusted.logins,
         deployment_jobs=on_databricks.deployment_jobs(
-            settings,
+            jobs,
             database,
             registry,
             versions=lambda model: tuple(item.version for item in reading.inventory.versions(model)),
             standing=standing,
+            signed=approvals.signed_parts,
             ledger=trusted.ledger,
             clock=clock,
         ),

@@ -13,6 +13,7 @@ from services.adapters.mlflow.unity_registry import UnityRegistry
 from services.adapters.sql.database import Database
 from services.adapters.sql.ops import SqlOps
 from services.adapters.sql.sweeping import SqlSweep
+from services.inventory.models import GovernedModel
 from services.inventory.sweeping import Sweep
 from services.kernel.clock import Clock
 from services.kernel.errors import SettingsError
@@ -21,6 +22,7 @@ from services.people.platform_sign_in import PlatformSignIn
 from services.people.ports import EventRecorder
 from services.people.service import PeopleService
 from services.rollout.deployment_jobs import DeploymentApprovals
+from services.rollout.job_evidence import PART, JobEvidence, JobPart
 from services.settings import Settings
 
 if TYPE_CHECKING:
@@ -138,18 +140,38 @@ def platform_sign_in(
     return PlatformSignIn(people=people, directory=WorkspacePeople(connection().host), ledger=ledger, clock=clock)
 
 
+def job_evidence(settings: Settings, database: Database, source: object, clock: Clock) -> JobEvidence | None:
+    """None unless approvals are to let deployment jobs go on."""
+    if not settings.databricks_deployment_jobs or not isinstance(source, UnityRegistry):
+        return None
+    from services.adapters.databricks.deployment_jobs import WorkspaceJobs
+
+    return JobEvidence(
+        connections=SqlSweep(database),
+        reader=WorkspaceJobs(workspace(), source),
+        memory=SqlOps(database),
+        clock=clock,
+    )
+
+
+def job_part(evidence: JobEvidence | None) -> Callable[[GovernedModel], JobPart | None]:
+    """What an approval of a model says about its deployment job; nothing where approvals let none go on."""
+    return evidence.part if evidence is not None else lambda _model: None
+
+
 def deployment_jobs(
-    settings: Settings,
+    evidence: JobEvidence | None,
     database: Database,
     source: object,
     *,
     versions: Callable[[str], tuple[str, ...]],
     standing: Callable[[str, str], str],
+    signed: Callable[[str, str], Mapping[str, str]],
     ledger: EventRecorder,
     clock: Clock,
 ) -> DeploymentApprovals | None:
-    """None unless approvals are to let deployment jobs go on."""
-    if not settings.databricks_deployment_jobs or not isinstance(source, UnityRegistry):
+    """`signed`: parts of the evidence of the approval that stands. None unless approvals let deployment jobs go on."""
+    if evidence is None or not isinstance(source, UnityRegistry):
         return None
     from services.adapters.databricks.deployment_jobs import WorkspaceJobs
 
@@ -158,6 +180,8 @@ def deployment_jobs(
         connected=SqlSweep(database).connected,
         versions=versions,
         standing=standing,
+        signed=lambda model, version: signed(model, version).get(PART, ""),
+        evidence=evidence,
         memory=SqlOps(database),
         ledger=ledger,
         clock=clock,

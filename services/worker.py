@@ -323,6 +323,7 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
     if room.mirror.sources:
         seconds.append(("mirror", 3600 * room.settings.databricks_mirror_hours, room.mirror.refresh))
     if room.deployment_jobs is not None:
+        seconds.append(("job-settings", 60, room.deployment_jobs.evidence.refresh))
         seconds.append(("deployment-jobs", 30, room.deployment_jobs.work))
     # A large registry is copied model by model: that may take its time, and nothing may wait for it.
     lanes = _LANES | ({"registry": Lane.COPY} if on_platform else {})

@@ -533,6 +533,7 @@ def _wired(
     passkey_store, protocol = SqlPasskeys(database), WebAuthn()
     party = RelyingParty(id="localhost", origin=origin)
     gate = PasskeyGate(ledger=ledger_service, store=passkey_store, protocol=protocol, clock=clock, party=party)
+    asked = Conditions()
     approving = ApprovalService(
         units=units,
         people=people_service,
@@ -546,6 +547,7 @@ def _wired(
         clock=clock,
         exceptions=exceptional,
         hindrance=lambda model, version: preconditions.hindrance(model, version, first=not _serves(units, model)),
+        job=lambda governed: asked.job(governed),  # noqa: PLW0108 - a test replaces it later
     )
 
     def standing(model: str, version: str) -> str:
@@ -563,7 +565,6 @@ def _wired(
         after_step=after_step,
         sleep=sleep,
     )
-    asked = Conditions()
     preconditions = Preconditions(
         people=people_service,
         inventory=typed,

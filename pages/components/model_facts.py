@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import badges, evidence, model_metadata, notices, parts, places, reads, session
+from pages.components import badges, copy_age, evidence, model_metadata, notices, parts, places, reads, session
 from pages.components.format import day, md, routes
 from services.inventory.metadata import lint
 from services.inventory.models import DeploymentKind, GovernedModel
@@ -18,7 +18,8 @@ def header(model: GovernedModel) -> None:
     live = f"{badges.badge(badges.PRODUCTION, routes(found.live))} " if found and found.live else ""
     words = f":gray[{md(model.title)}, {md(model.team)}]"
     percent = model_metadata.badge(lint(model).percent)
-    fact = f"{health}{badges.badge(model.tier)} {badges.badge(model.kind)} {percent} {live}{words}"
+    known = copy_age.of_model(model.name)
+    fact = f"{health}{badges.badge(model.tier)} {badges.badge(model.kind)} {percent} {live}{words} {known}"
     with parts.header(model.name, fact, back=("inventory", "All models")):
         for stem, label, icon in (
             ("drift", "Drift", "monitoring"),

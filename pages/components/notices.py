@@ -82,6 +82,11 @@ def remark(text: str, icon: str = "info") -> None:
     st.markdown(f":gray[:material/{icon}: {text}]")
 
 
+def amber(text: str, icon: str = "warning") -> None:
+    """A remark about something that is not as it should be, and not broken. `text` is Markdown made by us."""
+    st.markdown(f":orange[:material/{icon}: {text}]")
+
+
 def flash(text: str, receipt: Receipt | None = None) -> None:
     """Shown at the top of the next page run: the sentence, and the receipt with its ledger entry."""
     st.session_state[_FLASH] = (text, receipt)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import streamlit as st
 
 from pages.components import notices, session
-from services.inventory.models import InventoryCounts, InventoryQuery, InventoryRow, InventorySort
+from services.inventory.models import InventoryCounts, InventoryQuery, InventoryRow, InventorySort, SyncState
+from services.inventory.sweeping import Coverage
 from services.kernel.errors import ControlRoomError, InputError, UnavailableError
 from services.kernel.identity import Actor
 from services.oversight.models import Operations
@@ -60,6 +61,20 @@ def operations() -> Operations | None:
 @st.cache_resource(ttl=10, show_spinner=False)
 def _operations(room_id: int, _room: ControlRoom) -> Operations:  # noqa: ARG001  # the id is the cache key
     return _room.oversight.operations()
+
+
+def copy() -> tuple[SyncState, Coverage | None] | None:
+    """Age and completeness of the copy of the registry; at most ten seconds old. None when it cannot be read."""
+    room = session.control_room()
+    try:
+        return _copy(id(room), room)
+    except ControlRoomError:
+        return None
+
+
+@st.cache_resource(ttl=10, show_spinner=False)
+def _copy(room_id: int, _room: ControlRoom) -> tuple[SyncState, Coverage | None]:  # noqa: ARG001  # the id is the cache key
+    return _room.inventory.sync_state(), _room.inventory.coverage()
 
 
 def unread(me: Actor) -> int | None:
@@ -156,5 +171,5 @@ def _drawn(
 
 def forget() -> None:
     """After a write: the next read asks the services again."""
-    for cached in (_operations, _counts, _find_models, _unread, _figures, _drawn):
+    for cached in (_operations, _copy, _counts, _find_models, _unread, _figures, _drawn):
         cached.clear()

@@ -37,9 +37,11 @@ from services.approvals.models import ColumnFact, RequestView, RetirementTerms
 from services.evaluation.detail import Criterion, criteria
 from services.kernel.errors import ControlRoomError
 from services.kernel.identity import Actor, Permission
+from services.rollout import job_evidence
 from services.rollout.retirement_models import RETIREMENT_REASONS
 
 ALL = "all"
+_PART_WORDS = {job_evidence.PART: "deployment job"}
 _NAMES = {**PANELS, ALL: "All, to print"}
 
 
@@ -274,13 +276,17 @@ def signed(view: RequestView) -> None:
             ("Policy", code(digest(view.report.policy.sha256, 32))),
             ("Training run", code(view.run_id)),
         ]
-        rows += [
-            (md(name.replace("_", " ")), code(digest(sha, 32)) if sha else ":orange[:material/help: could not be read]")
-            for name, sha in view.parts
-        ]
+        rows += [(md(_PART_WORDS.get(name, name).replace("_", " ")), _part(name, sha)) for name, sha in view.parts]
         if view.valid_until:
             rows.append(("Approved until", when(view.valid_until, session.zone())))
         parts.facts(rows, alt="Digests of what is signed")
+
+
+def _part(name: str, sha: str) -> str:
+    if not sha:
+        return ":orange[:material/help: could not be read]"
+    none = " :gray[no job is connected]" if name == job_evidence.PART and sha == job_evidence.NONE.sha256 else ""
+    return code(digest(sha, 32)) + none
 
 
 _DRAW: dict[str, Callable[[RequestView], None]] = {

@@ -7,6 +7,7 @@ import streamlit as st
 from pages.components import (
     address,
     badges,
+    copy_age,
     decision_forms,
     forms,
     notices,
@@ -84,7 +85,7 @@ def _fact(view: RequestView) -> str:
     ]
     badge_row += [badges.badge(view.purpose), badges.badge(badges.ESCALATED) if row.escalated else ""]
     words = f":gray[{md(row.request_id)}, asked by {md(row.requester)} on {when(row.created_at, zone)}]"
-    return " ".join([*(item for item in badge_row if item), words])
+    return " ".join([*(item for item in badge_row if item), words, copy_age.of_model(row.model)])
 
 
 def _evidence_file(view: RequestView) -> str:

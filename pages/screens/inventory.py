@@ -12,6 +12,7 @@ from pages.components import (
     audit_asof,
     badges,
     charts,
+    copy_age,
     exporting,
     filters,
     notices,
@@ -195,6 +196,7 @@ def _detail(row: InventoryRow) -> None:
                         "Versions",
                         f"{row.versions}, newest v{md(row.newest_version)}" if row.versions else "none in our registry",
                     ),
+                    ("Registry", copy_age.of_model(row.name)),
                     ("Use case", md(row.use_case) or "none assigned"),
                     ("Metadata", f"{row.completeness} % written down" if row.completeness is not None else "unknown"),
                     ("Open requests", count(row.open_requests)),
@@ -273,6 +275,7 @@ def _today() -> None:
         f"tier 1: {totals.by_tier.get(1, 0)}.]",
     ):
         _export(query)
+    copy_age.fleet()
     if totals.models:
         _tiles()
     _filters(query)

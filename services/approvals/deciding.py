@@ -323,7 +323,7 @@ def _require_same_evidence(request: PromotionRequest, drafted: Drafted) -> None:
     missing = parts.unknown(drafted.frozen.parts)
     if missing:
         raise StaleEvidenceError(
-            f"Not everything could be found out just now: {', '.join(missing)}. {drafted.evidence.missing}".strip(),
+            f"Not everything could be found out just now: {', '.join(missing)}. {drafted.unknown}".strip(),
             hint="Nothing was signed. Open the request again in a minute.",
         )
     causes = parts.changed(request.frozen.parts, drafted.frozen.parts, complete=False)

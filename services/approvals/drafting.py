@@ -27,6 +27,7 @@ from services.policy.models import QuorumRule, ReleaseTerms
 from services.policy.sentences import freeze_words
 from services.policy.service import Policy, PolicyService
 from services.rollout.differences import adoptable
+from services.rollout.job_evidence import JobPart
 from services.rollout.models import Deployment
 
 _NO_TERMS = ReleaseTerms(shares=(), approval_days=0, request_days=0)
@@ -43,6 +44,13 @@ class Drafted:
     """The freeze window the model is in now, in a sentence, or empty."""
     resting_on: tuple[ActiveException, ...] = ()
     """Exceptions without which a gate would stand in the way."""
+    job_unknown: str = ""
+    """Why it is not known what the deployment job would do, or empty."""
+
+    @property
+    def unknown(self) -> str:
+        """Why some part of the evidence is not known, or empty."""
+        return " ".join(why for why in (self.evidence.missing, self.job_unknown) if why)
 
 
 class Drafting:
@@ -57,10 +65,12 @@ class Drafting:
         exceptions: Exceptions,
         clock: Clock,
         quiet: Quiet = lambda _model: QUIET_DAYS,
+        job: Callable[[GovernedModel], JobPart | None] = lambda _model: None,
     ) -> None:
         """`benefit` is the sentence shown now; `cost` states only agreed figures, so that it changes by decision.
 
-        `quiet` gives the days without traffic that a retirement needs.
+        `quiet` gives the days without traffic that a retirement needs; `job` the settings of the deployment job that
+        the approval would let go on, None where it lets none go on.
         """
         self._inventory = inventory
         self._evaluation = evaluation
@@ -70,6 +80,7 @@ class Drafting:
         self._exceptions = exceptions
         self._clock = clock
         self._quiet = quiet
+        self._job = job
 
     def collect(
         self,
@@ -118,7 +129,7 @@ class Drafting:
         rollback = _rollback(terms, evidence.base, base_manifest, purpose)
         handling = self._evaluation.handling(evidence)
         facts = changes.columns(evidence.inputs, governed.sensitive, _untagged(policy, evidence), handling)
-        cost = self._cost(model)
+        cost, job = self._cost(model), self._job(governed)
         frozen = Frozen(
             report=report,
             changes=lines,
@@ -130,7 +141,13 @@ class Drafting:
             fallback=governed.fallback,
             kind=governed.kind.value,
             purpose=purpose,
-            parts=parts.parts_of(evidence, cost=cost, rollback=rollback, exceptions=documents(resting)),
+            parts=parts.parts_of(
+                evidence,
+                cost=cost,
+                rollback=rollback,
+                exceptions=documents(resting),
+                job=job.sha256 if job else None,
+            ),
             diff=changes.groups(
                 lines,
                 evidence=evidence,
@@ -153,6 +170,7 @@ class Drafting:
             problem=problem,
             freeze=f"{freeze_words(window)}." if window else "",
             resting_on=resting,
+            job_unknown=job.sentence if job and not job.sha256 else "",
         )
 
     def _retirement(
@@ -252,8 +270,8 @@ def blocked_by(
         found.append(f"Request {open_request.request_id} for this version is waiting already.")
     if drafted.problem:
         found.append(drafted.problem)
-    if evidence.missing:
-        found.append(evidence.missing)
+    if drafted.unknown:
+        found.append(drafted.unknown)
     found += [f"{item.title}: {item.sentence}" for item in drafted.frozen.report.blocking]
     return tuple(found)
 

@@ -24,7 +24,7 @@ from services.approvals.ports import ApprovalUnit
 from services.approvals.records import DecisionRecord, PromotionRequest
 from services.approvals.standing import approval_status
 from services.approvals.views import Reader, queue_row, request_view
-from services.kernel.errors import ControlRoomError, TrustError
+from services.kernel.errors import ControlRoomError, StaleRequestError, TrustError
 from services.kernel.identity import Actor, Permission
 from services.kernel.page import Page
 
@@ -135,6 +135,19 @@ class Looking:
                 return answer
         return answers[0] if answers else self._status(model, version, None, (), manifest)
 
+    def signed_parts(self, model: str, version: str) -> Mapping[str, str]:
+        """Parts and digests as the signed request of the approval that stands says them.
+
+        Raises StaleRequestError when none stands, TrustError.
+        """
+        status = self.approved(model, version)
+        if not status.valid or status.request_id is None:
+            raise StaleRequestError(f"No approval of {model} version {version} stands. {status.reason}")
+        with self._with.units.read() as unit:
+            request = known(unit, status.request_id)
+        asked = self._with.attestations.require_valid(request.seq, request.leaf_hash)
+        return dict(asked.get("parts", {}))
+
     def _status(
         self,
         model: str,
@@ -199,7 +212,8 @@ def _stale(request: PromotionRequest, drafted: Drafted, moved: str) -> str:
         return f"What serves is not what was signed last. {moved} Nobody can sign until it is put back or adopted."
     missing = parts.unknown(drafted.frozen.parts)
     if missing:
-        return f"Not everything could be found out just now: {', '.join(missing)}. Nobody can sign meanwhile."
+        why = f" {drafted.unknown}" if drafted.job_unknown else ""
+        return f"Not everything could be found out just now: {', '.join(missing)}.{why} Nobody can sign meanwhile."
     return ""
 
 

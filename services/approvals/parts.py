@@ -32,6 +32,7 @@ PART_TITLES: Mapping[str, str] = {
     "cost": "Stated benefit and cost",
     "rollback": "The rollback plan",
     "exceptions": "The exceptions it rests on",
+    "job": "The settings of the deployment job",
 }
 RETIREMENT_TITLES = {"retirement": "Its consumers and the window without traffic"}
 LASTING = frozenset({"files", "run", "metrics", "evaluation", "data", "inputs", "sensitive", "documentation"})
@@ -50,8 +51,12 @@ def parts_of(
     cost: str,
     rollback: RollbackTerms | None,
     exceptions: Sequence[Mapping[str, Any]] = (),
+    job: str | None = None,
 ) -> Parts:
-    """Every part in the order of PART_TITLES. Nothing is claimed about a version whose files could not be read."""
+    """Every part in the order of PART_TITLES. Nothing is claimed about a version whose files could not be read.
+
+    `job` is the digest of what a deployment job of the platform would do, None where approvals let none go on.
+    """
     unread = bool(evidence.missing)
     documents: dict[str, Any] = {
         "run": [evidence.run_id, evidence.created_at, evidence.source],
@@ -75,10 +80,12 @@ def parts_of(
         "lineage": evidence.lineage_sha256 or NO_LINEAGE,
         "policy": evidence.policy_sha256,
     }
+    if job is not None:
+        digests["job"] = job
     if unread:
         digests |= dict.fromkeys(("run", "metrics", "data", "inputs"), "")
         digests["evaluation"] = evidence.evaluation_sha256
-    return tuple((name, digests[name]) for name in PART_TITLES)
+    return tuple((name, digests[name]) for name in PART_TITLES if name in digests)
 
 
 def digest(parts: Parts) -> str:

@@ -6,7 +6,7 @@ completes a quorum also records the intended action and queues it. Refused attem
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from services.approvals.asking import Asking
@@ -36,6 +36,7 @@ from services.approvals.upkeep import Upkeep
 from services.attestation.models import Receipt
 from services.attestation.ports import SigningDesk
 from services.evaluation.service import EvaluationService
+from services.inventory.models import GovernedModel
 from services.inventory.service import InventoryService
 from services.kernel.clock import Clock
 from services.kernel.identity import Actor, Permission
@@ -45,6 +46,7 @@ from services.people.passkey_gate import PasskeyGate
 from services.people.passkeys import Demand
 from services.people.service import PeopleService
 from services.policy.service import PolicyService
+from services.rollout.job_evidence import JobPart
 from services.rollout.ports import Attestations
 
 
@@ -68,8 +70,12 @@ class ApprovalService:
         is_suspect: Callable[[DecisionRecord], bool] = lambda _decision: False,
         hindrance: Callable[[str, str], str] = lambda _model, _version: "",
         quiet: Quiet = lambda _model: QUIET_DAYS,
+        job: Callable[[GovernedModel], JobPart | None] = lambda _model: None,
     ) -> None:
-        """`cost` states agreed figures only. `hindrance` says what keeps a version from starting right now."""
+        """`cost` states agreed figures only. `hindrance` says what keeps a version from starting right now.
+
+        `job` gives the settings of the deployment job that an approval lets go on, None where it lets none go on.
+        """
         context = Context(
             units=units,
             people=people,
@@ -88,6 +94,7 @@ class ApprovalService:
                 exceptions=exceptions,
                 clock=clock,
                 quiet=quiet,
+                job=job,
             ),
         )
         self._with = context
@@ -147,6 +154,13 @@ class ApprovalService:
     def approved(self, model: str, version: str) -> ApprovalStatus:
         """Whether a complete, unexpired, unvoided approval stands for exactly these files, checked entry by entry."""
         return self._looking.approved(model, version)
+
+    def signed_parts(self, model: str, version: str) -> Mapping[str, str]:
+        """Worker: the parts of the evidence, each with its digest, as signed with the approval that stands.
+
+        A request of an earlier release has fewer. Raises StaleRequestError when none stands, TrustError.
+        """
+        return self._looking.signed_parts(model, version)
 
     # deciding
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from services.inventory import registration, tiering, vendors
+from services.inventory.copying import GOVERNED_LATE, CopyState, ModelCopy, judged
 from services.inventory.governance import UseCase
 from services.inventory.models import (
     DeploymentKind,
@@ -121,6 +122,22 @@ class InventoryService:
     def coverage(self) -> Coverage | None:
         """How much of the registry is in the copy; None where it is always copied as a whole."""
         return self._sweep.coverage() if self._sweep is not None else None
+
+    def copied(self, name: str) -> ModelCopy:
+        """How old the copy of this model's registry facts is; never raises for a name nobody knows."""
+        governed, now = self._store.governed(name), self._clock.now()
+        if governed is not None and vendors.is_supplied(governed):
+            return ModelCopy(state=CopyState.SUPPLIED)
+        if self._sweep is None:
+            state = self.sync_state()
+            if state.last_success is not None and self._store.first_version_at(name) is None:
+                return ModelCopy(state=CopyState.ABSENT, error=state.error)
+            return judged(state.last_success, state.error, now=now, late_after=GOVERNED_LATE)
+        kept = self._sweep.store.reading(name)
+        if kept is None:
+            return ModelCopy(state=CopyState.ABSENT)
+        late_after = GOVERNED_LATE if governed is not None else 2 * self._sweep.full_every
+        return judged(kept.read_at, kept.error, now=now, late_after=late_after)
 
     def sync_state(self) -> SyncState:
         return self._store.sync_state(REGISTRY)

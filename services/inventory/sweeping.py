@@ -65,6 +65,14 @@ class Coverage:
     failing: int
     oldest_reading: datetime | None
     """When the model that was not read for longest was read; None when one was never read, or there is none."""
+    due: int = 0
+    """Were read, and so long ago that they are to be read again."""
+    named: tuple[str, ...] = ()
+    """The first of those that could not be read at the last try, by name."""
+
+    @property
+    def never_read(self) -> int:
+        return self.models - self.read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +123,11 @@ class SweepStore(Protocol):
         """Marks models and their versions as gone."""
         ...
 
-    def coverage(self) -> Coverage: ...
+    def coverage(self, *, due_before: datetime) -> Coverage: ...
+
+    def reading(self, name: str) -> Kept | None:
+        """What is remembered about one model; None for one that is not in the list, or gone."""
+        ...
 
 
 def due(
@@ -182,7 +194,7 @@ class Sweep:
         return Swept(complete=not error, read=read, gone=gone, error=error)
 
     def coverage(self) -> Coverage:
-        return self.store.coverage()
+        return self.store.coverage(due_before=self.clock.now() - self.full_every)
 
     def _read(self, batch: tuple[Listed, ...]) -> tuple[tuple[tuple[Reading, str], ...], dict[str, str], str]:
         """(what was read with its mark, what could not be, why to stop)."""

@@ -19,6 +19,7 @@ from services.attestation.models import Receipt
 from services.kernel.clock import Clock
 from services.kernel.errors import ControlRoomError, UnknownVersionError
 from services.kernel.identity import Actor
+from services.rollout.job_evidence import JobEvidence, part_digest
 
 APPROVED = "Approved"
 _MOST_REPAIRS = 3
@@ -91,13 +92,16 @@ class _Place(NamedTuple):
 class DeploymentApprovals:
     """`connected` names models with a deployment job, `versions` their versions, newest first.
 
-    `standing` says why an approval of exactly these files does not stand, or nothing.
+    `standing` says why an approval of exactly these files does not stand, or nothing; `signed` gives the part of its
+    evidence that names the job and its settings, or nothing when it was signed before there was such a part.
     """
 
     jobs: DeploymentJobs
     connected: Callable[[], tuple[str, ...]]
     versions: Callable[[str], tuple[str, ...]]
     standing: Callable[[str, str], str]
+    signed: Callable[[str, str], str]
+    evidence: JobEvidence
     memory: Memory
     ledger: EventRecorder
     clock: Clock
@@ -145,6 +149,10 @@ class DeploymentApprovals:
         self, model: str, version: str, run: JobRun, task: str, known: Remembered, *, tagged: bool
     ) -> tuple[Remembered, int]:
         here = _Place(model, version, run, task)
+        signed = self.signed(model, version)
+        if signed and signed != part_digest(str(run.job_id), run.settings_sha256):
+            self._tell(here, f"changed-signed-{run.settings_sha256[:12]}", _not_as_signed(version, run))
+            return known, 0
         if run.settings_sha256 != known.settings_sha256:
             self._tell(here, f"changed-{run.settings_sha256[:12]}", _changed(version, run, known))
             return known, 0
@@ -202,12 +210,6 @@ class DeploymentApprovals:
         )
 
 
-def settings_digest(settings: Mapping[str, object]) -> str:
-    """SHA-256 of the job's settings as canonical JSON: tasks, parameters, who it runs as, everything."""
-    text = json.dumps(settings, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def _name(model: str, version: str, run: JobRun) -> str:
     return "job:" + hashlib.sha256(f"{model}\x1f{version}\x1f{run.run_id}".encode()).hexdigest()[:40]
 
@@ -239,6 +241,13 @@ def _changed(version: str, run: JobRun, known: Remembered) -> str:
     return (
         f"Deployment job {run.job_id} is not the one that version {version} was evaluated by: its settings were "
         f"{known.settings_sha256[:12]} and are {run.settings_sha256[:12]}. It is not sent on; start a new run of it."
+    )
+
+
+def _not_as_signed(version: str, run: JobRun) -> str:
+    return (
+        f"Deployment job {run.job_id} with settings {run.settings_sha256[:12]} is not what was signed with the "
+        f"approval of version {version}. It is not sent on; ask for the approval of this version again."
     )
 
 

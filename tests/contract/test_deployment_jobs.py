@@ -13,8 +13,9 @@ from databricks.sdk.service.jobs import JobSettings, RunLifeCycleState, Task
 from services.adapters.databricks.client import Workspace
 from services.adapters.databricks.deployment_jobs import WorkspaceJobs
 from services.kernel.clock import FrozenClock
-from services.kernel.errors import RefusalError, RegistryUnavailableError
+from services.kernel.errors import RefusalError, RegistryUnavailableError, ServingUnavailableError
 from services.rollout.deployment_jobs import DeploymentApprovals
+from services.rollout.job_evidence import Connection, JobEvidence, part_digest
 from tests.contract.databricks_server.jobs import JobRun
 from tests.contract.databricks_server.server import Platform, a_workspace
 from tests.fakes.databricks import a_catalog
@@ -40,8 +41,21 @@ class Book:
         self.entries.setdefault(idem, entry)
 
     @property
+    def sentence(self) -> str:
+        """Of the newest entry."""
+        return str(list(self.entries.values())[-1]["detail"]["sentence"])
+
+    @property
     def events(self) -> list[str]:
         return [entry["event"].removeprefix("deployment-job-") for entry in self.entries.values()]
+
+
+class OneModel:
+    def connection(self, _model: str) -> Connection:
+        return Connection(job=str(JOB), read_at=NOON)
+
+    def jobs(self) -> tuple[str, ...]:
+        return (str(JOB),)
 
 
 @dataclass
@@ -50,6 +64,11 @@ class Scene:
     book: Book
     approvals: DeploymentApprovals
     refusal: str = ""
+    signed: str = ""
+    """The part of the signed evidence that names the job, where the approval has one."""
+
+    def part_now(self) -> str:
+        return part_digest(str(JOB), self.approvals.evidence.reader.settings_of(str(JOB)))
 
     @property
     def run(self) -> JobRun:
@@ -78,14 +97,17 @@ def scene() -> Iterator[Scene]:
         def standing(_model: str, _version: str) -> str:
             return made.refusal
 
+        jobs = WorkspaceJobs(Workspace(platform.connection()), a_catalog(platform))
         made = Scene(
             platform=platform,
             book=book,
             approvals=DeploymentApprovals(
-                jobs=WorkspaceJobs(Workspace(platform.connection()), a_catalog(platform)),
+                jobs=jobs,
                 connected=lambda: (MODEL,),
                 versions=lambda _model: ("1",),
                 standing=standing,
+                signed=lambda _model, _version: made.signed,
+                evidence=JobEvidence(connections=OneModel(), reader=jobs, memory=book, clock=FrozenClock(NOON)),
                 memory=book,
                 ledger=book,
                 clock=FrozenClock(NOON),
@@ -138,8 +160,38 @@ def test_a_job_changed_since_it_was_first_seen_is_not_sent_on(scene: Scene) -> N
 
     assert scene.tags == {}
     assert scene.book.events == ["waiting", "changed"]
-    said = list(scene.book.entries.values())[-1]["detail"]["sentence"]
-    assert "start a new run of it" in said
+    assert "start a new run of it" in scene.book.sentence
+
+
+def test_a_job_that_is_as_it_was_signed_is_sent_on(scene: Scene) -> None:
+    scene.signed = scene.part_now()
+    assert scene.approvals.work() == 1
+
+
+def test_a_job_changed_since_it_was_signed_is_not_sent_on_by_the_approval_that_stands(scene: Scene) -> None:
+    scene.signed = scene.part_now()
+    scene.platform.jobs.all[JOB].name = "deploy something else"
+
+    assert scene.approvals.work() == 0
+    assert scene.approvals.work() == 0
+
+    assert scene.tags == {}
+    assert scene.platform.jobs.repaired == []
+    assert scene.book.events == ["waiting", "changed"]
+    assert "ask for the approval of this version again" in scene.book.sentence
+
+
+def test_an_approval_that_was_signed_when_no_job_was_connected_sends_none_on(scene: Scene) -> None:
+    scene.signed = part_digest("", "")
+    assert scene.approvals.work() == 0
+    assert "not what was signed" in scene.book.sentence
+
+
+def test_a_job_without_its_settings_is_not_known_rather_than_empty(scene: Scene) -> None:
+    scene.platform.jobs.without_settings = True
+    with pytest.raises(ServingUnavailableError, match="given without its settings"):
+        scene.approvals.work()
+    assert scene.book.facts == {}
 
 
 def test_a_tag_set_by_somebody_in_the_workspace_is_a_finding(scene: Scene) -> None:

@@ -11,10 +11,12 @@ import pytest
 from services.adapters.sql.database import Database
 from services.adapters.sql.inventory import SqlInventory
 from services.adapters.sql.sweeping import SqlSweep
+from services.inventory.copying import CopyState, ModelCopy
 from services.inventory.models import SyncState
 from services.inventory.service import InventoryService
 from services.inventory.sweeping import Sweep
 from services.kernel.clock import FrozenClock
+from services.rollout.job_evidence import Connection
 from tests.contract.databricks_server.server import Platform, a_workspace
 from tests.fakes.databricks import a_catalog
 from tests.unit.monitoring.facts_on_disk import a_model, with_tables
@@ -98,6 +100,9 @@ def test_the_first_sweep_copies_every_model_of_the_schema_once_although_pages_ov
     found = copy.inventory.coverage()
     assert found is not None
     assert (found.models, found.read, found.failing, found.oldest_reading) == (5, 5, 0, NOON)
+    assert (found.never_read, found.due, found.named) == (0, 0, ())
+    assert copy.inventory.copied("main.claims.a") == ModelCopy(state=CopyState.READ, read_at=NOON)
+    assert copy.inventory.copied("main.claims.unknown").state is CopyState.ABSENT
 
 
 def test_the_next_sweep_reads_only_what_changed_and_takes_run_and_files_from_the_copy(copy: Copying) -> None:
@@ -176,6 +181,8 @@ def test_a_sweep_killed_in_the_middle_goes_on_and_reads_nothing_twice(
     half = copying(platform, database)
     assert half.inventory.sync_state().last_success is None, "half a copy is no copy"
     assert half.inventory.coverage().read == 2  # type: ignore[union-attr]
+    assert half.inventory.coverage().never_read == 3  # type: ignore[union-attr]
+    assert half.inventory.copied("main.claims.e").state is CopyState.NEVER
     platform.calls.clear()
 
     state = half.inventory.sync()
@@ -246,9 +253,39 @@ def test_a_model_that_may_not_be_read_any_more_is_named_and_not_called_deleted(s
 
     assert "1 models could not be read (main.claims.b" in state.error
     assert small.versions("main.claims.b") == ["3", "2", "1"]
+    assert small.inventory.coverage().named == ("main.claims.b",)  # type: ignore[union-attr]
     assert small.inventory.coverage().failing == 1  # type: ignore[union-attr]
+    failed = small.inventory.copied("main.claims.b")
+    assert (failed.state, failed.read_at) == (CopyState.FAILED, NOON)
+    assert "main.claims.b" in failed.error
+    assert small.inventory.copied("main.claims.a").state is CopyState.READ
     small.platform.forbidden.clear()
     assert small.later(minutes=1).error == ""
+
+
+def test_a_governed_model_that_was_not_read_for_half_an_hour_is_late_and_others_after_two_rounds(
+    small: Copying,
+) -> None:
+    SqlInventory(small.database).put_catalog((a_model("main.claims.a"),))
+    small.inventory.sync()
+    small.clock.set(NOON + timedelta(minutes=31))
+    assert small.inventory.copied("main.claims.a").state is CopyState.LATE
+    assert small.inventory.copied("main.claims.b").state is CopyState.READ
+    small.clock.set(NOON + timedelta(hours=13))
+    assert small.inventory.copied("main.claims.b").state is CopyState.LATE
+    assert small.inventory.coverage().due == 5  # type: ignore[union-attr]
+
+
+def test_the_job_of_a_model_and_the_jobs_of_governed_models_are_read_from_the_copy(copy: Copying) -> None:
+    copy.platform.models.all["main.claims.a"].deployment_job = "55"
+    copy.platform.models.all["main.claims.b"].deployment_job = "56"
+    SqlInventory(copy.database).put_catalog((a_model("main.claims.a"), a_model("main.claims.c")))
+    copy.inventory.sync()
+    store = SqlSweep(copy.database)
+    assert store.jobs() == ("55",)
+    assert store.connection("main.claims.b") == Connection(job="56", read_at=NOON)
+    assert store.connection("main.claims.c") == Connection(job="", read_at=NOON)
+    assert store.connection("main.claims.unknown") is None
 
 
 def test_a_name_that_is_not_listed_and_cannot_be_asked_for_is_kept(small: Copying) -> None:

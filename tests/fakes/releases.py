@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from services.inventory.models import GovernedModel
 from services.kernel.errors import TelemetryUnavailableError
 from services.kernel.health import Health
+from services.rollout.job_evidence import JobPart
 from services.rollout.release_models import (
     Analysis,
     Check,
@@ -29,6 +32,8 @@ class Conditions:
     records: int | None = 6000
     """Compared records of a shadow run; None: they cannot be read."""
     breaches: tuple[str, ...] = ()
+    job: Callable[[GovernedModel], JobPart | None] = lambda _model: None
+    """What approvals say about a deployment job; None where they let none go on."""
 
     def armed(self, model: str, version: str) -> tuple[Check, ...]:
         state = Health.BREACH if self.unarmed else Health.HEALTHY

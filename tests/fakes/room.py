@@ -15,7 +15,9 @@ from typing import Any
 from services.attestation.models import Receipt
 from services.attestation.passkeys import RelyingParty
 from services.audit.models import EntryView, Finding, LedgerQuery, LedgerRow, Verification
+from services.inventory.copying import CopyState, ModelCopy
 from services.inventory.models import InventoryCounts, InventoryQuery, InventorySort, SyncState
+from services.inventory.sweeping import Coverage
 from services.kernel.clock import FrozenClock
 from services.kernel.errors import (
     ControlRoomError,
@@ -105,6 +107,10 @@ class FakeRoom:
     """What the policies ask of a signature beside the passphrase."""
     logins: Any = None
     """Set where people come through an identity provider."""
+    coverage: Coverage | None = None
+    """How complete the copy of the registry is, where it is copied model by model."""
+    copies: dict[str, ModelCopy] = field(default_factory=dict)
+    """Models whose registry facts were not read a moment ago."""
     unevaluated: set[str] = field(default_factory=lambda: {"2"})
     """Versions the harness never measured."""
 
@@ -479,6 +485,12 @@ class FakeInventory:
 
     def sync_state(self) -> SyncState:
         return self._room.oversight.operations().syncs[0]
+
+    def coverage(self) -> Coverage | None:
+        return self._room.coverage
+
+    def copied(self, name: str) -> ModelCopy:
+        return self._room.copies.get(name, ModelCopy(state=CopyState.READ, read_at=at(0.05)))
 
 
 class FakeRollout:

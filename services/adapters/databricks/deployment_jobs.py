@@ -1,4 +1,6 @@
-"""Runs of deployment jobs through the Jobs API. Implements rollout.deployment_jobs.DeploymentJobs."""
+"""Runs of deployment jobs through the Jobs API. Implements rollout.deployment_jobs.DeploymentJobs and
+rollout.job_evidence.SettingsReader.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ from typing import Protocol
 from databricks.sdk.service.jobs import Run, RunLifeCycleState, RunResultState, RunTask
 
 from services.adapters.databricks.client import Workspace
-from services.rollout.deployment_jobs import APPROVED, JobRun, settings_digest
+from services.kernel.errors import InputError, ServingUnavailableError
+from services.rollout.deployment_jobs import APPROVED, JobRun
+from services.rollout.job_evidence import settings_digest
 
 _OVER = {RunLifeCycleState.TERMINATED, RunLifeCycleState.INTERNAL_ERROR, RunLifeCycleState.SKIPPED}
 _PREFIX = "approval"
@@ -39,8 +43,16 @@ class WorkspaceJobs:
         client = self._workspace.client
         with self._workspace.asking(f"Run {run} of deployment job {job} cannot be read"):
             found = client.jobs.get_run(int(run), include_history=True)
-            settings = client.jobs.get(int(job)).settings
-        return read_run(found, job_id=int(job), settings_sha256=settings_digest(settings.as_dict() if settings else {}))
+        return read_run(found, job_id=int(job), settings_sha256=self.settings_of(job))
+
+    def settings_of(self, job: str) -> str:
+        if not job.isdecimal():
+            raise InputError(f"{job[:60]} is not the number of a job.")
+        with self._workspace.asking(f"The settings of deployment job {job} cannot be read"):
+            settings = self._workspace.client.jobs.get(int(job)).settings
+        if settings is None:
+            raise ServingUnavailableError(f"Deployment job {job} was given without its settings.")
+        return settings_digest(settings.as_dict())
 
     def tag(self, model: str, version: str, task: str) -> str:
         return self._tags.version_tag(model, version, task) or ""

@@ -17,8 +17,10 @@ from services.adapters.sql.schema.inventory import governed_model, registry_vers
 from services.adapters.sql.schema.sweeping import registry_model
 from services.inventory.models import ModelVersion, RegistrySnapshot
 from services.inventory.sweeping import Coverage, Kept, Listed, Reading
+from services.rollout.job_evidence import Connection
 
 _LONGEST_ERROR = 1000
+_NAMED = 3
 
 
 class SqlSweep:
@@ -98,14 +100,31 @@ class SqlSweep:
             apply_versions(connection, RegistrySnapshot(versions=(), aliases=()), at, models=names)
             connection.execute(update(registry_model).where(registry_model.c.name.in_(names)).values(gone_at=at))
 
-    def coverage(self) -> Coverage:
+    def coverage(self, *, due_before: datetime) -> Coverage:
         table = registry_model.c
-        query = select(func.count(), func.count(table.read_at), func.min(table.read_at)).where(table.gone_at.is_(None))
-        failing = select(func.count()).where(table.gone_at.is_(None), table.error != "")
+        here, fails = table.gone_at.is_(None), table.error != ""
+        query = select(func.count(), func.count(table.read_at), func.min(table.read_at)).where(here)
+        failing, due = (select(func.count()).where(here, what) for what in (fails, table.read_at <= due_before))
+        named = select(table.name).where(here, fails).order_by(table.name).limit(_NAMED)
         with self._database.read() as connection:
             models, read, oldest = fetched(connection, query)[0]
-            bad = int(connection.scalar(failing) or 0)
-        return Coverage(models=models, read=read, failing=bad, oldest_reading=oldest if read == models else None)
+            bad, old = (int(connection.scalar(count) or 0) for count in (failing, due))
+            names = tuple(name for (name,) in fetched(connection, named)) if bad else ()
+        return Coverage(
+            models=models,
+            read=read,
+            failing=bad,
+            oldest_reading=oldest if read == models else None,
+            due=old,
+            named=names,
+        )
+
+    def reading(self, name: str) -> Kept | None:
+        table = registry_model.c
+        query = select(table.mark, table.read_at, table.error).where(table.name == name, table.gone_at.is_(None))
+        with self._database.read() as connection:
+            found = fetched(connection, query)
+        return Kept(mark=found[0][0], read_at=found[0][1], error=found[0][2]) if found else None
 
     def connected(self) -> tuple[str, ...]:
         """Models that a deployment job is connected to."""
@@ -114,6 +133,28 @@ class SqlSweep:
         with self._database.read() as connection:
             found = fetched(connection, query)
         return tuple(name for name, text in found if json.loads(text).get("deployment_job"))
+
+    def connection(self, model: str) -> Connection | None:
+        table = registry_model.c
+        query = select(table.document, table.read_at).where(table.name == model, table.gone_at.is_(None))
+        with self._database.read() as connection:
+            found = fetched(connection, query)
+        if not found:
+            return None
+        text, read_at = found[0]
+        return Connection(job=json.loads(text).get("deployment_job", ""), read_at=read_at)
+
+    def jobs(self) -> tuple[str, ...]:
+        """Jobs that are connected to models somebody governs."""
+        table = registry_model.c
+        query = (
+            select(table.document)
+            .join(governed_model, governed_model.c.name == table.name)
+            .where(table.gone_at.is_(None), table.read_at.is_not(None))
+        )
+        with self._database.read() as connection:
+            found = {json.loads(text).get("deployment_job", "") for (text,) in fetched(connection, query)}
+        return tuple(sorted(found - {""}))
 
 
 def _text(reading: Reading) -> str:

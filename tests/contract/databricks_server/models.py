@@ -134,6 +134,18 @@ class Models:
             shown.tags.add(key=key, value=value)
         return _json(answer)
 
+    def search_models(self, query: dict[str, str]) -> dict[str, Any]:
+        """MLflow's own list: names and times, without tags and aliases."""
+        wanted = int(query.get("max_results", "100"))
+        if wanted > 1000:
+            raise Refused(400, "INVALID_PARAMETER_VALUE", "max_results must be at most 1000.")
+        chosen, token = self._page(list(self.all), query.get("page_token", ""), wanted)
+        answer = uc.SearchRegisteredModelsResponse(next_page_token=token)
+        for name in chosen:
+            changed = self.all[name].changed
+            answer.registered_models.add(name=name, creation_timestamp=changed, last_updated_timestamp=changed)
+        return _json(answer)
+
     def get_version(self, name: str, version: str) -> dict[str, Any]:
         answer = uc.GetModelVersionResponse()
         found = self.version(name, version)

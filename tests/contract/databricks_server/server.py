@@ -120,6 +120,8 @@ class Platform:
         match method, thing, action:
             case "GET", "registered-models", "get":
                 return self.models.get_model(query["name"])
+            case "GET", "registered-models", "search":
+                return self.models.search_models(query)
             case "GET", "model-versions", "get":
                 return self.models.get_version(query["name"], query["version"])
             case "GET", "model-versions", "search":
