@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.benchmarks import (
     canary_simulation,
+    catalog_copy,
     evaluation_figures,
     evaluation_run,
     gateway_load,
@@ -33,6 +34,7 @@ PARTS: dict[str, Callable[..., Iterable[Figure]]] = {
     "pack": ledger_figures.pack,
     "queue": long_queue.measure,
     "inventory": inventory_rerun.measure,
+    "catalog": catalog_copy.measure,
     "value": value_rerun.measure,
     "evaluation": evaluation_figures.measure,
     "coverage": lambda _folder: interval_coverage.measure(),
