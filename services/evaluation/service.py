@@ -138,7 +138,7 @@ class EvaluationService:
             small_cells=handled.small_cells,
             tables=handled.tables,
             lineage_sha256=handled.lineage_sha256,
-            missing=" ".join(problem for problem in (*problems, handled.problem) if problem),
+            missing=" ".join(dict.fromkeys(problem for problem in (*problems, handled.problem) if problem)),
         )
 
     def handling(self, evidence: Evidence) -> tuple[ColumnHandling, ...]:
