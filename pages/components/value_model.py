@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
 from decimal import Decimal
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
-from pages.components import badges, charts, notices, parts, places, session, value_charts
+from pages.components import badges, charts, notices, parts, places, reads, session, value_charts
 from pages.components.format import NOTHING, count, md, money, percent, version
 from services.kernel.health import Health
 from services.oversight.board_models import Figure, ModelBoard
-from services.value.models import BenefitLine, VersionShare
+from services.value.models import BenefitLine, ModelValue, VersionShare
 
 _MEASURED = {
     "sla": ("reliability", "How it answers"),
@@ -104,7 +106,8 @@ def _running_card(figure: Figure, model: str) -> None:
 def _trend(figure: Figure, key: str) -> None:
     points = list(figure.trend)
     if sum(value is not None for _, value in points) > 1:
-        parts.chart(value_charts.spark(points, parts.ink()), key=f"spark-{key}", alt=f"{figure.title} over time")
+        picture = _drawn("spark", figure, lambda: value_charts.spark(points, parts.ink()))
+        parts.chart(picture, key=f"spark-{key}", alt=f"{figure.title} over time")
     else:
         st.caption("No trend: fewer than two periods are recorded.")
 
@@ -129,7 +132,11 @@ def _course(board: ModelBoard) -> None:
             notices.remark("Fewer than two days are recorded: there is no course yet.", "help")
             return
         parts.chart(
-            value_charts.course(board.curve, parts.ink(), currency=board.value.currency),
+            _drawn(
+                "value course",
+                board.curve,
+                lambda: value_charts.course(board.curve, parts.ink(), currency=board.value.currency),
+            ),
             key="course",
             alt="Cumulative net benefit by day with its range; zero is where the setup has come back",
         )
@@ -147,7 +154,7 @@ def _benefits(board: ModelBoard) -> None:
         ]
         if rows:
             parts.chart(
-                charts.intervals(rows, parts.ink(), currency=value.currency),
+                _drawn("benefits", value, lambda: charts.intervals(rows, parts.ink(), currency=value.currency)),
                 key="benefits",
                 alt="Benefit lines with low and high",
             )
@@ -222,17 +229,7 @@ def _cost_course(board: ModelBoard) -> None:
             notices.remark("No cost has been recorded.", "help")
             return
         today = session.now().date()
-        figure = charts.cost_and_volume(
-            [day.day for day in value.days],
-            [
-                # The fixed cost of a day that is not over has not met its predictions yet.
-                None if day.per_thousand is None or day.day >= today else float(day.per_thousand)
-                for day in value.days
-            ],
-            [day.predictions for day in value.days],
-            parts.ink(),
-            currency=value.currency,
-        )
+        figure = _drawn(f"cost {today}", value, lambda: _cost_and_volume(value, today))
         parts.chart(figure, key="cost", alt="Cost per 1,000 predictions by day, with the number of predictions")
         parts.explain(value.cost_explanation, key="explain-cost-course")
         if value.last:
@@ -244,6 +241,25 @@ def _cost_course(board: ModelBoard) -> None:
             notices.remark(md(value.unpriced), "error")
 
 
+def _cost_and_volume(value: ModelValue, today: date) -> go.Figure:
+    return charts.cost_and_volume(
+        [day.day for day in value.days],
+        [
+            # The fixed cost of a day that is not over has not met its predictions yet.
+            None if day.per_thousand is None or day.day >= today else float(day.per_thousand)
+            for day in value.days
+        ],
+        [day.predictions for day in value.days],
+        parts.ink(),
+        currency=value.currency,
+    )
+
+
+def _drawn(what: str, of: object, draw: Callable[[], go.Figure]) -> go.Figure:
+    """A board is kept while nothing was written about its model, and so are its pictures."""
+    return reads.drawn(what, of, parts.ink().paper, draw)
+
+
 def _cost_split(board: ModelBoard) -> None:
     value = board.value
     with parts.card("Where the cost comes from"):
@@ -253,7 +269,8 @@ def _cost_split(board: ModelBoard) -> None:
             notices.remark("No cost has been recorded.", "help")
             return
         rows = [("Cost", [(title, float(amount)) for title, amount in split])]
-        parts.chart(charts.shares(rows, parts.ink(), unit="", height=70), key="split", alt="Cost by component")
+        picture = _drawn("split", value, lambda: charts.shares(rows, parts.ink(), unit="", height=70))
+        parts.chart(picture, key="split", alt="Cost by component")
         parts.facts(
             [(title, f"{money(part, value.currency)} :gray[{part / value.cost * 100:.0f} %]") for title, part in split],
             alt="Cost split",

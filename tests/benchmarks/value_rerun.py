@@ -150,7 +150,8 @@ def _reruns(room: ControlRoom, told: Callable[[str], None]) -> tuple[float, dict
     empty.run()
     floors, found = list[float](), dict[tuple[str, str], float]()
     for name, page, query in SCREENS:
-        screen = _visit(replace(room, portfolio=cast("Any", _Nothing())) if name is FRAME else room, page, query)
+        nothing = cast("Any", _Nothing())
+        screen = _visit(replace(room, portfolio=nothing, reviews=nothing) if name is FRAME else room, page, query)
         warm, cold = list[float](), list[float]()
         told(f"{ROUNDS} warm and {ROUNDS} cold runs of: {name}")
         for _ in range(ROUNDS):
@@ -175,10 +176,13 @@ class _Told:
 
 
 class _Nothing:
-    """A portfolio without a line."""
+    """A portfolio without a line, and no review."""
 
     def mark(self) -> str:
         return ""
+
+    def open(self) -> tuple[()]:
+        return ()
 
     def page(self, query: PortfolioQuery) -> Portfolio:
         return Portfolio(
