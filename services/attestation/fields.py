@@ -189,6 +189,36 @@ def _is_replay(value: Any) -> bool:
     return isinstance(value, Mapping) and set(value) == {"from", "to"} and all(map(is_time, value.values()))
 
 
+def _is_span(value: Any) -> bool:
+    """How far a log reached: `{"size": 12, "root": "…"}`."""
+    return (
+        isinstance(value, Mapping)
+        and set(value) == {"size", "root"}
+        and is_count(value["size"])
+        and is_sha256(value["root"])
+    )
+
+
+def _is_previous(value: Any) -> bool:
+    """The log this one goes on from after a loss: what of it was anchored, what is held, and who states that."""
+    checks: Mapping[str, Check] = {
+        "origin": is_name,
+        "genesis": is_sha256,
+        "logKey": is_key,
+        "checkpoint": is_name,
+        "anchored": _is_span,
+        "held": _is_span,
+        "reason": is_name,
+        "statedBy": all_items(is_identity),
+    }
+    return (
+        isinstance(value, Mapping)
+        and set(value) == set(checks)
+        and all(check(value[name]) for name, check in checks.items())
+        and bool(value["held"]["size"] < value["anchored"]["size"])
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
     required: Mapping[str, Check]
@@ -208,7 +238,7 @@ SHAPES: Mapping[Kind, Shape] = {
             "keys": is_list,
             "roles": is_document,
             "policy": is_document,
-            "previous": nullable(is_document),
+            "previous": nullable(_is_previous),
             "replay": nullable(_is_replay),
         },
         optional=_SIGNED,

@@ -19,6 +19,8 @@ from services.kernel.clock import Clock, utc_text
 from services.kernel.errors import ConflictError, InputError
 from services.kernel.identity import MACHINE_ISSUER, MACHINE_NAME, MACHINE_ROLE, MACHINE_SUBJECT, Role
 from services.kernel.secret import Secret
+from services.ledger import epochs
+from services.ledger.epochs import Loss
 from services.ledger.ports import FoundingDesk
 
 Writing = Callable[[], AbstractContextManager[LedgerWriter]]
@@ -56,10 +58,12 @@ def found_log(
     people: tuple[NewPerson, ...],
     replay: Replay | None = None,
     policy: dict[str, Any] | None = None,
+    after: Loss | None = None,
 ) -> str:
     """Writes genesis and the keyring; the leaf hash of genesis.
 
-    Outside the embedded profile two administrators sign everything after genesis. Raises ConflictError when the log
+    Outside the embedded profile two administrators sign everything after genesis, and genesis itself when it states
+    the loss of the log before (`after`). Raises ConflictError when the log
     has entries, InputError when administrators are missing.
     """
     needed = 1 if profile == EMBEDDED_PROFILE else 2
@@ -77,9 +81,9 @@ def found_log(
         )
         for somebody in people
     }
-    genesis = _sign(
+    genesis = _sign_together(
         desk,
-        admin,
+        admins if after is not None else [admin],
         statement.build(
             Kind.GENESIS,
             subjects=(Subject(name=f"log:{desk.origin}", sha256=desk.log_key.key_id),),
@@ -100,7 +104,7 @@ def found_log(
                     **({MACHINE_ROLE: [machine_identity()]} if desk.machine_key is not None else {}),
                 },
                 "policy": policy or {"keyringSigners": needed, "minLevel": "L2"},
-                "previous": None,
+                "previous": None if after is None else epochs.document(after, stated_by=[*map(identity, admins)]),
                 "replay": None if replay is None else {"from": utc_text(replay.start), "to": utc_text(replay.end)},
                 "signer": _signer(admin),
                 "authentication": _authentication(admin, clock.now()),
@@ -188,6 +192,10 @@ def _keyring(
         at=at,
         head=head,
     )
+    return _sign_together(desk, admins, payload)
+
+
+def _sign_together(desk: FoundingDesk, admins: list[NewPerson], payload: bytes) -> bytes:
     data = _sign(desk, admins[0], payload)
     for second in admins[1:]:
         data = desk.countersign(data, issuer=second.issuer, subject=second.subject, passphrase=second.passphrase)

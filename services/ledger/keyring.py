@@ -19,8 +19,9 @@ from services.attestation.models import Kind
 from services.attestation.passkeys import RelyingParty
 from services.attestation.statement import Statement
 from services.kernel.clock import from_utc_text
-from services.kernel.errors import ForeignStatementError
+from services.kernel.errors import ForeignStatementError, TrustError
 from services.kernel.identity import MACHINE_ISSUER, MACHINE_NAME, MACHINE_ROLE, MACHINE_SUBJECT, Role
+from services.ledger import epochs
 from services.ledger.ports import StoredEntry
 
 Who = tuple[str, str]
@@ -122,10 +123,29 @@ class Keyring:
             raise VoidEntryError(f"{signer['name']} was disabled at this point")
         if not self.holds(who, signer["role"], at=statement.at):
             raise VoidEntryError(f"{signer['name']} did not hold the role {signer['role']} at this point")
-        if len(people) > 1 and statement.kind is not Kind.KEYRING:
+        if len(people) > 1 and statement.kind is not Kind.KEYRING and not _states_loss(statement):
             raise VoidEntryError("it carries signatures of people it does not name")
         _require_declared(statement, touched, who)
         return who
+
+    def require_stated(self, statement: Statement, keys: tuple[EnrolledKey, ...]) -> None:
+        """A genesis after a loss is signed by the administrators it names, over a checkpoint of the log before.
+
+        Raises VoidEntryError.
+        """
+        previous = statement.predicate["previous"]
+        if previous is None:
+            return
+        self._require_admins(statement.predicate, keys, at=statement.at)
+        signed = {key.owner for key in keys if key.owner is not None}
+        if signed != {_who(item) for item in previous["statedBy"]}:
+            raise VoidEntryError("the loss is stated by others than those who signed it")
+        if previous["origin"] == statement.predicate["origin"]:
+            raise VoidEntryError("a log does not go on from itself")
+        try:
+            epochs.require_vouched(previous)
+        except TrustError as wrong:
+            raise VoidEntryError("the log before does not vouch for the checkpoint that is named") from wrong
 
     # applying entries
 
@@ -296,6 +316,10 @@ def replayed(entries: Iterable[StoredEntry]) -> Keyring:
             else:
                 keyring.admit(read, said, seq=stored.seq)
     return keyring
+
+
+def _states_loss(statement: Statement) -> bool:
+    return statement.kind is Kind.GENESIS and statement.predicate["previous"] is not None
 
 
 def _require_declared(statement: Statement, touched: list[EnrolledKey], who: Who) -> None:

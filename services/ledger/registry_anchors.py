@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.attestation import envelope, statement
 from services.kernel.clock import Clock, utc_text
 from services.kernel.errors import SignatureMismatchError, TrustError
-from services.ledger import note
+from services.ledger import epochs, note
 from services.ledger.ports import CheckpointSigner, LedgerReader, ReadTag, RegistryAnchorStore, TagPlace
 from services.ledger.vouching import vouched
 
@@ -84,12 +85,29 @@ class RegistryAnchors:
                 text = note.expanded(tag.text, origin=self._keys.origin)
                 size = vouched(text, keys=self._keys, book=self._book).size
             except TrustError as wrong:
-                problems.append(_problem(tag, written, wrong))
+                earlier = self._of_log_before(tag)
+                problems.append(earlier if earlier is not None else _problem(tag, written, wrong))
                 continue
             notes.append((size, text))
             if size < written:
                 problems.append(_set_back(tag, size, written))
         return tuple(sorted(notes)), problems
+
+    def _of_log_before(self, tag: ReadTag) -> TagProblem | None:
+        """A tag of the log this one goes on from; None for any other. It is replaced with the next round."""
+        first = self._book.entry(0)
+        if first is None:
+            return None
+        previous = statement.read(envelope.read(first.envelope).payload).predicate["previous"]
+        size = epochs.size_before(previous, tag.text or "")
+        if size is None:
+            return None
+        place = f"The registry tag {CHECKPOINT_TAG} of {tag.place}"
+        more = size > previous["anchored"]["size"]
+        sentence = f"{place} is of the log before, {previous['origin']}, and vouches for {size} of its entries."
+        if more:
+            sentence += f" That is more than the {previous['anchored']['size']} that were stated: more is lost."
+        return TagProblem(place=tag.place, text=tag.text or "", sentence=sentence, grave=more)
 
     def _not_compared(self, read_at: datetime | None, problem: str, *, wanted: bool) -> str:
         late = read_at is None or self._clock.now() - read_at > STALE

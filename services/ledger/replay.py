@@ -93,6 +93,8 @@ class Replay:
             raise VoidEntryError("a log has one genesis, its first entry")
         keys = self.keyring.signed_by(read)
         who = self.keyring.require_signer(statement, keys)
+        if seq == 0:
+            self.keyring.require_stated(statement, keys)
         if statement.nonce in self._nonces:
             raise VoidEntryError("its nonce was used before: it repeats an earlier signature")
         self._nonces.add(statement.nonce)

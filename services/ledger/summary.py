@@ -7,6 +7,7 @@ from typing import Any
 
 from services.attestation.models import Kind
 from services.attestation.statement import Statement
+from services.ledger import epochs
 from services.ledger.ports import IndexRow
 
 _SERVICE = "Countersign"
@@ -81,7 +82,8 @@ def _sentence(statement: Statement, actor: str, model: str, version: str) -> str
 
 
 def _genesis_sentence(predicate: Mapping[str, Any], _actor: str, _model: str, _version: str) -> str:
-    return f"The log {predicate['origin']} was founded."
+    words = f"The log {predicate['origin']} was founded."
+    return words if predicate["previous"] is None else f"{words} {epochs.sentence(predicate['previous'])}"
 
 
 def _policy_sentence(predicate: Mapping[str, Any], actor: str, _model: str, _version: str) -> str:

@@ -16,7 +16,7 @@ from services.attestation.keys import PublicKey
 from services.attestation.models import Kind
 from services.kernel.clock import from_utc_text, utc_text
 from services.kernel.errors import BrokenChainError, TrustError
-from services.ledger import note
+from services.ledger import epochs, note
 from services.ledger.keyring import VoidEntryError
 from services.ledger.merkle import Frontier, leaf_hash
 from services.ledger.ports import StoredEntry
@@ -135,6 +135,8 @@ class _Run:
         if self.replay.keyring.embedded:
             sentence = "This is an embedded deployment: one administrator enrolled everybody, without a second one."
             self.add(NOTE, 0, sentence)
+        if genesis.predicate["previous"] is not None:
+            self.add(NOTE, 0, epochs.sentence(genesis.predicate["previous"]))
         span = genesis.predicate["replay"]
         if span is not None:
             self.add(NOTE, 0, f"Entries dated {span['from']} to {span['to']} replay history in its own calendar.")

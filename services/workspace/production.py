@@ -27,6 +27,7 @@ from services.kernel.clock import SystemClock
 from services.kernel.errors import ConflictError, InputError
 from services.kernel.identity import Role
 from services.kernel.secret import Secret
+from services.ledger.epochs import Loss, next_number
 from services.ledger.founding import NewPerson
 from services.settings import Profile, Settings
 
@@ -71,16 +72,27 @@ def read_people(file: Path) -> FirstPeople:
     return found
 
 
-def found(settings: Settings, first: FirstPeople, passphrase_of: Callable[[str], Secret]) -> str:
+def administrators(first: FirstPeople) -> list[dict[str, str]]:
+    """Those who sign the first entries, as they are named there."""
+    admins = [person for person in first.people if Role.ADMIN in person.roles][:ADMINISTRATORS]
+    return [{"issuer": person.issuer, "sub": person.subject, "name": person.name} for person in admins]
+
+
+def found(
+    settings: Settings, first: FirstPeople, passphrase_of: Callable[[str], Secret], *, after: Loss | None = None
+) -> str:
     """Creates tables, key files and the first entries; the fingerprint of genesis, to keep on paper.
 
-    Raises ConflictError when the deployment is founded already, InputError in the embedded profile.
+    `after` is the loss of the log before, which both administrators sign with genesis.
+    Raises ConflictError when the deployment is founded already, InputError in the embedded profile or for the loss of
+    another deployment.
     """
     if settings.profile is Profile.EMBEDDED:
         raise InputError(
             "The embedded workspace founds itself, with people whose passphrases are printed.",
             hint="Run python -m services prepare, or choose another COUNTERSIGN_PROFILE.",
         )
+    number = 1 if after is None else next_number(after, first.deployment)
     for folder in (settings.home, settings.anchors_folder, settings.logs_folder, settings.run_folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = databases.connect(settings, statement_seconds=0)
@@ -100,7 +112,12 @@ def found(settings: Settings, first: FirstPeople, passphrase_of: Callable[[str],
         )
         clock = SystemClock()
         desk = KeyDesk.create(
-            SqlKeyStore(database), settings.keys_folder, clock, deployment=first.deployment, places=settings.key_places
+            SqlKeyStore(database),
+            settings.keys_folder,
+            clock,
+            deployment=first.deployment,
+            places=settings.key_places,
+            number=number,
         )
         genesis = found_deployment(
             database,
@@ -109,6 +126,7 @@ def found(settings: Settings, first: FirstPeople, passphrase_of: Callable[[str],
             profile=settings.profile.value,
             people=people,
             policies=PolicyFolder(settings.policy_folder).texts().values(),
+            after=after,
         )
         settings.genesis_file.write_text(f"{genesis}\n", encoding="ascii")
     finally:

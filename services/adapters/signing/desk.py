@@ -97,8 +97,9 @@ class KeyDesk:
         deployment: str,
         cost: Cost = PRODUCTION,
         places: Places = NOWHERE_ELSE,
+        number: int = 1,
     ) -> KeyDesk:
-        """Makes the key files of a new log.
+        """Makes the key files of a new log; `number` is 2 for the one that follows the deployment's first, and so on.
 
         Raises TrustError when the log has entries, ConflictError when key files exist.
         """
@@ -107,7 +108,7 @@ class KeyDesk:
                 "The log has entries, so its key files are not made anew.",
                 hint="Restore the key folder from its backup; without it this log cannot be continued.",
             )
-        create_key_files(keys_folder, deployment=deployment, places=places)
+        create_key_files(keys_folder, deployment=deployment, places=places, number=number)
         return cls(store, keys_folder, clock, cost=cost, places=places)
 
     @property

@@ -48,12 +48,12 @@ Places = Mapping[str, str]
 NOWHERE_ELSE: Places = {}
 
 
-def create_key_files(folder: Path, *, deployment: str, places: Places = NOWHERE_ELSE) -> KeyFiles:
-    """New keys for the log `<deployment>/countersign/log-1`, or references to those that are held elsewhere.
+def create_key_files(folder: Path, *, deployment: str, places: Places = NOWHERE_ELSE, number: int = 1) -> KeyFiles:
+    """New keys for the log `<deployment>/countersign/log-<number>`, or references to those that are held elsewhere.
 
     Raises ConflictError when any key file exists, InputError or KeyServiceError for a place that does not answer.
     """
-    origin = f"{deployment}/countersign/log-1"
+    origin = f"{deployment}/countersign/log-{number}"
     if not note.is_origin(origin):
         raise ConflictError(f"The deployment name {deployment!r} cannot name a log; use letters, digits, dots, dashes.")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -20,6 +20,7 @@ from services.attestation import envelope, statement
 from services.attestation.ports import LedgerWriter
 from services.kernel.clock import Clock
 from services.kernel.identity import Role
+from services.ledger.epochs import Loss
 from services.ledger.founding import NewPerson, Replay, enrol_machine, found_log
 from services.ledger.ports import FoundingDesk
 from services.ledger.replay import replayed_people
@@ -76,10 +77,12 @@ def found_deployment(
     people: tuple[NewPerson, ...],
     replay: Replay | None = None,
     policies: Iterable[bytes] = (),
+    after: Loss | None = None,
 ) -> str:
     """Genesis and the first people, with their keys and roles; the genesis fingerprint (leaf hash) to pin.
 
-    `policies` are the documents it begins with, signed by the first compliance officer among the people.
+    `policies` are the documents it begins with, signed by the first compliance officer among the people. `after` is
+    the loss of the log before, which the administrators state.
     Raises ConflictError when the log already has entries, InputError without an administrator, InvalidPolicyError.
     """
     book = SqlLedgerBook(database, desk, clock)
@@ -87,7 +90,7 @@ def found_deployment(
     def writing() -> AbstractContextManager[LedgerWriter]:
         return book.writing()
 
-    genesis = found_log(desk, writing, clock=clock, profile=profile, people=people, replay=replay)
+    genesis = found_log(desk, writing, clock=clock, profile=profile, people=people, replay=replay, after=after)
     publish_policies(database, desk, policies, clock=clock, people=people)
     return genesis
 

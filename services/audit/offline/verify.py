@@ -470,6 +470,26 @@ _COMMON: dict[str, Check] = {
     "log": _HEAD,
     "service": _SERVICE,
 }
+_SPAN = _fields({"size": _count, "root": is_sha256})
+_PREVIOUS = _fields(
+    {
+        "origin": _name,
+        "genesis": is_sha256,
+        "logKey": _KEY,
+        "checkpoint": _name,
+        "anchored": _SPAN,
+        "held": _SPAN,
+        "reason": _name,
+        "statedBy": _each(_identity),
+    }
+)
+
+
+def _previous(value: Any) -> bool:
+    """The log this one goes on from after a loss."""
+    return _PREVIOUS(value) and bool(value["held"]["size"] < value["anchored"]["size"])
+
+
 # kind: (required, optional)
 SHAPES: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
     "genesis": (
@@ -480,7 +500,7 @@ SHAPES: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
             "keys": _list,
             "roles": _map,
             "policy": _map,
-            "previous": _or_null(_map),
+            "previous": _or_null(_previous),
             "replay": _or_null(_fields({"from": _time, "to": _time})),
         },
         _SIGNED,
@@ -754,6 +774,8 @@ class Replay:
         self.shadows_ordered: set[int] = set()
         self.shadows_closed: dict[int, tuple[str, int, str]] = {}
         self.shadows_used: set[int] = set()
+        self.previous: dict[str, Any] | None = None
+        """The log this one goes on from after a loss, as its administrators stated it."""
 
     # signatures
 
@@ -800,7 +822,8 @@ class Replay:
             raise Wrong(f"{named['name']} was disabled at this point")
         if not self.holds(who, named["role"], said.at):
             raise Wrong(f"{named['name']} did not hold the role {named['role']} at this point")
-        if len(people) > 1 and said.kind != "keyring":
+        after_loss = said.kind == "genesis" and said.predicate["previous"] is not None
+        if len(people) > 1 and said.kind != "keyring" and not after_loss:
             raise Wrong("it carries signatures of people it does not name")
         if len(touched) != int("component3" in said.predicate.get("authentication", {})):
             raise Wrong("it names a passkey and carries none, or carries one it does not name")
@@ -826,6 +849,8 @@ class Replay:
             raise Wrong("a log has one genesis, its first entry")
         signed = self.signers(payload, signatures)
         who = self.signer(said, signed)
+        if seq == 0:
+            self._stated(said, signed)
         nonce = bytes.fromhex(said.nonce)
         if nonce in self.nonces:
             raise Wrong("its nonce was used before: it repeats an earlier signature")
@@ -836,6 +861,25 @@ class Replay:
         for holder in signed:
             if who is not None and holder.owner == who:
                 holder.signed.append(seq)
+
+    def _stated(self, said: Statement, signed: list[Holder]) -> None:
+        """A genesis after a loss: signed by the administrators it names, over a checkpoint of the log before."""
+        self.previous = said.predicate["previous"]
+        if self.previous is None:
+            return
+        self._require_admins(said.predicate, said.at, signed)
+        if {item.owner for item in signed if item.owner} != {who_of(item) for item in self.previous["statedBy"]}:
+            raise Wrong("the loss is stated by others than those who signed it")
+        if self.previous["origin"] == said.predicate["origin"]:
+            raise Wrong("a log does not go on from itself")
+        try:
+            size, root = verify_note(
+                self.previous["checkpoint"], self.previous["origin"], [Key(self.previous["logKey"])]
+            )
+        except Wrong:
+            raise Wrong("the log before does not vouch for the checkpoint that is named") from None
+        if (size, root.hex()) != (self.previous["anchored"]["size"], self.previous["anchored"]["root"]):
+            raise Wrong("the log before does not vouch for the checkpoint that is named")
 
     def found(self, said: Statement) -> None:
         if said.kind != "genesis":
@@ -1439,6 +1483,17 @@ def _decimal(text: str) -> Decimal:
 # The log as a whole
 
 
+def loss_words(previous: dict[str, Any]) -> str:
+    first, last = previous["held"]["size"], previous["anchored"]["size"] - 1
+    lost = f"entry {first} is" if first == last else f"entries {first} to {last} are"
+    who = " and ".join(item["name"] for item in previous["statedBy"])
+    return (
+        f"This log goes on from {previous['origin']}, of which {lost} lost: {previous['anchored']['size']} were "
+        f"anchored (root {previous['anchored']['root'][:16]}), {previous['held']['size']} are held. "
+        f"Stated by {who}: {previous['reason']}"
+    )
+
+
 class Problem:
     def __init__(self, severity: str, where: str, sentence: str, entry: int | None = None) -> None:
         self.severity, self.where, self.sentence, self.entry = severity, where, sentence, entry
@@ -1498,6 +1553,8 @@ class Log:
         if seq == 0 and self.replay.embedded:
             told = "This is an embedded deployment: one administrator enrolled everybody, without a second one."
             self.add(NOTE, "entry 0", told, 0)
+        if seq == 0 and self.replay.previous is not None:
+            self.add(NOTE, "entry 0", loss_words(self.replay.previous), 0)
         span = said.predicate.get("replay") if seq == 0 else None
         if span:
             self.add(
@@ -1877,6 +1934,7 @@ class Verifier:
             "exit": self.exit_code,
             "origin": log.origin,
             "genesis": log.genesis,
+            "previous": log.replay.previous,
             "pin": ("matches" if self.pin == log.genesis else "differs") if self.pin else "not given",
             "entries": log.tree.size,
             "root": log.tree.roots[-1].hex(),
@@ -1931,6 +1989,8 @@ def lines_of(result: dict[str, Any]) -> Iterable[str]:
         result["pin"], "not compared: give the one you hold with --pin"
     )
     yield f"genesis     {result['genesis']} ({pin})"
+    if result["previous"]:
+        yield f"follows     {printable(result['previous']['origin'])} after a loss, see the notes"
     yield f"entries     {result['entries']}"
     yield f"root        {result['root']}"
     yield (
