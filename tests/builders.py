@@ -421,16 +421,18 @@ def a_world(
     serving: Any = None,
     key_places: Mapping[str, str] = NOWHERE_ELSE,
     origin: str = "http://localhost:8501",
+    more_people: tuple[NewPerson, ...] = (),
 ) -> World:
     """A founded workspace in `folder`; opening the same folder again continues it.
 
-    `serving` is any other ServingPlatform in place of the one in a file; `key_places` where next keys are held.
+    `serving` is any other ServingPlatform in place of the one in a file; `key_places` where next keys are held;
+    `more_people` are enrolled beside those of the demonstration.
     """
     clock = clock or FrozenClock(NOON)
     database = Database(url or f"sqlite:///{folder / 'governance.db'}")
     fresh = not (folder / "keys").exists()
     if fresh:
-        _found(database, folder, clock, profile=profile, url=url, policies=policies)
+        _found(database, folder, clock, profile=profile, url=url, policies=policies, more_people=more_people)
     desk = KeyDesk(SqlKeyStore(database), folder / "keys", clock, cost=CHEAP, places=key_places)
     book = SqlLedgerBook(database, desk, clock)
     inventory = MemoryInventory((a_model(),), tuple(a_version(number) for number in versions))
@@ -444,10 +446,20 @@ def a_world(
     )
 
 
-def _found(database: Database, folder: Path, clock: Clock, *, profile: str, url: str, policies: Path) -> None:
-    """A log of its own where the caller named a database, a time or policies; else a copy of one made once."""
-    if url or not isinstance(clock, FrozenClock) or clock.now() != NOON or policies not in {POLICIES, DOCUMENTS}:
-        _found_log(database, folder, clock, profile, policies)
+def _found(
+    database: Database,
+    folder: Path,
+    clock: Clock,
+    *,
+    profile: str,
+    url: str,
+    policies: Path,
+    more_people: tuple[NewPerson, ...],
+) -> None:
+    """A log of its own where the caller named a database, a time, policies or people; else a copy of one made once."""
+    usual = isinstance(clock, FrozenClock) and clock.now() == NOON and policies in {POLICIES, DOCUMENTS}
+    if url or more_people or not usual:
+        _found_log(database, folder, clock, profile, policies, more_people)
         return
 
     def make(home: Path) -> None:
@@ -458,7 +470,14 @@ def _found(database: Database, folder: Path, clock: Clock, *, profile: str, url:
     templates.copied(f"world {profile} {'as shipped' if policies == DOCUMENTS else 'short'}", folder, make)
 
 
-def _found_log(database: Database, folder: Path, clock: Clock, profile: str, policies: Path) -> None:
+def _found_log(
+    database: Database,
+    folder: Path,
+    clock: Clock,
+    profile: str,
+    policies: Path,
+    more_people: tuple[NewPerson, ...] = (),
+) -> None:
     create_tables(database)
     desk = KeyDesk.create(SqlKeyStore(database), folder / "keys", clock, deployment="test", cost=CHEAP)
     newcomers = tuple(
@@ -471,6 +490,7 @@ def _found_log(database: Database, folder: Path, clock: Clock, profile: str, pol
         )
         for account in DEMO_ACCOUNTS
     )
+    newcomers += more_people
     book = SqlLedgerBook(database, desk, clock)
     found_log(desk, book.writing, clock=clock, profile=profile, people=newcomers)
     publish_policies(database, desk, PolicyFolder(policies).texts().values(), clock=clock, people=newcomers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import streamlit as st
@@ -59,6 +60,7 @@ def open_decision(
         delegation=delegation,
         signing=signing if decision in _COUNTING else None,
         demand=None,
+        written=None,
         challenge="",
     )
     _review()
@@ -129,6 +131,13 @@ def _signed_as(name: str, delegation: DelegationRef | None) -> str:
 
 
 def _decision_form(decision: Decision) -> None:
+    state = forms.required()
+    answer = passkey.answer(state["demand"])
+    if state["demand"] is not None and not answer:
+        _confirm(state)
+        return
+    if answer:
+        _write_again()
     faults = forms.FieldErrors()
     with st.form("decision", border=False, enter_to_submit=False):
         reason, comment = _reason_fields(decision, faults)
@@ -145,21 +154,25 @@ def _decision_form(decision: Decision) -> None:
         st.rerun()
     if go:
         _sign(faults, decision, reason, comment, passphrase)
-    else:
-        _go_on_with_passkey(faults, decision, reason, comment, passphrase)
+    elif answer:
+        _record(replace(state["written"], passkey=answer), faults)
 
 
-def _go_on_with_passkey(
-    faults: forms.FieldErrors, decision: Decision, reason: str, comment: str, passphrase: str
-) -> None:
-    """Second half of a signature that needs a passkey: its button, and the signature once it answered."""
-    state = forms.opened()
-    if state is None or state["demand"] is None:
-        return
-    answer = passkey.answer_to(state["demand"], label="Confirm with your passkey")
-    if answer:
-        state["demand"] = None
-        _sign(faults, decision, reason, comment, passphrase, answer=answer)
+def _confirm(state: forms.Dialog) -> None:
+    """What was written stands as text: the passkey confirms exactly that, and nothing can change under it."""
+    written: SignOff = state["written"]
+    st.markdown(f"**Comment:** {md(written.comment)}" if written.comment else ":gray[No comment.]")
+    st.markdown("**One step is left.** Your passkey confirms this decision as it stands here; then it is signed.")
+    passkey.ask(state["demand"], label="Confirm with your passkey")
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        st.button("Change what I wrote", key="decision-write-again", on_click=_write_again)
+
+
+def _write_again() -> None:
+    """Back to the fields, with the comment in its place; the passphrase is asked for again."""
+    state = forms.required()
+    state["demand"] = None
+    st.session_state["decision-comment"] = state["written"].comment
 
 
 def _reason_fields(decision: Decision, faults: forms.FieldErrors) -> tuple[str, str]:
@@ -191,9 +204,7 @@ _HINT = "What did you check, and why is this decision right?"
 _CHANGE = "What would let you sign?"
 
 
-def _sign(  # noqa: PLR0917 - the fields of one form, and the passkey's answer to them
-    faults: forms.FieldErrors, decision: Decision, reason: str, comment: str, passphrase: str, answer: str = ""
-) -> None:
+def _sign(faults: forms.FieldErrors, decision: Decision, reason: str, comment: str, passphrase: str) -> None:
     state = forms.opened()
     if state is None:
         return
@@ -216,27 +227,33 @@ def _sign(  # noqa: PLR0917 - the fields of one form, and the passkey's answer t
         role=state["role"],
         zone=session.zone(),
         delegation=given.id if given else "",
-        passkey=answer,
     )
-    room, me = session.control_room(), session.signed_in()
-    if state["signing"] is not None and state["signing"].passkey and not answer:
+    if state["signing"] is not None and state["signing"].passkey:
         _ask_passkey(command, faults)
-        return
+    else:
+        _record(command, faults)
+
+
+def _record(command: SignOff, faults: forms.FieldErrors) -> None:
+    room, me = session.control_room(), session.signed_in()
     receipt = forms.record(lambda: room.approvals.sign_off(command, actor=me), faults)
     if receipt is not None:
-        request_receipt.keep(state["request_id"], _DONE[decision], receipt)
+        request_receipt.keep(command.request_id, _DONE[command.decision], receipt)
         forms.close_dialog()
         st.rerun()
 
 
 def _ask_passkey(command: SignOff, faults: forms.FieldErrors) -> None:
-    """What was typed is fixed now: the passkey confirms exactly that. Typing something else asks again."""
+    """Keeps the command with its passphrase until the passkey answers, the dialog closes or something else is written.
+
+    The dialog is drawn again as a whole: its fields give way to what was written.
+    """
     state = forms.required()
     room, me = session.control_room(), session.signed_in()
     try:
-        state["demand"] = room.approvals.confirm_with_passkey(command, actor=me)
+        demand = room.approvals.confirm_with_passkey(command, actor=me)
     except ControlRoomError as error:
-        state["demand"] = None
         faults.show(error)
         return
-    passkey.answer_to(state["demand"], label="Confirm with your passkey")
+    state.update(demand=demand, written=command)
+    st.rerun()

@@ -94,6 +94,8 @@ class FieldErrors:
         """`form` names a form that stands on the page itself: a dialog over it has places of its own."""
         self._form = form
         self._places: dict[str, Any] = {}
+        self.last: ControlRoomError | None = None
+        """What a service answered last, for a form that goes on in another way after some answers."""
 
     def place(self, name: str) -> None:
         self._places[name] = st.container(key=f"fault-{self._form}{name}")
@@ -103,6 +105,7 @@ class FieldErrors:
             notices.field(InputError(sentence))
 
     def show(self, error: ControlRoomError) -> None:
+        self.last = error
         name = _field_of(error)
         if name in self._places and name != "form":
             with self._places[name]:

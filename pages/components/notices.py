@@ -23,7 +23,7 @@ from services.kernel.errors import (
     UnavailableError,
 )
 
-_FLASH = "flash"
+_FLASH, _CAUTION = "flash", "flash_caution"
 
 
 def show(
@@ -92,7 +92,14 @@ def flash(text: str, receipt: Receipt | None = None) -> None:
     st.session_state[_FLASH] = (text, receipt)
 
 
+def caution(text: str) -> None:
+    """As `flash`, for what did not come out as asked; `text` is ours, without Markdown."""
+    st.session_state[_CAUTION] = text
+
+
 def show_flash() -> None:
+    if _CAUTION in st.session_state:
+        st.warning(md(st.session_state.pop(_CAUTION)), icon=":material/history_toggle_off:")
     if _FLASH not in st.session_state:
         return
     text, receipt = st.session_state[_FLASH]

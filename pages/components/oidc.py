@@ -13,7 +13,7 @@ from typing import Any
 import streamlit as st
 
 from pages.components import address, notices, places, session
-from pages.components.format import md
+from pages.components.format import md, when
 from pages.components.places import PLACES
 from services.kernel.errors import ControlRoomError, LoginRefusedError
 from services.kernel.identity import Actor, Role
@@ -62,12 +62,25 @@ def renew(me: Actor) -> None:
     st.session_state[_SEEN] = _stamp(given)
     try:
         if not sign_in.was_used(given, id_token=_id_token()):
-            sign_in.renew(given, token=session.token(), id_token=_id_token())
+            fresh = sign_in.renew(given, token=session.token(), id_token=_id_token())
             session.look_again()
-            notices.flash(f"You logged in again as {me.name}; your signature can say so for a few minutes.")
+            _say_how_fresh(me, fresh)
             _return_to_wanted()
     except ControlRoomError as refused:
         notices.show(refused)
+
+
+def _say_how_fresh(me: Actor, fresh: Actor) -> None:
+    """A provider may answer from its old login, whatever it was asked for: then nothing is fresher than before."""
+    if fresh.login is not None and fresh.login.is_newer_than(me.login):
+        notices.flash(f"You logged in again as {me.name}; your signature can say so for a few minutes.")
+        return
+    since = fresh.login.auth_time if fresh.login is not None else None
+    said = f"it says that you logged in at {when(since, session.zone())}" if since else "it does not say when"
+    notices.caution(
+        f"The provider let you in without a new login: {said}. What needs a fresh login cannot be signed. Ask whoever "
+        "runs the provider to honour the demand for one (prompt=login, max_age=0) and to state the time (auth_time)."
+    )
 
 
 def again_button(key: str) -> None:

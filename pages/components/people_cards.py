@@ -134,7 +134,7 @@ def passkeys_card(me: Actor) -> None:
             icon=":material/passkey:",
             on_click=forms.open_dialog,
             args=("people-passkey", "settings"),
-            kwargs={"demand": None},
+            kwargs={"demand": None, "made": ""},
         )
 
 

@@ -6,14 +6,13 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import streamlit as st
 
-from pages.components import forms, notices, passkey, reads, session
+from pages.components import forms, notices, passkey_forms, reads, session
 from pages.components.format import code, digest, md, role, when
 from services.kernel.errors import ControlRoomError
 from services.kernel.identity import ROLE_PERMISSIONS, Permission, Role
 from services.people.ceremonies import AskForKey, CeremonyKind, ProposeChange, SignCeremony, words
 from services.people.delegations import TIERS, GrantDelegation, WithdrawDelegation
 from services.people.models import Person
-from services.people.passkeys import EnrolPasskey
 
 _CHANGES = {
     CeremonyKind.WITHDRAW: "Take a role away",
@@ -205,51 +204,6 @@ def key_dialog() -> None:
         st.rerun()
 
 
-@st.dialog("Add a passkey", icon=":material/passkey:", width="medium", on_dismiss=forms.close_dialog)
-def passkey_dialog() -> None:
-    """First the name and the passphrase, then the authenticator makes the passkey, and the request is signed."""
-    state = forms.opened()
-    if state is None:
-        st.rerun()
-    me, room = session.signed_in(), session.control_room()
-    st.markdown(
-        f":gray[It will work for **{md(room.passkeys.party.id)}** alone, and asks for your finger, face or PIN each "
-        "time. Administrators then put their names to it.]"
-    )
-    faults = forms.FieldErrors()
-    with st.form("people-passkey-form", border=False, enter_to_submit=False):
-        label = st.text_input("Name", key="passkey-label", max_chars=80, placeholder="Key in the drawer")
-        passphrase = forms.passphrase_field("passkey-passphrase")
-        faults.place("passphrase")
-        go = st.form_submit_button("Continue", type="primary", icon=":material/passkey:", key="passkey-go")
-    faults.place("form")
-    if go and not (label.strip() and passphrase):
-        faults.say("form", "Give it a name and enter your signing passphrase: it signs the request to enrol it.")
-        return
-    if go:
-        try:
-            state["demand"] = room.passkeys.begin(actor=me)
-        except ControlRoomError as error:
-            faults.show(error)
-            return
-    if state["demand"] is None:
-        return
-    answer = passkey.answer_to(state["demand"], label="Make the passkey")
-    if not answer:
-        return
-    command = EnrolPasskey(
-        command_id=state["command_id"],
-        nonce=state["demand"].nonce,
-        label=label,
-        answer=answer,
-        passphrase=forms.secret(passphrase),
-    )
-    done = "Your passkey is made. It counts once administrators have enrolled it."
-    if forms.submit(lambda: room.passkeys.enrol(command, actor=me), faults, done=done):
-        forms.close_dialog()
-        st.rerun()
-
-
 @st.dialog("Sign a change of people or keys", icon=":material/signature:", on_dismiss=forms.close_dialog)
 def sign_dialog() -> None:
     state = forms.opened()
@@ -378,7 +332,7 @@ DIALOGS = {
     "people-change": change_dialog,
     "people-deployment-key": deployment_key_dialog,
     "people-key": key_dialog,
-    "people-passkey": passkey_dialog,
+    "people-passkey": passkey_forms.passkey_dialog,
     "people-sign": sign_dialog,
     "people-delegate": delegate_dialog,
     "people-delegation-end": delegation_end_dialog,

@@ -37,4 +37,5 @@ def _session(actor: Actor) -> dict[str, Any]:
 
 
 def since_login_seconds(actor: Actor, *, at: datetime) -> int:
-    return max(0, int((at - actor.signed_in_at).total_seconds()))
+    """Of the whole second that the statement states: made again from that, it has to come out the same."""
+    return max(0, int((at.replace(microsecond=0) - actor.signed_in_at).total_seconds()))

@@ -11,7 +11,7 @@ from typing import Any
 
 from services import databases
 from services.adapters.mlflow.registry import MlflowRegistry
-from services.doctor import machine, mirror, outside, platform
+from services.doctor import machine, mirror, outside, platform, sign_in
 from services.doctor.governance import Governance
 from services.doctor.guard import Check, looked_at
 from services.doctor.models import Result, State
@@ -67,6 +67,7 @@ def _parts(settings: Settings, environment: Mapping[str, str], clock: Clock) -> 
         "key service", lambda: machine.key_services(settings), away=State.FAULT, fix="Look at the key service."
     )
     yield from looked_at("private files", lambda: machine.private_files(settings), fix=_LOOK)
+    yield from looked_at("sign-in", lambda: sign_in.sign_in(settings, environment), fix=_LOOK)
     yield from _governance(settings, clock)
     if settings.profile is Profile.DATABRICKS:
         yield from _workspace(settings)

@@ -210,6 +210,11 @@ class Login:
         """The earliest moment the login is known for: its own time, else that of the token."""
         return self.auth_time or self.issued_at
 
+    def is_newer_than(self, other: Login | None) -> bool:
+        """The provider itself says that the person logged in after `other`; without its word nothing is newer."""
+        earlier = other.auth_time if other is not None else None
+        return self.auth_time is not None and (earlier is None or self.auth_time > earlier)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from services.approvals.models import Decision, SignOff
-from services.attestation import envelope, statement
+from services.attestation import authentication, envelope, statement
 from services.attestation.canonical import to_bytes
 from services.attestation.models import Receipt
 from services.audit.offline import verify
@@ -436,3 +436,14 @@ def test_session_without_a_provider_cannot_show_a_fresh_login(fresh: Desk) -> No
 
 def test_origin_of_this_world_is_the_one_the_device_answers_for(desk: Desk) -> None:
     assert (desk.world.passkeys.party.id, desk.world.passkeys.party.origin) == (HOST, ORIGIN)
+
+
+@pytest.mark.parametrize("began", [0, 300_000, 950_000])
+@pytest.mark.parametrize("asked", [0, 200_000, 960_000])
+def test_statement_is_the_same_when_it_is_made_again_from_the_second_it_states(
+    desk: Desk, began: int, asked: int
+) -> None:
+    actor = replace(desk.world.actor(VERA), signed_in_at=desk.world.clock.now().replace(microsecond=began))
+    at = desk.world.clock.now() + timedelta(seconds=5, microseconds=asked)
+
+    assert authentication.document(actor, at=at) == authentication.document(actor, at=at.replace(microsecond=0))

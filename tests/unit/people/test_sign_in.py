@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from services.attestation import authentication
 from services.kernel.clock import FrozenClock
 from services.kernel.errors import LoginRefusedError, NotSignedInError
-from services.kernel.identity import Permission, Role
+from services.kernel.identity import Login, Permission, Role
 from services.people.accounts import DEMO_ISSUER
 from services.people.ceremonies import CeremonyKind, ProposeChange
 from services.people.claims import Binding, LoginRules
@@ -244,3 +245,24 @@ def test_address_nobody_verified_is_nobody(world: World) -> None:
     for said in ({"email": VERA}, {"email": VERA, "email_verified": False}, {"email": VERA, "email_verified": "no"}):
         with pytest.raises(LoginRefusedError, match="did not vouch"):
             door.look(a_login(world, sub="00u9", **said))
+
+
+LOGIN = Login(issued_at=NOON, auth_time=NOON - timedelta(minutes=40))
+LATER = timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("after", "before", "newer"),
+    [
+        (replace(LOGIN, auth_time=NOON), LOGIN, True),
+        (replace(LOGIN, auth_time=NOON), replace(LOGIN, auth_time=None), True),
+        (replace(LOGIN, auth_time=NOON), None, True),
+        (replace(LOGIN, issued_at=NOON + LATER), LOGIN, False),
+        (replace(LOGIN, issued_at=NOON + LATER, auth_time=None), LOGIN, False),
+        (replace(LOGIN, issued_at=NOON + LATER, auth_time=None), None, False),
+    ],
+)
+def test_login_is_newer_by_the_word_of_the_provider_and_never_by_its_tokens_time(
+    after: Login, before: Login | None, newer: bool
+) -> None:
+    assert after.is_newer_than(before) is newer
