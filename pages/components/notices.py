@@ -106,7 +106,7 @@ def show_flash() -> None:
     with st.container(border=True, key="receipt"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown(f":green[:material/verified:] **{md(text)}**", width="content")
-            st.button("Dismiss", key="flash-dismiss", on_click=_dismiss, type="tertiary")
+            st.button("Dismiss", key="flash-dismiss", on_click=dismiss_flash, type="tertiary")
         if receipt is not None:
             receipt_line(receipt)
 
@@ -130,5 +130,10 @@ def stale(what: str, at: datetime | None, now: datetime) -> str:
     return f"What is shown about {what} was read {age(at, now)}."
 
 
-def _dismiss() -> None:
+def has_flash() -> bool:
+    return _FLASH in st.session_state
+
+
+def dismiss_flash() -> None:
+    """Something newer is to be said, or the reader has read it."""
     st.session_state.pop(_FLASH, None)

@@ -14,6 +14,7 @@ _KEPT = "decision_receipt"
 
 def keep(request_id: str, text: str, receipt: Receipt) -> None:
     """Callback after signing: shown on the next run of the request's page."""
+    notices.dismiss_flash()  # what was said before it is older news
     st.session_state[_KEPT] = (request_id, text, receipt)
 
 
@@ -22,7 +23,7 @@ def show(view: RequestView) -> None:
     if kept is None or kept[0] != view.row.request_id:
         return
     _, text, receipt = kept
-    with st.container(border=True, key="receipt"):
+    with st.container(border=True, key="receipt-decision" if notices.has_flash() else "receipt"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown(f":green[:material/verified:] **{md(text)}**", width="content")
             with st.container(horizontal=True, width="content"):
