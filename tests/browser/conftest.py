@@ -22,14 +22,14 @@ __all__ = ["browser", "first_visit", "free_port", "started"]
 
 
 @contextmanager
-def started(command: list[str], port: int, *, log: Path, **env: str) -> Iterator[str]:
-    """The app behind `command` once it answers; its address. Ended when the block is left."""
+def started(command: list[str], port: int, *, log: Path, says: str = "", **env: str) -> Iterator[str]:
+    """The app behind `command` once it answers, and `says` so; its address. Ended when the block is left."""
     with log.open("w") as written:
         process = subprocess.Popen(
             [sys.executable, *command], cwd=ROOT, env={**os.environ, **env}, stdout=written, stderr=subprocess.STDOUT
         )
         try:
-            _answers(process, f"http://localhost:{port}/_stcore/health", log)
+            _answers(process, f"http://localhost:{port}/_stcore/health", log, says)
             yield f"http://localhost:{port}"
         finally:
             process.send_signal(signal.SIGTERM)
@@ -45,11 +45,11 @@ def first_visit(browser: Browser, app: str) -> None:
     page.close()
 
 
-def _answers(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def _answers(process: subprocess.Popen[bytes], url: str, log: Path, says: str) -> None:
     for _ in range(480):
         assert process.poll() is None, log.read_text()[-2000:]
         try:
-            if httpx.get(url, timeout=2).text == "ok":
+            if httpx.get(url, timeout=2).text == "ok" and says in log.read_text():
                 return
         except httpx.HTTPError:
             pass

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from pages.components.serve import PAID
 from services.adapters.files.policies import PolicyFolder
 from services.adapters.signing.desk import KeyDesk
 from services.adapters.sql.database import Database
@@ -24,7 +25,7 @@ from services.ledger.founding import NewPerson
 from services.settings import Settings, read_settings
 from services.workspace import marker
 from services.workspace.marker import PreparedFacts
-from tests.browser.conftest import first_visit, free_port, started
+from tests.browser.conftest import free_port, started
 from tests.builders import CHEAP
 from tests.fakes.identity_provider import CLIENT, Provider, a_provider, secrets_of
 
@@ -86,7 +87,7 @@ def _found(settings: Settings, issuer: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def house(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     place, port = tmp_path_factory.mktemp("sign-in"), free_port()
     with a_provider(PEOPLE) as provider:
         settings = read_settings(home=place / "home")
@@ -102,9 +103,8 @@ def house(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             "COUNTERSIGN_OIDC_STEP_UP": "again",
             "COUNTERSIGN_OIDC_ROLES": json.dumps({"approvers": "compliance_officer", "keepers": "admin"}),
         }
-        command = ["-m", "streamlit", "run", "app.py", "--server.port", str(port), "--secrets.files", str(secrets)]
-        with started(command, port, log=place / "app.log", **env) as app:
-            first_visit(browser, app)
+        command = ["-m", "pages.components.serve", "--server.port", str(port), "--secrets.files", str(secrets)]
+        with started(command, port, log=place / "app.log", says=PAID, **env) as app:
             yield House(app=app, provider=provider, settings=settings)
 
 
