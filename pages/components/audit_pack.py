@@ -75,7 +75,7 @@ def _end(day: object) -> datetime | None:
 
 def _building(room: ControlRoom, me: Actor) -> None:
     running = any(job.state is PackState.RUNNING for job in room.packs.jobs(me))
-    st.fragment(_progress, run_every=0.5 if running else None)(room, me, watching=running)
+    st.fragment(_progress, run_every=1 if running else None)(room, me, watching=running)
 
 
 def _progress(room: ControlRoom, me: Actor, *, watching: bool) -> None:

@@ -132,8 +132,7 @@ def test_11_a_pack_verifies_outside_the_app_and_a_changed_byte_is_named(otto: De
     otto.open("audit?section=packs")
     otto.choose("pack-model", MODEL)
     otto.button("pack-go").click()
-    # Five seconds of work took more than two minutes once, beside open pages; why is not known.
-    otto.sees("built in", within=300)
+    otto.sees("built in", within=120)
     otto.shot("d5-11-pack")
     otto.open("audit?section=packs")
     box = otto.page.locator(".st-key-packs canvas").first.bounding_box()
