@@ -8,7 +8,7 @@ export MLFLOW_ALLOW_PICKLE_DESERIALIZATION := false
 
 .DEFAULT_GOAL := help
 # No command makes a file of its own name.
-.PHONY: lock sbom bench-drift help run setup setup-dev test check lint types imports unit coverage journeys fmt bench defences reset clean python-version
+.PHONY: ramp lock sbom bench-drift help run setup setup-dev test check lint types imports unit coverage journeys fmt bench defences reset clean python-version
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -62,6 +62,10 @@ coverage: setup-dev  ## the same tests, with branch coverage
 
 journeys: setup-dev  ## the whole path in a real browser against a really prepared workspace
 	$(PY) -m pytest tests/journeys -q -p no:randomly
+
+# Half an hour in which nothing else may run: a busy machine breaks the promised answer times, and the watcher holds.
+ramp: setup-dev  ## shadow, 5, 10, 20 % and everything in a browser with real traffic, days lived through (a quiet machine)
+	COUNTERSIGN_JOURNEY_RAMP=1 $(PY) -m pytest tests/journeys -v -p no:randomly -k "test_04_a_breach or test_request_to_rollback"
 
 fmt: setup-dev  ## format and fix what can be fixed
 	$(BIN)/ruff format .

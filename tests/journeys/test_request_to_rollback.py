@@ -28,7 +28,7 @@ RAMP = bool(os.environ.get("COUNTERSIGN_JOURNEY_RAMP"))
 """Days of shadow and every share take a quarter of an hour and want a machine to themselves: walked when asked for."""
 BEFORE = "3" if RAMP else "2"
 """Where a rollback leads: before version 6 when it was released, before version 3 when it waits."""
-ramp = pytest.mark.skipif(not RAMP, reason="walked with COUNTERSIGN_JOURNEY_RAMP=1")
+ramp = pytest.mark.skipif(not RAMP, reason="walked by make ramp, on a quiet machine")
 
 
 def decide(person: Desk, request: str, verb: str) -> None:
@@ -187,16 +187,12 @@ def test_each_share_follows_the_one_before_and_everything_comes_last(
     assert not sam.button("advance").is_enabled(), "a share needs its time and its requests"
     sam.shot("9-too-early")
     for share in (10, 20, 100):
-        sam = until_offered(running, desk, share)
-        sam.shot(f"9-before-{share}")
-        sam.press("advance")
-        if sam.page.locator(".st-key-advance-reason").count():
-            sam.fill("advance-reason", "A demonstration: so few requests cannot show more.")
-        sam.passphrase("advance-passphrase")
-        sam.press("advance-go")
-        wanted = {"6": 100} if share == 100 else {"3": 100 - share, "6": share}
-        until(lambda wanted=wanted: routes(running) == wanted, seconds=30, what=f"{share} %")  # type: ignore[misc]
-        sam.leave()
+        for _ in range(3):  # the watcher may hold between the offer and the click
+            sam = until_offered(running, desk, share)
+            sam.shot(f"9-before-{share}")
+            if taken(sam, running, share):
+                break
+        assert routes(running) == ({"6": 100} if share == 100 else {"3": 100 - share, "6": share})
     until(lambda: alias(running) == "6", seconds=30, what="champion points at version 6")
 
 
@@ -215,6 +211,19 @@ def until_offered(running: Running, desk: Callable[[str], Desk], share: int, *, 
             resume(sam, "The machine was busy with other work; both versions answer in time again.")
         sam.leave()
     pytest.fail(f"{share} % was not offered after {rounds} times three hours")
+
+
+def taken(sam: Desk, running: Running, share: int) -> bool:
+    """Signs the next share; whether the endpoint followed."""
+    sam.press("advance")
+    if sam.page.locator(".st-key-advance-reason").count():
+        sam.fill("advance-reason", "A demonstration: so few requests cannot show more.")
+    sam.passphrase("advance-passphrase")
+    sam.press("advance-go")
+    wanted = {"6": 100} if share == 100 else {"3": 100 - share, "6": share}
+    followed = happens(lambda: routes(running) == wanted, seconds=30)
+    sam.leave()
+    return followed
 
 
 def resume(sam: Desk, reason: str) -> None:
