@@ -16,7 +16,7 @@ from services.people.ceremonies import AskForKey
 from tests.builders import MODEL, World
 
 READS = {
-    "people": {"may", "require", "views", "open_session", "renew_session", "record_view"},
+    "people": {"may", "permissions", "require", "views", "open_session", "renew_session", "record_view"},
     "delegations": {"candidates"},
     "keys": {"ceremonies"},
     "passkeys": {"own", "all_counting"},

@@ -7,7 +7,7 @@ from math import comb, exp, isfinite, log
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.rollout.analysis import evidence
@@ -76,6 +76,7 @@ def test_its_expectation_is_never_above_one_while_the_canary_is_no_worse_than_to
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(TICK, min_size=1, max_size=3), st.booleans())
+@example(ticks=[(3, 0, 3), (3, 0, 3), (3, 0, 3)], both_ways=False)
 def test_the_realised_share_of_a_tick_keeps_the_promise_for_frequent_events_too(
     ticks: list[tuple[int, int, int]], both_ways: bool
 ) -> None:
@@ -92,7 +93,8 @@ def test_the_realised_share_of_a_tick_keeps_the_promise_for_frequent_events_too(
         if probability:
             total += probability * e_of(steps)
 
-    assert total <= 1 + 1e-9
+    # A share of nought or one is kept a billionth away from it, once for every event.
+    assert total <= 1 + 1e-7
 
 
 @settings(max_examples=20, deadline=None)
