@@ -12,13 +12,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 from playwright.sync_api import Browser
 
-from tests.journeys.conftest import browser, free_port
+from tests.journeys.conftest import chromium, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
-__all__ = ["browser", "first_visit", "free_port", "started"]
+__all__ = ["first_visit", "free_port", "started"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Closed with its file: the tests after it in the same process may run an event loop of their own."""
+    with chromium() as browser:
+        yield browser
 
 
 @contextmanager
