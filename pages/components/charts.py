@@ -6,12 +6,14 @@ colour and the live version in dashed grey.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import plotly.graph_objects as go
+import plotly.io as pio
 
 MAX_POINTS = 1000
 
@@ -184,6 +186,19 @@ def _spread(wanted: list[tuple[float, int]], *, span: float, height: int) -> dic
         shifts[index] = round(place - value / per_pixel)
         previous = place
     return shifts
+
+
+class Finished(go.Figure):  # type: ignore[misc]  # Plotly has no types
+    """A figure that nobody changes any more. Plotly copies and encodes a figure each time it is sent to a browser,
+    which costs as much as drawing it; here that is done once, and what was made is sent again.
+    """
+
+    def __init__(self, figure: go.Figure) -> None:
+        super().__init__(figure, skip_invalid=False)
+        self._sent: dict[str, Any] = json.loads(pio.to_json(figure, validate=False))
+
+    def to_dict(self) -> dict[str, Any]:
+        return self._sent
 
 
 def plain_text(text: str) -> str:

@@ -115,7 +115,8 @@ def before_and_now(view: DriftView, item: FeatureDrift, shape: Distribution | No
         else:
             sides.append(("Previous window, nothing recorded", ()))
         sides.append(("Current window", shape.current))
-        figure = drift_charts.overlay(shape.bins, sides, parts.ink())
+        ink = parts.ink()
+        figure = reads.drawn("sides", shape, ink.paper, lambda: drift_charts.overlay(shape.bins, sides, ink))
         alt = f"Share per value of {item.title}: reference, previous and current window"
         parts.wide_chart(figure, key="distribution", alt=alt)
         words = f"{item.before.words} before, {item.now.words} now. " if item.before and item.now else ""
@@ -136,22 +137,25 @@ def missing(item: FeatureDrift) -> None:
     """Shares of missing and of unseen values over time."""
     now, before = percent(item.missing_current, 1), percent(item.missing_reference, 1)
     with parts.card("Missing and unseen values", f"missing {now} now, {before} in the reference"):
-        lines = []
-        if item.missing_series:
-            days, shares = zip(*item.missing_series, strict=True)
-            lines.append(charts.Line(name="Missing", x=days, y=shares, label=f"Missing {percent(shares[-1], 1)}"))
-        if item.unseen_series:
-            days, shares = zip(*item.unseen_series, strict=True)
-            lines.append(charts.Line(name="Unseen", x=days, y=shares, label=f"Unseen {percent(shares[-1], 1)}"))
-        if not lines:
+        if not item.missing_series and not item.unseen_series:
             notices.remark("No window has predictions yet.", "help")
             return
-        limits = []
-        if item.missing_reference is not None:
-            limits = [charts.Limit(value=item.missing_reference, label=f"Reference {before}", severity="plain")]
-        figure = charts.trend(
-            lines, parts.ink(), limits=limits, from_zero=True, y_format=".1%", hover="%{y:.2%}", right=130, height=220
-        )
+        figure = reads.drawn("missing", item, parts.ink().paper, lambda: _missing(item))
         parts.chart(figure, key="missing", alt=f"Share of missing and unseen values of {item.title} over time")
         if item.unseen_series:
             st.caption("Unseen: values that the reference does not list.")
+
+
+def _missing(item: FeatureDrift) -> Any:
+    lines = []
+    for name, series in (("Missing", item.missing_series), ("Unseen", item.unseen_series)):
+        if series:
+            days, shares = zip(*series, strict=True)
+            lines.append(charts.Line(name=name, x=days, y=shares, label=f"{name} {percent(shares[-1], 1)}"))
+    limits = []
+    if item.missing_reference is not None:
+        before = percent(item.missing_reference, 1)
+        limits = [charts.Limit(value=item.missing_reference, label=f"Reference {before}", severity="plain")]
+    return charts.trend(
+        lines, parts.ink(), limits=limits, from_zero=True, y_format=".1%", hover="%{y:.2%}", right=130, height=220
+    )

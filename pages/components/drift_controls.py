@@ -51,6 +51,8 @@ def chosen(slice_keys: Sequence[str]) -> Choice:
 
 def window_day(features: Sequence[FeatureDrift]) -> date | None:
     """The window of the address, by its last day; None for none."""
+    if not address.get("day"):
+        return None
     days = {day.isoformat(): day for item in features for day, _ in item.history}
     return address.one("day", days, None)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
+import plotly.graph_objects as go
 import streamlit as st
 
-from pages.components import address, badges, drift_charts, money_at_risk, notices, parts, places, session
+from pages.components import address, badges, drift_charts, money_at_risk, notices, parts, places, reads, session
 from pages.components.drift_charts import Cell
 from pages.components.format import age, count, md, plural, short_day
 from services.kernel.health import Explanation, Health
@@ -27,9 +28,9 @@ def show(found: Sequence[FleetRow]) -> None:
     start = (address.number("page", 1, low=1, high=max(1, -(-len(found) // PAGE_SIZE))) - 1) * PAGE_SIZE
     shown = found[start : start + PAGE_SIZE]
     with parts.card("Models over time", "one verdict per model and window; the gravest first"):
-        rows = [(row.model, [_cell(item) for item in row.verdicts]) for row in shown if row.verdicts]
+        rows = [row for row in shown if row.verdicts]
         if rows:
-            _picture(rows)
+            _picture(rows, found, start)
         silent = [row.model for row in shown if not row.verdicts]
         if silent:
             names = md(", ".join(silent[:8])) + (f" and {len(silent) - 8} more" if len(silent) > 8 else "")
@@ -51,8 +52,9 @@ def _headline(found: Sequence[FleetRow], today: date) -> None:
     st.markdown(f"{words}{note}")
 
 
-def _picture(rows: Sequence[tuple[str, Sequence[Cell]]]) -> None:
-    figure = drift_charts.heat(rows, parts.ink(), clicked=True)
+def _picture(rows: Sequence[FleetRow], found: Sequence[FleetRow], start: int) -> None:
+    """`rows` are those of the page of `found` that begins at `start`."""
+    figure = reads.drawn("fleet", found, f"{start} {parts.ink().paper}", lambda: _heat(rows))
     with st.container(key="wide-fleet"):
         st.plotly_chart(
             figure,
@@ -65,6 +67,11 @@ def _picture(rows: Sequence[tuple[str, Sequence[Cell]]]) -> None:
     ink = drift_charts.state_colours(parts.ink())
     legend = " ".join(f"{badges.mark(state)} {drift_charts.WORDS[state]}" for state in ink)
     st.caption(f"From pale to strong: {legend}. Empty: no predictions. Click a cell to open its model at that window.")
+
+
+def _heat(rows: Sequence[FleetRow]) -> go.Figure:
+    cells = [(row.model, [_cell(item) for item in row.verdicts]) for row in rows]
+    return drift_charts.heat(cells, parts.ink(), clicked=True)
 
 
 def _open() -> None:

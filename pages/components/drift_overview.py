@@ -127,21 +127,27 @@ def _cell(point: DriftPoint, choice: Choice) -> Cell:
 def movers(view: DriftView, chosen: FeatureDrift, choice: Choice) -> None:
     with parts.card("What moved", "worst first"):
         for item in view.features[:MOST_MOVERS]:
-            with st.container(gap=None, key=f"mover-{item.feature}"):
-                with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-                    st.page_link(
-                        places.path("drift"),
-                        label=f"**{md(item.title)}**" if item is chosen else md(item.title),
-                        query_params=link(view.model, choice, feature=item.feature),
-                        icon=badges.icon(item.state),
-                        width="content",
-                    )
-                    value = drift_tables.written(item.latest.value if item.latest else None, choice.statistic)
-                    st.markdown(badges.badge(item.state, f"{badges.word(item.state)} {value}"), width="content")
-                if item.before and item.now and item.state in {Health.WATCH, Health.BREACH}:
+            if item.before and item.now and item.state in {Health.WATCH, Health.BREACH}:
+                with st.container(gap=None, key=f"mover-{item.feature}"):
+                    _mover(view, item, choice, is_chosen=item is chosen)
                     st.caption(f"{md(item.before.words)} → {md(item.now.words)}")
+            else:
+                _mover(view, item, choice, is_chosen=item is chosen)
         if len(view.features) > MOST_MOVERS:
             st.caption(f"{len(view.features) - MOST_MOVERS} more columns have moved less than these.")
+
+
+def _mover(view: DriftView, item: FeatureDrift, choice: Choice, *, is_chosen: bool) -> None:
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.page_link(
+            places.path("drift"),
+            label=f"**{md(item.title)}**" if is_chosen else md(item.title),
+            query_params=link(view.model, choice, feature=item.feature),
+            icon=badges.icon(item.state),
+            width="content",
+        )
+        value = drift_tables.written(item.latest.value if item.latest else None, choice.statistic)
+        st.markdown(badges.badge(item.state, f"{badges.word(item.state)} {value}"), width="content")
 
 
 def alert_rate(view: DriftView, choice: Choice) -> None:

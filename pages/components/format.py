@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from unicodedata import category
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -29,6 +30,8 @@ _ADDRESS = re.compile(r"(https?|ftp|mailto)(?=:)|(www)(?=\.)|(?<=\w)(@)(?=\w)", 
 
 def visible(text: str) -> str:
     """Characters that cannot be seen, or that turn the direction of reading, written as their code point."""
+    if text.isprintable():
+        return text
     return "".join(
         f"⟨U+{ord(letter):04X}⟩" if category(letter) in _UNSEEN and letter != _JOINER else letter for letter in text
     )
@@ -36,7 +39,13 @@ def visible(text: str) -> str:
 
 def md(text: object) -> str:
     """Text written by people or other systems, safe in every label, title, badge, toast, tooltip and table cell."""
-    plain = visible(re.sub(r"\s+", " ", str(text)).strip())
+    return _escaped(str(text))
+
+
+@lru_cache(maxsize=4096)
+def _escaped(text: str) -> str:
+    """A page writes hundreds of texts, and after a click nearly all of them again."""
+    plain = visible(re.sub(r"\s+", " ", text).strip())
     plain = _ADDRESS.sub(lambda hit: hit.group(0) + _JOINER, plain)
     plain = _SHORTCODE.sub(":" + _JOINER, plain)
     plain = _ARROWS.sub(lambda hit: _JOINER.join(hit.group(0)), plain)

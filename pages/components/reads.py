@@ -1,6 +1,7 @@
 """Reads that never take a page down: an unavailable source becomes a notice with the age of what is shown.
 
-Caches live only here and in `session`, each with an age; `forget` empties them after a write.
+Caches live only here and in `session`, each with an age; `forget` empties them after a write. They are called with
+names: of arguments without one Streamlit asks the signature of the function at each call.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar, cast
 
+import plotly.graph_objects as go
 import streamlit as st
 
-from pages.components import notices, session
+from pages.components import charts, notices, session
 from services.inventory.models import InventoryCounts, InventoryQuery, InventoryRow, InventorySort, SyncState
 from services.inventory.sweeping import Coverage
 from services.kernel.errors import ControlRoomError, InputError, UnavailableError
@@ -53,7 +55,7 @@ def operations() -> Operations | None:
     """Age of everything a screen depends on; at most ten seconds old. None when it cannot be read."""
     room = session.control_room()
     try:
-        return _operations(id(room), room)
+        return _operations(room_id=id(room), _room=room)
     except UnavailableError:
         return None
 
@@ -67,7 +69,7 @@ def copy() -> tuple[SyncState, Coverage | None] | None:
     """Age and completeness of the copy of the registry; at most ten seconds old. None when it cannot be read."""
     room = session.control_room()
     try:
-        return _copy(id(room), room)
+        return _copy(room_id=id(room), _room=room)
     except ControlRoomError:
         return None
 
@@ -81,7 +83,7 @@ def unread(me: Actor) -> int | None:
     """Unread notices of this person in this role; at most fifteen seconds old. None when they cannot be read."""
     room = session.control_room()
     try:
-        return _unread(id(room), me.issuer, me.subject, me.role.value, room, me)
+        return _unread(room_id=id(room), issuer=me.issuer, subject=me.subject, role=me.role.value, _room=room, _me=me)
     except ControlRoomError:
         return None
 
@@ -101,7 +103,7 @@ def _unread(
 def counts() -> InventoryCounts:
     """Inventory totals, at most fifteen seconds old."""
     room = session.control_room()
-    return _counts(id(room), room)
+    return _counts(room_id=id(room), _room=room)
 
 
 @st.cache_resource(ttl=15, show_spinner=False)
@@ -112,7 +114,7 @@ def _counts(room_id: int, _room: ControlRoom) -> InventoryCounts:  # noqa: ARG00
 def find_models(text: str, limit: int) -> tuple[tuple[InventoryRow, ...], int]:
     """Models by name for a picker, and how many there are; at most thirty seconds old."""
     room = session.control_room()
-    return _find_models(id(room), text, limit, room)
+    return _find_models(room_id=id(room), text=text, limit=limit, _room=room)
 
 
 @st.cache_resource(ttl=30, max_entries=200, show_spinner=False)
@@ -136,7 +138,7 @@ def figures(what: str, model: str, key: str, call: Callable[[], T]) -> T:
 
 def kept(what: str, key: str, mark: str, call: Callable[[], T]) -> T:
     """An answer kept while `mark`, which names the state of what it rests on, stays what it is."""
-    return cast("T", _figures(id(session.control_room()), what, mark, key, call))
+    return cast("T", _figures(room_id=id(session.control_room()), what=what, mark=mark, key=key, _call=call))
 
 
 @st.cache_resource(ttl=3600, max_entries=300, show_spinner=False)
@@ -150,12 +152,12 @@ def _figures(
     return _call()
 
 
-def drawn(what: str, of: object, key: str, draw: Callable[[], T]) -> T:
+def drawn(what: str, of: object, key: str, draw: Callable[[], go.Figure]) -> go.Figure:
     """A picture of a value, kept while it is a picture of the same object: `key` names how it is drawn.
 
     The value is kept with its picture, so no other object can take its place in memory.
     """
-    return cast("T", _drawn(what, id(of), key, of, draw)[1])
+    return _drawn(what=what, identity=id(of), key=key, _of=of, _draw=draw)[1]
 
 
 @st.cache_resource(ttl=3600, max_entries=100, show_spinner=False)
@@ -164,9 +166,9 @@ def _drawn(
     identity: int,  # noqa: ARG001
     key: str,  # noqa: ARG001
     _of: object,
-    _draw: Callable[[], object],
-) -> tuple[object, object]:
-    return _of, _draw()
+    _draw: Callable[[], go.Figure],
+) -> tuple[object, go.Figure]:
+    return _of, charts.Finished(_draw())
 
 
 def forget() -> None:

@@ -28,7 +28,7 @@ COOKIE = "countersign_session"
 _TOKEN = re.compile(r"[A-Za-z0-9_.~-]{8,512}")
 _TWELVE_HOURS = 12 * 3600
 _SIGNED_IN_AS, _ENDED, _KEPT, _CHECKED = "signed_in_as", "session_ended", "kept_typed", "session_checked"
-_MOMENT = 0.25
+_MOMENT = 1.0
 """Seconds for which a page that is being drawn believes its last look at the session."""
 
 

@@ -183,7 +183,11 @@ def _body(view: DriftView, choice: Choice) -> None:
 
 def _fleet() -> None:
     drift_controls.section()
-    found = reads.attempt("the verdicts of all models", room.monitoring.fleet, key="fleet")
+    found = reads.attempt(
+        "the verdicts of all models",
+        lambda: reads.kept("fleet", "", room.monitoring.fleet_mark(), room.monitoring.fleet),
+        key="fleet",
+    )
     if found is not None:
         drift_fleet.show(found)
 

@@ -123,6 +123,10 @@ class MonitoringStore(Protocol):
 
     def judged(self) -> Mapping[str, Judged]: ...
 
+    def verdicts_mark(self) -> str:
+        """Another text after every write of verdicts, and of figures that they rest on."""
+        ...
+
     def put_verdicts(self, model: str, verdicts: tuple[DriftVerdict, ...], judged: Judged) -> None:
         """Replaces those of the model."""
         ...

@@ -107,6 +107,11 @@ class MonitoringService:
         order = [Health.BREACH, Health.WATCH, Health.UNKNOWN, Health.HEALTHY]
         return tuple(sorted(rows, key=lambda row: (order.index(row.state(today)), row.model)))
 
+    def fleet_mark(self) -> str:
+        """Names the state of everything `fleet` answers from: it is the same while this is."""
+        models = hash(tuple((model.name, model.kind) for model in self._catalog.models()))
+        return f"{self._store.verdicts_mark()} {models} {self._clock.now().date()}"
+
     def distribution(self, model: str, feature: str, *, window_days: int = 7, slice_key: str = "") -> Distribution:
         """Reference, current and previous window. Raises UnknownModelError, and InputError without a reference."""
         self._catalog.model(model)

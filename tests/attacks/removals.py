@@ -337,4 +337,29 @@ NAMED = (
         ),
         test="tests/attacks/test_ledger.py::test_log_is_insert_only_in_every_way_of_saying_it",
     ),
+    Removal(
+        attack="settings of the deployment job changed after signing",
+        defence="the settings are part of what is signed",
+        cuts=(
+            cut(
+                "rollout/job_evidence.py",
+                "            sha256=part_digest(job, seen.settings_sha256),\n",
+                '            sha256=part_digest(job, ""),\n',
+            ),
+        ),
+        test="tests/contract/test_job_evidence.py"
+        "::test_signatures_turn_void_and_name_the_job_when_its_settings_change_after_signing",
+    ),
+    Removal(
+        attack="a loss of entries is stated that the old log does not vouch for",
+        defence="what is claimed is held against the old log's own signed checkpoint",
+        cuts=(
+            cut(
+                "ledger/epochs.py",
+                '    if (seen.size, seen.root.hex()) != (previous["anchored"]["size"], previous["anchored"]["root"]):',
+                f"    {NEVER}",
+            ),
+        ),
+        test="tests/contract/test_epochs.py::test_a_loss_that_the_old_log_does_not_vouch_for_breaks_the_new_one",
+    ),
 )

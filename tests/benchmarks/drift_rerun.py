@@ -1,4 +1,4 @@
-"""Rerun of the drift screen over many stored sketches, beside an empty page in the same run (CPU, medians).
+"""Rerun of the drift screen over many stored sketches, beside an empty page of the app in the same run (medians).
 
     python -m tests.benchmarks.drift_rerun [MODELS [FEATURES [DAYS]]]
 
@@ -7,11 +7,9 @@ Sketches are generated: every model draws its days from a few prepared ones, sin
 
 from __future__ import annotations
 
-import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,13 +21,18 @@ from services.adapters.sql.facts import packed
 from services.adapters.sql.monitoring import SqlMonitoring
 from services.adapters.sql.schema.monitoring import feature_day
 from services.monitoring.profile import SCORE, FeatureReference, Reference
-from tests.benchmarks import big_registry
-from tests.benchmarks.inventory_rerun import ROOT, room_over
+from tests.benchmarks import big_registry, served
+from tests.benchmarks.inventory_rerun import room_over
 
 if TYPE_CHECKING:
     from services.container import ControlRoom
 
-ROUNDS, CELLS, DRAWN = 9, 82, 24
+CELLS, DRAWN = 82, 24
+SCREENS: tuple[served.Screen, ...] = (
+    ("drift, one model", "drift", {"model": "model_00000"}),
+    ("drift, one column", "drift", {"model": "model_00000", "show": "column"}),
+    ("drift, all models", "drift", {"show": "fleet"}),
+)
 
 
 def main(models: int = 100, features: int = 50, days: int = 365) -> None:
@@ -41,10 +44,11 @@ def main(models: int = 100, features: int = 50, days: int = 365) -> None:
         began = time.process_time()
         room.monitoring.refresh()
         print(f"judging all {models} models once: {time.process_time() - began:.1f} s CPU")
-        figures = measure(room)
-        print(f"{models} models x {features} features x {days} days of sketches, medians of {ROUNDS}, ms CPU")
-        for name, value in figures.items():
-            print(f"{name:32} {value * 1000:8.1f}  {value / figures['empty page']:5.1f} x")
+        print(f"{models} models x {features} features x {days} days of sketches")
+        token = room.people.open_session(room.people.sign_in_demo("clara.compliance"))
+        room.database.dispose()
+        for figure in served.compared(folder, folder / "home", uri, token, SCREENS):
+            print(f"{figure.value:8.2f} {figure.unit:7} {figure.name}  {figure.note}", flush=True)
 
 
 def fill(room: ControlRoom, models: int, features: int, days: int) -> None:
@@ -74,39 +78,6 @@ def fill(room: ControlRoom, models: int, features: int, days: int) -> None:
         ]  # fmt: skip
         with room.database.write() as connection:
             connection.execute(insert(feature_day), rows)
-
-
-def measure(room: ControlRoom) -> dict[str, float]:
-    from streamlit.testing.v1 import AppTest
-
-    def cpu(work: Callable[[], object]) -> float:
-        began = time.process_time()
-        work()
-        return time.process_time() - began
-
-    empty = AppTest.from_file(str(ROOT / "tests" / "benchmarks" / "empty_page.py"), default_timeout=60)
-    empty.run()
-    screen = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)
-    screen.session_state["control_room"] = room
-    screen.session_state["token"] = room.people.open_session(room.people.sign_in_demo("clara.compliance"))
-    screen.run()
-    found: dict[str, float] = {"empty page": statistics.median(cpu(empty.run) for _ in range(ROUNDS))}
-    for name, given in (
-        ("drift, one model", {"model": "model_00000"}),
-        ("drift, one column", {"model": "model_00000", "show": "column"}),
-        ("drift, all models", {"show": "fleet"}),
-    ):
-        for key in ("model", "show"):
-            screen.query_params.pop(key, None)
-        for key, value in given.items():
-            screen.query_params[key] = value
-        screen.switch_page("pages/screens/drift.py")
-        for key, value in given.items():
-            screen.query_params[key] = value
-        found[f"{name}, first"] = cpu(screen.run)
-        assert not screen.exception
-        found[f"{name}, warm"] = statistics.median(cpu(screen.run) for _ in range(ROUNDS))
-    return found
 
 
 if __name__ == "__main__":

@@ -1,9 +1,7 @@
-"""Rerun of the value screen over 10,000 models x 365 days of cost rows, beside an empty page in the same run (CPU).
+"""Rerun of the value screen over 10,000 models x 365 days of cost rows, beside an empty page of the app (CPU).
 
 Cost rows are real rows of every day and model. Lines of the portfolio are computed for `COMPUTED` models, timed, and
-copied under the other names: what is read is what costs. Warm keeps what the page keeps between clicks; cold empties
-it before each run. Rounds alternate with the empty page, so that both meet the same machine. The frame is the value
-screen of a room without a model: what sign-in, navigation and header cost before the first figure.
+copied under the other names: what is read is what costs. How the screens are asked for is told in `served`.
 
 The reviews of the first `COMPUTED` models are opened as the worker opens them, so that the page has its list of them.
 `python -m tests.benchmarks value --models 500` is a first look; what is going on is told on standard error.
@@ -13,35 +11,29 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from services.adapters.sql import heads
 from services.adapters.sql.value_portfolio import SqlPortfolio
 from services.kernel.health import Health
-from services.value import portfolio
 from services.value.models import Baseline, BenefitRule, ValueConfig
-from services.value.portfolio import Portfolio, PortfolioQuery, Sort
+from services.value.portfolio import PortfolioQuery, Sort
 from services.value.portfolio_service import Kept
-from tests.benchmarks import big_registry
-from tests.benchmarks.inventory_rerun import ROOT, Figure, room_over
+from tests.benchmarks import big_registry, served
+from tests.benchmarks.inventory_rerun import Figure, room_over
 
 if TYPE_CHECKING:
-    from streamlit.testing.v1 import AppTest
-
     from services.container import ControlRoom
 
-ROUNDS, COMPUTED = 9, 100
-FRAME = "frame without a model"
-SCREENS: tuple[tuple[str, str, dict[str, str]], ...] = (
-    (FRAME, "value", {}),
+COMPUTED = 100
+SCREENS: tuple[served.Screen, ...] = (
     ("value, portfolio", "value", {}),
     ("value, one model", "value", {"model": "model_00000"}),
 )
@@ -76,16 +68,14 @@ def measure(folder: Path, *, models: int = 10_000, days: int = 365) -> Iterator[
     seconds = _lines(room, names)
     told(f"reviews of {COMPUTED} models")
     opened = _reviews(room, names)
-    scale = f"{models:,} models x {days} days of cost rows"
     yield Figure("computing one line of the portfolio", seconds * 1000, "ms CPU", f"mean of {COMPUTED} models")
     yield Figure("reviews of a return that wait on the page", opened, "")
-    empty, found = _reruns(room, told)
+    yield Figure("size", models, "models", f"x {days} days of cost rows")
+    token = room.people.open_session(room.people.sign_in_demo("ben.business"))
+    room.database.dispose()
+    told("screens, warm and cold")
+    yield from served.compared(folder, folder / "home", uri, token, SCREENS)
     told("done")
-    yield Figure("empty page rerun", empty * 1000, "ms CPU")
-    frame = found[FRAME, "warm"]
-    for (name, warmth), spent in found.items():
-        note = f"{scale}, {spent * 1000:.1f} ms, {spent / frame:.2f} x the frame without a model"
-        yield Figure(f"{name}, {warmth} / empty page (CPU)", spent / empty, "x", note)
 
 
 def _fill(file: Path, names: list[str], days: int) -> None:
@@ -143,28 +133,6 @@ def _reviews(room: ControlRoom, names: list[str]) -> int:
     return room.reviews.refresh()
 
 
-def _reruns(room: ControlRoom, told: Callable[[str], None]) -> tuple[float, dict[tuple[str, str], float]]:
-    from streamlit.testing.v1 import AppTest
-
-    empty = AppTest.from_file(str(ROOT / "tests" / "benchmarks" / "empty_page.py"), default_timeout=60)
-    empty.run()
-    floors, found = list[float](), dict[tuple[str, str], float]()
-    for name, page, query in SCREENS:
-        nothing = cast("Any", _Nothing())
-        screen = _visit(replace(room, portfolio=nothing, reviews=nothing) if name is FRAME else room, page, query)
-        warm, cold = list[float](), list[float]()
-        told(f"{ROUNDS} warm and {ROUNDS} cold runs of: {name}")
-        for _ in range(ROUNDS):
-            floors.append(_cpu(empty.run))
-            warm.append(_cpu(screen.run))
-        for _ in range(ROUNDS):
-            floors.append(_cpu(empty.run))
-            cold.append(_cpu(lambda kept=screen: _emptied(kept)))  # type: ignore[misc]
-        assert not screen.exception
-        found[name, "warm"], found[name, "cold"] = statistics.median(warm), statistics.median(cold)
-    return statistics.median(floors), found
-
-
 class _Told:
     """Says on standard error what is being done and since when: the longest step takes minutes."""
 
@@ -173,46 +141,3 @@ class _Told:
 
     def __call__(self, what: str) -> None:
         print(f"{time.monotonic() - self._began:7.1f} s  {what}", file=sys.stderr, flush=True)
-
-
-class _Nothing:
-    """A portfolio without a line, and no review."""
-
-    def mark(self) -> str:
-        return ""
-
-    def open(self) -> tuple[()]:
-        return ()
-
-    def page(self, query: PortfolioQuery) -> Portfolio:
-        return Portfolio(
-            rows=(), matching=0, totals=portfolio.totals(()), currency="USD", window=f"page {query.offset}"
-        )
-
-
-def _visit(room: ControlRoom, page: str, query: dict[str, str]) -> AppTest:
-    from streamlit.testing.v1 import AppTest
-
-    screen = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)
-    screen.session_state["control_room"] = room
-    screen.session_state["token"] = room.people.open_session(room.people.sign_in_demo("ben.business"))
-    screen.run()
-    screen.switch_page(f"pages/screens/{page}.py")
-    for key, value in query.items():
-        screen.query_params[key] = value
-    screen.run()
-    assert not screen.exception
-    return screen
-
-
-def _emptied(screen: AppTest) -> None:
-    import streamlit as st
-
-    st.cache_resource.clear()
-    screen.run()
-
-
-def _cpu(work: Callable[[], object]) -> float:
-    began = time.process_time()
-    work()
-    return time.process_time() - began

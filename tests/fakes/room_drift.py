@@ -211,6 +211,9 @@ class FakeDrift:
     def mark(self, model: str) -> str:
         return secrets.token_hex(8)  # of this room nothing is kept between two reads
 
+    def fleet_mark(self) -> str:
+        return self.mark("")
+
     def _fleet(self) -> tuple[FleetRow, ...]:
         rows = [
             FleetRow(

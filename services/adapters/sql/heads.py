@@ -48,3 +48,11 @@ def mark(database: Database, model: str = "") -> str:
     with database.read() as connection:
         rows, total = fetched(connection, query.where(table.model == model) if model else query)[0]
     return f"{rows} {total or 0}"
+
+
+def mark_of(database: Database, part: str) -> str:
+    """Names the state of one part of all models."""
+    table = monitoring_head.c
+    with database.read() as connection:
+        rows, total = fetched(connection, select(func.count(), func.sum(table.head)).where(table.part == part))[0]
+    return f"{rows} {total or 0}"

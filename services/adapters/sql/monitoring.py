@@ -245,6 +245,13 @@ class SqlMonitoring:
             found = fetched(connection, select(drift_judged))
         return {row.model: Judged(head=row.head, window_days=row.window_days, at=row.judged_at) for row in found}
 
+    def verdicts_mark(self) -> str:
+        table = drift_judged.c
+        query = select(func.count(), func.sum(table.head), func.max(table.judged_at))
+        with self._database.read() as connection:
+            rows, heads_judged, newest = fetched(connection, query)[0]
+        return f"{heads.mark_of(self._database, heads.DRIFT)} {rows} {heads_judged} {newest}"
+
     def put_verdicts(self, model: str, verdicts: tuple[DriftVerdict, ...], judged: Judged) -> None:
         with self._database.write() as connection:
             for table in (drift_verdict, drift_judged):

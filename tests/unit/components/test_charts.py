@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
 
 import pytest
@@ -75,3 +76,12 @@ def test_lineage_goes_from_source_to_endpoint_and_survives_a_circle() -> None:
 def test_every_theme_series_has_ten_or_fewer_colours_of_the_theme() -> None:
     assert len(set(charts.LIGHT.series)) == len(charts.LIGHT.series)
     assert len(set(charts.DARK.series)) == len(charts.DARK.series)
+
+
+def test_a_finished_figure_is_sent_as_the_same_picture_and_made_once() -> None:
+    figure = charts.trend([charts.Line(name="v4", x=DAYS, y=list(range(30)))], charts.LIGHT)
+
+    finished = charts.Finished(figure)
+
+    assert json.loads(finished.to_json()) == json.loads(figure.to_json())
+    assert finished.to_dict() is finished.to_dict()

@@ -157,16 +157,20 @@ def test_a_verdict_is_stored_for_each_window_and_only_made_again_when_figures_ch
     service: MonitoringService,
 ) -> None:
     (row,) = service.fleet()
-    mark = service.mark("m")
+    mark, all_marks = service.mark("m"), [service.fleet_mark()]
 
     assert [item.day for item in row.verdicts] == [TODAY - timedelta(days=2), TODAY - timedelta(days=1)]
     assert (row.is_current, row.window_days) == (True, 7)
     service.refresh()
     assert (service.fleet()[0].judged_at, service.mark("m")) == (row.judged_at, mark)
+    assert service.fleet_mark() == all_marks[0]
     service.register_config((MonitoringConfig(model="m", current_days=(1,)),))
     assert service.mark("m") != mark
     assert not service.fleet()[0].is_current
+    all_marks.append(service.fleet_mark())
     service.refresh()
+    all_marks.append(service.fleet_mark())
+    assert len(set(all_marks)) == 3, "new figures and new verdicts are told apart from what was"
     assert (service.fleet()[0].is_current, service.fleet()[0].window_days) == (True, 1)
 
 
