@@ -194,7 +194,8 @@ class Finished(go.Figure):  # type: ignore[misc]  # Plotly has no types
     """
 
     def __init__(self, figure: go.Figure) -> None:
-        super().__init__(figure, skip_invalid=False)
+        # Shared and not copied: making a figure out of a figure checks every value of it once more.
+        self.__dict__.update(figure.__dict__)
         self._sent: dict[str, Any] = json.loads(pio.to_json(figure, validate=False))
 
     def to_dict(self) -> dict[str, Any]:

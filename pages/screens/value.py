@@ -57,13 +57,13 @@ def _page(query: PortfolioQuery) -> tuple[Portfolio, pd.DataFrame]:
     return found, value_tables.portfolio(found.rows)
 
 
-def _reviews() -> Sequence[ReturnReview]:
-    """All that wait for an answer. Each is held against its entry of the ledger: once a minute, not at every click."""
+def _reviews(model: str = "") -> Sequence[ReturnReview]:
+    """Those that wait for an answer. Each is held against its entry of the ledger: once a minute, not each click."""
     return (
         reads.attempt(
             "reviews of returns",
-            lambda: reads.kept("reviews of returns", "", room.portfolio.mark(), room.reviews.open),
-            key="returns",
+            lambda: reads.kept("reviews of returns", model, room.portfolio.mark(), lambda: room.reviews.open(model)),
+            key=f"returns-{model}",
         )
         or ()
     )
@@ -102,7 +102,7 @@ def _one(name: str) -> None:
 def _board(board: ModelBoard) -> None:
     value, budget = board.value, board.budget
     over = f" {badges.badge(budget.state)} :gray[budget]" if budget.state in {Health.WATCH, Health.BREACH} else ""
-    if any(state.review.model == value.model for state in _reviews()):
+    if _reviews(value.model):
         over += f" {badges.badge(Health.BREACH)} :gray[return gate: keep or retire]"
     with parts.header(
         value.model,

@@ -182,10 +182,10 @@ class ReviewService:
             reviews=tuple(self._state(item, answers) for item in reviews),
         )
 
-    def open(self) -> tuple[ReturnReview, ...]:
-        """All that wait for an answer, the most urgent first."""
+    def open(self, model: str = "") -> tuple[ReturnReview, ...]:
+        """Those that wait for an answer, of one model or of all, the most urgent first."""
         with self._units.read() as unit:
-            reviews, answers = unit.reviews.reviews(), unit.reviews.answers()
+            reviews, answers = unit.reviews.reviews(model), unit.reviews.answers()
         found = [state for item in reviews if (state := self._state(item, answers)).open]
         return tuple(sorted(found, key=lambda state: (state.review.due, state.review.model)))
 

@@ -93,8 +93,9 @@ class FakeReviews:
             reviews=(self._state(model),) if reviewed else (),
         )  # fmt: skip
 
-    def _open(self) -> tuple[ReturnReview, ...]:
-        return () if self._room.mode == "empty" else (self._state("payout_forecast"),)
+    def _open(self, model: str = "") -> tuple[ReturnReview, ...]:
+        waits = self._room.mode != "empty" and model in {"", "payout_forecast"}
+        return (self._state("payout_forecast"),) if waits else ()
 
     def keep(self, command: Any, *, actor: Actor) -> Receipt:
         rules.require_words(command.reason_code, command.reason, rules.KEEP_REASONS)

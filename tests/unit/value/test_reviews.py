@@ -130,6 +130,7 @@ def test_two_closed_months_in_a_row_under_the_gate_open_a_review_with_its_figure
     assert room.at("2030-01-31") == 0
 
     (state,) = room.service.open()
+    assert (room.service.open(state.review.model), room.service.open("another_model")) == ((state,), ())
     assert (state.review.owner_name, state.review.due) == ("Ben Okafor", date(2030, 3, 2))
     figures = state.review.figures
     assert [(item.period, item.net, item.low, item.high) for item in figures.months] == [
