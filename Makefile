@@ -8,10 +8,10 @@ export MLFLOW_ALLOW_PICKLE_DESERIALIZATION := false
 
 .DEFAULT_GOAL := help
 # No command makes a file of its own name.
-.PHONY: ramp lock sbom bench-drift help run setup setup-dev test check lint types imports unit coverage journeys fmt bench defences reset clean python-version
+.PHONY: ramp lock sbom bench-drift help run setup setup-dev test check lint types imports unit coverage journeys journeys-mlflow fmt bench defences reset clean python-version
 
 help:  ## list these commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 run: setup  ## prepare the embedded workspace if needed, then run app, worker and local endpoint (Ctrl-C stops all)
 	@exec $(PY) -m services.supervisor
@@ -62,6 +62,10 @@ coverage: setup-dev  ## the same tests, with branch coverage
 
 journeys: setup-dev  ## the whole path in a real browser against a really prepared workspace
 	$(PY) -m pytest tests/journeys -q -p no:randomly
+
+# Not part of `make test`, for its time. A prepared workspace can be named: COUNTERSIGN_JOURNEY_HOME=FOLDER (it is copied).
+journeys-mlflow: setup-dev  ## the same journeys on an MLflow server, PostgreSQL and an endpoint of its own
+	COUNTERSIGN_JOURNEY_PROFILE=mlflow $(PY) -m pytest tests/journeys -q -p no:randomly
 
 # Half an hour in which nothing else may run: a busy machine breaks the promised answer times, and the watcher holds.
 ramp: setup-dev  ## shadow, 5, 10, 20 % and everything in a browser with real traffic, days lived through (a quiet machine)

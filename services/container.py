@@ -1051,7 +1051,7 @@ def _impaired(units: SqlUnits, inventory: InventoryService, model: str) -> str:
 
 
 def _batch_runner(settings: Settings, clock: Clock) -> BatchRunner | None:
-    """Windows can be scored again only where their rows are at hand: in the embedded workspace."""
+    """Windows can be scored again only where their rows are at hand: they come from the demonstration's data."""
     if settings.profile is not Profile.EMBEDDED:
         return None
     return LocalBatchRunner(
@@ -1072,8 +1072,7 @@ def _level_of(units: SqlUnits, inventory: InventoryService, deployment: str) -> 
 
 
 def _telemetry(settings: Settings, clock: Clock) -> Telemetry:
-    journal = settings.serving_folder / "journal" if settings.profile is Profile.EMBEDDED else None
-    return DuckDbTelemetry(settings.inference_folder, clock=clock, journal=journal)
+    return DuckDbTelemetry(settings.inference_folder, clock=clock, journal=settings.journal_folder)
 
 
 def _armed(  # noqa: PLR0917 - one caller, just above

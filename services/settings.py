@@ -357,6 +357,12 @@ class Settings(BaseSettings):
         return self.home / "serving"
 
     @property
+    def journal_folder(self) -> Path | None:
+        """Where an endpoint of this project on this machine writes what it answers; None where none is connected."""
+        ours = self.profile is Profile.EMBEDDED or (self.profile is Profile.MLFLOW and bool(self.serving_url))
+        return self.serving_folder / "journal" if ours else None
+
+    @property
     def logs_folder(self) -> Path:
         return self.home / "logs"
 

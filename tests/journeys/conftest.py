@@ -2,6 +2,9 @@
 
 Preparing takes minutes, so one workspace serves all journeys of a run; they build on each other in file order.
 While writing a journey, `COUNTERSIGN_JOURNEY_HOME` may name an already prepared workspace; it is used up by that.
+
+`COUNTERSIGN_JOURNEY_PROFILE=mlflow` moves the prepared workspace to an MLflow server, PostgreSQL and an endpoint of its
+own (`production_parts`) and runs the same journeys there; a workspace that was named is then copied, not used up.
 """
 
 from __future__ import annotations
@@ -9,13 +12,11 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -23,38 +24,25 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests.journeys.running import ROOT, Running, free_port
 from tests.journeys.steps import Desk
 
-ROOT = Path(__file__).resolve().parents[2]
-SHOTS = ROOT / ".artifacts" / "journeys"
+__all__ = ["ROOT", "Running", "chromium", "free_port"]
+
+PROFILE = os.environ.get("COUNTERSIGN_JOURNEY_PROFILE", "embedded")
+SHOTS = ROOT / ".artifacts" / ("journeys" if PROFILE == "embedded" else f"journeys-{PROFILE}")
 
 
-@dataclass(frozen=True)
-class Running:
-    """Addresses and folders of the started workspace."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What cannot be on this profile is named with its reason, one by one; nothing else is left out."""
+    if PROFILE == "embedded":
+        return
+    from tests.journeys import production_parts
 
-    home: Path
-    app: str
-    endpoint: str
-    env: dict[str, str]
-
-    def cli(self, *words: str, passphrase: str = "") -> subprocess.CompletedProcess[str]:
-        env = {**self.env, **({"COUNTERSIGN_PASSPHRASE": passphrase} if passphrase else {})}
-        return subprocess.run(
-            [sys.executable, "-m", "services", *words],
-            cwd=ROOT,
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    for item in items:
+        reason = production_parts.NOT_HERE.get(item.name)
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=f"not on the profile {PROFILE}: {reason}"))
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +52,32 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def running(home: Path) -> Iterator[Running]:
+def running(home: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    if PROFILE == "embedded":
+        with _embedded(home) as started:
+            yield started
+        return
+    from tests.contract.conftest import postgres_server
+    from tests.journeys import production_parts
+
+    server = postgres_server(request.config)
+    _prepare(home)
+    with production_parts.started(home, tmp_path_factory.mktemp("production"), server, logs=SHOTS) as moved:
+        yield moved
+
+
+def _prepare(home: Path) -> None:
+    """As the embedded workspace prepares itself; one that is prepared already is left as it is."""
+    if (home / "prepared.json").exists():
+        return
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COUNTERSIGN_")}
+    command = [sys.executable, "-m", "services", "prepare"]
+    subprocess.run(command, cwd=ROOT, env={**env, "COUNTERSIGN_HOME": str(home)}, check=True, timeout=1800)
+
+
+@contextmanager
+def _embedded(home: Path) -> Iterator[Running]:
     app_port, serving_port = free_port(), free_port()
     env = {
         **os.environ,
@@ -75,13 +88,17 @@ def running(home: Path) -> Iterator[Running]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     }
-    SHOTS.mkdir(parents=True, exist_ok=True)
     log = (SHOTS / "supervisor.log").open("w")
     process = subprocess.Popen(
         [sys.executable, "-m", "services.supervisor"], cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT
     )
     started = Running(
-        home=home, app=f"http://localhost:{app_port}", endpoint=f"http://127.0.0.1:{serving_port}", env=env
+        home=home,
+        app=f"http://localhost:{app_port}",
+        endpoint=f"http://127.0.0.1:{serving_port}",
+        env=env,
+        registry_file=home / "mlflow.db",
+        artifacts=home / "artifacts",
     )
     try:
         _wait(process, f"{started.app}/_stcore/health", seconds=900)
@@ -162,7 +179,21 @@ def sitting() -> list[Desk]:
 
 
 @pytest.fixture(scope="session")
-def desk(browser: Browser, running: Running, sitting: list[Desk]) -> Callable[[str], Desk]:
+def opener(running: Running) -> Iterator[Callable[[str], str]]:
+    """The cookie of a session for somebody; empty where people choose who they are."""
+    if PROFILE == "embedded":
+        yield lambda _subject: ""
+        return
+    from tests.journeys import production_parts
+
+    with production_parts.sessions(running) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def desk(
+    browser: Browser, running: Running, sitting: list[Desk], opener: Callable[[str], str]
+) -> Callable[[str], Desk]:
     """A fresh browser profile per person, so that nobody inherits somebody's cookie."""
 
     def sit_down(subject: str) -> Desk:
@@ -172,7 +203,7 @@ def desk(browser: Browser, running: Running, sitting: list[Desk]) -> Callable[[s
         context.set_default_timeout(30_000)
         person = Desk(page=context.new_page(), app=running.app, subject=subject, shots=SHOTS)
         sitting.append(person)
-        return person.sign_in()
+        return person.sign_in(cookie=opener(subject))
 
     return sit_down
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -37,11 +36,8 @@ def happens(check: Callable[[], bool], *, seconds: float) -> bool:
 
 
 def alias(running: Running, model: str = "delay_claim_score") -> str:
-    with sqlite3.connect(running.home / "mlflow.db") as store:
-        row = store.execute(
-            "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = 'champion'", (model,)
-        ).fetchone()
-    return str(row[0])
+    query = "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = 'champion'"
+    return str(running.registry(query, model)[0][0])
 
 
 class Load:
@@ -101,7 +97,7 @@ class Load:
 
 def example(running: Running, model: str) -> bytes:
     """The input example logged with the versions that serve: the widest one without the leaking column."""
-    files = (running.home / "artifacts" / model).rglob("serving_input_example.json")
+    files = (running.artifacts / model).rglob("serving_input_example.json")
     bodies = [json.loads(file.read_text()) for file in files]
     fair = [body for body in bodies if "departure_delay" not in body["dataframe_split"]["columns"]]
     return json.dumps(max(fair, key=lambda body: len(body["dataframe_split"]["columns"]))).encode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 
 import pytest
@@ -17,12 +16,8 @@ REASON = "The household income is used and nobody has tagged it."
 
 @pytest.fixture(scope="module")
 def request_id(running: Running) -> str:
-    with sqlite3.connect(running.home / "governance.db") as store:
-        row = store.execute(
-            "SELECT request_id FROM promotion_request WHERE model = ? AND version = '4' AND purpose = 'promotion'",
-            (MODEL,),
-        ).fetchone()
-    return str(row[0])
+    query = "SELECT request_id FROM promotion_request WHERE model = ? AND version = '4' AND purpose = 'promotion'"
+    return str(running.book(query, MODEL)[0][0])
 
 
 @pytest.fixture(scope="module")
@@ -168,12 +163,8 @@ def test_10_one_person_fills_one_role_and_the_attempt_is_recorded(
     clara.press("decide-foreign")
     clara.sees("one person")
     clara.shot("d1-10-second-role")
-    with sqlite3.connect(running.home / "governance.db") as store:
-        refused = store.execute(
-            "SELECT COUNT(*) FROM ledger_index WHERE event = 'event:sign-off-refused' AND actor_subject = ?",
-            ("clara.compliance",),
-        ).fetchone()[0]
-    assert refused >= 1
+    query = "SELECT COUNT(*) FROM ledger_index WHERE event = 'event:sign-off-refused' AND actor_subject = ?"
+    assert running.book(query, "clara.compliance")[0][0] >= 1
 
 
 def test_11_the_last_signature_approves_until_a_day(clara: Desk, desk: Callable[[str], Desk], request_id: str) -> None:
@@ -190,20 +181,17 @@ def test_11_the_last_signature_approves_until_a_day(clara: Desk, desk: Callable[
 
 
 def test_12_revoke_states_its_effect_and_cancel_leaves_everything(clara: Desk, running: Running) -> None:
-    with sqlite3.connect(running.home / "governance.db") as store:
-        (older,) = store.execute(
-            "SELECT request_id FROM promotion_request WHERE model = 'payout_forecast' AND version = '4' "
-            "AND state = 'applied'"
-        ).fetchone()
+    ((older,),) = running.book(
+        "SELECT request_id FROM promotion_request WHERE model = 'payout_forecast' AND version = '4' "
+        "AND state = 'applied'"
+    )
     clara.open(f"approvals?request={older}")
     clara.press("decide-revoke")
     clara.sees("Traffic stays until an SRE rolls back")
     assert clara.field("decision-passphrase").is_visible()
     clara.press("decision-cancel")
     expect(clara.page.locator(".st-key-decision-go")).to_have_count(0)
-    with sqlite3.connect(running.home / "governance.db") as store:
-        state = store.execute("SELECT state FROM promotion_request WHERE request_id = ?", (older,)).fetchone()[0]
-    assert state == "applied"
+    assert running.book("SELECT state FROM promotion_request WHERE request_id = ?", older) == [("applied",)]
     clara.shot("d1-12-revoke-cancelled")
 
 

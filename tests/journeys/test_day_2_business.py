@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import re
-import sqlite3
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -154,8 +153,7 @@ def test_08_the_mark_of_drift_leads_to_the_mix_and_to_the_money_behind_it(ben: D
 
 def test_10_the_step_of_compliance_is_not_for_the_business_owner(ben: Desk, running: Running) -> None:
     """Whatever request is open: no address leads the business owner to a button of another office."""
-    with sqlite3.connect(f"file:{running.home / 'governance.db'}?mode=ro", uri=True) as book:
-        requests = [row[0] for row in book.execute("SELECT request_id FROM promotion_request WHERE state = 'open'")]
+    requests = [row[0] for row in running.book("SELECT request_id FROM promotion_request WHERE state = 'open'")]
     assert requests
     for request in requests:
         ben.open(f"approvals?request={request}")
@@ -164,11 +162,8 @@ def test_10_the_step_of_compliance_is_not_for_the_business_owner(ben: Desk, runn
 
 
 def live(running: Running, model: str) -> str:
-    with sqlite3.connect(f"file:{running.home / 'mlflow.db'}?mode=ro", uri=True) as registry:
-        (version,) = registry.execute(
-            "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = 'champion'", (model,)
-        ).fetchone()
-    return str(version)
+    query = "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = 'champion'"
+    return str(running.registry(query, model)[0][0])
 
 
 def test_11_two_missed_months_are_answered_with_a_retirement_that_moves_nothing(ben: Desk, running: Running) -> None:
@@ -188,10 +183,9 @@ def test_11_two_missed_months_are_answered_with_a_retirement_that_moves_nothing(
     before = live(running, model)
     ben.press("value-go")
     ben.sees("The request is open", within=60)
-    with sqlite3.connect(f"file:{running.home / 'governance.db'}?mode=ro", uri=True) as book:
-        query = "SELECT request_id FROM promotion_request WHERE model = ? AND state = 'open' ORDER BY created_at DESC"
-        (request, *_) = book.execute(query, (model,)).fetchone()
-        (left,) = book.execute("SELECT COUNT(*) FROM retirement WHERE model = ?", (model,)).fetchone()
+    query = "SELECT request_id FROM promotion_request WHERE model = ? AND state = 'open' ORDER BY created_at DESC"
+    request = running.book(query, model)[0][0]
+    left = running.book("SELECT COUNT(*) FROM retirement WHERE model = ?", model)[0][0]
     assert left == 0, "nothing leaves service before the others have signed"
     assert live(running, model) == before
     ben.open(f"approvals?request={request}")

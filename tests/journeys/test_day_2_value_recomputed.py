@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import re
-import sqlite3
 import time
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,8 +27,7 @@ def raw(running: Running, source: str) -> pd.DataFrame:
 
 def entries(running: Running) -> list[dict[str, Any]]:
     """Statements of the ledger about the value of the model, the oldest first, from their bytes."""
-    with sqlite3.connect(f"file:{running.home / 'governance.db'}?mode=ro", uri=True) as book:
-        rows = book.execute("SELECT envelope FROM log_entry ORDER BY seq").fetchall()
+    rows = running.book("SELECT envelope FROM log_entry ORDER BY seq")
     found = [json.loads(base64.b64decode(json.loads(bytes(row[0]))["payload"]))["predicate"] for row in rows]
     return [one for one in found if one.get("model") == MODEL and str(one.get("event", "")).startswith("value-")]
 
@@ -37,8 +35,7 @@ def entries(running: Running) -> list[dict[str, Any]]:
 def signed_statement(running: Running) -> dict[str, Any]:
     """What was signed last: the kept text counts only with the digest that stands in the ledger."""
     signed = [one["detail"]["statement"] for one in entries(running) if one["event"] == "value-statement-signed"]
-    with sqlite3.connect(f"file:{running.home / 'governance.db'}?mode=ro", uri=True) as book:
-        texts = [row[0] for row in book.execute("SELECT text FROM value_statement WHERE model = ?", (MODEL,))]
+    texts = [row[0] for row in running.book("SELECT text FROM value_statement WHERE model = ?", MODEL)]
     (text,) = (one for one in texts if hashlib.sha256(one.encode()).hexdigest() == signed[-1])
     statement: dict[str, Any] = json.loads(text)
     return statement
@@ -130,13 +127,12 @@ def test_lift_is_the_metric_of_the_newest_labelled_week_less_that_of_the_baselin
     predictions = predictions[predictions["role"] == "live"]
     week = predictions[(predictions["event_at"] >= first) & (predictions["event_at"] < last + timedelta(days=1))]
     joined = week.merge(raw(running, "labels")[["prediction_id", "label"]], on="prediction_id")
-    with sqlite3.connect(f"file:{running.home / 'mlflow.db'}?mode=ro", uri=True) as registry:
-        (baseline,) = registry.execute(
-            "SELECT m.value FROM latest_metrics m JOIN model_versions v ON v.run_id = m.run_uuid "
-            "JOIN registered_model_aliases a ON a.name = v.name AND a.version = v.version "
-            "WHERE v.name = ? AND a.alias = 'champion' AND m.key = 'baseline_auc'",
-            (MODEL,),
-        ).fetchone()
+    ((baseline,),) = running.registry(
+        "SELECT m.value FROM latest_metrics m JOIN model_versions v ON v.run_id = m.run_uuid "
+        "JOIN registered_model_aliases a ON a.name = v.name AND a.version = v.version "
+        "WHERE v.name = ? AND a.alias = 'champion' AND m.key = 'baseline_auc'",
+        MODEL,
+    )
 
     assert len(joined) == figure["n"]
     # Scores are counted in a thousand bins: ties inside a bin move the area by less than this.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 
 import pytest
@@ -41,8 +40,7 @@ def test_01_home_says_what_blocks_each_model(dana: Desk) -> None:
 
 
 def test_02_a_version_found_in_the_registry_shows_run_data_and_code(dana: Desk, running: Running) -> None:
-    with sqlite3.connect(f"file:{running.home / 'mlflow.db'}?mode=ro", uri=True) as store:
-        run = store.execute("SELECT run_id FROM model_versions WHERE name = ? AND version = 6", (MODEL,)).fetchone()[0]
+    run = running.registry("SELECT run_id FROM model_versions WHERE name = ? AND version = 6", MODEL)[0][0]
     dana.open(f"model?name={MODEL}")
     dana.sees("v6")
     shown = dana.text()
@@ -127,10 +125,8 @@ def test_08_the_request_says_policy_quorum_and_plan_before_the_signature(dana: D
 
 
 def test_09_the_requester_cannot_approve_and_the_attempt_is_recorded(dana: Desk, running: Running) -> None:
-    with sqlite3.connect(f"file:{running.home / 'governance.db'}?mode=ro", uri=True) as store:
-        request = store.execute(
-            "SELECT request_id FROM promotion_request WHERE model = ? AND version = '6' AND state = 'open'", (MODEL,)
-        ).fetchone()[0]
+    query = "SELECT request_id FROM promotion_request WHERE model = ? AND version = '6' AND state = 'open'"
+    request = running.book(query, MODEL)[0][0]
     dana.open(f"approvals?request={request}")
     assert dana.page.locator(".st-key-decide-approve").count() == 0
     tried = running.cli("sign", request, "approve", "--as", "dana.datascience", passphrase="dana asks for promotion")

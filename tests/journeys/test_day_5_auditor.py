@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import subprocess
 import sys
 import zipfile
@@ -180,27 +179,13 @@ def test_13_both_sides_see_what_the_auditor_looked_at(otto: Desk, desk: Callable
 
 @pytest.fixture
 def tampered(running: Running) -> Iterator[int]:
-    """Somebody with the database file changes one byte of one entry, as an owner of the file can, and puts it back."""
-    file = running.home / "governance.db"
-    with sqlite3.connect(file, timeout=30) as store:
-        seq, envelope = store.execute(
-            "SELECT seq, envelope FROM log_entry ORDER BY seq DESC LIMIT 1 OFFSET 20"
-        ).fetchone()
+    """Somebody who owns the database changes one byte of one entry, and puts it back."""
+    ((seq, envelope),) = running.book("SELECT seq, envelope FROM log_entry ORDER BY seq DESC LIMIT 1 OFFSET 20")
     changed = bytearray(envelope)
     changed[len(changed) // 2] ^= 1
-    _overwrite(file, seq, bytes(changed))
+    running.overwrite(seq, bytes(changed))
     yield int(seq)
-    _overwrite(file, seq, envelope)
-
-
-def _overwrite(file: Path, seq: int, envelope: bytes) -> None:
-    with sqlite3.connect(file, timeout=30, isolation_level=None) as store:
-        store.execute("BEGIN IMMEDIATE")
-        (trigger,) = store.execute("SELECT sql FROM sqlite_master WHERE name = 'log_entry_no_update'").fetchone()
-        store.execute("DROP TRIGGER log_entry_no_update")
-        store.execute("UPDATE log_entry SET envelope = ? WHERE seq = ?", (envelope, seq))
-        store.execute(trigger)
-        store.execute("COMMIT")
+    running.overwrite(seq, envelope)
 
 
 def _verify(person: Desk) -> None:

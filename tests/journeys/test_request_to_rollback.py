@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import sqlite3
 import subprocess
 import sys
 import time
@@ -296,13 +295,8 @@ def test_traffic_goes_back_while_the_database_is_locked_and_the_screen_calls_it_
     refused = running.cli(*words)
     assert refused.returncode == 3, refused.stdout + refused.stderr
 
-    book = sqlite3.connect(running.home / "governance.db", timeout=30, isolation_level=None)
-    try:
-        book.execute("BEGIN IMMEDIATE")
+    with running.locked():
         done = running.cli(*words)
-        book.execute("ROLLBACK")
-    finally:
-        book.close()
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert routes(running, model) == {target: 100}
@@ -318,8 +312,7 @@ def _shows(person: Desk, address: str, words: str) -> bool:
 
 
 def entered(running: Running) -> int:
-    with sqlite3.connect(f"file:{running.home / 'governance.db'}?mode=ro", uri=True) as book:
-        rows = book.execute("SELECT envelope FROM log_entry ORDER BY seq DESC LIMIT 60").fetchall()
+    rows = running.book("SELECT envelope FROM log_entry ORDER BY seq DESC LIMIT 60")
     bodies = [base64.b64decode(json.loads(bytes(row[0]))["payload"]) for row in rows]
     return sum(b"offline-rollback" in body for body in bodies)
 
@@ -354,24 +347,17 @@ def test_address_survives_sign_in_and_reload(browser: Browser, running: Running)
 
 
 def open_request(running: Running, version: str, *, model: str = MODEL) -> str:
-    with sqlite3.connect(f"file:{running.home / 'governance.db'}?mode=ro", uri=True) as book:
-        row = book.execute(
-            "SELECT request_id FROM promotion_request WHERE model = ? AND version = ? AND state = 'open'",
-            (model, version),
-        ).fetchone()
-    assert row, f"no open request for {model} {version}"
-    return str(row[0])
+    query = "SELECT request_id FROM promotion_request WHERE model = ? AND version = ? AND state = 'open'"
+    found = running.book(query, model, version)
+    assert found, f"no open request for {model} {version}"
+    return str(found[0][0])
 
 
 def outcomes(running: Running, request: str) -> int:
-    with sqlite3.connect(f"file:{running.home / 'governance.db'}?mode=ro", uri=True) as book:
-        rows = book.execute(
-            "SELECT seq_outcome FROM rollout_action WHERE request_id = ? AND seq_outcome IS NOT NULL", (request,)
-        ).fetchall()
-        acted = {
-            row[0] for row in book.execute("SELECT action_id FROM rollout_action WHERE request_id = ?", (request,))
-        }
-        entries = [bytes(row[0]) for row in book.execute("SELECT envelope FROM log_entry ORDER BY seq DESC LIMIT 60")]
+    query = "SELECT seq_outcome FROM rollout_action WHERE request_id = ? AND seq_outcome IS NOT NULL"
+    rows = running.book(query, request)
+    acted = {row[0] for row in running.book("SELECT action_id FROM rollout_action WHERE request_id = ?", request)}
+    entries = [bytes(row[0]) for row in running.book("SELECT envelope FROM log_entry ORDER BY seq DESC LIMIT 60")]
     written = 0
     for entry in entries:
         statement = json.loads(base64.b64decode(json.loads(entry)["payload"]))

@@ -152,6 +152,10 @@ class LocalServing:
         """Closes the current log segment, so that compaction may take it. Returns all closed segments."""
         return tuple(Path(name) for name in self._admin("POST", "/admin/journal/rotate")["closed"])
 
+    def kinds(self) -> dict[str, str]:
+        """Deployment to `realtime` or `batch`."""
+        return {item["deployment"]: item["kind"] for item in self._get("/endpoints")["endpoints"]}
+
     def processes(self) -> tuple[ScoringProcess, ...]:
         return tuple(ScoringProcess(**item) for item in self._admin("GET", "/admin/processes")["processes"])
 
