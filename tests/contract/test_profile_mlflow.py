@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import secrets
@@ -20,6 +21,8 @@ from typer.testing import CliRunner, Result
 
 from services import container
 from services.__main__ import app
+from services.adapters.local.gateway.pool import Pool, Scorer
+from services.adapters.local.gateway.scorer import fetched
 from services.adapters.local.processes import ROOT, stop_group
 from services.adapters.mlflow import probing
 from services.adapters.mlflow.registry import MlflowRegistry
@@ -191,6 +194,37 @@ def test_the_inventory_is_copied_from_the_server_over_http(room: ControlRoom) ->
 def test_files_come_over_http_and_hash_alike_twice(room: ControlRoom, server: str) -> None:
     registry = MlflowRegistry(server, room.settings.artifacts_folder)
     assert registry.manifest(MODEL, "1") == registry.manifest(MODEL, "2")
+
+
+def test_files_of_a_served_version_lie_where_the_endpoint_removes_them(server: str, tmp_path: Path) -> None:
+    """One version after the other is loaded for a batch run: copies that nobody removes would fill the disk."""
+    import mlflow
+
+    mlflow.set_tracking_uri(server)
+    place = mlflow.MlflowClient(server, server).get_model_version_download_uri(MODEL, "1")
+    kept = tmp_path / "kept" / "MLmodel"
+    kept.parent.mkdir()
+    kept.write_text("flavors: {}")
+
+    folder = fetched(place, tmp_path / "0-1.files")
+
+    assert (folder / "MLmodel").is_file()
+    assert folder.is_relative_to(tmp_path / "0-1.files")
+    assert fetched(kept.parent.as_uri(), tmp_path / "0-2.files") == kept.parent, "as it lies"
+    assert not (tmp_path / "0-2.files").exists()
+
+
+def test_files_of_a_version_go_with_its_process(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    scorer = Scorer(deployment=MODEL, version="1", socket=tmp_path / "0-1.sock", example=tmp_path / "0-1.json")
+    scorer.pid = ended.pid
+    files = tmp_path / "0-1.files" / "model"
+    files.mkdir(parents=True)
+
+    asyncio.run(Pool(tracking_uri="", logs=tmp_path, note=tmp_path / "note")._drain(scorer))
+
+    assert not files.parent.exists()
 
 
 def test_the_control_room_opens_without_demonstration_accounts(room: ControlRoom) -> None:

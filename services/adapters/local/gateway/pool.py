@@ -18,6 +18,7 @@ import aiohttp
 import psutil
 
 from services.adapters.local.gateway.link import Link, start_nursery, take_over
+from services.adapters.local.gateway.scorer import FILES
 
 logger = logging.getLogger(__name__)
 
@@ -222,6 +223,7 @@ class Pool:
             await scorer.session.close()
             scorer.session = None
         self._kill(scorer)
+        _remove_files(scorer)
 
     def _kill(self, scorer: Scorer) -> None:
         if scorer.pid is not None:
@@ -308,6 +310,7 @@ class Pool:
         if scorer.session is not None:
             await scorer.session.close()
             scorer.session = None
+        _remove_files(scorer)
         delay = _BACK_OFF[min(scorer.restarts, len(_BACK_OFF) - 1)]
 
         async def again() -> None:
@@ -321,3 +324,8 @@ class Pool:
         task: asyncio.Task[None] = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _remove_files(scorer: Scorer) -> None:
+    """Model files that were fetched for a process that ended; nothing where they lie on this machine."""
+    shutil.rmtree(scorer.example.with_suffix(FILES), ignore_errors=True)

@@ -15,7 +15,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
+FILES = ".files"
+"""Beside the socket of a version: its model files, where a server hands them out."""
 _REASON_LIMIT = 400
 
 
@@ -31,7 +34,7 @@ def serve(*, uri: str, socket_path: str, example_path: str, tracking_uri: str, l
     threading.Thread(target=_leave_with_parent, args=(life_fd,), daemon=True).start()
     started = time.perf_counter()
     try:
-        model, folder = _load(uri, tracking_uri)
+        model, folder = _load(uri, tracking_uri, Path(example_path).with_suffix(FILES))
         example = _example(model, folder)
         _warm(model, example)
         Path(example_path).write_text(example)
@@ -42,16 +45,28 @@ def serve(*, uri: str, socket_path: str, example_path: str, tracking_uri: str, l
     return 0
 
 
-def _load(uri: str, tracking_uri: str) -> tuple[Any, Path]:
+def _load(uri: str, tracking_uri: str, files: Path) -> tuple[Any, Path]:
     import mlflow
-    from mlflow.artifacts import download_artifacts
 
     mlflow.set_tracking_uri(tracking_uri)
     mlflow.set_registry_uri(tracking_uri)
-    folder = Path(download_artifacts(_storage(uri)))
+    folder = fetched(_storage(uri), files)
     if not (folder / "MLmodel").exists():
         raise FileNotFoundError(f"there is no MLmodel file in {folder}")
     return mlflow.pyfunc.load_model(str(folder)), folder
+
+
+def fetched(place: str, files: Path) -> Path:
+    """Where the model folder is on this machine: as it lies, or a copy below `files` of one that a server hands out.
+
+    `files` is the gateway's to remove. Left to itself, MLflow puts a copy into a temporary folder that nobody removes.
+    """
+    from mlflow.artifacts import download_artifacts
+
+    if urlsplit(place).scheme in {"", "file"}:
+        return Path(download_artifacts(place))
+    files.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Path(download_artifacts(place, dst_path=str(files)))
 
 
 def _storage(uri: str) -> str:
