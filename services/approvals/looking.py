@@ -115,7 +115,7 @@ class Looking:
                 for item in unit.requests.ending(now + within)
                 if (until := item.valid_until) is not None
                 and item.purpose is not Purpose.RETIREMENT
-                and not _renewed(unit, item)
+                and not unit.requests.outlasted(item)
             )
 
     def approved(self, model: str, version: str) -> ApprovalStatus:
@@ -220,17 +220,3 @@ def _stale(request: PromotionRequest, drafted: Drafted, moved: str) -> str:
 def _serves(unit: ApprovalUnit, request: PromotionRequest) -> bool:
     live = unit.rollouts.deployment(request.model)
     return live is not None and request.version in {live.champion, live.candidate}
-
-
-def _renewed(unit: ApprovalUnit, request: PromotionRequest) -> bool:
-    """A later request of the same version was approved for longer."""
-    return any(
-        other.version == request.version
-        and other.purpose is not Purpose.RETIREMENT
-        and other.request_id != request.request_id
-        and other.state in {RequestState.APPROVED, RequestState.APPLIED}
-        and other.valid_until is not None
-        and request.valid_until is not None
-        and other.valid_until > request.valid_until
-        for other in unit.requests.of_model(request.model)
-    )

@@ -66,6 +66,10 @@ class RequestStore(Protocol):
 
     def of_model(self, model: str) -> tuple[PromotionRequest, ...]: ...
 
+    def outlasted(self, request: PromotionRequest) -> bool:
+        """Whether another request stands that approved the same version for longer."""
+        ...
+
     def waiting_by_role(self, now: datetime) -> tuple[tuple[str, int, int], ...]:
         """(role, requests that wait for it, of these overdue), by role word."""
         ...

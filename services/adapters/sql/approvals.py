@@ -158,6 +158,22 @@ class SqlRequests:
         )
         return tuple(_request(row) for row in rows)
 
+    def outlasted(self, request: PromotionRequest) -> bool:
+        standing = (RequestState.APPROVED.value, RequestState.APPLIED.value)
+        found = self._connection.execute(
+            select(_requests.c.request_id)
+            .where(
+                _requests.c.model == request.model,
+                _requests.c.version == request.version,
+                _requests.c.request_id != request.request_id,
+                _requests.c.purpose != Purpose.RETIREMENT.value,
+                _requests.c.state.in_(standing),
+                _requests.c.valid_until > request.valid_until,
+            )
+            .limit(1)
+        ).first()
+        return found is not None
+
     def waiting_by_role(self, now: datetime) -> tuple[tuple[str, int, int], ...]:
         late = func.sum(case((_requests.c.due_at < now, 1), else_=0))
         rows = self._connection.execute(
