@@ -72,8 +72,8 @@ class Alerts(Protocol):
 
 
 class ReturnReviews(Protocol):
-    def open(self) -> tuple[ReturnReview, ...]:
-        """Reviews of returns that wait for an answer, the most urgent first."""
+    def open(self, model: str = "", *, owner: str | None = None) -> tuple[ReturnReview, ...]:
+        """Reviews of returns that wait for an answer, the most urgent first; those of one owner, or of nobody."""
         ...
 
 

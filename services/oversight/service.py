@@ -293,7 +293,9 @@ class OversightService:
             troubles=self._troubles(),
             owed=self._incidents.owed(actor.subject) if self._incidents else (),
             alerts=self._alerts.standing() if self._alerts else (),
-            returns=self._reviews.open() if self._reviews and actor.role is Role.BUSINESS_OWNER else (),
+            returns=self._reviews.open(owner=actor.subject)
+            if self._reviews and actor.role is Role.BUSINESS_OWNER
+            else (),
             releases=self._releases.waiting() if self._releases and engineer else (),
             runs=self._batch.waiting() if self._batch and engineer else (),
             fallbacks=self._rehearsals(served) if engineer else (),

@@ -182,10 +182,16 @@ class ReviewService:
             reviews=tuple(self._state(item, answers) for item in reviews),
         )
 
-    def open(self, model: str = "") -> tuple[ReturnReview, ...]:
-        """Those that wait for an answer, of one model or of all, the most urgent first."""
+    def open(self, model: str = "", *, owner: str | None = None) -> tuple[ReturnReview, ...]:
+        """Those that wait for an answer, of one model or of all, the most urgent first.
+
+        `owner` leaves those out that name somebody else; where nobody is named, every owner is asked. Each review that
+        is given back was held against its entry of the ledger.
+        """
         with self._units.read() as unit:
             reviews, answers = unit.reviews.reviews(model), unit.reviews.answers()
+        if owner is not None:
+            reviews = tuple(item for item in reviews if item.owner_subject in {"", owner})
         found = [state for item in reviews if (state := self._state(item, answers)).open]
         return tuple(sorted(found, key=lambda state: (state.review.due, state.review.model)))
 

@@ -131,6 +131,7 @@ def test_two_closed_months_in_a_row_under_the_gate_open_a_review_with_its_figure
 
     (state,) = room.service.open()
     assert (room.service.open(state.review.model), room.service.open("another_model")) == ((state,), ())
+    assert (room.service.open(owner="ben.business"), room.service.open(owner="mei.business")) == ((state,), ())
     assert (state.review.owner_name, state.review.due) == ("Ben Okafor", date(2030, 3, 2))
     figures = state.review.figures
     assert [(item.period, item.net, item.low, item.high) for item in figures.months] == [
