@@ -216,7 +216,8 @@ def _mlflow_server(folder: Path, log: Path) -> Iterator[str]:
         "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--serve-artifacts",
         "--artifacts-destination", str(folder / "kept"),
     ]  # fmt: skip
-    env = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    # Its jobs (scorers of traces and the like) are seven processes more, and no part of a registry.
+    env = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with log.open("wb") as written:
         process = subprocess.Popen(command, cwd=folder, env=env, stdout=written, stderr=written, start_new_session=True)
     try:

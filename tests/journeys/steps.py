@@ -38,7 +38,7 @@ class Desk:
         self.idle()
         if not cookie:
             self.button(f"sign-in-{self.subject}").click()
-        expect(self.page.get_by_role("button", name="Sign out")).to_be_visible()
+        expect(self.page.get_by_role("button", name="Sign out")).to_be_visible(timeout=30_000)
         self.idle()
         return self
 
