@@ -22,10 +22,10 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.journeys.running import ROOT, Running, free_port
-from tests.journeys.steps import Desk
+from tests.journeys.steps import PATIENCE, Desk
 
 __all__ = ["ROOT", "Running", "chromium", "free_port"]
 
@@ -130,6 +130,7 @@ def _wait(process: subprocess.Popen[bytes], url: str, *, seconds: float) -> None
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with chromium() as browser:
+        expect.set_options(timeout=5_000 * PATIENCE)
         yield browser
 
 
@@ -163,7 +164,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(viewport={"width": 1440, "height": 1000}, locale="en-GB", timezone_id="Europe/Berlin")
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(20_000 * PATIENCE)
     yield context
     context.close()
 
@@ -200,7 +201,7 @@ def desk(
         context = browser.new_context(
             viewport={"width": 1440, "height": 1000}, locale="en-GB", timezone_id="Europe/Berlin"
         )
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(30_000 * PATIENCE)
         person = Desk(page=context.new_page(), app=running.app, subject=subject, shots=SHOTS)
         sitting.append(person)
         return person.sign_in(cookie=opener(subject))

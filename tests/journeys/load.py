@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.journeys.conftest import Running
+from tests.journeys.steps import PATIENCE
 
 
 def routes(running: Running, model: str = "delay_claim_score") -> dict[str, int]:
@@ -28,7 +29,7 @@ def until(check: Callable[[], bool], *, seconds: float, what: str) -> float:
 def happens(check: Callable[[], bool], *, seconds: float) -> bool:
     """Whether it comes true within that time."""
     began = time.monotonic()
-    while time.monotonic() - began < seconds:
+    while time.monotonic() - began < seconds * PATIENCE:
         if check():
             return True
         time.sleep(0.2)

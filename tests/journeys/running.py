@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 import psycopg
 
+from tests.journeys.steps import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 _WRITERS = 0x434F554E5445
 """The lock at which writers queue on PostgreSQL (`services.adapters.sql.database`), written down again."""
@@ -44,7 +46,7 @@ class Running:
             env=env,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=120 * PATIENCE,
             check=False,
         )
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+PATIENCE = float(os.environ.get("COUNTERSIGN_JOURNEY_PATIENCE", "1"))
+"""How many times longer than usual anything may take, on a machine that does other work as well."""
 PASSPHRASES = {
     "clara.compliance": "clara signs with care",
     "ben.business": "ben counts the benefit",
@@ -38,7 +41,7 @@ class Desk:
         self.idle()
         if not cookie:
             self.button(f"sign-in-{self.subject}").click()
-        expect(self.page.get_by_role("button", name="Sign out")).to_be_visible(timeout=30_000)
+        expect(self.page.get_by_role("button", name="Sign out")).to_be_visible(timeout=30_000 * PATIENCE)
         self.idle()
         return self
 
@@ -52,9 +55,11 @@ class Desk:
     def idle(self) -> None:
         """No script is running and nothing is still being loaded; twice, because a click needs a moment to start."""
         for _ in range(2):
-            self.page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=60_000)
+            self.page.wait_for_selector(
+                '[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=60_000 * PATIENCE
+            )
             # A table or chart whose code is still on its way stands there as a grey bar.
-            expect(self.page.locator('[data-testid="stSkeleton"]')).to_have_count(0, timeout=60_000)
+            expect(self.page.locator('[data-testid="stSkeleton"]')).to_have_count(0, timeout=60_000 * PATIENCE)
             self.page.wait_for_timeout(300)
 
     def button(self, key: str):  # type: ignore[no-untyped-def]
@@ -79,7 +84,7 @@ class Desk:
         self.idle()
 
     def sees(self, text: str, *, within: float = 20) -> None:
-        expect(self.page.get_by_text(text).first).to_be_visible(timeout=within * 1000)
+        expect(self.page.get_by_text(text).first).to_be_visible(timeout=within * 1000 * PATIENCE)
 
     def text(self) -> str:
         return self.page.locator('[data-testid="stMain"]').inner_text()
