@@ -7,9 +7,10 @@ colour and the live version in dashed grey.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import plotly.graph_objects as go
@@ -127,12 +128,46 @@ def gapped(
 
 
 def layout(
-    figure: go.Figure, ink: Ink, *, height: int, right: int = 110, y_format: str = "", y_title: str = ""
+    figure: go.Figure,
+    ink: Ink,
+    *,
+    height: int,
+    right: int = 110,
+    top: int = 14,
+    y_format: str = "",
+    y_title: str = "",
+    x: Mapping[str, Any] = MappingProxyType({}),
+    y: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    """The frame every chart shares: quiet grid, no legend, no mode bar, our face and inks."""
+    """The frame every chart shares: quiet grid, no legend, no mode bar, our face and inks; `x` and `y` go on top of it.
+
+    Said in one piece that replaces what was there: Plotly takes ten times as long to merge it into a figure.
+    """
+    ours = {
+        "x": {
+            "showgrid": False,
+            "linecolor": ink.grid,
+            "tickcolor": ink.grid,
+            "tickfont": {"color": ink.muted, "size": 11},
+            "zeroline": False,
+            **x,
+        },
+        "y": {
+            "gridcolor": ink.grid,
+            "zeroline": False,
+            "nticks": 5,
+            "tickfont": {"color": ink.muted, "size": 11},
+            "tickformat": y_format,
+            "title": {"text": y_title, "font": {"size": 11, "color": ink.muted}},
+            **y,
+        },
+    }
+    stated = figure.layout.to_plotly_json()
+    axes = {"xaxis", "yaxis"} | {name for name in stated if name.startswith(("xaxis", "yaxis"))}
     figure.update_layout(
+        overwrite=True,
         height=height,
-        margin={"l": 48, "r": right, "t": 14, "b": 30},
+        margin={"l": 48, "r": right, "t": top, "b": 30},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": "Plex Sans, sans-serif", "size": 12, "color": ink.text},
@@ -140,21 +175,7 @@ def layout(
         hovermode="x unified",
         dragmode=False,
         hoverlabel={"bgcolor": ink.paper, "bordercolor": ink.grid, "font": {"color": ink.text}},
-    )
-    figure.update_xaxes(
-        showgrid=False,
-        linecolor=ink.grid,
-        tickcolor=ink.grid,
-        tickfont={"color": ink.muted, "size": 11},
-        zeroline=False,
-    )
-    figure.update_yaxes(
-        gridcolor=ink.grid,
-        zeroline=False,
-        nticks=5,
-        tickfont={"color": ink.muted, "size": 11},
-        tickformat=y_format,
-        title={"text": y_title, "font": {"size": 11, "color": ink.muted}},
+        **{axis: {**stated.get(axis, {}), **ours[axis[0]]} for axis in sorted(axes)},
     )
 
 
@@ -266,14 +287,21 @@ def trend(
             yanchor="bottom",
             font={"color": ink.orange, "size": 11},
         )
-    layout(figure, ink, height=height, right=right, y_format=y_format, y_title=y_title)
-    figure.update_layout(margin={"t": 28 if marks else 14})
-    figure.update_xaxes(tickformat="%-d %b", nticks=8)
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
     low = min(low, 0.0) if from_zero else low
     room = (high - low) * 0.08 or abs(high) * 0.1 or 1.0
     bottom = low if from_zero and low == 0 else low - room
-    figure.update_yaxes(range=[bottom, high + room])
+    layout(
+        figure,
+        ink,
+        height=height,
+        right=right,
+        top=28 if marks else 14,
+        y_format=y_format,
+        y_title=y_title,
+        x={"tickformat": "%-d %b", "nticks": 8},
+        y={"range": [bottom, high + room]},
+    )
     shifts = _spread(
         [(value, index) for index, (value, _, _) in enumerate(labels)], span=high + room - bottom, height=height
     )
