@@ -85,11 +85,11 @@ def test_a_breach_in_the_traffic_path_is_rolled_back_by_itself_from_the_logs_own
     wait_until(lambda: dict(serving.observe(MODEL).routes) == {"1": 100}, seconds=120)
     took = time.monotonic() - injected
     wait_until(lambda: live.watched.open_incidents() != (), seconds=30)
+    # Traffic goes first; that it arrived is read back and recorded after it.
+    wait_until(lambda: live.watched.release.state is ReleaseState.ROLLED_BACK, seconds=30)
     [incident] = live.watched.open_incidents()
     times = incident.times
     print(f"rolled back {took:.1f} s after the fault began: {incident.text}")
-    # Traffic goes first; that it arrived is read back and recorded after it.
-    wait_until(lambda: live.watched.release.state is ReleaseState.ROLLED_BACK, seconds=30)
     assert times.impact_start is not None
     assert times.mitigated is not None
     assert times.impact_start <= times.detected <= times.mitigated
