@@ -97,6 +97,8 @@ class Visitor:
             kind = message.WhichOneof("type")
             if kind == "delta" and message.delta.new_element.WhichOneof("type") == "exception":
                 raise AssertionError(message.delta.new_element.exception.message)
+            if kind == "delta" and "Sign in to" in message.delta.new_element.heading.body:
+                raise AssertionError("nobody is signed in; what is drawn is not the screen that was asked for")
             if kind == "page_not_found":
                 raise AssertionError("the server knows no page of this name")
             if kind == "script_finished" and message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
