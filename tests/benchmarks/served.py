@@ -2,7 +2,7 @@
 
 Two servers run side by side: Streamlit with one button, and the app on a prepared home with one more page, which is
 empty. What the second costs over the first is the frame of every page: who is here, navigation, bell, banners.
-CPU is that of the whole server process, from /proc, in nanoseconds; the browser's own work is not in it.
+CPU is the clock of the whole server process; the browser's own work is not in it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
-import httpx
-
+from pages.components.session import COOKIE
+from services.adapters.local.processes import wait_for
 from tests.benchmarks.inventory_rerun import ROOT, Figure
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 EMPTY, BARE = "empty", "bare"
-COOKIE = "countersign_session"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,23 +125,11 @@ def started(command: list[str], log: Path, **env: str) -> Iterator[Server]:
             command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), **env}, stdout=written, stderr=written
         )
         try:
-            _until_healthy(process, port, log)
+            wait_for(f"http://127.0.0.1:{port}/_stcore/health", process, seconds=120)
             yield Server(process=process, port=port)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=30)
-
-
-def _until_healthy(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    for _ in range(480):
-        assert process.poll() is None, log.read_text()[-2000:]
-        try:
-            if httpx.get(f"http://127.0.0.1:{port}/_stcore/health", timeout=2).text == "ok":
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.25)
-    raise AssertionError(log.read_text()[-2000:])
 
 
 Screen = tuple[str, str, dict[str, str]]

@@ -41,18 +41,14 @@ def heads(database: Database, part: str, model: str = "") -> Mapping[str, int]:
     return {name: head for name, head in found}  # noqa: C416 - rows are not pairs for dict()
 
 
-def mark(database: Database, model: str = "") -> str:
-    """Names the state of all that was measured about one model, or about all: another mark, other figures."""
+def mark(database: Database, model: str = "", *, part: str = "") -> str:
+    """Names the state of what was measured about one model or all, in one part or all: another mark, other figures."""
     table = monitoring_head.c
     query = select(func.count(), func.sum(table.head))
+    if model:
+        query = query.where(table.model == model)
+    if part:
+        query = query.where(table.part == part)
     with database.read() as connection:
-        rows, total = fetched(connection, query.where(table.model == model) if model else query)[0]
-    return f"{rows} {total or 0}"
-
-
-def mark_of(database: Database, part: str) -> str:
-    """Names the state of one part of all models."""
-    table = monitoring_head.c
-    with database.read() as connection:
-        rows, total = fetched(connection, select(func.count(), func.sum(table.head)).where(table.part == part))[0]
+        rows, total = fetched(connection, query)[0]
     return f"{rows} {total or 0}"

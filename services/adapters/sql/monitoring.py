@@ -250,7 +250,7 @@ class SqlMonitoring:
         query = select(func.count(), func.sum(table.head), func.max(table.judged_at))
         with self._database.read() as connection:
             rows, heads_judged, newest = fetched(connection, query)[0]
-        return f"{heads.mark_of(self._database, heads.DRIFT)} {rows} {heads_judged} {newest}"
+        return f"{heads.mark(self._database, part=heads.DRIFT)} {rows} {heads_judged} {newest}"
 
     def put_verdicts(self, model: str, verdicts: tuple[DriftVerdict, ...], judged: Judged) -> None:
         with self._database.write() as connection:
