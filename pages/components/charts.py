@@ -132,14 +132,18 @@ def layout(
     ink: Ink,
     *,
     height: int,
+    left: int = 48,
     right: int = 110,
     top: int = 14,
+    bottom: int = 30,
     y_format: str = "",
     y_title: str = "",
     x: Mapping[str, Any] = MappingProxyType({}),
     y: Mapping[str, Any] = MappingProxyType({}),
+    **more: Any,
 ) -> None:
-    """The frame every chart shares: quiet grid, no legend, no mode bar, our face and inks; `x` and `y` go on top of it.
+    """The frame every chart shares: quiet grid, no legend, no mode bar, our face and inks; `x`, `y` and `more` go on
+    top of it.
 
     Said in one piece that replaces what was there: Plotly takes ten times as long to merge it into a figure.
     """
@@ -164,35 +168,44 @@ def layout(
     }
     stated = figure.layout.to_plotly_json()
     axes = {"xaxis", "yaxis"} | {name for name in stated if name.startswith(("xaxis", "yaxis"))}
-    figure.update_layout(
-        overwrite=True,
-        height=height,
-        margin={"l": 48, "r": right, "t": top, "b": 30},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "Plex Sans, sans-serif", "size": 12, "color": ink.text},
-        showlegend=False,
-        hovermode="x unified",
-        dragmode=False,
-        hoverlabel={"bgcolor": ink.paper, "bordercolor": ink.grid, "font": {"color": ink.text}},
-        **{axis: {**stated.get(axis, {}), **ours[axis[0]]} for axis in sorted(axes)},
-    )
+    frame = {
+        "height": height,
+        "margin": {"l": left, "r": right, "t": top, "b": bottom},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "Plex Sans, sans-serif", "size": 12, "color": ink.text},
+        "showlegend": False,
+        "hovermode": "x unified",
+        "dragmode": False,
+        "hoverlabel": {"bgcolor": ink.paper, "bordercolor": ink.grid, "font": {"color": ink.text}},
+    }
+    placed = {axis: {**stated.get(axis, {}), **ours[axis[0]]} for axis in sorted(axes)}
+    figure.update_layout({**frame, **placed, **more}, overwrite=True)
 
 
-def _end_label(figure: go.Figure, *, y: float, text: str, colour: str, shift: int = 0, yref: str = "y") -> None:
-    figure.add_annotation(
-        x=1,
-        xref="paper",
-        y=y,
-        yref=yref,
-        text=text,
-        showarrow=False,
-        xanchor="left",
-        xshift=8,
-        yshift=shift,
-        font={"color": colour, "size": 12},
-        align="left",
-    )
+def _end_label(*, y: float, text: str, colour: str, shift: int = 0) -> dict[str, Any]:
+    return {
+        "x": 1,
+        "xref": "paper",
+        "y": y,
+        "yref": "y",
+        "text": text,
+        "showarrow": False,
+        "xanchor": "left",
+        "xshift": 8,
+        "yshift": shift,
+        "font": {"color": colour, "size": 12},
+        "align": "left",
+    }
+
+
+def _across(y: float, **line: Any) -> dict[str, Any]:
+    """As `add_hline`, which looks through every trace and shape of the figure for each line."""
+    return {"type": "line", "x0": 0, "x1": 1, "xref": "x domain", "y0": y, "y1": y, "yref": "y", "line": line}
+
+
+def _upright(x: Any, **line: Any) -> dict[str, Any]:
+    return {"type": "line", "x0": x, "x1": x, "xref": "x", "y0": 0, "y1": 1, "yref": "y domain", "line": line}
 
 
 def _spread(wanted: list[tuple[float, int]], *, span: float, height: int) -> dict[int, int]:
@@ -238,11 +251,14 @@ def trend(
     y_format: str = "",
     y_title: str = "",
     from_zero: bool = False,
+    left: int = 48,
     right: int = 110,
     hover: str = "%{y}",
 ) -> go.Figure:
     """Lines over time with limits in words and names at the line ends."""
-    figure = go.Figure()
+    traces: list[go.Scatter] = []
+    shapes: list[dict[str, Any]] = []
+    notes: list[dict[str, Any]] = []
     labels: list[tuple[float, str, str]] = []
     known: list[float] = [limit.value for limit in limits]
     for number, line in enumerate(lines):
@@ -251,9 +267,9 @@ def trend(
         )
         x, y = thin(line.x), thin(line.y)
         if line.low and line.high:
-            _band(figure, x, thin(line.low), thin(line.high), ink)
+            traces += _band(x, thin(line.low), thin(line.high), ink)
             known += [value for value in (*line.low, *line.high) if value is not None]
-        figure.add_trace(
+        traces.append(
             go.Scatter(
                 x=x,
                 y=y,
@@ -272,48 +288,56 @@ def trend(
             )
     for limit in limits:
         colour = {"breach": ink.red, "watch": ink.orange}.get(limit.severity, ink.muted)
-        figure.add_hline(y=limit.value, line={"color": colour, "width": 1.2, "dash": "dot"})
+        shapes.append(_across(limit.value, color=colour, width=1.2, dash="dot"))
         labels.append((limit.value, plain_text(limit.label), colour))
     for mark in marks[:20]:
-        figure.add_vline(x=mark.x, line={"color": ink.orange, "width": 1, "dash": "dot"})
-        figure.add_annotation(
-            x=mark.x,
-            y=1,
-            yref="paper",
-            text=plain_text(mark.label),
-            showarrow=False,
-            xanchor="left",
-            xshift=4,
-            yanchor="bottom",
-            font={"color": ink.orange, "size": 11},
+        shapes.append(_upright(mark.x, color=ink.orange, width=1, dash="dot"))
+        notes.append(
+            {
+                "x": mark.x,
+                "y": 1,
+                "yref": "paper",
+                "text": plain_text(mark.label),
+                "showarrow": False,
+                "xanchor": "left",
+                "xshift": 4,
+                "yanchor": "bottom",
+                "font": {"color": ink.orange, "size": 11},
+            }
         )
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
     low = min(low, 0.0) if from_zero else low
     room = (high - low) * 0.08 or abs(high) * 0.1 or 1.0
     bottom = low if from_zero and low == 0 else low - room
+    shifts = _spread(
+        [(value, index) for index, (value, _, _) in enumerate(labels)], span=high + room - bottom, height=height
+    )
+    notes += [
+        _end_label(y=value, text=text, colour=colour, shift=shifts[index])
+        for index, (value, text, colour) in enumerate(labels)
+    ]
+    figure = go.Figure(traces)
     layout(
         figure,
         ink,
         height=height,
+        left=left,
         right=right,
         top=28 if marks else 14,
         y_format=y_format,
         y_title=y_title,
         x={"tickformat": "%-d %b", "nticks": 8},
         y={"range": [bottom, high + room]},
+        shapes=shapes,
+        annotations=notes,
     )
-    shifts = _spread(
-        [(value, index) for index, (value, _, _) in enumerate(labels)], span=high + room - bottom, height=height
-    )
-    for index, (value, text, colour) in enumerate(labels):
-        _end_label(figure, y=value, text=text, colour=colour, shift=shifts[index])
     return figure
 
 
-def _band(figure: go.Figure, x: list[Any], low: list[Any], high: list[Any], ink: Ink) -> None:
-    figure.add_trace(go.Scatter(x=x, y=high, mode="lines", line={"width": 0}, hoverinfo="skip"))
-    figure.add_trace(
-        go.Scatter(x=x, y=low, mode="lines", line={"width": 0}, fill="tonexty", fillcolor=ink.band, hoverinfo="skip")
+def _band(x: list[Any], low: list[Any], high: list[Any], ink: Ink) -> tuple[go.Scatter, go.Scatter]:
+    return (
+        go.Scatter(x=x, y=high, mode="lines", line={"width": 0}, hoverinfo="skip"),
+        go.Scatter(x=x, y=low, mode="lines", line={"width": 0}, fill="tonexty", fillcolor=ink.band, hoverinfo="skip"),
     )
 
 
@@ -453,12 +477,24 @@ def intervals(
             hovertemplate=f"{currency} %{{x:,.0f}}",
         )
     )
-    layout(figure, ink, height=height or 80 + 44 * len(rows), right=24)
-    figure.update_layout(hovermode="closest", margin={"l": 230, "t": 8})
-    figure.update_xaxes(
-        showgrid=True, gridcolor=ink.grid, rangemode="tozero", tickprefix=f"{currency} ", tickformat=",.0f", nticks=5
+    layout(
+        figure,
+        ink,
+        height=height or 80 + 44 * len(rows),
+        left=230,
+        right=24,
+        top=8,
+        hovermode="closest",
+        x={
+            "showgrid": True,
+            "gridcolor": ink.grid,
+            "rangemode": "tozero",
+            "tickprefix": f"{currency} ",
+            "tickformat": ",.0f",
+            "nticks": 5,
+        },
+        y={"autorange": "reversed", "showgrid": False, "tickfont": {"color": ink.text, "size": 12}},
     )
-    figure.update_yaxes(autorange="reversed", showgrid=False, tickfont={"color": ink.text, "size": 12})
     return figure
 
 

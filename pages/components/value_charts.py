@@ -15,7 +15,7 @@ def course(curve: Curve, ink: charts.Ink, *, currency: str, height: int = 300) -
     """Cumulative net benefit with its range; zero is the line where the setup has come back."""
     days = [point.day for point in curve.points]
     marks = [charts.Mark(x=curve.break_even, label="breaks even")] if curve.break_even else []
-    figure = charts.trend(
+    return charts.trend(
         [
             charts.Line(
                 name="Cumulative",
@@ -30,12 +30,11 @@ def course(curve: Curve, ink: charts.Ink, *, currency: str, height: int = 300) -
         limits=[charts.Limit(value=0.0, label="setup is back", severity="plain")],
         marks=marks,
         height=height,
+        left=72,
         y_format=",.0f",
         y_title=f"{currency} since the first record",
         hover=f"{currency} %{{y:,.0f}}",
     )
-    figure.update_layout(margin={"l": 72})
-    return figure
 
 
 def spark(points: Sequence[tuple[date, float | None]], ink: charts.Ink, *, height: int = 112) -> go.Figure:
@@ -51,10 +50,17 @@ def spark(points: Sequence[tuple[date, float | None]], ink: charts.Ink, *, heigh
             hovertemplate="%{x|%-d %b %Y}: %{y:,.4~g}<extra></extra>",
         )
     )
-    charts.layout(figure, ink, height=height, right=8)
-    figure.update_layout(margin={"l": 44, "t": 6, "b": 30}, hovermode="closest")
-    figure.update_xaxes(tickformat="%-d %b", nticks=4)
-    figure.update_yaxes(nticks=3, tickformat=".3~g")
-    if not any(value for _, value in points):
-        figure.update_yaxes(range=[0, 1])  # nothing happened: no axis below zero
+    # Where nothing happened there is no axis below zero.
+    flat = {} if any(value for _, value in points) else {"range": [0, 1]}
+    charts.layout(
+        figure,
+        ink,
+        height=height,
+        left=44,
+        right=8,
+        top=6,
+        hovermode="closest",
+        x={"tickformat": "%-d %b", "nticks": 4},
+        y={"nticks": 3, "tickformat": ".3~g", **flat},
+    )
     return figure

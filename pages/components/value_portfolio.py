@@ -148,11 +148,11 @@ def _red(found: Portfolio, reviews: Sequence[ReturnReview]) -> tuple[str, str, H
     if under:
         room = session.control_room()
         query = PortfolioQuery(models=under, states=_NOT_RED, limit=_NAMED)
-        page = reads.kept("portfolio", str(query), room.portfolio.mark(), lambda: room.portfolio.page(query))
-        names, red = [*names, *(row.model for row in page.rows)][:_NAMED], red + page.matching
-    more = f" and {count(red - len(names))} more" if red > len(names) else ""
+        rows, more = reads.kept("under review", str(query), room.portfolio.mark(), lambda: room.portfolio.search(query))
+        names, red = [*names, *(row.model for row in rows)][:_NAMED], red + more
+    others = f" and {count(red - len(names))} more" if red > len(names) else ""
     waiting = f"; {plural(len(under), 'model')} to keep or retire" if under else ""
-    told = f"{', '.join(names) or 'none is red'}{more}{waiting}"
+    told = f"{', '.join(names) or 'none is red'}{others}{waiting}"
     return count(red), told, Health.BREACH if red else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -70,6 +70,10 @@ class LedgerReader(Protocol):
     def head(self) -> LogHead: ...
 
     def entry(self, seq: int) -> StoredEntry | None: ...
+
+    def entries_at(self, seqs: Collection[int]) -> Mapping[int, StoredEntry]:
+        """By sequence number, asked in few statements; those that are not there are left out."""
+        ...
 
     def entries(self, *, start: int = 0) -> Iterator[StoredEntry]:
         """In order, in batches: memory does not grow with the log."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol, Self
 
 from services.attestation import envelope, statement
 from services.attestation.envelope import Envelope
@@ -13,7 +15,16 @@ from services.attestation.statement import Statement
 from services.kernel.errors import BrokenChainError, SignatureMismatchError
 from services.kernel.identity import MACHINE_ISSUER, MACHINE_SUBJECT
 from services.ledger.merkle import leaf_hash
-from services.ledger.ports import LedgerReader
+from services.ledger.ports import StoredEntry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplacedKey:
+    """A key of the service that was in use from entry `since` to entry `until`, both included."""
+
+    key: PublicKey
+    since: int
+    until: int
 
 
 class KnownKeys(Protocol):
@@ -25,8 +36,14 @@ class KnownKeys(Protocol):
         """The entry from which a compromised key cannot be relied on; None for any other key."""
         ...
 
-    def former_service_keys(self, seq: int) -> Mapping[str, PublicKey]:
-        """Replaced keys of the service that were in use when entry `seq` was added."""
+    def replaced_service_keys(self) -> tuple[ReplacedKey, ...]: ...
+
+
+class Entries(Protocol):
+    def entry(self, seq: int) -> StoredEntry | None: ...
+
+    def entries_at(self, seqs: Collection[int]) -> Mapping[int, StoredEntry]:
+        """By sequence number; those that are not there are left out."""
         ...
 
 
@@ -34,7 +51,7 @@ class CheckedEntries:
     def __init__(
         self,
         *,
-        reader: LedgerReader,
+        reader: Entries,
         service_key: PublicKey,
         person_keys: KnownKeys,
         machine_key: PublicKey | None = None,
@@ -43,6 +60,18 @@ class CheckedEntries:
         self._service_key = service_key
         self._person_keys = person_keys
         self._machine_key = machine_key
+
+    def ahead(self, seqs: Collection[int]) -> Self:
+        """The same checks of these entries, read in one go: a list of many asks the database a few times in all.
+
+        What it holds is a moment; it is made for one list and thrown away with it.
+        """
+        return type(self)(
+            reader=_Read(self._reader.entries_at(seqs)),
+            service_key=self._service_key,
+            person_keys=_Once(self._person_keys),
+            machine_key=self._machine_key,
+        )
 
     def require_valid(self, seq: int, leaf_hash_hex: str) -> Mapping[str, Any]:
         """The predicate of entry `seq`. Raises BrokenChainError, ForeignStatementError, SignatureMismatchError."""
@@ -62,7 +91,8 @@ class CheckedEntries:
     def _signed(self, seq: int, sealed: Envelope) -> Statement:
         """The statement, once the service and the person it names have signed it."""
         read = statement.read(sealed.payload)
-        service = {self._service_key.key_id: self._service_key, **self._person_keys.former_service_keys(seq)}
+        former = (one.key for one in self._person_keys.replaced_service_keys() if one.since <= seq <= one.until)
+        service = {self._service_key.key_id: self._service_key, **{key.key_id: key for key in former}}
         keys = dict(service)
         signer = read.predicate.get("signer")
         people: Mapping[str, PublicKey] = {}
@@ -92,3 +122,26 @@ class CheckedEntries:
                     f"Entry {seq} was signed with a key that is compromised from entry {since} on.",
                     hint="The decision has to be made again with a key that can be relied on.",
                 )
+
+
+class _Read:
+    def __init__(self, found: Mapping[int, StoredEntry]) -> None:
+        self._found = found
+
+    def entry(self, seq: int) -> StoredEntry | None:
+        return self._found.get(seq)
+
+    def entries_at(self, seqs: Collection[int]) -> Mapping[int, StoredEntry]:
+        return {seq: self._found[seq] for seq in seqs if seq in self._found}
+
+
+class _Once:
+    """Keys, each asked for once."""
+
+    def __init__(self, keys: KnownKeys) -> None:
+        self._of = cache(keys.__call__)
+        self.suspect_from = cache(keys.suspect_from)
+        self.replaced_service_keys = cache(keys.replaced_service_keys)
+
+    def __call__(self, issuer: str, subject: str) -> Mapping[str, PublicKey]:
+        return self._of(issuer, subject)

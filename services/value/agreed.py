@@ -13,7 +13,7 @@ from services.attestation import documents
 from services.kernel.errors import ControlRoomError
 from services.value.models import ValueConfig
 from services.value.periods import Act, PeriodRecord
-from services.value.statement_ports import SignedEntries
+from services.value.statement_ports import EntryCheck
 from services.value.statements import StatementVersion
 
 SIGNED = "value-statement-signed"
@@ -39,7 +39,7 @@ class Basis:
 
 
 class Agreed:
-    def __init__(self, *, newest: Callable[[str], StatementVersion | None], entries: SignedEntries) -> None:
+    def __init__(self, *, newest: Callable[[str], StatementVersion | None], entries: EntryCheck) -> None:
         self._newest = newest
         self._entries = entries
 
@@ -51,9 +51,9 @@ class Agreed:
         return Basis(version=item.version, config=None if problem else item.config, problem=problem)
 
 
-def statement_problem(item: StatementVersion, entries: SignedEntries) -> str:
+def statement_problem(item: StatementVersion, entries: EntryCheck) -> str:
     """Why this row is not what its entry says; empty when text, number, model and signer agree."""
-    said, problem = _entry(item.seq, item.leaf_hash, entries)
+    said, problem = signed_entry(item.seq, item.leaf_hash, entries)
     if problem:
         return problem
     detail = said.get("detail", {})
@@ -68,8 +68,8 @@ def statement_problem(item: StatementVersion, entries: SignedEntries) -> str:
     return "" if agrees else f"The value statement is not what entry {item.seq} of the ledger recorded."
 
 
-def period_problem(record: PeriodRecord, entries: SignedEntries) -> str:
-    said, problem = _entry(record.seq, record.leaf_hash, entries)
+def period_problem(record: PeriodRecord, entries: EntryCheck) -> str:
+    said, problem = signed_entry(record.seq, record.leaf_hash, entries)
     if problem:
         return problem
     detail = said.get("detail", {})
@@ -85,7 +85,8 @@ def period_problem(record: PeriodRecord, entries: SignedEntries) -> str:
     return "" if agrees else f"The benefit of {record.period} is not what entry {record.seq} of the ledger recorded."
 
 
-def _entry(seq: int, leaf_hash: str, entries: SignedEntries) -> tuple[Mapping[str, Any], str]:
+def signed_entry(seq: int, leaf_hash: str, entries: EntryCheck) -> tuple[Mapping[str, Any], str]:
+    """The predicate of the entry, or why it is not one that can be relied on."""
     try:
         return entries.require_valid(seq, leaf_hash), ""
     except ControlRoomError as refused:

@@ -127,6 +127,10 @@ class PortfolioService:
             age=self._values.age(),
         )
 
+    def search(self, query: PortfolioQuery) -> tuple[tuple[PortfolioRow, ...], int]:
+        """One page of lines and how many match, without the totals of all lines."""
+        return self._store.search(query)
+
     def everything(self, *, batch: int = 1_000) -> Portfolio:
         """All lines, for an export: its totals are those of the page."""
         found = self.page(PortfolioQuery(limit=1))

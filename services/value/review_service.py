@@ -8,7 +8,7 @@ desk=signing, attestations=attested, gate=…, retire=…, request_state=…, re
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -33,10 +33,11 @@ from services.ledger import events
 from services.ledger.service import LedgerService
 from services.value import gate as rules
 from services.value import periods
+from services.value.agreed import signed_entry
 from services.value.gate import Answer, AnswerKind, Figures, Gate, KeepModel, Month, RetireModel, Review
 from services.value.models import ModelValue
 from services.value.periods import PeriodState
-from services.value.statement_ports import Authority, SignedEntries
+from services.value.statement_ports import Authority, EntryCheck, SignedEntries
 
 OPENED, KEPT, RETIRED, REFUSED = (
     "value-review-opened",
@@ -179,7 +180,7 @@ class ReviewService:
             gate=gate,
             months=months,
             sentence=rules.sentence(months, gate),
-            reviews=tuple(self._state(item, answers) for item in reviews),
+            reviews=self._states(reviews, answers),
         )
 
     def open(self, model: str = "", *, owner: str | None = None) -> tuple[ReturnReview, ...]:
@@ -192,7 +193,7 @@ class ReviewService:
             reviews, answers = unit.reviews.reviews(model), unit.reviews.answers()
         if owner is not None:
             reviews = tuple(item for item in reviews if item.owner_subject in {"", owner})
-        found = [state for item in reviews if (state := self._state(item, answers)).open]
+        found = [state for state in self._states(reviews, answers) if state.open]
         return tuple(sorted(found, key=lambda state: (state.review.due, state.review.model)))
 
     # the worker
@@ -217,7 +218,7 @@ class ReviewService:
         last = periods.ended(self._clock.now().date(), back=1)[0]
         with self._units.read() as unit:
             reviews, answers = unit.reviews.reviews(governed.name), unit.reviews.answers()
-        states = [self._state(item, answers) for item in reviews]
+        states = self._states(reviews, answers)
         if any(state.open or state.review.period == last for state in states) or self._retiring(governed.name):
             return 0
         if any(_kept_until(state) > last for state in states):
@@ -317,7 +318,7 @@ class ReviewService:
             raise InputError("There is no such review.", hint="Open it from the page Value.")
         if earlier is not None:
             return review, idem, replace(earlier, repeated=True)
-        state = self._state(review, answers)
+        state = self._states((review,), answers)[0]
         if state.problem:
             raise RefusalError(state.problem, hint="Restore the row before anybody answers.")
         if not state.open:
@@ -360,9 +361,18 @@ class ReviewService:
 
     # whether rows are what was recorded
 
-    def _state(self, review: Review, answers: tuple[Answer, ...]) -> ReturnReview:
-        mine = tuple(item for item in answers if item.review_id == review.review_id)
-        problem = self._problem(review, mine)
+    def _states(self, reviews: tuple[Review, ...], answers: tuple[Answer, ...]) -> tuple[ReturnReview, ...]:
+        """Each held against its entry, in the order given."""
+        of: dict[str, tuple[Answer, ...]] = {review.review_id: () for review in reviews}
+        for item in answers:
+            if item.review_id in of:
+                of[item.review_id] += (item,)
+        mine = [item.seq for answers in of.values() for item in answers]
+        entries = self._attestations.ahead([*(item.seq for item in reviews), *mine])
+        return tuple(self._state(item, of[item.review_id], entries) for item in reviews)
+
+    def _state(self, review: Review, mine: tuple[Answer, ...], entries: EntryCheck) -> ReturnReview:
+        problem = _problem(review, mine, entries)
         last, today = (mine[-1] if mine else None), self._clock.now().date()
         waits, words = self._waits(review, last)
         return ReturnReview(
@@ -381,44 +391,6 @@ class ReviewService:
         ended = state.replace("_", " ") or "not found"
         return True, f"The request to retire it, {last.request_id}, is {ended}; {who} answers again."
 
-    def _problem(self, review: Review, answers: tuple[Answer, ...]) -> str:
-        said, problem = self._entry(review.seq, review.leaf_hash)
-        if problem:
-            return problem
-        detail = said.get("detail", {})
-        agrees = (
-            said.get("event") == OPENED
-            and said.get("model") == review.model
-            and detail.get("figures") == review.sha256 == canonical.sha256_hex(review.text.encode())
-            and (detail.get("review"), detail.get("period")) == (review.review_id, review.period)
-            and detail.get("due") == f"{review.due:%Y-%m-%d}"
-        )
-        if not agrees:
-            return f"The review is not what entry {review.seq} of the ledger recorded."
-        return next(filter(None, (self._answer_problem(item, review) for item in answers)), "")
-
-    def _answer_problem(self, item: Answer, review: Review) -> str:
-        said, problem = self._entry(item.seq, item.leaf_hash)
-        if problem:
-            return problem
-        detail, signer = said.get("detail", {}), said.get("signer") or {}
-        wanted = _detail(item, review)
-        # An erased reason leaves its digest in the entry, and nothing to compare it with.
-        kept = [] if is_erased(item.salt, item.reason) else ["reason"]
-        named = ["review", "number", "code", "next", "request", *kept]
-        agrees = (
-            said.get("event") == _ANSWERS[item.answer]
-            and all(detail.get(name) == wanted[name] for name in named)
-            and (signer.get("issuer"), signer.get("sub")) == (item.by_issuer, item.by_subject)
-        )
-        return "" if agrees else f"An answer is not what entry {item.seq} of the ledger recorded."
-
-    def _entry(self, seq: int, leaf_hash: str) -> tuple[Mapping[str, Any], str]:
-        try:
-            return self._attestations.require_valid(seq, leaf_hash), ""
-        except ControlRoomError as refused:
-            return {}, refused.message
-
     @contextmanager
     def _guarded(self, actor: Actor, review_id: str) -> Iterator[None]:
         """A refused attempt becomes a ledger entry before the person reads why."""
@@ -435,6 +407,40 @@ class ReviewService:
                 detail={"target": known.review_id if known else "", "code": refused.code, "reason": refused.message},
             )
             raise
+
+
+def _problem(review: Review, answers: tuple[Answer, ...], entries: EntryCheck) -> str:
+    said, problem = signed_entry(review.seq, review.leaf_hash, entries)
+    if problem:
+        return problem
+    detail = said.get("detail", {})
+    agrees = (
+        said.get("event") == OPENED
+        and said.get("model") == review.model
+        and detail.get("figures") == review.sha256 == canonical.sha256_hex(review.text.encode())
+        and (detail.get("review"), detail.get("period")) == (review.review_id, review.period)
+        and detail.get("due") == f"{review.due:%Y-%m-%d}"
+    )
+    if not agrees:
+        return f"The review is not what entry {review.seq} of the ledger recorded."
+    return next(filter(None, (_answer_problem(item, review, entries) for item in answers)), "")
+
+
+def _answer_problem(item: Answer, review: Review, entries: EntryCheck) -> str:
+    said, problem = signed_entry(item.seq, item.leaf_hash, entries)
+    if problem:
+        return problem
+    detail, signer = said.get("detail", {}), said.get("signer") or {}
+    wanted = _detail(item, review)
+    # An erased reason leaves its digest in the entry, and nothing to compare it with.
+    kept = [] if is_erased(item.salt, item.reason) else ["reason"]
+    named = ["review", "number", "code", "next", "request", *kept]
+    agrees = (
+        said.get("event") == _ANSWERS[item.answer]
+        and all(detail.get(name) == wanted[name] for name in named)
+        and (signer.get("issuer"), signer.get("sub")) == (item.by_issuer, item.by_subject)
+    )
+    return "" if agrees else f"An answer is not what entry {item.seq} of the ledger recorded."
 
 
 def _kept_until(state: ReturnReview) -> str:

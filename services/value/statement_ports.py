@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -51,9 +51,15 @@ class StatementUnits(Protocol):
     def read(self) -> AbstractContextManager[StatementUnit]: ...
 
 
-class SignedEntries(Protocol):
+class EntryCheck(Protocol):
     def require_valid(self, seq: int, leaf_hash: str) -> Mapping[str, Any]:
         """The predicate of entry `seq`. Raises a TrustError when it is not that entry."""
+        ...
+
+
+class SignedEntries(EntryCheck, Protocol):
+    def ahead(self, seqs: Collection[int]) -> EntryCheck:
+        """The same check of these entries, which are read in one go."""
         ...
 
 

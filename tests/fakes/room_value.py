@@ -252,11 +252,16 @@ class FakePortfolio:
         self._room = room
         self.page = room.measured(self._page)
         self.everything = room.measured(lambda: self._page(PortfolioQuery(limit=1_000)))
+        self.search = room.measured(self._search)
 
     def mark(self) -> str:
         return str(len(self._room.written))
 
     def noticed(self, model: str) -> None: ...
+
+    def _search(self, query: PortfolioQuery) -> tuple[tuple[PortfolioRow, ...], int]:
+        found = self._page(query)
+        return found.rows, found.matching
 
     def _page(self, query: PortfolioQuery | None = None) -> Portfolio:
         query, behind = query or PortfolioQuery(), 0

@@ -5,7 +5,7 @@ One append writes the entry, its signed checkpoint, its line in the read model a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -185,6 +185,15 @@ class SqlLedgerReader:
 
     def entry(self, seq: int) -> StoredEntry | None:
         return next(self._batch(seq, 1), None)
+
+    def entries_at(self, seqs: Collection[int]) -> Mapping[int, StoredEntry]:
+        table, wanted, found = log_entry, sorted(set(seqs)), dict[int, StoredEntry]()
+        for first in range(0, len(wanted), _BATCH):
+            some = wanted[first : first + _BATCH]
+            query = select(table.c.seq, table.c.envelope, table.c.leaf_hash, table.c.root).where(table.c.seq.in_(some))
+            with self._database.read() as connection:
+                found |= {row.seq: _stored(row) for row in connection.execute(query)}
+        return found
 
     def entries(self, *, start: int = 0) -> Iterator[StoredEntry]:
         while True:

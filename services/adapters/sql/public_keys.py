@@ -11,6 +11,7 @@ from services.adapters.sql.database import Database
 from services.adapters.sql.schema.people import deployment_key, signing_key
 from services.attestation.keys import PublicKey, read_key
 from services.kernel.identity import MACHINE_ISSUER, MACHINE_SUBJECT
+from services.rollout.attested import ReplacedKey
 
 
 class SqlPublicKeys:
@@ -38,12 +39,13 @@ class SqlPublicKeys:
         with self._database.read() as connection:
             return connection.execute(query).scalar()
 
-    def former_service_keys(self, seq: int) -> Mapping[str, PublicKey]:
+    def replaced_service_keys(self) -> tuple[ReplacedKey, ...]:
         table = deployment_key
-        query = select(table.c.public).where(
-            table.c.use == "service", table.c.seq <= seq, table.c.retired_seq.is_not(None), table.c.retired_seq >= seq
+        query = select(table.c.public, table.c.seq, table.c.retired_seq).where(
+            table.c.use == "service", table.c.retired_seq.is_not(None)
         )
         with self._database.read() as connection:
             rows = connection.execute(query).all()
-        keys = [read_key(json.loads(row.public)) for row in rows]
-        return {key.key_id: key for key in keys}
+        return tuple(
+            ReplacedKey(key=read_key(json.loads(row.public)), since=row.seq, until=row.retired_seq) for row in rows
+        )
