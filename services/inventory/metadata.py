@@ -16,13 +16,13 @@ from dataclasses import dataclass
 
 from services.inventory.models import DeploymentKind, GovernedModel
 
-STANDARD = "1"
+STANDARD = "2"
 """Version of the list below; it changes whenever a field does."""
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 LONGEST_NAME = 60
 NAMING = (
     "Lower-case words of letters and digits, joined by single underscores, beginning with a letter, "
-    f"at most {LONGEST_NAME} characters: `payout_forecast`."
+    f"at most {LONGEST_NAME} characters: `payout_forecast`. In Unity Catalog the last part of the name is judged."
 )
 
 
@@ -82,7 +82,9 @@ def _owned(role: str) -> Callable[[GovernedModel], bool]:
 
 
 def follows_naming(name: str) -> bool:
-    return len(name) <= LONGEST_NAME and NAME.fullmatch(name) is not None
+    """Of `catalog.schema.model` the model's own part: catalog and schema are places that nobody names for a model."""
+    *place, own = name.split(".")
+    return len(place) in {0, 2} and all(place) and len(own) <= LONGEST_NAME and NAME.fullmatch(own) is not None
 
 
 def has_latency_contract(model: GovernedModel) -> bool:

@@ -67,12 +67,30 @@ def test_a_suppliers_model_owes_contract_and_audit_right_instead_of_the_label_de
     assert set(missing(replace(vendor, supplier=terms))) == {"assessment", "exit_plan"}
 
 
-@pytest.mark.parametrize("name", ["payout_forecast", "m2", "claims_triage_v2"])
+@pytest.mark.parametrize("name", ["payout_forecast", "m2", "claims_triage_v2", "main.claims-eu.payout_forecast"])
 def test_names_by_the_standard_are_accepted(name: str) -> None:
     assert follows_naming(name)
 
 
-@pytest.mark.parametrize("name", ["Payout", "payout-forecast", "2nd_model", "a__b", "_a", "a_", "päyout", "x" * 61, ""])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Payout",
+        "payout-forecast",
+        "2nd_model",
+        "a__b",
+        "_a",
+        "a_",
+        "päyout",
+        "x" * 61,
+        "",
+        "a.b",
+        "a.b.",
+        "a.b.C",
+        "..c",
+        "a.b.c.d",
+    ],
+)
 def test_names_beside_the_standard_are_missing_metadata(name: str) -> None:
     assert not follows_naming(name)
     assert "name" in missing(complete(name=name))
