@@ -56,7 +56,12 @@ class Lane(StrEnum):
     """Asks a warehouse that may take minutes, a year of rows at first: nothing else waits for it."""
 
 
-_SLOWEST = {Lane.ACT: timedelta(seconds=15), Lane.WATCH: timedelta(seconds=15), Lane.REFRESH: timedelta(minutes=5)}
+_SLOWEST = {
+    Lane.ACT: timedelta(seconds=15),
+    Lane.WATCH: timedelta(seconds=15),
+    Lane.REFRESH: timedelta(minutes=5),
+    Lane.COPY: timedelta(minutes=5),
+}
 """How rarely a task that keeps failing is tried; what brings traffic back never waits for minutes."""
 _LANES = {
     "offline-journal": Lane.ACT,

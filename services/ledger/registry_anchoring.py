@@ -72,22 +72,23 @@ class RegistryAnchoring:
             return 0
         return self.run()
 
-    def _read(self) -> None:
+    def _read(self, written: Iterable[TagPlace] = ()) -> None:
         try:
-            found = self._asked()
+            found = self._asked(frozenset(written))
         except RegistryUnavailableError as away:
             self._store.keep_problem(away.message, at=self._clock.now())
             raise
         self._store.keep_copy(found, at=self._clock.now())
 
-    def _asked(self) -> tuple[ReadTag, ...]:
+    def _asked(self, written: frozenset[TagPlace]) -> tuple[ReadTag, ...]:
         # All models, not only those the database knows: an older database knows fewer.
         found = {
             TagPlace(model=model, version=version): text for model, version, text in self._registry.tags(CHECKPOINT_TAG)
         }
         tags = [ReadTag(place=place, text=text[:_LONGEST_KEPT]) for place, text in sorted(found.items())]
         # Asked one by one before anybody is told that it is missing: some registries leave tags out of lists.
-        return (*tags, *(self._asked_at(place) for place in sorted(self._store.anchored().keys() - found.keys())))
+        expected = self._store.anchored().keys() | written
+        return (*tags, *(self._asked_at(place) for place in sorted(expected - found.keys())))
 
     def _asked_at(self, place: TagPlace) -> ReadTag:
         try:
@@ -129,7 +130,7 @@ class RegistryAnchoring:
         written = tuple(place for place in places if self._wrote(place, line))
         if not written:
             return 0
-        self._read()
+        self._read(written)
         kept = {tag.place for tag in self._store.copy().tags if tag.text == line}
         if not kept.issuperset(written):
             lost = ", ".join(str(place) for place in written if place not in kept)

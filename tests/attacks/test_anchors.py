@@ -16,8 +16,12 @@ import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import DBAPIError
 
+from services.adapters.databricks.client import Workspace
 from services.adapters.mlflow.initialise import initialise_store
 from services.adapters.mlflow.registry import MlflowRegistry
+from services.adapters.mlflow.unity_catalog import Catalog
+from services.adapters.mlflow.unity_files import CatalogFiles
+from services.adapters.mlflow.unity_registry import UnityRegistry
 from services.adapters.sql.database import Database
 from services.adapters.sql.ledger import SqlLedgerBook
 from services.adapters.sql.ledger_index import SqlLedgerIndex
@@ -35,11 +39,13 @@ from services.ledger.registry_anchors import CHECKPOINT_TAG, RegistryAnchors
 from services.ledger.service import LedgerService
 from services.rollout.registry_sight import RegistrySight
 from tests.contract.conftest import database_url, postgres
+from tests.contract.databricks_server.server import a_workspace
 from tests.contract.deployment import Deployment, founded
 
 __all__ = ["database_url", "postgres"]
 
 MODEL = "claims_triage"
+Registry = MlflowRegistry | UnityRegistry
 PLACES = (TagPlace(model=MODEL), TagPlace(model=MODEL, version="1"))
 
 
@@ -49,7 +55,7 @@ class Anchored:
 
     log: Deployment
     store: SqlRegistryAnchors
-    registry: MlflowRegistry
+    registry: Registry
     anchoring: RegistryAnchoring
     ledger: LedgerService
     audit: AuditService
@@ -100,9 +106,8 @@ def world(database_url: str, empty_registry: Path, tmp_path: Path) -> Iterator[A
     log.database.dispose()
 
 
-def wired(log: Deployment, database: Database, tracking: Path) -> Anchored:
-    uri = f"sqlite:///{tracking}"
-    store, registry = SqlRegistryAnchors(database), MlflowRegistry(uri)
+def wired(log: Deployment, database: Database, tracking: Path, *, registry: Registry | None = None) -> Anchored:
+    store, registry = SqlRegistryAnchors(database), registry or MlflowRegistry(f"sqlite:///{tracking}")
     book = SqlLedgerBook(database, log.desk, log.clock)
     anchors = RegistryAnchors(store=store, book=book, keys=log.desk, clock=log.clock)
     ledger = LedgerService(
@@ -191,6 +196,24 @@ def test_each_anchoring_is_recorded_for_good(world: Anchored) -> None:
     for change in (log_anchor.delete(), update(log_anchor).values(size=1), insert(log_anchor).values(**row._mapping)):
         with pytest.raises(DBAPIError), world.log.database.writer_engine.begin() as connection:
             connection.execute(change)
+
+
+def test_a_registry_whose_lists_leave_tags_out_is_asked_place_by_place(world: Anchored) -> None:
+    """Unity Catalog: what was written a moment ago is in no list, and in no record of ours either."""
+    with a_workspace() as platform:
+        platform.models.add(MODEL, 1)
+        there = Workspace(platform.connection())
+        catalog = UnityRegistry(Catalog(there, there), CatalogFiles(there))
+        on_catalog = wired(world.log, world.log.database, world.tracking, registry=catalog)
+
+        size = on_catalog.anchoring.run()
+
+        assert size == world.ledger.head().size
+        assert world.store.anchored() == dict.fromkeys(PLACES, size)
+        assert on_catalog.audit.verify().anchors_in_registry == 2
+        del platform.models.all[MODEL].tags["countersign_checkpoint"]
+        on_catalog.anchoring.run()
+        assert "claims_triage" in " ".join(world.told())
 
 
 def test_a_database_restored_with_its_anchor_files_is_found_by_the_registry(world: Anchored) -> None:

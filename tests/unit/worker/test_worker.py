@@ -9,6 +9,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from sqlalchemy import select
 
 from services.adapters.sql.database import Database
@@ -69,6 +70,14 @@ def test_a_failing_task_waits_longer_each_time_and_recovers(tmp_path: Path) -> N
     assert max(waits) <= 331
     task.schedule(0.0, failed=False)
     assert task.due == 5.0
+
+
+@pytest.mark.parametrize("lane", Lane)
+def test_a_task_of_any_lane_is_due_again(lane: Lane) -> None:
+    task = Task(name="x", every=timedelta(seconds=5), run=failing, lane=lane)
+    for failed in (False, True):
+        task.schedule(0.0, failed=failed)
+        assert 0 < task.due < 12
 
 
 def test_one_worker_leads_and_the_other_takes_over_when_it_is_gone(tmp_path: Path) -> None:
