@@ -8,7 +8,7 @@ export MLFLOW_ALLOW_PICKLE_DESERIALIZATION := false
 
 .DEFAULT_GOAL := help
 # No command makes a file of its own name.
-.PHONY: ramp lock sbom bench-drift help run setup setup-dev test check lint types imports unit coverage journeys journeys-mlflow fmt bench defences reset clean python-version
+.PHONY: ramp lock sbom bench-drift help run setup setup-dev test check lint types imports unit coverage journeys journeys-mlflow journeys-databricks fmt bench defences reset clean python-version
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -66,6 +66,11 @@ journeys: setup-dev  ## the whole path in a real browser against a really prepar
 # Not part of `make test`, for its time. A prepared workspace can be named: COUNTERSIGN_JOURNEY_HOME=FOLDER (it is copied).
 journeys-mlflow: setup-dev  ## the same journeys on an MLflow server, PostgreSQL and an endpoint of its own
 	COUNTERSIGN_JOURNEY_PROFILE=mlflow $(PY) -m pytest tests/journeys -q -p no:randomly
+
+# From a copy, because Unity Catalog knows names of three parts only: the demonstration's four models get them there.
+journeys-databricks: setup-dev  ## the same journeys on the profile databricks, behind the workspace of the contract tests
+	$(PY) -m tests.journeys.catalog_names .artifacts/databricks
+	cd .artifacts/databricks && COUNTERSIGN_JOURNEY_PROFILE=databricks $(abspath $(PY)) -m pytest tests/journeys -q -p no:randomly
 
 # Half an hour in which nothing else may run: a busy machine breaks the promised answer times, and the watcher holds.
 ramp: setup-dev  ## shadow, 5, 10, 20 % and everything in a browser with real traffic, days lived through (a quiet machine)

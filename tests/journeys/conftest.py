@@ -5,10 +5,12 @@ While writing a journey, `COUNTERSIGN_JOURNEY_HOME` may name an already prepared
 
 `COUNTERSIGN_JOURNEY_PROFILE=mlflow` moves the prepared workspace to an MLflow server, PostgreSQL and an endpoint of its
 own (`production_parts`) and runs the same journeys there; a workspace that was named is then copied, not used up.
+`databricks` moves it behind the contract server instead (`databricks_parts`).
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import signal
@@ -18,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import httpx
 import psutil
@@ -30,17 +33,20 @@ from tests.journeys.steps import PATIENCE, Desk
 __all__ = ["ROOT", "Running", "chromium", "free_port"]
 
 PROFILE = os.environ.get("COUNTERSIGN_JOURNEY_PROFILE", "embedded")
+_MOVED = {"mlflow": "tests.journeys.production_parts", "databricks": "tests.journeys.databricks_parts"}
 SHOTS = ROOT / ".artifacts" / ("journeys" if PROFILE == "embedded" else f"journeys-{PROFILE}")
+
+
+def _parts() -> ModuleType:
+    return importlib.import_module(_MOVED[PROFILE])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What cannot be on this profile is named with its reason, one by one; nothing else is left out."""
     if PROFILE == "embedded":
         return
-    from tests.journeys import production_parts
-
     for item in items:
-        reason = production_parts.NOT_HERE.get(item.name)
+        reason = _parts().NOT_HERE.get(item.name)
         if reason:
             item.add_marker(pytest.mark.skip(reason=f"not on the profile {PROFILE}: {reason}"))
 
@@ -59,11 +65,10 @@ def running(home: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest
             yield started
         return
     from tests.contract.conftest import postgres_server
-    from tests.journeys import production_parts
 
     server = postgres_server(request.config)
     _prepare(home)
-    with production_parts.started(home, tmp_path_factory.mktemp("production"), server, logs=SHOTS) as moved:
+    with _parts().started(home, tmp_path_factory.mktemp("production"), server, logs=SHOTS) as moved:
         yield moved
 
 
@@ -180,20 +185,21 @@ def sitting() -> list[Desk]:
 
 
 @pytest.fixture(scope="session")
-def opener(running: Running) -> Iterator[Callable[[str], str]]:
-    """The cookie of a session for somebody; empty where people choose who they are."""
+def opener(running: Running) -> Iterator[Callable[[str], tuple[str, str] | None]]:
+    """The cookie by which somebody is known; none where people choose who they are."""
     if PROFILE == "embedded":
-        yield lambda _subject: ""
+        yield lambda _subject: None
         return
-    from tests.journeys import production_parts
-
-    with production_parts.sessions(running) as opened:
+    with _parts().sessions(running) as opened:
         yield opened
 
 
 @pytest.fixture(scope="session")
 def desk(
-    browser: Browser, running: Running, sitting: list[Desk], opener: Callable[[str], str]
+    browser: Browser,
+    running: Running,
+    sitting: list[Desk],
+    opener: Callable[[str], tuple[str, str] | None],
 ) -> Callable[[str], Desk]:
     """A fresh browser profile per person, so that nobody inherits somebody's cookie."""
 

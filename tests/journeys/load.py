@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -97,8 +98,12 @@ class Load:
 
 
 def example(running: Running, model: str) -> bytes:
+    return example_in(running.artifacts, model)
+
+
+def example_in(artifacts: Path, model: str) -> bytes:
     """The input example logged with the versions that serve: the widest one without the leaking column."""
-    files = (running.artifacts / model).rglob("serving_input_example.json")
+    files = (artifacts / model).rglob("serving_input_example.json")
     bodies = [json.loads(file.read_text()) for file in files]
     fair = [body for body in bodies if "departure_delay" not in body["dataframe_split"]["columns"]]
     return json.dumps(max(fair, key=lambda body: len(body["dataframe_split"]["columns"]))).encode()

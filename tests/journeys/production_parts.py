@@ -58,19 +58,20 @@ class Moved:
     prepared_at: str
 
 
-def move(prepared: Path, folder: Path, postgres: str) -> Moved:
+def move(prepared: Path, folder: Path, postgres: str, *, files_at: str = "mlflow-artifacts:") -> Moved:
+    """`files_at`: where model files are for whoever reads the registry's store; a folder's `kept` when empty."""
     home, registry = folder / "home", folder / "registry"
     shutil.copytree(prepared, home, ignore=shutil.ignore_patterns(*_LEFT))
     for name in ("logs", "run"):
         (home / name).mkdir(exist_ok=True)
     facts = json.loads((prepared / "prepared.json").read_text())
     (home / "genesis").write_text(f"{facts['genesis']}\n", encoding="ascii")
-    _move_registry(prepared, registry)
+    _move_registry(prepared, registry, files_at or f"file://{registry / 'kept'}")
     governance = _move_decisions(prepared, postgres)
     return Moved(home=home, registry=registry, governance=governance, prepared_at=facts["prepared_at"])
 
 
-def _move_registry(prepared: Path, registry: Path) -> None:
+def _move_registry(prepared: Path, registry: Path, files_at: str) -> None:
     """Files are where the server is; a client that looked for one on its own disk would find nothing."""
     shutil.copytree(prepared / "artifacts", registry / "kept")
     with (
@@ -91,9 +92,8 @@ def _move_registry(prepared: Path, registry: Path) -> None:
             ("model_versions", "source"),
         ):
             new.execute(
-                f"UPDATE {table} SET {column} = 'mlflow-artifacts:' || substr({column}, ?) "
-                f"WHERE substr({column}, 1, ?) = ?",
-                (len(before) + 1, len(before) + 1, f"{before}/"),
+                f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
+                (files_at, len(before) + 1, len(before) + 1, f"{before}/"),
             )
         new.commit()
 
@@ -228,8 +228,8 @@ def _mlflow_server(folder: Path, log: Path) -> Iterator[str]:
 
 
 @contextmanager
-def sessions(running: Running) -> Iterator[Callable[[str], str]]:
-    """Opens a session for somebody of the ledger and gives the text of its cookie."""
+def sessions(running: Running) -> Iterator[Callable[[str], tuple[str, str]]]:
+    """Opens a session for somebody of the ledger and gives its cookie, name and text."""
     settings = Settings(
         home=running.home,
         profile=Profile.MLFLOW,
@@ -238,5 +238,5 @@ def sessions(running: Running) -> Iterator[Callable[[str], str]]:
         database_url=running.env["COUNTERSIGN_DATABASE_URL"],
     )
     room = open_control_room(settings)
-    yield lambda subject: room.people.open_session(person(room, subject))
+    yield lambda subject: ("countersign_session", room.people.open_session(person(room, subject)))
     room.database.dispose()

@@ -33,14 +33,17 @@ class Desk:
     subject: str
     shots: Path
 
-    def sign_in(self, *, cookie: str = "") -> Desk:
-        """By choosing the account, or with the cookie of a session that was opened for the person."""
+    def sign_in(self, *, cookie: tuple[str, str] | None = None) -> Desk:
+        """By choosing the account, with the cookie of an open session, or as whom the platform's proxy names."""
         if cookie:
-            self.page.context.add_cookies([{"name": "countersign_session", "value": cookie, "url": self.app}])
+            self.page.context.add_cookies([{"name": cookie[0], "value": cookie[1], "url": self.app}])
         self.page.goto(self.app)
         self.idle()
         if not cookie:
             self.button(f"sign-in-{self.subject}").click()
+        roles = self.page.locator('[class*="st-key-sign-in-as-"] button')
+        if roles.count():
+            roles.first.click()
         expect(self.page.get_by_role("button", name="Sign out")).to_be_visible(timeout=30_000 * PATIENCE)
         self.idle()
         return self

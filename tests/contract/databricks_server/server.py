@@ -175,7 +175,9 @@ def _matches(known: set[tuple[str, str]], method: str, path: str) -> tuple[str, 
     return next((item for item in known if item[0] == method and re.search(item[1], path)), None)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
+    """One answer of the workspace; whoever needs more of it makes a class of this one."""
+
     protocol_version = "HTTP/1.1"
     # Headers and body leave in one packet; otherwise each answer waits 40 ms for an acknowledgement.
     wbufsize = 65536
@@ -185,11 +187,11 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
         pass
 
-    def _serve(self) -> None:
+    def serve(self) -> None:
         url = urlparse(self.path)
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if url.path == "/.well-known/databricks-config":
-            return self._reply(200, {"oidc_endpoint": f"{self.platform.url}/oidc", "workspace_id": "1"})
+            return self.reply(200, {"oidc_endpoint": f"{self.platform.url}/oidc", "workspace_id": "1"})
         if url.path.startswith("/oidc"):
             return self._sign_in(url.path)
         if self.platform.slow_seconds:
@@ -206,34 +208,34 @@ class _Handler(BaseHTTPRequestHandler):
                 query = dict(parse_qsl(url.query, keep_blank_values=True))
                 answer, headers = self.platform.answer(self.command, url.path, query, body)
             except Refused as refused:
-                return self._reply(refused.status, refused.body, refused.headers)
+                return self.reply(refused.status, refused.body, refused.headers)
         if lost:
             self.platform.lose.discard(lost)
             self.close_connection = True
             self.connection.close()
             return None
         if isinstance(answer, bytes):
-            return self._send(200, answer, {"Content-Type": "application/octet-stream", **headers})
-        return self._reply(200, answer, headers)
+            return self.send(200, answer, {"Content-Type": "application/octet-stream", **headers})
+        return self.reply(200, answer, headers)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve  # noqa: N815
 
     def _sign_in(self, path: str) -> None:
         if path.endswith("oauth-authorization-server"):
             endpoints = {"token_endpoint": f"{self.platform.url}/oidc/v1/token", "authorization_endpoint": "x"}
-            return self._reply(200, endpoints)
+            return self.reply(200, endpoints)
         given = b64decode(self.headers.get("Authorization", "Basic ").removeprefix("Basic ")).decode()
         if tuple(given.split(":")) != CLIENT:
-            return self._reply(401, {"error": "invalid_client", "error_description": f"Wrong secret {given}"})
-        return self._reply(200, {"access_token": _ISSUED, "token_type": "Bearer", "expires_in": 3600})
+            return self.reply(401, {"error": "invalid_client", "error_description": f"Wrong secret {given}"})
+        return self.reply(200, {"access_token": _ISSUED, "token_type": "Bearer", "expires_in": 3600})
 
-    def _reply(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
-        self._send(status, json.dumps(body).encode(), {"Content-Type": "application/json", **(headers or {})})
+    def reply(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+        self.send(status, json.dumps(body).encode(), {"Content-Type": "application/json", **(headers or {})})
 
     def _reply_text(self, status: int, text: str) -> None:
-        self._send(status, text.encode(), {"Content-Type": "text/html"})
+        self.send(status, text.encode(), {"Content-Type": "text/html"})
 
-    def _send(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+    def send(self, status: int, content: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
         for key, value in headers.items():
             self.send_header(key, value)
@@ -243,10 +245,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def a_workspace() -> Iterator[Platform]:
-    platform = Platform()
-    handler = type("Handler", (_Handler,), {"platform": platform})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+def a_workspace(
+    platform: Platform | None = None, *, port: int = 0, answering: type[Handler] | None = None
+) -> Iterator[Platform]:
+    platform = platform or Platform()
+    handler = type("Answering", (answering or Handler,), {"platform": platform})
+    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
     server.daemon_threads = True
     platform.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
