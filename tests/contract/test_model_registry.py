@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sqlite3
@@ -14,6 +15,7 @@ import pytest
 
 from services.adapters.local.estate.recipes import VERSION_PLANS
 from services.adapters.local.estate.training import created_at, train_all
+from services.adapters.mlflow.artifacts import RunFiles
 from services.adapters.mlflow.initialise import initialise_store
 from services.adapters.mlflow.registry import MlflowRegistry
 from services.adapters.mlflow.unity_registry import UnityRegistry
@@ -140,6 +142,18 @@ def test_the_evaluation_report_is_read_as_text_and_an_absent_one_is_none(held: H
     assert {"slices", "suspects", "availability", "holdout"} <= set(report)
     assert held.registry.artifact_text(held.model, "2", "absent.json") is None
     assert held.registry.artifact_text(held.model, "2", "absent/deep.json") is None
+
+
+def test_a_report_lies_beside_the_run_and_the_one_before_is_kept(held: Held, built: Path) -> None:
+    files = RunFiles(held.registry, built / "artifacts")
+
+    files.log(held.model, "3", json=b'{"report": 1}', html="<p>first</p>")
+    files.log(held.model, "3", json=b'{"report": 2}', html="<p>second</p>")
+
+    assert files.newest(held.model, "3") == b'{"report": 2}'
+    first = hashlib.sha256(b'{"report": 1}').hexdigest()
+    earlier = f"countersign/earlier/{first}.json"
+    assert held.registry.artifact_text(held.model, "3", earlier) == '{"report": 1}'
 
 
 def test_an_artifact_path_cannot_leave_the_run(held: Held) -> None:

@@ -262,6 +262,12 @@ class Models:
         uri = self.runs[query["run_id"]]["info"]["artifact_uri"]
         return {"root_uri": uri, "files": found}
 
+    def keep_file(self, run_id: str, path: str, content: bytes) -> dict[str, Any]:
+        file = self.run_files[run_id] / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        return {}
+
     def load(self, client: Any, names: dict[str, str]) -> None:
         """Takes over models of a real MLflow store, under their new names."""
         for old, new in names.items():

@@ -104,10 +104,12 @@ class Platform:
                 return self.models.artifacts(query), {}
             case "POST", ["api", "2.0", "mlflow", "logged-models", "search"]:
                 return {"models": []}, {}
-            case _, ["api", "2.0", "mlflow", "artifacts", "credentials-for-read"]:
+            case _, ["api", "2.0", "mlflow", "artifacts", "credentials-for-read" | "credentials-for-write"]:
                 return self._signed(query | body), {}
             case "GET", ["signed", run_id, *inner]:
                 return (self.models.run_files[run_id] / "/".join(inner)).read_bytes(), {}
+            case "PUT", ["signed", run_id, *inner]:
+                return self.models.keep_file(run_id, "/".join(inner), body["content"]), {}
             case "GET", ["api", "2.0", "fs", "directories", *inner]:
                 return self.models.directory("/" + "/".join(inner)), {}
             case "GET", ["api", "2.0", "fs", "files", *inner]:
@@ -175,6 +177,17 @@ def _matches(known: set[tuple[str, str]], method: str, path: str) -> tuple[str, 
     return next((item for item in known if item[0] == method and re.search(item[1], path)), None)
 
 
+def _body(path: str, raw: bytes) -> dict[str, Any]:
+    """What is put into the cloud's store are bytes of a file; everything else is JSON."""
+    if path.startswith("/signed/"):
+        return {"content": raw}
+    try:
+        found: dict[str, Any] = json.loads(raw) if raw else {}
+    except ValueError as odd:
+        raise Refused(400, "MALFORMED_REQUEST", f"The body for {path} is not JSON.") from odd
+    return found
+
+
 class Handler(BaseHTTPRequestHandler):
     """One answer of the workspace; whoever needs more of it makes a class of this one."""
 
@@ -204,7 +217,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.platform.refuse(self.command, url.path, self.headers.get("Authorization", ""))
                 if _matches(self.platform.broken, self.command, url.path):
                     return self._reply_text(500, f"<html>{raw.decode()}</html>")
-                body = json.loads(raw) if raw else {}
+                body = _body(url.path, raw)
                 query = dict(parse_qsl(url.query, keep_blank_values=True))
                 answer, headers = self.platform.answer(self.command, url.path, query, body)
             except Refused as refused:
