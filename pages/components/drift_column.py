@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from pages.components import address, badges, charts, drift_charts, drift_tables, notices, parts, places, reads
@@ -89,18 +90,23 @@ def readings(view: DriftView, item: FeatureDrift) -> None:
         if not item.readings:
             notices.remark("No prediction was recorded in the last window.", "help")
             return
-        limits = {
-            statistic: f"{written(bound.watch, DEFINITIONS[statistic].share)} / "
-            f"{written(bound.breach, DEFINITIONS[statistic].share)}"
-            for statistic in Statistic
-            if (bound := limits_of(statistic, watch=view.watch, breach=view.breach)) is not None
-        }
-        parts.table(drift_tables.readings(item, limits), alt=f"Statistics of {item.title}")
+        table = reads.made("readings", item, f"{view.watch} {view.breach}", lambda: _readings(view, item))
+        parts.table(table, alt=f"Statistics of {item.title}")
         st.caption("PSI, the missing share and unseen values decide the verdict; the others inform.")
         with st.popover("How are these computed?", icon=":material/function:", type="tertiary"):
             for reading in item.readings:
                 definition = DEFINITIONS[reading.statistic]
                 st.markdown(f"**{md(definition.title)}** :gray[{md(definition.formula)} {md(definition.source)}.]")
+
+
+def _readings(view: DriftView, item: FeatureDrift) -> pd.DataFrame:
+    limits = {
+        statistic: f"{written(bound.watch, DEFINITIONS[statistic].share)} / "
+        f"{written(bound.breach, DEFINITIONS[statistic].share)}"
+        for statistic in Statistic
+        if (bound := limits_of(statistic, watch=view.watch, breach=view.breach)) is not None
+    }
+    return drift_tables.readings(item, limits)
 
 
 def before_and_now(view: DriftView, item: FeatureDrift, shape: Distribution | None) -> None:

@@ -133,7 +133,8 @@ def figures(what: str, model: str, key: str, call: Callable[[], T]) -> T:
 
     Asking for the mark is one small question; what it saves is reading and judging months of sketches at each click.
     """
-    return kept(what, f"{model} {key}", session.control_room().monitoring.mark(model), call)
+    monitoring = session.control_room().monitoring
+    return kept(what, f"{model} {key}", session.mark(f"monitoring {model}", lambda: monitoring.mark(model)), call)
 
 
 def kept(what: str, key: str, mark: str, call: Callable[[], T]) -> T:
@@ -157,21 +158,27 @@ def drawn(what: str, of: object, key: str, draw: Callable[[], go.Figure]) -> go.
 
     The value is kept with its picture, so no other object can take its place in memory.
     """
-    return _drawn(what=what, identity=id(of), key=key, _of=of, _draw=draw)[1]
+    return made(what, of, key, lambda: charts.Finished(draw()))
 
 
-@st.cache_resource(ttl=3600, max_entries=100, show_spinner=False)
-def _drawn(
+def made(what: str, of: object, key: str, make: Callable[[], T]) -> T:
+    """The same for whatever else is made of a value: a table, for example. Nobody changes it afterwards."""
+    return cast("T", _made(what=what, identity=id(of), key=key, _of=of, _make=make)[1])
+
+
+@st.cache_resource(ttl=3600, max_entries=200, show_spinner=False)
+def _made(
     what: str,  # noqa: ARG001  # these three are the cache key
     identity: int,  # noqa: ARG001
     key: str,  # noqa: ARG001
     _of: object,
-    _draw: Callable[[], go.Figure],
-) -> tuple[object, go.Figure]:
-    return _of, charts.Finished(_draw())
+    _make: Callable[[], object],
+) -> tuple[object, object]:
+    return _of, _make()
 
 
 def forget() -> None:
     """After a write: the next read asks the services again."""
-    for cached in (_operations, _copy, _counts, _find_models, _unread, _figures, _drawn):
+    for cached in (_operations, _copy, _counts, _find_models, _unread, _figures, _made):
         cached.clear()
+    session.forget_marks()

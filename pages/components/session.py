@@ -10,6 +10,7 @@ import gc
 import json
 import re
 import time
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
@@ -29,7 +30,8 @@ _TOKEN = re.compile(r"[A-Za-z0-9_.~-]{8,512}")
 _TWELVE_HOURS = 12 * 3600
 _SIGNED_IN_AS, _ENDED, _KEPT, _CHECKED = "signed_in_as", "session_ended", "kept_typed", "session_checked"
 _MOMENT = 1.0
-"""Seconds for which a page that is being drawn believes its last look at the session."""
+"""Seconds for which a page that is being drawn believes its last look at the session, and at a mark."""
+_MARKS = "marks_of_this_page"
 
 
 def control_room() -> ControlRoom:
@@ -104,6 +106,22 @@ def look_again() -> None:
     st.session_state.pop(_CHECKED, None)
 
 
+def mark(key: str, ask: Callable[[], str]) -> str:
+    """What names the state of figures, asked once while one page is drawn: all of it shows the same state."""
+    known: dict[tuple[int, str], tuple[float, str]] = st.session_state.setdefault(_MARKS, {})
+    place, now = (id(control_room()), key), time.monotonic()
+    asked, found = known.get(place, (-_MOMENT, ""))
+    if now - asked >= _MOMENT:
+        found = ask()
+        known[place] = (now, found)
+    return found
+
+
+def forget_marks() -> None:
+    """A page begins, or something was written: marks are asked for again."""
+    st.session_state.pop(_MARKS, None)
+
+
 def token() -> str:
     """What names the open session of this browser; empty when there is none."""
     return str(st.session_state.get("token") or _cookie())
@@ -170,6 +188,7 @@ def _give_back_typed(who: tuple[str, str]) -> None:
 
 def enter(stem: str) -> Actor:
     """First line of every screen: a verified person who may open it, or a sentence that says why not."""
+    forget_marks()
     me = signed_in()
     place = PLACES[stem]
     if not control_room().people.may(me, place.permission):

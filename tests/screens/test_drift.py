@@ -140,3 +140,18 @@ def test_a_model_without_mapped_tables_is_told_how_only_where_a_platform_is_conf
 def test_no_model_is_said_and_hostile_names_are_text(visit: Visit) -> None:
     assert "No model here yet" in words(visit(FakeRoom(mode="empty"), "drift", show="fleet"))
     assert crashed(visit(FakeRoom(hostile=True), "drift", show="fleet")) == []
+
+
+def test_one_page_shows_one_state_and_the_next_page_asks_again(visit: Visit) -> None:
+    """What is drawn together rests on the same sketches, however many parts of it ask; a click sees what is new."""
+    room, asked = FakeRoom(), list[str]()
+    mark = room.monitoring.mark
+    room.monitoring.mark = lambda model: asked.append(model) or mark(model)  # type: ignore[func-returns-value]
+
+    app = visit(room, "drift", model="claims_triage", show="column")
+    first = asked.count("claims_triage")
+    app.run()
+
+    assert crashed(app) == []
+    assert first >= 1
+    assert asked.count("claims_triage") == first + 1
