@@ -52,6 +52,8 @@ class Lane(StrEnum):
     """Looks at running releases."""
     REFRESH = "refresh"
     """Everything that may take its time."""
+    TELL = "tell"
+    """Works out what people are told and sends it: a call does not wait for figures."""
     COPY = "copy"
     """Asks a warehouse that may take minutes, a year of rows at first: nothing else waits for it."""
 
@@ -60,6 +62,7 @@ _SLOWEST = {
     Lane.ACT: timedelta(seconds=15),
     Lane.WATCH: timedelta(seconds=15),
     Lane.REFRESH: timedelta(minutes=5),
+    Lane.TELL: timedelta(minutes=1),
     Lane.COPY: timedelta(minutes=5),
 }
 """How rarely a task that keeps failing is tried; what brings traffic back never waits for minutes."""
@@ -70,6 +73,8 @@ _LANES = {
     "fallbacks": Lane.ACT,
     "deployment-jobs": Lane.ACT,
     "watch": Lane.WATCH,
+    "notices": Lane.TELL,
+    "delivery": Lane.TELL,
     "mirror": Lane.COPY,
 }
 
