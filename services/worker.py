@@ -1,7 +1,8 @@
 """The loop that must not live in a page: act on the outbox, watch releases, copy the registry, refresh, anchor.
 
-Every task is guarded: one that fails is recorded with its reason and tried again, the others go on. Each lane has a
-thread of its own, and so has the heartbeat: a task that hangs is seen by the age of its result, never by a silence.
+Every task is guarded: one that fails is recorded with its reason and tried again, the others go on. On a ledger that
+was restored shorter than its anchors only what brings traffic back is carried out. Each lane has a thread of its own,
+and so has the heartbeat: a task that hangs is seen by the age of its result, never by a silence.
 `python -m services worker` runs it; SIGTERM ends it after the task at hand.
 """
 
@@ -25,9 +26,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from services.adapters.signing import restored
 from services.kernel.clock import Clock, utc_text
 from services.kernel.errors import BrokenChainError, ControlRoomError, RegistryUnavailableError, StorageUnavailableError
 from services.kernel.logs import about
+from services.ledger.footing import Footing
 from services.settings import PULSE_FILE, Profile
 
 if TYPE_CHECKING:
@@ -67,6 +70,7 @@ _SLOWEST = {
 }
 """How rarely a task that keeps failing is tried; what brings traffic back never waits for minutes."""
 _LANES = {
+    "ledger-history": Lane.ACT,
     "offline-journal": Lane.ACT,
     "outbox": Lane.ACT,
     "deployments": Lane.ACT,
@@ -77,6 +81,7 @@ _LANES = {
     "delivery": Lane.TELL,
     "mirror": Lane.COPY,
 }
+_ALWAYS = {"ledger-history", "registry-anchors", "outbox", "trust"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +108,24 @@ class Ops(Protocol):
     def record(self, source: str, *, at: datetime, error: str) -> None: ...
 
 
+class Ground(Protocol):
+    """Whether anything may be added to the ledger that stands here; see `services.ledger.footing`."""
+
+    def begin(self) -> None: ...
+
+    def require(self) -> None: ...
+
+
+class Firm:
+    """Nobody asks."""
+
+    def begin(self) -> None:
+        return
+
+    def require(self) -> None:
+        return
+
+
 @dataclass(slots=True, kw_only=True)
 class Task:
     """Something to do every so often. After a failure it waits longer, up to the limit of its lane."""
@@ -111,6 +134,8 @@ class Task:
     every: timedelta
     run: Callable[[], object]
     lane: Lane = Lane.REFRESH
+    always: bool = False
+    """Also on a ledger that nothing may be added to: it compares, or judges by itself what it may do."""
     due: float = 0.0
     failures: int = 0
 
@@ -131,6 +156,7 @@ class Worker:
     beat_every: timedelta = BEAT_EVERY
     took_over: Callable[[Lost, datetime], None] = lambda _lost, _at: None
     """Told once when this worker follows one that went silent: somebody should hear that nobody watched."""
+    ground: Ground = field(default_factory=Firm)
     pulse: Callable[[], None] = lambda: None
     measured: Callable[[str, float, bool], None] = lambda _task, _seconds, _failed: None
     """Told how long each task took and whether it failed."""
@@ -144,8 +170,14 @@ class Worker:
     def run_once(self) -> int:
         """Each task once, whatever its rhythm; the number of tasks that failed."""
         self._beat(self.clock.now())
-        self._tell_lost()
-        return sum(not self._guarded(task) for task in self.tasks)
+        try:
+            failed = sum(not self._guarded(task) for task in self.tasks)
+            # After the round: what a registry knows of the ledger is known by now.
+            self._tell_lost()
+        finally:
+            # Without a goodbye the next one would report that this one went silent.
+            self._goodbye()
+        return failed
 
     def run_forever(self) -> None:
         """Until `stop`. A second worker waits for the lease and takes over when the first one is gone."""
@@ -207,6 +239,7 @@ class Worker:
         self.ops.beat(self.worker_id, at=now, started_at=started, host=socket.gethostname(), pid=os.getpid())
         lost = None
         if not self.leading.is_set():
+            self.ground.begin()
             lost = self.ops.lost_leader(LEASE, but=self.worker_id, lasting=self.lease_lasting)
         leads = self.ops.take_lease(LEASE, self.worker_id, now=now, lasting=self.lease_lasting)
         if leads and lost is not None:
@@ -217,6 +250,7 @@ class Worker:
     def _tell_lost(self) -> None:
         while self.lost:
             try:
+                self.ground.require()
                 self.took_over(self.lost[0], self.clock.now())
             except ControlRoomError as away:
                 _log.warning("silence of a worker not recorded yet", extra={"reason": str(away)})
@@ -230,6 +264,8 @@ class Worker:
     def _tried(self, task: Task) -> bool:
         began, error = time.monotonic(), ""
         try:
+            if not task.always:
+                self.ground.require()
             task.run()
         except ControlRoomError as known:
             error = str(known)
@@ -278,10 +314,19 @@ def _patiently() -> Retrying:
 
 def build_worker(room: ControlRoom, ops: Ops) -> Worker:
     """The tasks in order of urgency. Only the embedded workspace sends requests itself."""
+    footing = Footing(
+        history=room.ledger.require_anchored_history,
+        ask_registry=room.registry_anchoring.run,
+        refused=lambda: _keep_place(room),
+        held=lambda: restored.forget_place(room.settings.home),
+    )
     on_platform = room.settings.profile is Profile.DATABRICKS
     seconds = [
+        ("ledger-history", 5, footing.require),
+        # First of its lane, and of a single round: what the registry knows of the ledger, before anything is added.
+        ("registry-anchors", 300, footing.compare),
         ("offline-journal", 5, room.offline.enter),
-        ("outbox", 1, lambda: _act(room)),
+        ("outbox", 1, lambda: _act(room, footing)),
         ("registry", 60 if on_platform else 5, lambda: _copy_registry(room)),
         ("lineage", 15, room.handling.refresh_lineage),
         ("deployments", 5, room.rollout.reconcile),
@@ -327,7 +372,6 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ("registrations", 3600, room.inventory.record_registrations),
         ("anchors", 60, lambda: _anchor(room)),
         ("outcome-anchors", 10, room.registry_anchoring.run_after_outcome),
-        ("registry-anchors", 300, room.registry_anchoring.run),
         ("trust", 3600, lambda: _verify(room)),
     ]
     if room.mirror.sources:
@@ -338,7 +382,13 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
     # A large registry is copied model by model: that may take its time, and nothing may wait for it.
     lanes = _LANES | ({"registry": Lane.COPY} if on_platform else {})
     tasks = tuple(
-        Task(name=name, every=timedelta(seconds=every), run=run, lane=lanes.get(name, Lane.REFRESH))
+        Task(
+            name=name,
+            every=timedelta(seconds=every),
+            run=run,
+            lane=lanes.get(name, Lane.REFRESH),
+            always=name in _ALWAYS,
+        )
         for name, every, run in seconds
     )
     return Worker(
@@ -346,15 +396,26 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
         ops=ops,
         clock=room.clock,
         took_over=lambda lost, at: _interrupted(room, lost, at),
+        ground=footing,
         pulse=_pulse(os.environ.get(PULSE_FILE, "")),
     )
 
 
-def _act(room: ControlRoom) -> None:
+def _keep_place(room: ControlRoom) -> None:
+    head = room.ledger.head()
+    restored.keep_place(room.settings.home, size=head.size, root=head.root)
+
+
+def _act(room: ControlRoom, footing: Footing) -> None:
     """What was done without the database comes first: an order that waited meanwhile must not undo it.
 
-    A journal that cannot be entered is told by the task of its own; it holds up nothing here.
+    A journal that cannot be entered is told by the task of its own; it holds up nothing here. On a ledger that may be
+    an older copy only what brings traffic back is carried out: any other order may have been overtaken since.
     """
+    if not footing.firm:
+        room.runner.run_pending(only_back=True)
+        footing.require()
+        return
     with suppress(ControlRoomError):
         room.offline.enter()
     room.runner.run_pending()

@@ -61,7 +61,7 @@ def add_backup(app: typer.Typer, tools: Tools) -> None:
         with tools.spoken():
             manifest = work.restore(read_settings(), folder, keys_passphrase=_passphrase() if keys else None)
             print(f"Restored {manifest.entries:,} entries or more, as of {manifest.at}.")
-            receipt = work.record(tools.room().ledger, folder, manifest)
+            receipt = work.record(read_settings(), tools.room().ledger, folder, manifest)
             tools.receipt(receipt.seq, receipt.leaf_hash, "The restore is recorded", False)
             print("Run python -m services verify, and let the worker run one round before anybody decides.")
 

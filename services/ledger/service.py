@@ -135,7 +135,7 @@ class LedgerService:
         Raises BrokenChainError, or TrustError when the protections in the database are missing. After either the
         control room may only be read.
         """
-        self._require_anchored_history()
+        self.require_anchored_history()
         missing = self._book.missing_triggers()
         if missing:
             raise TrustError(
@@ -143,7 +143,11 @@ class LedgerService:
                 hint="Verify the ledger, then restore the database from its backup.",
             )
 
-    def _require_anchored_history(self) -> None:
+    def require_anchored_history(self) -> None:
+        """Raises BrokenChainError for a log shorter than its highest anchor, or another one; TrustError for a forgery.
+
+        The registry's anchors are those of the copy that was read last.
+        """
         require_history(self._anchors.notes(), "anchored", keys=self._keys, book=self._book)
         if self._elsewhere is not None:
             require_history(self._elsewhere.notes(), "anchored in the registry", keys=self._keys, book=self._book)

@@ -15,18 +15,22 @@ _LANES = {
     "worker:watch": "Running releases were last looked at",
 }
 """Tasks that must never wait: one of them being late means that its lane hangs."""
+_HISTORY = "worker:ledger-history"
 
 
 def worker_problems(
     seen: datetime | None, syncs: Iterable[SyncState], *, now: datetime, stale: timedelta
 ) -> tuple[str, ...]:
-    """A sentence per thing that is wrong; nothing when the worker lives and its lanes move."""
+    """A sentence per thing that is wrong; nothing when the worker lives, its lanes move and it may act."""
     if seen is None:
         return ("No worker ever ran.",)
     if now - seen > stale:
         return (f"No worker answered since {_when(seen)}, {_lasting(now - seen)} ago.",)
-    attempts = {item.source: item.last_attempt for item in syncs}
+    states = {item.source: item for item in syncs}
+    attempts = {source: item.last_attempt for source, item in states.items()}
     found = []
+    if _HISTORY in states and states[_HISTORY].error:
+        found.append(f"Nothing is carried out but what brings traffic back. {states[_HISTORY].error}")
     for source, words in _LANES.items():
         last = attempts.get(source)
         if last is None:

@@ -65,11 +65,15 @@ class OutboxRunner:
             done=after_step,
         )
 
-    def run_pending(self, limit: int = 10) -> int:
-        """One attempt at each due action; the number that finished. Never raises for one broken action."""
+    def run_pending(self, limit: int = 10, *, only_back: bool = False) -> int:
+        """One attempt at each due action; the number that finished. Never raises for one broken action.
+
+        With `only_back` everything but rollbacks and aborts stays queued.
+        """
         now = self._clock.now()
         with self._units.read() as unit:
-            due = [action for action in unit.rollouts.open_actions() if action.next_try_at <= now][:limit]
+            waiting = [action for action in unit.rollouts.open_actions() if not only_back or not _may_give_up(action)]
+        due = [action for action in waiting if action.next_try_at <= now][:limit]
         return sum(self._attempt(action.action_id, _owner()) for action in due)
 
     def drive(self, action_id: str, *, timeout_seconds: float) -> ActionView:

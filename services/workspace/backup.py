@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from services import databases
-from services.adapters.signing import parcel
+from services.adapters.signing import parcel, restored
 from services.adapters.signing.anchors import Anchors
 from services.adapters.sql import copying, migrations, privileges
 from services.adapters.sql.database import Database
@@ -156,12 +156,19 @@ def restore(settings: Settings, folder: Path, *, keys_passphrase: Secret | None 
     return manifest
 
 
-def record(ledger: LedgerService, folder: Path, manifest: Manifest) -> Receipt:
+def record(settings: Settings, ledger: LedgerService, folder: Path, manifest: Manifest) -> Receipt:
     """The restore becomes an entry, where the ledger holds everything that its anchors vouch for.
 
-    Raises BrokenChainError or TrustError for a ledger that may only be read: nothing is added to it.
+    Raises BrokenChainError or TrustError for a ledger that may only be read: nothing is added to it, and where it ends
+    is written down.
     """
-    ledger.require_trustworthy()
+    try:
+        ledger.require_trustworthy()
+    except BrokenChainError:
+        head = ledger.head()
+        restored.keep_place(settings.home, size=head.size, root=head.root)
+        raise
+    restored.forget_place(settings.home)
     named = digest_of(folder)
     return ledger.record_event(
         event="database-restored",

@@ -1,16 +1,19 @@
 """What is known about a ledger that was restored shorter than its anchors, as a file the next log begins with.
 
-Nothing is added to the old ledger. The file proves nothing by itself: what counts is that the administrators sign what
-it says with the first entry of the new log, and that its checkpoint carries the signature of the old one.
+Nothing is added to the old ledger. What people added to the restored copy (a sign-in, traffic sent back) does not count
+as held. The file proves nothing by itself: what counts is that the administrators sign what it says with the first
+entry of the new log, and that its checkpoint carries the signature of the old one.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
 
 from services import databases
+from services.adapters.signing import restored
 from services.adapters.signing.anchors import Anchors
 from services.adapters.signing.desk import KeyDesk
 from services.adapters.sql.ledger import SqlLedgerReader
@@ -30,6 +33,16 @@ from services.settings import Settings
 FORMAT = "countersign-loss-1"
 
 
+def _held(settings: Settings, reader: LedgerReader) -> Span:
+    """Where the copy ended when it was restored, if that was written down and is so; otherwise where it ends."""
+    noted = restored.place(settings.home)
+    entry = reader.entry(noted[0] - 1) if noted is not None else None
+    if noted is not None and entry is not None and entry.root == noted[1]:
+        return Span(size=noted[0], root=noted[1])
+    head = reader.head()
+    return Span(size=head.size, root=head.root)
+
+
 def examine(settings: Settings, *, reason: str, clock: Clock) -> Loss:
     """What is held of the ledger that stands here, beside what was anchored of it.
 
@@ -44,20 +57,24 @@ def examine(settings: Settings, *, reason: str, clock: Clock) -> Loss:
         if not notes:
             raise InputError("Nothing was anchored outside this database, so it cannot be said what is lost.")
         size, text = notes[-1]
-        head, first = reader.head(), reader.entry(0)
+        first = reader.entry(0)
         if first is None:
             raise InputError("There is no entry at all: restore a backup first, however old.")
         key, checkpoint = _signed_by(text, desk, reader)
-        if checkpoint.size != size or size <= head.size:
+        reached = reader.entry(size - 1)
+        if checkpoint.size != size or (reached is not None and reached.root == checkpoint.root.hex()):
             raise InputError("Nothing is lost: the ledger holds everything that its anchors vouch for.")
-        _require_sound(reader, notes, desk)
+        held = _held(settings, reader)
+        if held.size >= size:
+            raise _other_history()
+        _require_sound(reader, notes, desk, size=held.size)
         return Loss(
             origin=desk.origin,
             genesis=first.leaf_hash,
             log_key=key,
             checkpoint=text,
             anchored=Span(size=size, root=checkpoint.root.hex()),
-            held=Span(size=head.size, root=head.root),
+            held=held,
             reason=reason,
         )
     finally:
@@ -80,21 +97,23 @@ def _signed_by(text: str, desk: KeyDesk, reader: LedgerReader) -> tuple[PublicKe
     return known[-1], note.verify(text, origin=desk.origin, key=known[-1])
 
 
-def _require_sound(reader: LedgerReader, notes: list[tuple[int, str]], desk: KeyDesk) -> None:
-    """What is held must verify by itself, and agree with every anchor it reaches."""
-    size = reader.head().size
-    within = [item for item in notes if item[0] <= size]
+def _require_sound(reader: LedgerReader, notes: list[tuple[int, str]], desk: KeyDesk, *, size: int) -> None:
+    """The first `size` entries must verify by themselves, and agree with every anchor they reach."""
     report = verify_log(
-        reader.entries(),
-        checkpoints=reader.checkpoints(),
-        anchors=within,
+        itertools.islice(reader.entries(), size),
+        checkpoints=(item for item in reader.checkpoints() if item[0] <= size),
+        anchors=[item for item in notes if item[0] <= size],
         trusted=Trusted(origin=desk.origin, log_key=desk.log_key),
     )
     if not report.intact:
-        raise BrokenChainError(
-            "What is held of this ledger does not verify: it is another history, not a shorter one.",
-            hint="Run python -m services verify, and compare the database with the receipts people hold.",
-        )
+        raise _other_history()
+
+
+def _other_history() -> BrokenChainError:
+    return BrokenChainError(
+        "What is held of this ledger does not verify: it is another history, not a shorter one.",
+        hint="Run python -m services verify, and compare the database with the receipts people hold.",
+    )
 
 
 def write(loss: Loss, file: Path) -> None:

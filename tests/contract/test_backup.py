@@ -107,7 +107,7 @@ def test_the_newest_copy_goes_on_and_the_restore_is_an_entry_of_the_ledger(site:
     database = Database(url)
     desk = KeyDesk(SqlKeyStore(database), home / "keys", site.made.clock, cost=CHEAP)
     back = assemble(database, home, desk=desk, clock=site.made.clock, genesis=site.made.genesis)
-    receipt = work.record(back.ledger, kept, manifest)
+    receipt = work.record(site.settings(home, url), back.ledger, kept, manifest)
 
     entry = back.book.entry(before.size - 1)
     assert entry is not None

@@ -16,9 +16,9 @@ from services.adapters.sql.database import Database
 from services.adapters.sql.ops import SqlOps
 from services.adapters.sql.schema.ops import sync_state
 from services.kernel.clock import FrozenClock
-from services.kernel.errors import RegistryUnavailableError
+from services.kernel.errors import BrokenChainError, RegistryUnavailableError
 from services.kernel.logs import JsonLines
-from services.worker import Lane, Task, Worker
+from services.worker import Firm, Lane, Task, Worker
 from tests.builders import NOON, create_tables
 
 
@@ -131,3 +131,55 @@ def test_a_log_line_is_one_json_object_with_what_the_call_added() -> None:
     record = logging.makeLogRecord({"msg": "task failed", "levelname": "WARNING", "task": "registry"})
     line = json.loads(JsonLines().format(record))
     assert (line["message"], line["level"], line["task"]) == ("task failed", "warning", "registry")
+
+
+class Short:
+    """A ledger that nothing may be added to."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+
+    def begin(self) -> None:
+        self.begun += 1
+
+    def require(self) -> None:
+        raise BrokenChainError("Newer entries are missing.")
+
+
+def test_on_a_ledger_that_nothing_may_be_added_to_only_what_always_runs_is_run(tmp_path: Path) -> None:
+    ops, database = an_ops(tmp_path)
+    done: list[str] = []
+    tasks = (
+        Task(name="outbox", every=timedelta(seconds=1), run=lambda: done.append("outbox"), always=True),
+        Task(name="releases", every=timedelta(seconds=1), run=lambda: done.append("releases")),
+    )
+    assert Worker(tasks=tasks, ops=ops, clock=FrozenClock(NOON), ground=Short()).run_once() == 1
+    assert done == ["outbox"]
+    assert results(database) == {"worker:outbox": "", "worker:releases": "Newer entries are missing."}
+
+
+def test_the_silence_of_the_worker_before_is_not_added_to_such_a_ledger_and_told_once_it_may_be(tmp_path: Path) -> None:
+    ops, _ = an_ops(tmp_path)
+    gone = NOON - timedelta(hours=1)
+    ops.beat("gone", at=gone, started_at=gone, host="host", pid=1)
+    ops.take_lease("worker", "gone", now=gone, lasting=timedelta(seconds=30))
+    told: list[str] = []
+    ground = Short()
+    worker = Worker(
+        tasks=(), ops=ops, clock=FrozenClock(NOON), ground=ground, took_over=lambda lost, _: told.append(lost.worker_id)
+    )
+    worker.run_once()
+    assert (told, ground.begun) == ([], 1)
+    worker.ground = Firm()
+    worker.run_once()
+    assert told == ["gone"]
+
+
+def test_a_round_by_itself_says_goodbye_and_is_never_reported_as_silent(tmp_path: Path) -> None:
+    ops, _ = an_ops(tmp_path)
+    clock, told = FrozenClock(NOON), list[str]()
+    for _ in range(3):
+        worker = Worker(tasks=(), ops=ops, clock=clock, took_over=lambda lost, _: told.append(lost.worker_id))
+        worker.run_once()
+        clock.set(clock.now() + timedelta(hours=1))
+    assert told == []
