@@ -177,6 +177,7 @@ from services.monitoring.vendor_service import VendorService, VendorSource
 from services.notices.others import OtherFacts
 from services.notices.service import NoticeService
 from services.oversight.board import BoardFacts, ValueBoard
+from services.oversight.board_money import Unallocated
 from services.oversight.service import OversightService
 from services.people.delegations import DelegationService
 from services.people.keys import KeyService
@@ -231,6 +232,7 @@ from services.settings import InferenceTable, Profile, Settings
 from services.value.agreed import Agreed
 from services.value.gate import Gate, RetireModel, Review
 from services.value.models import DataAge, Rates
+from services.value.portfolio import WINDOW_DAYS
 from services.value.portfolio_service import PortfolioService
 from services.value.review_service import ReviewService
 from services.value.service import ValueService
@@ -658,12 +660,13 @@ def _open(
             facts=BoardFacts(
                 reliability=reading.reliability,
                 monitoring=reading.monitoring,
-                performing=performance,
+                corrections=corrections,
                 incident_desk=incidents,
                 health=health,
             ),
             cpus=settings.serving_cpus,
             cpu_hour=settings.rate_cpu_hour,
+            unallocated=lambda: _unallocated(portfolio),
             mark=lambda model: f"{heads.mark(database, model)} {trusted.ledger.head().size}",
             clock=clock,
         ),
@@ -1633,6 +1636,11 @@ class _Decisions:
             window=found.window,
             assumed="; ".join(dict.fromkeys(line.assumed for line in found.benefits if line.assumed and line.pays)),
         )
+
+
+def _unallocated(portfolio: PortfolioService) -> Unallocated:
+    totals = portfolio.totals()
+    return Unallocated(amount=totals.unallocated, of=totals.cost, window=f"last {WINDOW_DAYS} days")
 
 
 def _performance(settings: Settings, database: Database, clock: Clock, reading: _Reading) -> PerformanceService:

@@ -37,6 +37,40 @@ def course(curve: Curve, ink: charts.Ink, *, currency: str, height: int = 300) -
     )
 
 
+def cost_by_day(
+    days: Sequence[date], parts: Sequence[tuple[str, Sequence[float]]], ink: charts.Ink, *, currency: str
+) -> go.Figure:
+    """What each day cost, its parts on top of each other. Colours follow the order of `parts`."""
+    figure = go.Figure(
+        [
+            go.Bar(
+                x=charts.thin(days),
+                y=charts.thin(amounts),
+                name=charts.plain_text(title),
+                marker={"color": ink.series[number % len(ink.series)], "line": {"width": 0}},
+                hovertemplate=f"{currency} %{{y:,.4~g}}",
+            )
+            for number, (title, amounts) in enumerate(parts)
+        ]
+    )
+    charts.layout(
+        figure,
+        ink,
+        height=210,
+        left=56,
+        right=8,
+        top=30,
+        y_title=f"{currency} a day",
+        x={"tickformat": "%-d %b", "nticks": 6},
+        y={"tickformat": ".3~g", "rangemode": "tozero"},
+        barmode="stack",
+        bargap=0.1,
+        showlegend=True,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 11, "color": ink.text}},
+    )
+    return figure
+
+
 def spark(points: Sequence[tuple[date, float | None]], ink: charts.Ink, *, height: int = 112) -> go.Figure:
     """A small trend without words: the figure beside it says what it is."""
     figure = go.Figure(

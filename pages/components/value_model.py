@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -20,10 +20,37 @@ _MEASURED = {
     "sla": ("reliability", "How it answers"),
     "drift": ("drift", "What moved"),
     "rework": ("feedback", "What people changed"),
+    "override": ("feedback", "Why they changed it"),
     "lift": ("performance", "How well it predicts"),
 }
 """The screen that measured a figure, and what it shows there."""
-_SPLIT = (("compute", "Compute"), ("storage", "Storage"), ("serving", "Serving"), ("fixed", "Stated, fixed"))
+_SPLIT = (
+    ("training", "Training"),
+    ("evaluation", "Evaluation"),
+    ("features", "Features"),
+    ("jobs", "Batch and other jobs"),
+    ("storage", "Storage"),
+    ("serving", "Serving"),
+    ("fixed", "Stated, fixed"),
+)
+_PARTS = {
+    "compute": "**Compute**",
+    "training": ":gray[of it] training",
+    "evaluation": ":gray[of it] evaluation",
+    "features": ":gray[of it] features",
+    "jobs": ":gray[of it] batch scoring and other jobs",
+    "storage": "**Storage**",
+    "serving": "**Serving**",
+    "fixed": "**Stated, fixed**",
+}
+"""Parts of the cost as they are listed, by the figure that holds each."""
+
+
+def recorded(value: ModelValue) -> str:
+    """How old the cost is, in one sentence of Markdown; empty where none was recorded."""
+    if value.age:
+        return f"{badges.badge(value.age.state)} :gray[{md(value.age.sentence)}]"
+    return f":gray[Use is recorded up to {value.last:%d %b %Y}.]" if value.last else ""
 
 
 def returns_section(board: ModelBoard) -> None:
@@ -232,11 +259,8 @@ def _cost_course(board: ModelBoard) -> None:
         figure = _drawn(f"cost {today}", value, lambda: _cost_and_volume(value, today))
         parts.chart(figure, key="cost", alt="Cost per 1,000 predictions by day, with the number of predictions")
         parts.explain(value.cost_explanation, key="explain-cost-course")
-        if value.last:
-            not_over = " That day is not over: its cost per 1,000 is left out." if value.last >= today else ""
-            st.caption(f"Use is recorded up to {value.last:%d %b %Y}.{not_over}")
-        if value.age:
-            st.markdown(f"{badges.badge(value.age.state)} :gray[{md(value.age.sentence)}]")
+        if value.last and value.last >= today:
+            st.caption(f"{value.last:%d %b %Y} is not over: its cost per 1,000 is left out.")
         if value.unpriced:
             notices.remark(md(value.unpriced), "error")
 
@@ -262,23 +286,38 @@ def _drawn(what: str, of: object, draw: Callable[[], go.Figure]) -> go.Figure:
 
 def _cost_split(board: ModelBoard) -> None:
     value = board.value
-    with parts.card("Where the cost comes from"):
-        split = [(title, _sum(getattr(day, name) for day in value.days)) for name, title in _SPLIT]
-        split = [(title, amount) for title, amount in split if amount]
-        if not split or not value.cost:
+    with parts.card("Where the cost comes from", "by day, and in the whole window"):
+        if not value.days:
             notices.remark("No cost has been recorded.", "help")
             return
-        rows = [("Cost", [(title, float(amount)) for title, amount in split])]
-        picture = _drawn("split", value, lambda: charts.shares(rows, parts.ink(), unit="", height=70))
-        parts.chart(picture, key="split", alt="Cost by component")
-        parts.facts(
-            [(title, f"{money(part, value.currency)} :gray[{part / value.cost * 100:.0f} %]") for title, part in split],
-            alt="Cost split",
-        )
+        split = [(title, [getattr(day, name) for day in value.days]) for name, title in _SPLIT]
+        shown = [(title, [float(amount) for amount in amounts]) for title, amounts in split if any(amounts)]
+        if shown:
+            picture = _drawn(
+                "split",
+                value,
+                lambda: value_charts.cost_by_day(
+                    [day.day for day in value.days], shown, parts.ink(), currency=value.currency
+                ),
+            )
+            parts.chart(picture, key="split", alt="Cost by day and part")
+        parts.facts([_part(board, name) for name in _PARTS], alt="Cost split")
+        note = board.figure("cost_compute").explanation.note
+        if note:
+            st.caption(md(note))
+        nobody = board.figure("cost_unallocated")
+        parts.facts([_line(nobody)], alt="Cost that belongs to no model")
+        st.caption(md(f"{nobody.explanation.note} In no figure above; the names are on the page of all models."))
 
 
-def _sum(values: Iterable[Decimal]) -> Decimal:
-    return sum(values, Decimal(0))
+def _part(board: ModelBoard, name: str) -> tuple[str, str]:
+    """An amount and its share of the whole, or that nobody recorded it."""
+    figure, value = board.figure(f"cost_{name}"), board.value
+    title = _PARTS[name]
+    if figure.value is None:
+        return title, f":gray[{md(figure.shown)}]"
+    share = f" :gray[{Decimal(figure.value) / value.cost * 100:.0f} %]" if value.cost else ""
+    return title, f"{money(Decimal(figure.value), value.currency)}{share}"
 
 
 def _versions(board: ModelBoard) -> None:
@@ -324,7 +363,7 @@ def _advice(board: ModelBoard) -> None:
         if advice.utilisation is not None:
             rows.append(("Used of the size paid for", percent(advice.utilisation, 1)))
         if advice.idle_share is not None:
-            rows.append(("Hours without a request", percent(advice.idle_share, 1)))
+            rows.append((advice.idle_words, percent(advice.idle_share, 1)))
         if advice.saving is not None:
             low, high = money(advice.saving.low, currency), money(advice.saving.high, currency)
             rows.append(("Saving a month", f"{money(advice.saving.base, currency)} :gray[({low} to {high})]"))

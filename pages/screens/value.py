@@ -118,6 +118,8 @@ def _board(board: ModelBoard) -> None:
         st.page_link(
             places.path("model"), label="The model", icon=":material/deployed_code:", query_params={"name": value.model}
         )
+    if age := value_model.recorded(value):
+        st.markdown(age)
     shown = address.one("show", {name: name for name in TABS}, "returns")
     st.segmented_control(
         "Show",

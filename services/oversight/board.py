@@ -13,20 +13,21 @@ from decimal import Decimal
 
 from services.data_health.models import PipelineHealth
 from services.data_health.service import DataHealthService
+from services.feedback.correction_service import CorrectionService
+from services.feedback.rework import Rework
 from services.incidents.models import Summary
 from services.incidents.service import IncidentService
 from services.kernel.clock import Clock
 from services.kernel.errors import UnavailableError
 from services.monitoring.models import DriftView, PerformanceView
-from services.monitoring.performance_models import ALL_VERSIONS, BusinessPoint, PerformanceQuery
-from services.monitoring.performance_service import PerformanceService
 from services.monitoring.service import MonitoringService
 from services.oversight import board_money, board_running
 from services.oversight.board_models import ModelBoard
-from services.oversight.board_running import Facts
+from services.oversight.board_money import Unallocated
+from services.oversight.board_running import Before, Facts
 from services.reliability.models import MonthsView, SlaView
 from services.reliability.service import ReliabilityService
-from services.value import budgets
+from services.value import batch_size, budgets
 from services.value.calculation import as_share
 from services.value.models import BaselineId, ValueConfig
 from services.value.portfolio import WINDOW_DAYS
@@ -44,7 +45,7 @@ class BoardFacts:
 
     reliability: ReliabilityService
     monitoring: MonitoringService
-    performing: PerformanceService
+    corrections: CorrectionService
     incident_desk: IncidentService
     health: DataHealthService
 
@@ -60,9 +61,9 @@ class BoardFacts:
     def incidents(self, model: str) -> Summary:
         return self.incident_desk.summary(model)
 
-    def overrides(self, model: str) -> tuple[BusinessPoint, ...]:
+    def reviews(self, model: str) -> Rework:
         """Of every version: people correct what was answered, whichever version answered it."""
-        return self.performing.decay(PerformanceQuery(model=model, version=ALL_VERSIONS)).business.overrides
+        return self.corrections.rework(model)
 
     def pipelines(self, days: int) -> tuple[PipelineHealth, ...]:
         return self.health.pipelines(days=days)
@@ -80,6 +81,7 @@ class ValueBoard:
         facts: Facts,
         cpus: Decimal,
         cpu_hour: Decimal,
+        unallocated: Callable[[], Unallocated],
         mark: Callable[[str], str],
         clock: Clock,
     ) -> None:
@@ -91,6 +93,7 @@ class ValueBoard:
         self._facts = facts
         self._cpus = cpus
         self._cpu_hour = cpu_hour
+        self._unallocated = unallocated
         self._mark = mark
         self._clock = clock
 
@@ -111,7 +114,7 @@ class ValueBoard:
             proposable=self._statements.proposable(name),
             budget=budget,
             advice=self._advice(name),
-            money=board_money.figures(value, curve, view, months, budget),
+            money=board_money.figures(value, curve, view, months, budget, unallocated=self._unallocated()),
             running=board_running.figures(self._facts, name, before=_before(view.config), now=self._clock.now()),
         )
 
@@ -119,12 +122,19 @@ class ValueBoard:
         traffic = _traffic(
             lambda: self._facts.sla(name, _TRAFFIC_DAYS), self._values.serving_seconds(name, days=_TRAFFIC_DAYS)
         )
-        return budgets.right_size(traffic, cpus=self._cpus, cpu_hour=self._cpu_hour, currency=self._values.currency)
+        size = {"cpus": self._cpus, "cpu_hour": self._cpu_hour}
+        runs = self._values.batch_runs(name, days=WINDOW_DAYS) if traffic is None else None
+        if runs is not None and runs.spans:
+            return batch_size.right_size(runs, currency=self._values.currency, **size)
+        return budgets.right_size(traffic, currency=self._values.currency, **size)
 
 
-def _before(config: ValueConfig) -> float | None:
-    found = config.baseline(BaselineId.OVERRIDE_RATE)
-    return as_share(found) if found else None
+def _before(config: ValueConfig) -> Before:
+    def stated(name: BaselineId) -> float | None:
+        found = config.baseline(name)
+        return as_share(found) if found else None
+
+    return Before(override=stated(BaselineId.OVERRIDE_RATE), rework=stated(BaselineId.REWORK_RATE))
 
 
 def _traffic(ask: Callable[[], SlaView], cpu_seconds: float) -> budgets.Traffic | None:

@@ -8,6 +8,8 @@ from typing import Any
 
 from services.kernel.clock import utc_text
 from services.oversight.board_models import Figure, ModelBoard
+from services.value.calculation import EVALUATION, FEATURES, TRAINING
+from services.value.models import CostDay
 from services.value.portfolio import Portfolio, PortfolioRow
 
 
@@ -19,7 +21,7 @@ def of_model(board: ModelBoard) -> dict[str, Any]:
         "statement": board.statement.sentence,
         "state": board.value.state.value,
         "sentence": board.value.sentence,
-        "figures": [figure_row(item) for item in board.figures],
+        "figures": [{**figure_row(item), "trend": _trend(item)} for item in board.figures],
         "before_and_after": [
             {
                 "measure": item.title,
@@ -42,12 +44,49 @@ def of_model(board: ModelBoard) -> dict[str, Any]:
             }
             for item in board.months
         ],
-        "right_size": {
-            "advice": board.advice.title,
-            "sentence": board.advice.sentence,
-            "latency": board.advice.latency,
-        },
+        "right_size": _right_size(board),
+        "versions": [
+            {
+                "version": item.version,
+                "predictions": item.predictions,
+                "measured": str(item.measured),
+                "allocated": str(item.allocated),
+                "per_1000": _text(item.per_thousand),
+            }
+            for item in board.value.versions
+        ],
+        "cost_by_day": [_day(item, board.value.recorded) for item in board.value.days],
+        "bill": board.value.age.sentence if board.value.age else "",
+        "use_recorded_up_to": board.value.last.isoformat() if board.value.last else "",
     }
+
+
+def _right_size(board: ModelBoard) -> dict[str, Any]:
+    advice = board.advice
+    return {
+        "advice": advice.title,
+        "sentence": advice.sentence,
+        "used_of_the_size": _text(advice.utilisation),
+        "idle_hours_share": _text(advice.idle_share),
+        "saving_a_month": _text(advice.saving.base) if advice.saving else "",
+        "saving_low": _text(advice.saving.low) if advice.saving else "",
+        "saving_high": _text(advice.saving.high) if advice.saving else "",
+        "latency": advice.latency,
+        "formula": advice.explanation.formula,
+        "inputs": advice.explanation.source,
+        "window": advice.explanation.window,
+        "n": advice.explanation.n,
+    }
+
+
+def _day(item: CostDay, recorded: frozenset[str]) -> dict[str, Any]:
+    """A part that nobody recorded is empty, not zero. Compute is the sum of its parts."""
+    parts = {name: str(getattr(item, name)) if name in recorded else "" for name in (TRAINING, EVALUATION, FEATURES)}
+    return {
+        "day": item.day.isoformat(), "compute": str(item.compute), **parts, "jobs": str(item.jobs),
+        "storage": str(item.storage), "serving": str(item.serving), "fixed": str(item.fixed),
+        "total": str(item.total), "marginal": str(item.marginal), "predictions": item.predictions,
+    }  # fmt: skip
 
 
 def figure_row(item: Figure) -> dict[str, Any]:
@@ -69,6 +108,10 @@ def figure_row(item: Figure) -> dict[str, Any]:
         "as_of": utc_text(about.as_of) if about.as_of else "",
         "note": about.note,
     }
+
+
+def _trend(item: Figure) -> list[dict[str, Any]]:
+    return [{"day": day.isoformat(), "value": value} for day, value in item.trend]
 
 
 def of_portfolio(found: Portfolio) -> dict[str, Any]:

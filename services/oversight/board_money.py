@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
@@ -11,25 +11,46 @@ from services.kernel.health import Explanation, Health
 from services.oversight.board_models import Figure
 from services.value import returns
 from services.value.budgets import BudgetView
+from services.value.calculation import EVALUATION, FEATURES, TRAINING
 from services.value.models import BenefitLine, CostDay, ModelValue
 from services.value.periods import PeriodState
 from services.value.returns import Curve
 from services.value.statement_service import StatementView
 
 UNKNOWN = "not known"
+NOT_RECORDED = "not recorded"
+_CPU = "CPU seconds x rate per CPU hour, or what the platform billed"
 _COMPONENTS = (
-    ("compute", "Compute: training, evaluation, features, batch scoring", "Measured CPU seconds x rate per CPU hour"),
-    ("storage", "Storage", "Bytes at the end of each day x rate per GB and month / 30"),
-    ("serving", "Serving", "Measured CPU seconds of the serving processes x rate per CPU hour"),
+    ("compute", "Compute", f"Training + evaluation + features + batch scoring and other jobs: {_CPU}"),
+    ("storage", "Storage", "Bytes at the end of each day x rate per GB and month / 30, or what the platform billed"),
+    ("serving", "Serving", f"{_CPU}, of the serving processes"),
     ("fixed", "Stated, fixed", "Stated cost per month / 30 x days"),
 )
+_PARTS = ((TRAINING, "Training"), (EVALUATION, "Evaluation"), (FEATURES, "Features"))
+"""Parts of compute by the component that use is recorded under."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unallocated:
+    """Use of the whole workspace that belongs to no governed model, beside the cost of all that do."""
+
+    amount: Decimal
+    of: Decimal
+    window: str
 
 
 def figures(
-    value: ModelValue, curve: Curve, statement: StatementView, months: tuple[PeriodState, ...], budget: BudgetView
+    value: ModelValue,
+    curve: Curve,
+    statement: StatementView,
+    months: tuple[PeriodState, ...],
+    budget: BudgetView,
+    *,
+    unallocated: Unallocated,
 ) -> tuple[Figure, ...]:
     return (
         *_costs(value),
+        _of_nobody(value, unallocated),
         *_benefits(value),
         *_returns(value, curve, statement),
         *_months(value, months),
@@ -38,7 +59,20 @@ def figures(
 
 
 def amount(found: Decimal | None, currency: str) -> str:
-    return UNKNOWN if found is None else f"{found:,.2f} {currency}"
+    """Two digits; what is there and rounds to nothing is told as that."""
+    if found is None:
+        return UNKNOWN
+    return _small(found, Decimal("0.01"), currency) or f"{found:,.2f} {currency}"
+
+
+def _thousandth(found: Decimal | None, currency: str) -> str:
+    if found is None:
+        return UNKNOWN
+    return _small(found, Decimal("0.0001"), currency) or f"{found:,.4f} {currency}"
+
+
+def _small(found: Decimal, least: Decimal, currency: str) -> str:
+    return f"under {least} {currency}" if 0 < found < least / 2 else ""
 
 
 def _costs(value: ModelValue) -> Iterable[Figure]:
@@ -48,19 +82,22 @@ def _costs(value: ModelValue) -> Iterable[Figure]:
         explanation=value.cost_explanation, trend=tuple((day.day, float(day.total)) for day in value.days),
     )  # fmt: skip
     for name, title, formula in _COMPONENTS:
-        part = sum((getattr(day, name) for day in value.days), Decimal(0)) if value.days else None
-        yield _figure(value, f"cost_{name}", title, part, formula)
+        part = _sum(value, name) if value.days else None
+        note = _missing(value) if name == "compute" else ""
+        yield _figure(value, f"cost_{name}", title, part, formula, note=note, trend=_daily(value, name))
+        if name == "compute":
+            yield from _compute(value)
     thousand = value.cost_per_thousand
     yield Figure(
         id="cost_per_1000", title="Cost per 1,000 predictions", value=thousand,
-        shown=UNKNOWN if thousand is None else f"{thousand:,.4f} {value.currency}", unit=value.currency,
+        shown=_thousandth(thousand, value.currency), unit=value.currency,
         explanation=_explain(value, "Cost of the window x 1,000 / predictions of the window", n=value.predictions),
         trend=_weekly(value.days),
     )  # fmt: skip
     marginal = value.marginal_per_thousand
     yield Figure(
         id="marginal_per_1000", title="Marginal cost per 1,000 predictions", value=marginal,
-        shown=UNKNOWN if marginal is None else f"{marginal:,.4f} {value.currency}", unit=value.currency,
+        shown=_thousandth(marginal, value.currency), unit=value.currency,
         explanation=_explain(
             value, "Cost of scoring (serving and batch) x 1,000 / predictions: what one more thousand costs",
             n=value.predictions,
@@ -68,6 +105,51 @@ def _costs(value: ModelValue) -> Iterable[Figure]:
     )  # fmt: skip
     floor = value.floor if value.days else None
     yield _figure(value, "cost_floor", "Floor: what it costs without a prediction", floor, "Cost - cost of scoring")
+
+
+def _compute(value: ModelValue) -> Iterable[Figure]:
+    for name, title in _PARTS:
+        known = name in value.recorded
+        found = _sum(value, name) if known else None
+        yield Figure(
+            id=f"cost_{name}", title=f"Compute of {title.lower()}", value=found,
+            shown=amount(found, value.currency) if known else NOT_RECORDED, unit=value.currency,
+            explanation=_explain(
+                value, _CPU, n=len(value.days) if known else 0,
+                note="" if known else f"{title} left no record of use in this window: it is in no figure of this page.",
+            ),
+            trend=_daily(value, name) if known else (),
+        )  # fmt: skip
+    jobs = _sum(value, "jobs") if value.days else None
+    title = "Compute of batch scoring and other jobs"
+    yield _figure(value, "cost_jobs", title, jobs, _CPU, trend=_daily(value, "jobs"))
+
+
+def _missing(value: ModelValue) -> str:
+    """What compute does not hold, said beside it."""
+    missing = [title.lower() for name, title in _PARTS if name not in value.recorded]
+    return f"Not recorded in this window, and so not in it: {', '.join(missing)}." if missing and value.days else ""
+
+
+def _sum(value: ModelValue, name: str) -> Decimal:
+    return sum((getattr(day, name) for day in value.days), Decimal(0))
+
+
+def _daily(value: ModelValue, name: str) -> tuple[tuple[date, float | None], ...]:
+    return tuple((day.day, float(getattr(day, name))) for day in value.days)
+
+
+def _of_nobody(value: ModelValue, found: Unallocated) -> Figure:
+    total = found.amount + found.of
+    share = f"{found.amount / total:.1%} of everything that was used." if total else ""
+    return Figure(
+        id="cost_unallocated", title="Belongs to no model, of the whole workspace", value=found.amount,
+        shown=amount(found.amount, value.currency), unit=value.currency,
+        explanation=_explain(
+            value, "Use under names that no governed model has; laid on nobody, and in no cost of a model",
+            note=share, window=found.window, source="Recorded use of everything; names of the inventory",
+        ),
+    )  # fmt: skip
 
 
 def _weekly(days: tuple[CostDay, ...]) -> tuple[tuple[date, float | None], ...]:
@@ -219,10 +301,19 @@ def _budget(view: BudgetView) -> Iterable[Figure]:
     )  # fmt: skip
 
 
-def _figure(value: ModelValue, name: str, title: str, found: Decimal | None, formula: str) -> Figure:
+def _figure(
+    value: ModelValue,
+    name: str,
+    title: str,
+    found: Decimal | None,
+    formula: str,
+    *,
+    note: str = "",
+    trend: tuple[tuple[date, float | None], ...] = (),
+) -> Figure:
     return Figure(
         id=name, title=title, value=found, shown=amount(found, value.currency), unit=value.currency,
-        explanation=_explain(value, formula, n=len(value.days)),
+        explanation=_explain(value, formula, n=len(value.days), note=note), trend=trend,
     )  # fmt: skip
 
 

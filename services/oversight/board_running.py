@@ -1,4 +1,4 @@
-"""Figures about how a model runs, from the slices that measure it: promise, drift, incidents, rework, pipelines, lift.
+"""Figures about how a model runs, from the slices that measure it: promise, drift, incidents, reviews, pipelines, lift.
 
 States and formulas are those of the slice that measured; nothing is judged a second time. What could not be read is
 shown as not known, with the reason, never as zero.
@@ -7,24 +7,25 @@ shown as not known, with the reason, never as zero.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from services.data_health.models import PipelineHealth
+from services.feedback.rework import Rate, Rework, WeekRate
 from services.incidents.models import Summary
 from services.kernel.errors import UnavailableError
 from services.kernel.health import Explanation, Health
 from services.kernel.interval import Estimate, share_of
 from services.monitoring.models import DriftView, PerformanceView
-from services.monitoring.performance_models import BusinessPoint
 from services.oversight.board_models import Figure
 from services.reliability.models import MonthsView, SlaView
 
 UNKNOWN = "not known"
 _SLA_DAYS = 30
 _PIPELINE_DAYS = 30
-_FEWEST_REVIEWS = 30
 _FEWEST_WINDOWS = 5
+_REWORK, _OVERRIDE = "Rework rate", "Override rate"
 
 
 class Facts(Protocol):
@@ -34,18 +35,25 @@ class Facts(Protocol):
     def months(self, model: str) -> MonthsView: ...
     def drift(self, model: str) -> DriftView: ...
     def incidents(self, model: str) -> Summary: ...
-    def overrides(self, model: str) -> tuple[BusinessPoint, ...]: ...
+    def reviews(self, model: str) -> Rework: ...
     def pipelines(self, days: int) -> tuple[PipelineHealth, ...]: ...
     def performance(self, model: str) -> PerformanceView: ...
 
 
-def figures(facts: Facts, model: str, *, before: float | None, now: datetime) -> tuple[Figure, ...]:
-    """`before` is the share of corrections before the model, where the value statement names it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """Shares before the model, where the value statement names them."""
+
+    override: float | None = None
+    rework: float | None = None
+
+
+def figures(facts: Facts, model: str, *, before: Before, now: datetime) -> tuple[Figure, ...]:
     return (
         *_safe("sla", "Promise kept", lambda: _sla(facts, model)),
         *_safe("drift", "Drift frequency", lambda: _drift(facts.drift(model))),
         *_safe("incidents", "Incidents", lambda: _incidents(facts.incidents(model), now)),
-        *_safe("rework", "Rework rate", lambda: _rework(facts.overrides(model), before)),
+        *_reviews(facts, model, before),
         *_safe("pipelines", "Failures of feature pipelines", lambda: _pipelines(facts, model, now)),
         *_safe("lift", "Lift over the baseline", lambda: _lift(facts.performance(model))),
     )
@@ -132,29 +140,50 @@ def _incidents(summary: Summary, now: datetime) -> Iterable[Figure]:
     )  # fmt: skip
 
 
-def _rework(points: tuple[BusinessPoint, ...], before: float | None) -> Iterable[Figure]:
-    reviewed, corrected = sum(point.reviewed for point in points), sum(point.corrected for point in points)
-    found = share_of(corrected, reviewed)
-    yield Figure(
-        id="rework", title="Rework rate", value=found.value if found else None,
-        low=found.low if found else None, high=found.high if found else None,
-        shown=f"{found.value:.1%}" if found else "nothing was reviewed", unit="share",
-        target=f"below {before:.1%}, as before the model" if before is not None else "",
-        state=_against(found, reviewed, before),
-        trend=tuple((point.start, point.override.value if point.override else None) for point in points),
-        explanation=Explanation(
-            formula="Reviewed predictions that a person changed / all reviewed predictions (Wilson interval)",
-            source="Recorded reviews of every version that answered in the window; a prediction nobody reviewed is in "
-            "neither number",
-            window=f"{points[0].start:%d %b %Y} to {points[-1].end:%d %b %Y}" if points else "nothing recorded",
-            as_of=None, n=reviewed,
-            note=f"Fewer than {_FEWEST_REVIEWS} reviews: too few to judge." if reviewed < _FEWEST_REVIEWS else "",
+def _reviews(facts: Facts, model: str, before: Before) -> tuple[Figure, ...]:
+    """Both rates as the screen of corrections states them: same definition, same window, same delay."""
+    try:
+        found = facts.reviews(model)
+    except UnavailableError as away:
+        return (_unknown("rework", _REWORK, str(away)), _unknown("override", _OVERRIDE, str(away)))
+    return (
+        _rate(
+            "rework", _REWORK, found.rework, found.rework_explained, before.rework,
+            _by_week(found.weeks, lambda week: week.rework),
+        ),
+        _rate(
+            "override", _OVERRIDE, found.override, found.override_explained, before.override,
+            _by_week(found.weeks, lambda week: week.override),
         ),
     )  # fmt: skip
 
 
-def _against(found: Estimate | None, n: int, before: float | None) -> Health:
-    if found is None or before is None or n < _FEWEST_REVIEWS:
+def _rate(  # noqa: PLR0917 - two callers, some lines above
+    name: str,
+    title: str,
+    found: Rate,
+    explanation: Explanation,
+    before: float | None,
+    trend: tuple[tuple[date, float | None], ...],
+) -> Figure:
+    known = found.estimate
+    return Figure(
+        id=name, title=title, value=known.value if known else None,
+        low=known.low if known else None, high=known.high if known else None,
+        shown=f"{known.value:.1%}" if known else UNKNOWN, unit="share",
+        target=f"below {before:.1%}, as before the model" if before is not None else "",
+        state=_against(known, before), trend=trend, explanation=explanation,
+    )  # fmt: skip
+
+
+def _by_week(weeks: Iterable[WeekRate], which: Callable[[WeekRate], Rate]) -> tuple[tuple[date, float | None], ...]:
+    """Weeks that are old enough to be judged; one with too few reviews is a gap."""
+    judged = ((week.start, which(week).estimate) for week in weeks if not week.open)
+    return tuple((start, estimate.value if estimate else None) for start, estimate in judged)
+
+
+def _against(found: Estimate | None, before: float | None) -> Health:
+    if found is None or before is None:
         return Health.UNKNOWN
     if found.low > before:
         return Health.BREACH

@@ -166,6 +166,8 @@ class Advice:
     saving: Span | None
     latency: str
     explanation: Explanation
+    idle_words: str = "Hours without a request"
+    """What `idle_share` is a share of."""
 
 
 COLD_START_SECONDS = (10, 60)

@@ -31,8 +31,12 @@ _MONTH_DAYS = Decimal(30)
 _SHOWN = 160
 SCORING = ("serving", "batch")
 """Components whose use grows with each prediction; everything else is there without any."""
+TRAINING, EVALUATION, FEATURES = "training", "evaluation", "features"
+"""Parts of compute that are shown by themselves."""
 CALLS, STORAGE = "calls", "storage"
 """Of a bill only: serving that is charged by request or token, and stored bytes."""
+BEFORE_USE = (TRAINING, EVALUATION, FEATURES, STORAGE)
+"""Use that a model has before anybody uses it: what is paid by the month does not begin with it."""
 _SERVED = ("serving", CALLS)
 _BILLED_SCORING = (CALLS, "batch")
 """Of a bill: an endpoint that is charged by the hour costs the same without a prediction."""
@@ -77,8 +81,9 @@ def cost_days(
 ) -> tuple[CostDay, ...]:
     """Every day from the first record to `end` that has a record or a fixed cost, oldest first.
 
-    `since` is the first day of the window of a model that was in use before it: what is paid by the month was paid on
-    the days before its first run in the window too.
+    What is paid by the month begins with the first day of use, which training and stored bytes are not. `since` is the
+    first day of the window of a model that was in use before it: what is paid by the month was paid on the days before
+    its first run in the window too.
     """
     used: dict[date, list[UsageDay]] = defaultdict(list)
     for row in usage:
@@ -86,12 +91,16 @@ def cost_days(
     recorded = sorted({*used, *predictions})
     if not recorded:
         return ()
-    days = recorded
+    in_use = min([*predictions, *(row.day for row in usage if row.component not in BEFORE_USE)], default=recorded[0])
+    first = min(since or in_use, in_use)
+    days = set(recorded)
     if monthly_fixed:
-        first = min(since or recorded[0], recorded[0])
-        days = [first + timedelta(days=shift) for shift in range((end - first).days + 1)]
+        days |= {first + timedelta(days=shift) for shift in range((end - first).days + 1)}
     fixed = monthly_fixed / _MONTH_DAYS
-    return tuple(_cost_day(day, used.get(day, []), predictions.get(day, 0), rates, fixed) for day in days)
+    return tuple(
+        _cost_day(day, used.get(day, []), predictions.get(day, 0), rates, fixed if day >= first else Decimal(0))
+        for day in sorted(days)
+    )
 
 
 def _cost_day(day: date, rows: list[UsageDay], predictions: int, rates: Rates, fixed: Decimal) -> CostDay:
@@ -113,6 +122,9 @@ def _cost_day(day: date, rows: list[UsageDay], predictions: int, rates: Rates, f
         predictions=predictions,
         fixed=fixed,
         marginal=total(lambda row: row.component in (SCORING if row.billed is None else _BILLED_SCORING)),
+        training=total(lambda row: row.component == TRAINING),
+        evaluation=total(lambda row: row.component == EVALUATION),
+        features=total(lambda row: row.component == FEATURES),
     )
 
 
@@ -135,17 +147,20 @@ def unpriced(usage: Iterable[UsageDay]) -> str:
 def allocate(
     usage: Sequence[UsageDay], predictions: Mapping[str, int], rates: Rates, *, fixed: Decimal
 ) -> tuple[VersionShare, ...]:
-    """Measured use by version at the rate card; fixed and billed cost is laid on versions by their predictions.
+    """Measured use by version at the rate card; what names no version, fixed and billed cost is laid on versions by
+    their predictions.
 
     That last step is an allocation and no measurement: without predictions nobody is charged. A platform bills
     endpoints and jobs, which know no version.
     """
     rows: dict[str, list[UsageDay]] = defaultdict(list)
     for row in usage:
-        if row.billed is None:
+        if row.billed is not None:
+            fixed += row.billed
+        elif row.version:
             rows[row.version].append(row)
         else:
-            fixed += row.billed
+            fixed += _cost_day(row.day, [row], 0, rates, Decimal(0)).total
     total = sum(predictions.values())
     found = []
     for version in sorted({*rows, *predictions}):

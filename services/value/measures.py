@@ -14,10 +14,14 @@ from services.value.ports import ValueStore
 NOT_MEASURED = "not measured"
 _LEAST = 0.001
 """Anything smaller is not read as a number by a person."""
-_SHARES = {BaselineId.REFERRAL_PRECISION, BaselineId.OVERRIDE_RATE}
+_SHARES = {
+    BaselineId.REFERRAL_PRECISION, BaselineId.REFERRAL_RECALL, BaselineId.OVERRIDE_RATE, BaselineId.REWORK_RATE,
+}  # fmt: skip
 _SOURCES = {
     BaselineId.REFERRAL_PRECISION: "labelled predictions at or above the decision threshold",
+    BaselineId.REFERRAL_RECALL: "labelled predictions whose label is positive, at or above the decision threshold",
     BaselineId.OVERRIDE_RATE: "recorded reviews",
+    BaselineId.REWORK_RATE: "recorded reviews that changed a prediction, by day of review / predictions of the window",
     BaselineId.FORECAST_ERROR: "labelled forecasts",
     BaselineId.BATCH_WINDOW_HOURS: "recorded batch runs that ended well (median)",
     BaselineId.END_TO_END_HOURS: "recorded batch runs that ended well, from the run before, which a case just missed, "
@@ -67,10 +71,15 @@ def _after(
     if known is BaselineId.FORECAST_ERROR:
         tally = store.errors(config.model, start, end)
         return mean_of(tally), tally.n
+    if known is BaselineId.REWORK_RATE:
+        changed, made = store.reviews(config.model, start, end), labour(config, store, start, end).n
+        # Without one review nobody looked, which is not the same as nothing to change.
+        return (share_of(changed.hits, made) if changed.n and changed.hits <= made else None), made
     if known is BaselineId.OVERRIDE_RATE:
         tally = store.reviews(config.model, start, end)
     else:
-        tally = store.referrals(config.model, start, end, config.decision_threshold)
+        ask_for = store.positives if known is BaselineId.REFERRAL_RECALL else store.referrals
+        tally = ask_for(config.model, start, end, config.decision_threshold)
     return share_of(tally.hits, tally.n), tally.n
 
 

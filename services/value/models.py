@@ -22,6 +22,15 @@ class CostDay:
     """Stated, not measured: the day's part of licences and people."""
     marginal: Decimal = Decimal(0)
     """The part of compute and serving that scoring used: it grows with predictions, the floor does not."""
+    training: Decimal = Decimal(0)
+    evaluation: Decimal = Decimal(0)
+    features: Decimal = Decimal(0)
+    """Three parts of `compute`, where use says which part it was."""
+
+    @property
+    def jobs(self) -> Decimal:
+        """The rest of compute: batch scoring, and jobs that do not say what they are."""
+        return self.compute - self.training - self.evaluation - self.features
 
     @property
     def floor(self) -> Decimal:
@@ -137,6 +146,8 @@ class ModelValue:
     """How far the bill reaches; None where use is measured here."""
     unpriced: str = ""
     """Billed use without a price: the cost is too low by it. Empty where everything has one."""
+    recorded: frozenset[str] = frozenset()
+    """Components with a record of use in the window: a part that nobody measured is unknown and not free."""
 
     @property
     def marginal_per_thousand(self) -> Decimal | None:
@@ -174,7 +185,13 @@ class BaselineId(StrEnum):
     """Measures that can be taken before and after."""
 
     REFERRAL_PRECISION = "referral_precision"
+    """Of the labelled decisions at or above the threshold, those that were right."""
+    REFERRAL_RECALL = "referral_recall"
+    """Of the labelled cases that should have been referred, those that were."""
     OVERRIDE_RATE = "override_rate"
+    """Reviewed decisions that a person changed, of all that were reviewed."""
+    REWORK_RATE = "rework_rate"
+    """Decisions that a person changed, of all that were made."""
     FORECAST_ERROR = "forecast_error"
     BATCH_WINDOW_HOURS = "batch_window_hours"
     """Hours from one batch window to the next."""

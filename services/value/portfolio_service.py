@@ -127,6 +127,10 @@ class PortfolioService:
             age=self._values.age(),
         )
 
+    def totals(self) -> portfolio.Totals:
+        """What all lines add up to, with what belongs to nobody."""
+        return self._store.totals(self._today())
+
     def search(self, query: PortfolioQuery) -> tuple[tuple[PortfolioRow, ...], int]:
         """One page of lines and how many match, without the totals of all lines."""
         return self._store.search(query)

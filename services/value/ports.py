@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Protocol
 
 from services.inventory.facts import Partition
@@ -45,7 +45,7 @@ class ValueStore(Protocol):
         ...
 
     def used_since(self, model: str) -> date | None:
-        """The first day with recorded use or a prediction."""
+        """The first day with a prediction, or with recorded use that is not training or stored bytes."""
         ...
 
     def predictions(self, model: str, start: date, end: date) -> Mapping[date, int]: ...
@@ -56,6 +56,10 @@ class ValueStore(Protocol):
 
     def referrals(self, model: str, start: date, end: date, threshold: float) -> Tally:
         """Labelled predictions at or above the threshold; hits have label 1."""
+        ...
+
+    def positives(self, model: str, start: date, end: date, threshold: float) -> Tally:
+        """Labelled predictions with label 1; hits lie at or above the threshold."""
         ...
 
     def errors(self, model: str, start: date, end: date) -> Tally:
@@ -70,6 +74,10 @@ class ValueStore(Protocol):
 
     def hours_to_decision(self, model: str, start: date, end: date) -> tuple[float, ...]:
         """Hours from the start of each run to the end of the next: the wait of a case that just missed the first."""
+        ...
+
+    def runs(self, model: str, start: date, end: date) -> Sequence[tuple[datetime, datetime]]:
+        """When each batch run began and ended, those that failed too: they were paid for."""
         ...
 
     def hours_between_runs(self, model: str, start: date, end: date) -> tuple[float, ...]:

@@ -19,6 +19,7 @@ from services.kernel.errors import TelemetryUnavailableError
 from services.kernel.health import Health
 from services.value import budgets, calculation, returns
 from services.value.agreed import Basis
+from services.value.batch_size import Runs, spans_of
 from services.value.bill_port import Bill
 from services.value.explaining import cost_explanation
 from services.value.measures import labour, measure
@@ -135,6 +136,12 @@ class ValueService:
         """CPU seconds that serving used."""
         start, end = self._window(days)
         return sum(row.cpu_seconds for row in self._store.usage(name, start, end) if row.component == "serving")
+
+    def batch_runs(self, name: str, *, days: int) -> Runs:
+        """When batches ran, and the CPU seconds they used."""
+        start, end = self._window(days)
+        used = sum(row.cpu_seconds for row in self._store.usage(name, start, end) if row.component == "batch")
+        return Runs(spans=spans_of(self._store.runs(name, start, end)), cpu_seconds=used)
 
     def of_nobody(self, name: str, *, days: int = 90) -> Nobodys:
         """Use under a name that no governed model has, measured or billed: shown, laid on nobody."""
@@ -281,6 +288,7 @@ class ValueService:
             last=max((row.day for row in usage), default=None),
             age=age,
             unpriced=unpriced,
+            recorded=frozenset(row.component for row in usage),
         )
 
     def _first(self, config: ValueConfig, costs: tuple[CostDay, ...], start: date, end: date) -> date | None:

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 from datetime import datetime
 from multiprocessing.queues import Queue
-from pathlib import Path
 from queue import Empty
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,9 @@ from services.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+    from services.adapters.local.estate.training import Spent
 
 _GROUPS = (frozenset({"delay_claim_score"}), frozenset({"claims_triage", "payout_forecast", "plan_utilisation"}))
 _POLL_SECONDS = 0.5
@@ -33,7 +35,7 @@ def train(settings: Settings, prepared_at: datetime, progress: Callable[[str, fl
     processes = [
         context.Process(
             target=_train_group,
-            args=(number, settings.registry_uri, settings.artifacts_folder, prepared_at, news),
+            args=(number, settings, prepared_at, news),
             daemon=True,
         )
         for number in range(len(_GROUPS))
@@ -60,15 +62,27 @@ def train(settings: Settings, prepared_at: datetime, progress: Callable[[str, fl
         )
 
 
-def _train_group(number: int, uri: str, artifacts: Path, prepared_at: datetime, news: Queue[_News]) -> None:
+def _train_group(number: int, settings: Settings, prepared_at: datetime, news: Queue[_News]) -> None:
     # Two processes share two cores: more threads each would only get in each other's way.
     os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 2) // len(_GROUPS)))
     from services.adapters.local.estate.training import train_all
 
     train_all(
-        uri,
-        artifacts,
+        settings.registry_uri,
+        settings.artifacts_folder,
         prepared_at,
         lambda words, share: news.put((number, words, share)),
         only=set(_GROUPS[number]),
+        spent=lambda spent: _record(settings.inference_folder, spent),
     )
+
+
+def _record(inference: Path, spent: Spent) -> None:
+    """Computing time is a cost of the model on the day its version was made."""
+    from services.adapters.local.late_facts import Usage, write_usage
+
+    row = Usage(
+        model=spent.model, version=spent.version, component="training", day=spent.at.date(),
+        cpu_seconds=round(spent.cpu_seconds, 4), bytes=0, wall_seconds=round(spent.wall_seconds, 4),
+    )  # fmt: skip
+    write_usage(inference, [row], source=f"training {spent.model} {spent.version}")

@@ -518,6 +518,7 @@ def model_value(model: GovernedModel) -> ModelValue:
             compute=Decimal("0.91") + Decimal(i % 7) / 50,
             storage=Decimal("0.12"),
             serving=Decimal("1.40"),
+            training=Decimal("0.31"),
             predictions=5_900 + (i % 7) * 240 if i != 30 else 0,
         )
         for i in range(0 if vendor else 90)

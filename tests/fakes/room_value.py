@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from services.attestation import documents
 from services.attestation.models import Receipt
 from services.data_health.models import PipelineHealth
+from services.feedback.rework import Rework
 from services.incidents.models import Summary
 from services.inventory.models import DeploymentKind
 from services.kernel.errors import UnknownModelError
 from services.kernel.health import Health
 from services.kernel.identity import Actor
 from services.monitoring.models import DriftView, PerformanceView
-from services.monitoring.performance_models import ALL_VERSIONS, BusinessPoint, PerformanceQuery
 from services.oversight import board_money, board_running
 from services.oversight.board_models import ModelBoard
 from services.reliability.models import MonthsView, SlaView
@@ -91,7 +91,10 @@ def a_value(model: str) -> ModelValue:
     found = sample.model_value(next(item for item in sample.MODELS if item.name == model))
     days = tuple(replace(day, marginal=day.serving, fixed=Decimal(4)) for day in found.days)
     cost = sum((day.total for day in days), Decimal(0))
-    value = replace(found, days=days, cost=cost, statement=1, last=days[-1].day if days else None)
+    value = replace(
+        found, days=days, cost=cost, statement=1, last=days[-1].day if days else None,
+        recorded=frozenset({"training", "serving", "batch"}),
+    )  # fmt: skip
     return _returned(value, CONFIG.setup_cost if days else None)
 
 
@@ -236,8 +239,8 @@ class _Facts:
     def incidents(self, model: str) -> Summary:
         return self._room.incidents.summary(model)
 
-    def overrides(self, model: str) -> tuple[BusinessPoint, ...]:
-        return self._room.performance.decay(PerformanceQuery(model=model, version=ALL_VERSIONS)).business.overrides
+    def reviews(self, model: str) -> Rework:
+        return self._room.corrections.rework(model)
 
     def pipelines(self, days: int) -> tuple[PipelineHealth, ...]:
         found: tuple[PipelineHealth, ...] = self._room.data_health.pipelines(days=days)
@@ -311,7 +314,11 @@ class FakeBoard:
         view, months = self._room.statements.view(name), self._room.statements.months(name)
         curve, budget = _curve(value), _budget(value)
         vendor = next(model for model in sample.MODELS if model.name == name).kind is DeploymentKind.VENDOR
-        running = board_running.figures(_Facts(self._room), name, before=0.15, now=NOW) if not vendor else ()
+        running = (
+            board_running.figures(_Facts(self._room), name, before=board_running.Before(override=0.15), now=NOW)
+            if not vendor
+            else ()
+        )
         return ModelBoard(
             value=value,
             curve=curve,
@@ -325,7 +332,12 @@ class FakeBoard:
                 ),
                 cpus=Decimal(1), cpu_hour=Decimal("0.048"), currency="USD",
             ),
-            money=board_money.figures(value, curve, view, months, budget),
+            money=board_money.figures(
+                value, curve, view, months, budget,
+                unallocated=board_money.Unallocated(
+                    amount=Decimal("14.20"), of=Decimal(4_000), window="08 Aug 2030 to 05 Nov 2030"
+                ),
+            ),
             running=running,
         )  # fmt: skip
 

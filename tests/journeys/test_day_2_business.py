@@ -20,7 +20,7 @@ MODEL = "claims_triage"
 WHERE = {
     "returns": ("net", "multiple", "payback", "cost", "setup", "attested", "claimed"),
     "cost": ("cost_per_1000", "marginal_per_1000", "cost_floor", "budget_spent", "budget_forecast"),
-    "running": ("sla", "drift", "incidents", "mttr", "rework", "pipelines", "lift"),
+    "running": ("sla", "drift", "incidents", "mttr", "rework", "override", "pipelines", "lift"),
 }
 """Figures that are shown letter by letter as the command prints them."""
 ROUNDED = {"benefit_1": "returns", "cost_fixed": "cost", "cost_compute": "cost"}
@@ -102,6 +102,8 @@ def test_05_cost_is_split_with_what_belongs_to_no_model(ben: Desk) -> None:
     shown = ben.text()
     for words in ("Compute", "Storage", "Stated, fixed", "Cost per 1,000 predictions", "By version", "allocation"):
         assert words in shown, words
+    for words in ("training", "evaluation", "features", "Belongs to no model", "Use is recorded up to"):
+        assert words in shown, words
     ben.open("value")
     assert "belongs to no governed model" in ben.text()
 
@@ -109,7 +111,9 @@ def test_05_cost_is_split_with_what_belongs_to_no_model(ben: Desk) -> None:
 def test_06_the_budget_is_forecast_and_the_size_is_advised(ben: Desk) -> None:
     ben.open(f"value?model={MODEL}&show=cost")
     assert "Budget" in ben.text()
-    assert "Right size" in ben.text()
+    shown = ben.text()
+    for words in ("Right size", "Hours without a run", "Saving a month", "Effect on latency"):
+        assert words in shown, words
     ben.press("explain-budget")
     assert "days left" in ben.page.locator('[data-testid="stPopoverBody"]').inner_text()
 

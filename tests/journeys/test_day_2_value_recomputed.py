@@ -108,14 +108,19 @@ def test_hours_of_work_are_claims_and_reviews_of_the_files_times_the_minutes_tha
     assert "12 min" in figure["note"], "minutes that nobody measured are named as an assumption"
 
 
-def test_rework_is_counted_in_the_files_of_reviews(running: Running) -> None:
-    figure = told(running)["rework"]
-    first, last = (pd.Timestamp(datetime.strptime(day, "%d %b %Y"), tz="UTC") for day in figure["window"].split(" to "))
-    reviews = raw(running, "reviews")
-    seen = reviews[(reviews["reviewed_at"] >= first) & (reviews["reviewed_at"] < last + timedelta(days=1))]
+def test_rework_and_override_rate_are_counted_in_the_files_of_predictions_and_reviews(running: Running) -> None:
+    """Both by day of prediction, and only days whose reviews have usually come."""
+    figures = told(running)
+    days = re.match(r"Predictions of (\d+ \w+ \d{4}) to (\d+ \w+ \d{4})", figures["rework"]["window"])
+    assert days
+    first, last = (pd.Timestamp(datetime.strptime(day, "%d %b %Y"), tz="UTC") for day in days.groups())
+    made = raw(running, "predictions").drop_duplicates("prediction_id")
+    made = made[(made["role"] == "live") & made["event_at"].between(first, last + timedelta(days=1), inclusive="left")]
+    seen = made.merge(raw(running, "reviews")[["prediction_id", "corrected"]], on="prediction_id")
 
-    assert abs(len(seen) - figure["n"]) <= 2
-    assert abs(seen["corrected"].mean() - float(figure["value"])) < 0.002
+    for name, among in (("rework", made), ("override", seen)):
+        assert abs(len(among) - figures[name]["n"]) <= 2, name
+        assert abs(seen["corrected"].sum() / len(among) - float(figures[name]["value"])) < 0.002, name
 
 
 def test_lift_is_the_metric_of_the_newest_labelled_week_less_that_of_the_baseline(running: Running) -> None:

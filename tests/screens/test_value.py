@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.components import tables
-from pages.components.format import md
+from pages.components.format import md, money
 from services.oversight import board_export
 from services.value import statements
 from services.value.periods import AttestPeriod, ProposePeriod
@@ -64,7 +64,7 @@ def test_one_model_shows_what_the_command_prints(visit: Visit) -> None:
     for show, names in (
         ("returns", ("net", "multiple", "payback", "cost", "setup", "attested", "claimed")),
         ("cost", ("cost_per_1000", "marginal_per_1000", "cost_floor", "budget_spent", "budget_forecast")),
-        ("running", ("sla", "drift", "incidents", "mttr", "rework", "pipelines", "lift", "cost_per_1000")),
+        ("running", ("sla", "drift", "incidents", "mttr", "rework", "override", "pipelines", "lift", "cost_per_1000")),
     ):
         text = plain(visit(room, "value", BEN, **TRIAGE, show=show))
         for name in names:
@@ -80,6 +80,27 @@ def test_multiple_and_payback_stand_side_by_side_with_their_ranges(visit: Visit)
     assert "4.12 to 7.43" in text
     assert "before go-live" in text
     assert "Broke even on" in text
+
+
+def test_cost_is_told_by_its_parts_and_what_nobody_recorded_is_not_a_zero(visit: Visit) -> None:
+    room = FakeRoom()
+    text = plain(visit(room, "value", BEN, **TRIAGE, show="cost"))
+    board = room.board.model("claims_triage")
+
+    training = board.figure("cost_training").value
+    assert training
+    assert money(Decimal(training), "USD") in text
+    for part in ("evaluation", "features"):
+        assert board.figure(f"cost_{part}").shown == "not recorded"
+    assert text.count(":gray[not recorded]") == 2
+    assert "and so not in it: evaluation, features" in text
+    assert "Belongs to no model, of the whole workspace" in text
+    assert board.figure("cost_unallocated").shown in text
+
+
+@pytest.mark.parametrize("show", ["returns", "cost", "running", "statement"])
+def test_up_to_when_use_is_recorded_stands_on_every_part_of_the_page(visit: Visit, show: str) -> None:
+    assert "Use is recorded up to" in plain(visit(FakeRoom(), "value", BEN, **TRIAGE, show=show))
 
 
 def test_the_budget_shows_forecast_and_one_suggestion_with_saving_and_latency(visit: Visit) -> None:

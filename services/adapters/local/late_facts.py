@@ -18,11 +18,15 @@ from services.adapters.local.serving import ScoringProcess
 REALTIME = "delay_claim_score"
 BATCH = ("claims_triage", "payout_forecast", "plan_utilisation")
 _NEVER_CORRECTED = ""
+_LOGGED = ("requests", "predictions", "labels", "reviews")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """One row of usage/: what one version used on one workspace day. `bytes` is what is stored at the day's end."""
+    """One row of usage/: what one version used on one workspace day. `bytes` is what is stored at the day's end.
+
+    Without a version it is use of the model as a whole.
+    """
 
     model: str
     version: str
@@ -112,14 +116,25 @@ def predictions(inference: Path, model: str, first: datetime, last: datetime) ->
     return live.drop_duplicates("prediction_id")
 
 
+def storage(inference: Path, model: str, day: date, *, models: int) -> Usage:
+    """What lay stored of a model at the end of a day: `models` bytes of its versions, and everything that was logged
+    about it up to and with that day. Of no version: the log is the model's.
+    """
+    return Usage(
+        model=model, version="", component="storage", day=day, cpu_seconds=0.0,
+        bytes=models + stored_bytes(inference, model, day), wall_seconds=0.0,
+    )  # fmt: skip
+
+
 def stored_bytes(inference: Path, model: str, day: date) -> int:
-    """Size of what was logged about a model on one day."""
-    files = (
-        day_file(inference, "requests", model, day),
-        day_file(inference, "predictions", model, day),
-        day_file(inference, "labels", model, day),
+    """Size of what was logged about a model up to and with one day."""
+    last = f"date={day.isoformat()}"
+    return sum(
+        file.stat().st_size
+        for kind in _LOGGED
+        for file in day_file(inference, kind, model, day).parent.parent.glob("date=*/*.parquet")
+        if file.parent.name <= last
     )
-    return sum(file.stat().st_size for file in files if file.exists())
 
 
 def days_between(start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:

@@ -153,9 +153,14 @@ class LiveReplay:
                 component="serving" if model == REALTIME else "batch",
                 day=now.date(),
                 cpu_seconds=round(seconds, 4),
-                bytes=sizes.get((model, version), 0) + late_facts.stored_bytes(self._inference, model, now.date()),
+                bytes=0,
                 wall_seconds=round((now - since).total_seconds(), 1),
             )
+        for model in self._streams:
+            yield late_facts.storage(
+                self._inference, model, now.date(),
+                models=sum(size for (name, _), size in sizes.items() if name == model),
+            )  # fmt: skip
 
     def _remember(self, position: _Position) -> None:
         self._position = position

@@ -64,11 +64,18 @@ class LogKeeper:
                     component="batch" if kinds.get(model) == DeploymentKind.BATCH else "serving",
                     day=now.date(),
                     cpu_seconds=round(seconds, 4),
-                    bytes=sizes[model, version] + late_facts.stored_bytes(self._inference, model, now.date()),
+                    bytes=0,
                     wall_seconds=round((now - since).total_seconds(), 1),
                 )
                 for (model, version), seconds in sorted(used.items())
             ]
+            rows += [
+                late_facts.storage(
+                    self._inference, model, now.date(),
+                    models=sum(size for (name, _), size in sizes.items() if name == model),
+                )
+                for model in sorted(kinds)
+            ]  # fmt: skip
             late_facts.write_usage(self._inference, rows, source=f"kept {now.isoformat()}")
         self._measured_at = now
 

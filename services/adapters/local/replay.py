@@ -78,19 +78,19 @@ class HistoryReplay:
         """
         rows = 0
         parts = late_facts.days_between(start, end)
-        days: list[tuple[datetime, Day, dict[tuple[str, str], float]]] = []
+        days: list[tuple[datetime, Day, dict[tuple[str, str], float], dict[tuple[str, str], int]]] = []
         for number, (first, last) in enumerate(parts):
             day = asyncio.run(self._send(first, last))
             processes = self._serving.processes()
             self._sizes.update({(item.deployment, item.version): item.model_bytes for item in processes})
-            days.append((first, day, self._meter.read(processes)))
+            days.append((first, day, self._meter.read(processes), dict(self._sizes)))
             rows += day.rows
             progress(f"{first:%d %B}", (number + 1) / len(parts))
         self._serving.rotate_journal()
         compact(self._journal, self._inference)
         source = f"history {start.isoformat()}"
-        write_runs(self._inference, [run for _, day, _ in days for run in day.runs], source=source)
-        usage = [row for first, day, cpu in days for row in self._usage(first, day, cpu)]
+        write_runs(self._inference, [run for _, day, _, _ in days for run in day.runs], source=source)
+        usage = [row for first, day, cpu, sizes in days for row in self._usage(first, day, cpu, sizes)]
         late_facts.write_usage(self._inference, usage, source=source)
         if mature:
             self.mature(start, end)
@@ -168,7 +168,9 @@ class HistoryReplay:
                     error_rate=fault.error_rate,
                 )
 
-    def _usage(self, first: datetime, day: Day, cpu: dict[tuple[str, str], float]) -> Iterator[Usage]:
+    def _usage(
+        self, first: datetime, day: Day, cpu: dict[tuple[str, str], float], sizes: dict[tuple[str, str], int]
+    ) -> Iterator[Usage]:
         for (model, version), seconds in sorted(day.busy.items()):
             yield Usage(
                 model=model,
@@ -176,10 +178,14 @@ class HistoryReplay:
                 component="serving" if model == REALTIME else "batch",
                 day=first.date(),
                 cpu_seconds=round(cpu.get((model, version), 0.0), 4),
-                bytes=self._sizes.get((model, version), 0)
-                + late_facts.stored_bytes(self._inference, model, first.date()),
+                bytes=0,
                 wall_seconds=round(seconds, 4),
             )
+        for model in self._streams:
+            yield late_facts.storage(
+                self._inference, model, first.date(),
+                models=sum(size for (name, _), size in sizes.items() if name == model),
+            )  # fmt: skip
 
 
 def hourly(stream: Stream, start: datetime, end: datetime) -> Iterator[Slot]:

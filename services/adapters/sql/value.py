@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from math import ceil
@@ -21,6 +21,7 @@ from services.adapters.sql.schema.monitoring import batch_run, labelled_day
 from services.adapters.sql.schema.value import usage_day, usage_superseded, value_config, value_statement
 from services.inventory.facts import Partition
 from services.monitoring.profile import SCORE_BINS
+from services.value.calculation import BEFORE_USE
 from services.value.models import Baseline, BenefitRule, Quantity, Tally, UsageDay, ValueConfig
 
 _CONSUMER = "value"
@@ -83,7 +84,9 @@ class SqlValue:
     def used_since(self, model: str) -> date | None:
         made = labelled_day.c
         days = (
-            select(func.min(usage_day.c.day)).where(usage_day.c.model == model),
+            select(func.min(usage_day.c.day)).where(
+                usage_day.c.model == model, usage_day.c.component.not_in(BEFORE_USE)
+            ),
             select(func.min(made.day)).where(made.model == model, made.predicted > 0),
         )
         with self._database.read() as connection:
@@ -123,6 +126,15 @@ class SqlValue:
         hits = sum(int(counts_of(positives)[first:].sum()) for positives, _ in found)
         misses = sum(int(counts_of(negatives)[first:].sum()) for _, negatives in found)
         return Tally(n=hits + misses, hits=hits)
+
+    def positives(self, model: str, start: date, end: date, threshold: float) -> Tally:
+        first = _first_bin(threshold)
+        with self._database.read() as connection:
+            found = fetched(
+                connection, select(labelled_day.c.positives).where(*_window(labelled_day, model, start, end))
+            )
+        counted = [counts_of(positives) for (positives,) in found]
+        return Tally(n=sum(int(bins.sum()) for bins in counted), hits=sum(int(bins[first:].sum()) for bins in counted))
 
     def errors(self, model: str, start: date, end: date) -> Tally:
         table = labelled_day.c
@@ -208,6 +220,14 @@ class SqlValue:
             )
         runs: dict[Any, Any] = dict(found)  # times of the window by when it began
         return tuple((runs[later] - earlier) / _HOUR for earlier, later in pairwise(runs))
+
+    def runs(self, model: str, start: date, end: date) -> Sequence[tuple[datetime, datetime]]:
+        table = batch_run.c
+        with self._database.read() as connection:
+            found = fetched(
+                connection, select(table.started_at, table.finished_at).where(*_window(batch_run, model, start, end))
+            )
+        return [(began, ended) for began, ended in found]
 
     def hours_between_runs(self, model: str, start: date, end: date) -> tuple[float, ...]:
         with self._database.read() as connection:

@@ -102,7 +102,7 @@ def boarded(folder: Path) -> Boarded:
     SqlInventory(database).apply(RegistrySnapshot(versions=(a_version("1", model=MODEL),), aliases=()), clock.now())
     database.dispose()
     _record(settings.inference_folder)
-    for refresh in (room.monitoring, room.reliability, room.feedback, room.value):
+    for refresh in (room.monitoring, room.reliability, room.feedback, room.corrections, room.value):
         refresh.refresh()
     room.performance_cubes.run()
     return Boarded(room=room, folder=settings.inference_folder, clock=clock)

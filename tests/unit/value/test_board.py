@@ -27,7 +27,7 @@ from services.commands.value import add_value
 from services.inventory.facts import Partition
 from services.kernel.errors import TelemetryUnavailableError, UnknownModelError
 from services.kernel.health import Health
-from services.oversight import board_export, board_running
+from services.oversight import board_export, board_money, board_running
 from services.oversight.board_models import ModelBoard
 from services.value.calculation import benefit_line, daily_benefit
 from services.value.models import Baseline, BenefitRule, Quantity, Tally
@@ -92,14 +92,81 @@ def test_cost_and_its_parts_are_what_pandas_says(found: Boarded, board: ModelBoa
     assert same(board.figure("cost_floor").value, recomputed_cost(found) - serving)
 
 
-def test_rework_of_all_versions_and_benefit_are_what_pandas_says(found: Boarded, board: ModelBoard) -> None:
-    reviews = raw(found, "reviews")
+def test_compute_is_told_by_its_parts_and_what_nobody_recorded_is_not_free(found: Boarded, board: ModelBoard) -> None:
+    usage = raw(found, "usage")
+    training = usage.loc[usage["component"] == "training", "cpu_seconds"].sum() / 3600 * RATE_CPU
+
+    assert same(board.figure("cost_training").value, training)
+    assert same(board.figure("cost_compute").value, training)
+    for name in ("cost_evaluation", "cost_features"):
+        assert (board.figure(name).value, board.figure(name).shown) == (None, "not recorded")
+    assert "evaluation, features" in board.figure("cost_compute").explanation.note
+    assert board.figure("cost_jobs").value == 0
+
+
+def test_what_belongs_to_no_model_stands_on_the_board_of_each_and_in_no_cost(found: Boarded) -> None:
+    found.room.portfolio.refresh()
+    board = found.room.board.model(MODEL)
+    totals = found.room.portfolio.totals()
+
+    assert board.figure("cost_unallocated").value == totals.unallocated > 0
+    assert same(board.figure("cost").value, recomputed_cost(found)), "it is laid on nobody"
+
+
+@pytest.mark.parametrize(
+    ("found", "shown"),
+    [("0", "0.00 USD"), ("0.004", "under 0.01 USD"), ("0.006", "0.01 USD"), ("12", "12.00 USD")],
+)
+def test_an_amount_that_is_there_never_reads_as_nothing(found: str, shown: str) -> None:
+    assert board_money.amount(Decimal(found), "USD") == shown
+
+
+def test_benefit_is_what_pandas_says(found: Boarded, board: ModelBoard) -> None:
     rework, referrals = recomputed_benefit(found)
 
-    assert same(board.figure("rework").value, reviews["corrected"].mean(), within=1e-9)
-    assert board.figure("rework").explanation.n == len(reviews)
     assert same(board.figure("benefit_1").value, rework)
     assert same(board.figure("benefit_2").value, referrals)
+
+
+def test_rework_and_override_rate_of_all_versions_have_their_own_denominators(
+    found: Boarded, board: ModelBoard
+) -> None:
+    """Reviews come on the day of the prediction here, so all days but the last are judged."""
+    made = raw(found, "predictions").assign(day=lambda rows: rows["event_at"].dt.date)
+    made = made[made["day"] < TODAY]
+    seen = made.merge(raw(found, "reviews")[["prediction_id", "corrected"]], on="prediction_id")
+    rework, override = board.figure("rework"), board.figure("override")
+
+    assert (override.explanation.n, rework.explanation.n) == (len(seen), len(made))
+    assert same(override.value, seen["corrected"].mean(), within=1e-9)
+    assert same(rework.value, seen["corrected"].sum() / len(made), within=1e-9)
+    assert override.target == "below 15.0%, as before the model"
+    assert not rework.target, "nobody stated it"
+
+
+def test_the_board_and_the_screen_of_corrections_state_the_same_rates(found: Boarded, board: ModelBoard) -> None:
+    told = found.room.corrections.rework(MODEL)
+
+    assert told.rework.estimate is not None
+    assert told.override.estimate is not None
+    assert board.figure("rework").value == told.rework.estimate.value
+    assert board.figure("override").value == told.override.estimate.value
+    assert board.figure("rework").explanation == told.rework_explained
+
+
+def test_recall_and_rework_before_and_after_are_what_pandas_says(found: Boarded) -> None:
+    def before(name: str) -> Baseline:
+        return Baseline(id=name, title=name, before=Decimal(1), unit="share", lower_is_better=True, source="2029")
+
+    tried = found.room.value.what_if(replace(CONFIG, baselines=(before("referral_recall"), before("rework_rate"))))
+
+    made, reviews = raw(found, "predictions"), raw(found, "reviews")
+    scored = made.merge(raw(found, "labels")[["prediction_id", "label"]], on="prediction_id")
+    positive = scored[scored["label"] == 1]
+    recall, rework = tried.measures
+    assert recall.n == len(positive)
+    assert recall.after == f"{(positive['score'] >= 0.7).mean():.1%}"
+    assert (rework.n, rework.after) == (len(made), f"{reviews['corrected'].sum() / len(made):.1%}")
 
 
 def test_multiple_and_payback_are_what_pandas_says(found: Boarded, board: ModelBoard) -> None:
@@ -203,7 +270,27 @@ def test_the_command_prints_every_figure_of_the_board(found: Boarded, board: Mod
         assert row["formula"] == figure.explanation.formula
         assert row["n"] == figure.explanation.n
         assert {"inputs", "window", "low", "high", "note"} <= set(row)
+        assert [point["value"] for point in row["trend"]] == [value for _, value in figure.trend]
     assert "Version 1, signed by Ben Okafor" in told["statement"]
+    assert told["use_recorded_up_to"] == board.value.last.isoformat()  # type: ignore[union-attr]
+
+
+def test_days_versions_and_the_advice_are_printed_too_and_add_up(found: Boarded, board: ModelBoard) -> None:
+    told = json.loads(ask(found, "--model", MODEL, "--format", "json"))
+
+    days = told["cost_by_day"]
+    assert same(sum(Decimal(day["total"]) for day in days), float(board.value.cost), within=0.01)
+    for day in days:
+        parts = ("compute", "storage", "serving", "fixed")
+        assert sum(Decimal(day[part]) for part in parts) == Decimal(day["total"])
+        assert Decimal(day["training"]) + Decimal(day["jobs"]) == Decimal(day["compute"])
+        assert (day["evaluation"], day["features"]) == ("", ""), "nobody recorded them"
+    assert {row["version"] for row in told["versions"]} == {share.version for share in board.value.versions}
+    advice = told["right_size"]
+    assert advice["advice"] == board.advice.title
+    assert advice["saving_a_month"] == ("" if board.advice.saving is None else str(board.advice.saving.base))
+    assert advice["formula"].startswith("Utilisation")
+    assert advice["n"] == board.advice.explanation.n
 
 
 def test_the_command_reads_well_on_a_terminal_too(found: Boarded, board: ModelBoard) -> None:
@@ -223,7 +310,7 @@ def test_a_source_that_is_away_is_not_known_and_the_others_stay(found: Boarded) 
 
             return fail
 
-    figures = board_running.figures(Away(), MODEL, before=None, now=found.clock.now())  # type: ignore[arg-type]
+    figures = board_running.figures(Away(), MODEL, before=board_running.Before(), now=found.clock.now())  # type: ignore[arg-type]
 
     assert {figure.state for figure in figures} == {Health.UNKNOWN}
     assert {figure.value for figure in figures} == {None}

@@ -242,3 +242,25 @@ def test_what_is_paid_by_the_month_is_paid_on_the_days_before_the_first_run_of_a
 
     assert cost(1) == Decimal("20.00"), "in use three days ago: both days are paid"
     assert cost(10) == Decimal("40.00"), "the day of the first prediction and the three after it"
+
+
+def test_training_before_anybody_used_it_is_a_cost_and_starts_nothing_that_is_paid_by_the_month(room: Room) -> None:
+    room.service.register_value_config(
+        (ValueConfig(model="m", monthly_cost_fixed=Decimal(300), cost_source="contract"),)
+    )
+    trained = TODAY - timedelta(days=20)
+    frame = pd.DataFrame(
+        {"model": ["m"], "version": ["3"], "component": ["training"], "day": [trained], "cpu_seconds": [3600.0],
+         "bytes": [0], "wall_seconds": [1.0]}
+    )  # fmt: skip
+    write(room.facts, "usage", "m", trained, frame, name="training")
+    room.predict(np.zeros(500), np.zeros(500))
+    room.refresh()
+
+    value = room.service.between("m", trained, TODAY)
+
+    assert value.days[0].day == trained
+    assert value.days[0].training == value.days[0].compute > 0
+    assert value.days[0].fixed == 0
+    assert sum(day.fixed for day in value.days) == Decimal("40.00"), "from the first prediction on, three days ago"
+    assert room.service.between("m", TODAY - timedelta(days=10), TODAY).cost == Decimal("40.00")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -18,7 +20,20 @@ from services.kernel.errors import UnknownVersionError
 Progress = Callable[[str, float], None]
 """Called with what was finished and the share of the work done so far, between 0 and 1."""
 
-__all__ = ["VERSION_PLANS", "VersionPlan", "created_at", "reference_rows", "train_all", "write_reference"]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What making one version took in this process: fitting, measuring, registering."""
+
+    model: str
+    version: str
+    at: datetime
+    """When the version was made, in the workspace's calendar."""
+    cpu_seconds: float
+    wall_seconds: float
+
+
+__all__ = ["VERSION_PLANS", "Spent", "VersionPlan", "created_at", "reference_rows", "train_all", "write_reference"]
 
 
 def train_all(
@@ -29,19 +44,28 @@ def train_all(
     *,
     only: set[str] | None = None,
     scale: float = 1.0,
+    spent: Callable[[Spent], None] = lambda _spent: None,
 ) -> None:
     """Trains and registers all versions, the same every time; versions that are already registered are left alone.
 
-    `only` names models; `scale` below 1 trains smaller models on fewer rows, for tests.
+    `spent` hears what each new version took. `only` names models; `scale` below 1 trains smaller models on fewer rows,
+    for tests.
     """
     registrar = Registrar(mlflow_uri, artifacts, ReplayCalendar(prepared_at=require_utc(prepared_at)))
     plans = [plan for plan in VERSION_PLANS if only is None or plan.model in only]
     champions: dict[str, Trained] = {}
     for done, plan in enumerate(plans):
         before = champions.get(plan.model)
+        cpu, wall = time.process_time(), time.monotonic()
         trained = train(plan, scale=scale, champion=before)
         if not registrar.has(plan.model, plan.version):
             registrar.register(trained)
+            spent(
+                Spent(
+                    model=plan.model, version=plan.version, at=created_at(plan, prepared_at),
+                    cpu_seconds=time.process_time() - cpu, wall_seconds=time.monotonic() - wall,
+                )
+            )  # fmt: skip
         if not plan.flawed:
             champions[plan.model] = trained
         progress(f"{plan.model} version {plan.version}: {plan.title}", (done + 1) / len(plans))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from services import container
+from services.adapters.local import late_facts
 from services.adapters.local.gateway.journal import Journal
 from services.adapters.local.inference_log import day_file
 from services.adapters.local.log_keeping import EVERY, USAGE_EVERY, LogKeeper
@@ -100,10 +101,27 @@ def test_computing_time_is_counted_from_the_first_look_on_for_each_kind(
     endpoint.used = {"score": 13.5, "nightly": 4.0}
     keeper.tick(NOON + USAGE_EVERY)
 
-    (score,) = facts(tmp_path, "usage", "score").to_dict("records")
+    score, lies = facts(tmp_path, "usage", "score").to_dict("records")
     assert (score["cpu_seconds"], score["component"], score["wall_seconds"]) == (3.5, "serving", 60.0)
-    (nightly,) = facts(tmp_path, "usage", "nightly").to_dict("records")
+    assert (lies["component"], lies["version"], lies["cpu_seconds"]) == ("storage", "", 0.0)
+    nightly, _ = facts(tmp_path, "usage", "nightly").to_dict("records")
     assert (nightly["cpu_seconds"], nightly["component"]) == (0.0, "batch")
+
+
+def test_stored_bytes_are_all_that_lies_there_and_not_the_log_of_one_day(tmp_path: Path) -> None:
+    for day, kind, size in (
+        ("2031-03-29", "requests", 40),
+        ("2031-03-30", "reviews", 300),
+        ("2031-04-01", "labels", 9),
+    ):
+        owner = "deployment" if kind == "requests" else "model"
+        file = tmp_path / kind / f"{owner}=score" / f"date={day}" / "part.parquet"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(bytes(size))
+
+    found = late_facts.storage(tmp_path, "score", date(2031, 3, 31), models=1_000)
+
+    assert (found.bytes, found.version, found.component) == (1_340, "", "storage")
 
 
 def test_an_endpoint_of_another_machine_is_left_alone(endpoint: AnEndpoint, tmp_path: Path) -> None:

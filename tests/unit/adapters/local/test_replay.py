@@ -130,10 +130,13 @@ def test_reviews_compare_people_with_predictions_really_made(facts: Path) -> Non
 def test_processor_time_is_measured_per_day_and_version(facts: Path) -> None:
     usage = read(facts, "usage", MODELS[0])
 
-    assert set(usage["component"]) == {"serving"}
-    assert usage["cpu_seconds"].sum() > 0
-    assert (usage["wall_seconds"] > 0).all()
-    assert (usage["bytes"] > 0).all()
+    assert set(usage["component"]) == {"serving", "storage"}
+    serving = usage[usage["component"] == "serving"]
+    assert serving["cpu_seconds"].sum() > 0
+    assert (serving["wall_seconds"] > 0).all()
+    stored = usage[usage["component"] == "storage"].sort_values("day")
+    assert (stored["bytes"] > 0).all()
+    assert stored["bytes"].is_monotonic_increasing, "what was logged stays and is added to"
 
 
 def test_live_replay_goes_on_behind_the_history_and_survives_a_restart(endpoint: TestEndpoint, tmp_path: Path) -> None:
