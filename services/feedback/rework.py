@@ -201,7 +201,8 @@ def _pair(
     inside = [item for item in cohorts if item.slice_key == key and start <= item.predicted_day <= end]
     corrected, reviewed = sum(item.corrected for item in inside), sum(item.reviewed for item in inside)
     made = sum(item.n for item in predicted if item.slice_key == key and start <= item.day <= end)
-    if not judged:
+    if not judged or not reviewed:
+        # What nobody looked at is not right for that reason: without a review there is no rate, and not one of zero.
         return Rate(hits=corrected, n=reviewed, estimate=None), Rate(hits=corrected, n=made, estimate=None)
     return rate(corrected, reviewed), rate(corrected, made)
 
@@ -232,11 +233,12 @@ def _explained(
     formula: str, found: Rate, window: tuple[date, date], whole: Sequence[CohortDay], delay: Delay
 ) -> Explanation:
     newest = max((item.day for item in whole), default=None)
-    interval = (
-        f"95 % interval after Wilson {found.estimate.low:.1%} to {found.estimate.high:.1%}."
-        if found.estimate
-        else f"Not judged: {found.n:,} observations, and {TOO_FEW} are needed."
-    )
+    if found.estimate:
+        interval = f"95 % interval after Wilson {found.estimate.low:.1%} to {found.estimate.high:.1%}."
+    elif found.n < TOO_FEW:
+        interval = f"Not judged: {found.n:,} observations, and {TOO_FEW} are needed."
+    else:
+        interval = "Not judged: no prediction of these days was reviewed, or nobody knows how long reviews take."
     return Explanation(
         formula=formula,
         source="Recorded reviews joined to recorded predictions by prediction id; the first review of each counts",

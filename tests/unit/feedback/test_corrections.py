@@ -321,6 +321,14 @@ def test_without_a_known_delay_no_rate_is_stated() -> None:
     assert "Nobody can say" in found.delay.sentence
 
 
+def test_predictions_that_nobody_reviewed_have_no_rework_rate_and_not_one_of_zero() -> None:
+    found = rework.rates("m", [], [made(10, 400)], days=20, today=TODAY, stated_hours=48)
+
+    assert (found.rework.n, found.rework.estimate, found.override.estimate) == (400, None, None)
+    assert "no prediction of these days was reviewed" in found.rework_explained.note
+    assert all(week.rework.estimate is None for week in found.weeks)
+
+
 def test_too_few_reviews_are_unknown_and_not_zero() -> None:
     found = rework.rates("m", [cohort(10, 29, 0)], [made(10, 400)], days=20, today=TODAY, stated_hours=48)
 
