@@ -322,7 +322,7 @@ def _part(board: ModelBoard, name: str) -> tuple[str, str]:
 
 def _versions(board: ModelBoard) -> None:
     value = board.value
-    laid = "the bill and the fixed cost are" if value.age else "measured use; the fixed cost is"
+    laid = "the bill and the fixed cost are" if value.age else "measured use; fixed cost and storage are"
     with parts.card("By version", f"{laid} laid on versions by their predictions"):
         if not value.versions:
             notices.remark("Nothing was recorded by version.", "help")
