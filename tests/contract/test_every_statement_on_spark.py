@@ -38,6 +38,7 @@ from services.adapters.warehouse.statements import (
     tables,
 )
 from services.adapters.warehouse.statements.counting import DAY
+from services.adapters.warehouse.statements.lattice import Lattice, lattice_of
 from services.inventory.access import CLEAR, HIDDEN, Mask, MaskKind
 from services.inventory.tables import QualityRule, RuleKind
 from services.monitoring.monitor_rules import ColumnKind
@@ -262,12 +263,20 @@ def _as_stated(engines: TwoEngines, engine: str) -> Any:
     return performance.as_stated(rows, DAYS[:2], 2)
 
 
+def _on_lattices() -> list[tuple[str, Lattice]]:
+    """A lattice in reach of every value, one that is not, and one far from zero; all meet NaN, infinity or NULL."""
+    edges = {"score": (0.25, 0.5, 0.75), "amount": (1 / 512, 1 / 256), "code": (4098.0, 4099.5)}
+    return [(column, found) for column, asked in edges.items() if (found := lattice_of(asked))]
+
+
 CASES: dict[str, Case] = {
     "counting.profile_counts": lambda e, on: counting.profile_counts(
         e.table("scored", on), _reference(e).features, [("origin", ("it's", "plain"))], squares=True
     ),
-    "fitting.how_many": lambda e, on: fitting.how_many(_finite(e, on)),
-    "fitting.quantiles": lambda e, on: fitting.quantiles(_finite(e, on), (0.1, 0.5, 0.9)),
+    "counting.lattice_counts": lambda e, on: [
+        counting.lattice_counts(e.table("scored", on), _on_lattices(), centres) for centres in ((), (0.5, 4.0, 2.0))
+    ],
+    "fitting.extent": lambda e, on: fitting.extent(_finite(e, on), (0.1, 0.5, 0.9)),
     "fitting.heavy_values": lambda e, on: fitting.heavy_values(
         fitting.finite_numbers(e.table("scored", on), "code"), 5.0
     ),

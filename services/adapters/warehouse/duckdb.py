@@ -18,6 +18,8 @@ from typing import Any
 from urllib.parse import unquote
 
 import duckdb
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import FromClause, Select
 
 from services.adapters.warehouse.statements.dialects import compiled, duckdb_dialect, relation
@@ -102,6 +104,11 @@ def asking(about: str) -> Iterator[duckdb.DuckDBPyConnection]:
 def rows(connection: duckdb.DuckDBPyConnection, sql: str, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """Answers of one statement; only parameters that the statement names are passed."""
     return connection.execute(sql, {name: value for name, value in given.items() if f"${name}" in sql}).fetchall()
+
+
+def arrays(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, NDArray[Any]]:
+    """Columns of numbers that one statement answers, by name; NULL is masked."""
+    return {name: np.ma.asarray(column) for name, column in connection.execute(sql).fetchnumpy().items()}
 
 
 def table_of(name: str) -> str:

@@ -15,14 +15,25 @@ from sqlalchemy import (
     CompoundSelect,
     FromClause,
     Select,
+    String,
     case,
     cast,
     func,
     select,
     union_all,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
-from services.adapters.warehouse.statements.dialects import Number, exact, text_of, whole
+from services.adapters.warehouse.statements.dialects import Number, digits, exact, text_of, whole
+from services.adapters.warehouse.statements.lattice import (
+    INFINITE_BELOW,
+    CellOfKey,
+    Lattice,
+    LatticeKey,
+    every_key,
+    lattice_of,
+)
 from services.adapters.warehouse.statements.numeric_cell import NumericCell, cell_of, sum_of
 from services.monitoring.profile import FeatureReference
 
@@ -53,6 +64,26 @@ def profile_counts(
     return union_all(*parts) if parts else None
 
 
+def lattice_counts(
+    source: FromClause, columns: Sequence[tuple[str, Lattice]], centres: Sequence[float] = ()
+) -> CompoundSelect[Any]:
+    """(column position, key, count, sum) of one day in one scan, as quick as an engine can group.
+
+    With a centre for each column, one more: the sum of squared distances from it.
+
+    Rows without a key are one group. Where its sum is NULL they are missing values; else some are NaN, infinite or far
+    outside, and `profile_counts` has to be asked about the column.
+    """
+    parts = []
+    for place, (column, lattice) in enumerate(columns):
+        value = Number(source.c[column])
+        key, counted = LatticeKey(value, lattice), func.count()
+        asked = (whole(place).label("f"), key.label("k"), counted.label("n"), func.sum(value).label("s"))
+        off = [value - exact(one) for one in centres[place : place + 1]]
+        parts.append(select(*asked, *(func.sum(one * one).label("q") for one in off)).group_by(key))
+    return union_all(*parts)
+
+
 def centre(feature: FeatureReference) -> float:
     """A number in the middle of the reference: squares of distances from it lose no digits, however far zero is."""
     return feature.edges[len(feature.edges) // 2] if feature.edges else 0.0
@@ -66,11 +97,17 @@ def _numbers(
     keys = [raw.c.d, *([raw.c.p] if split else [])]
     off = raw.c.x - exact(centre(feature)) if squares else None
     extra = [] if off is None else [(off * off).label("o")]
-    counts = feature.counts.tolist()
-    keyed = select(*keys, NumericCell(raw.c.x, feature.edges, counts).label("k"), raw.c.x, *extra).subquery()
+    lattice = lattice_of(feature.edges)
+    key = every_key(raw.c.x, lattice) if lattice else NumericCell(raw.c.x, feature.edges, feature.counts.tolist())
+    keyed = select(*keys, key.label("k"), raw.c.x, *extra).subquery()
     named = [keyed.c[key.name] for key in keys] + [keyed.c.k]
     sums = [func.sum(keyed.c.x).label("s"), *([func.sum(keyed.c.o).label("q")] if squares else [])]
     grouped = select(*named, func.count().label("n"), *sums).group_by(*named).subquery()
+    if lattice:
+        at = _position(grouped.c.p, split[1]) if split else whole(0)
+        finite = grouped.c.k < whole(INFINITE_BELOW)
+        held = [case((finite, grouped.c[one]), else_=exact(0.0)) for one in (("s", "q") if squares else ("s",))]
+        return _by_part(place, grouped, at, CellOfKey(grouped.c.k, lattice), held)
     cell = cell_of(grouped.c.k, feature.edges)
     totals = [sum_of(grouped.c.k, grouped.c[one], feature.edges) for one in (("s", "q") if squares else ("s",))]
     if split is None:
@@ -111,14 +148,31 @@ def _by_part(
 
 def category_cell(value: ColumnElement[Any], feature: FeatureReference) -> ColumnElement[int]:
     """One cell per known value, then every other value, then NULL. A code that is NaN is missing, too."""
-    other, missing = len(feature.values), len(feature.values) + 1
-    absent = value.is_(None) | func.isnan(value) if feature.coded else value.is_(None)
-    known: list[Any] = [exact(float(code)) for code in feature.values] if feature.coded else list(feature.values)
-    return case(
-        (absent, whole(missing)),
-        *((value == one, whole(place)) for place, one in enumerate(known)),
-        else_=whole(other),
+    return CategoryCell(value, feature.values, coded=feature.coded)
+
+
+class CategoryCell(FunctionElement[int]):
+    """Rendered as text in one go, as the cells of numbers are: a hundred values make as many objects otherwise."""
+
+    type = BigInteger()
+    name = "category_cell"
+    inherit_cache = False
+
+    def __init__(self, value: ColumnElement[Any], values: Sequence[str], *, coded: bool) -> None:
+        super().__init__(value)
+        self.values, self.coded = tuple(values), coded
+
+
+@compiles(CategoryCell)
+def _category_cell(element: CategoryCell, compiler: Any, **how: Any) -> str:
+    x, other = compiler.process(element.clauses, **how), len(element.values)
+    absent = f"{x} IS NULL OR isnan({x})" if element.coded else f"{x} IS NULL"
+    text = String().dialect_impl(compiler.dialect)
+    known = (
+        digits(float(one)) if element.coded else compiler.render_literal_value(one, text) for one in element.values
     )
+    whens = "".join(f" WHEN {x} = {one} THEN {place}" for place, one in enumerate(known))
+    return f"CASE WHEN {absent} THEN {other + 1}{whens} ELSE {other} END"
 
 
 def _position(value: ColumnElement[str], values: Sequence[str]) -> ColumnElement[int]:

@@ -15,14 +15,10 @@ def finite_numbers(source: FromClause, column: str) -> Any:
     return select(inner.c.x).where(is_finite(inner.c.x)).subquery()
 
 
-def how_many(numbers: Any) -> Select[Any]:
-    """(values, different values)."""
+def extent(numbers: Any, shares: tuple[float, ...]) -> Select[Any]:
+    """(values, different values, values at these ranks)."""
     asked: tuple[ColumnElement[Any], ...] = (func.count(), func.count(numbers.c.x.distinct()))
-    return select(*asked)
-
-
-def quantiles(numbers: Any, shares: tuple[float, ...]) -> Select[Any]:
-    return select(Quantiles(numbers.c.x, shares))
+    return select(*asked, Quantiles(numbers.c.x, shares))
 
 
 def heavy_values(numbers: Any, least: float) -> Select[Any]:
