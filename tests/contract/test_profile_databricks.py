@@ -22,6 +22,7 @@ from services.kernel.identity import Role
 from services.on_databricks import registry, serving
 from services.people.platform_headers import EMAIL, TOKEN, USER, Headers
 from services.settings import read_settings
+from services.workspace.offline import offline_rollback
 from tests.contract.databricks_server.server import TOKEN as APP_TOKEN
 from tests.contract.databricks_server.server import Platform, a_workspace
 
@@ -144,6 +145,21 @@ def test_without_the_proxys_headers_the_first_screen_says_what_is_missing(room: 
     assert not page.exception
     shown = " ".join(str(item.value) for item in (*page.markdown, *page.warning, *page.error, *page.info))
     assert "x-forwarded-access-token is missing" in shown.replace("\\", "")
+
+
+def test_a_rollback_without_the_database_asks_the_workspace(room: ControlRoom, platform: Platform) -> None:
+    platform.endpoints.create({
+        "name": "claims-score",
+        "config": {
+            "served_entities": [{"name": "v1", "entity_name": MODEL, "entity_version": "1"}],
+            "traffic_config": {"routes": [{"served_entity_name": "v1", "traffic_percentage": 100}]},
+        },
+    })  # fmt: skip
+    platform.endpoints.settle("claims-score")
+
+    assert offline_rollback(room.settings)._serving.observe(MODEL).routes == (("1", 100),)
+
+    del platform.endpoints.all["claims-score"]
 
 
 def test_no_job_waits_so_none_is_sent_on(room: ControlRoom) -> None:

@@ -44,7 +44,8 @@ def mapping(value: Any) -> Mapping[str, str]:
 
 def created_at(version: Any) -> datetime:
     """The replay calendar's time when the version carries one, else MLflow's."""
-    replayed = mapping(version.tags).get(CREATED_TAG)
+    tags = mapping(version.tags)
+    replayed = tags.get(CREATED_TAG) or tags.get(CREATED_TAG.replace(".", "_"))  # Unity Catalog takes no dot in a key
     if replayed:
         try:
             return from_utc_text(replayed)

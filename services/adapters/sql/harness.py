@@ -22,7 +22,7 @@ class SqlHarness:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, run: HarnessRun, *, command: str) -> HarnessRun:
+    def add(self, run: HarnessRun, *, command: str, owner: str = "") -> HarnessRun:
         same = or_(
             _run.command == command,
             (_run.model == run.model) & (_run.version == run.version) & _run.state.in_(_OPEN),
@@ -34,15 +34,17 @@ class SqlHarness:
             ).first()
             if known is not None:
                 return _value(connection, known)
+            begun = {"owner": owner, "beat_at": run.queued_at, "started_at": run.queued_at} if owner else {}
             connection.execute(
                 insert(harness_run).values(
                     id=run.id,
                     model=run.model,
                     version=run.version,
-                    state=run.state.value,
+                    state=(RunState.RUNNING if owner else run.state).value,
                     by_name=run.by,
                     command=command,
                     queued_at=run.queued_at,
+                    **begun,
                 )
             )
         return run

@@ -170,8 +170,10 @@ class KeptStep:
 class HarnessStore(Protocol):
     """Runs and their steps. Every method raises StorageUnavailableError."""
 
-    def add(self, run: HarnessRun, *, command: str) -> HarnessRun:
-        """Queues a run; the run that exists for this command, or that is open for this version, instead of a second."""
+    def add(self, run: HarnessRun, *, command: str, owner: str = "") -> HarnessRun:
+        """Queues a run, or begins it for `owner`; the run that exists for this command, or that is open for this
+        version, instead of a second.
+        """
         ...
 
     def run(self, run_id: str) -> HarnessRun | None: ...

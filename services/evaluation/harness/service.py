@@ -137,18 +137,25 @@ class HarnessService:
 
         Raises ConflictError while another process works on this version; otherwise as `start` does.
         """
-        run = self._queued(model, version, command=f"now:{secrets.token_hex(8)}", by=by)
-        if not self._carry_out(run, progress):
+        run, mine = self._new(model, version, by=by), f"now:{secrets.token_hex(8)}"
+        # Ours from its first moment: a worker that looks for queued runs in between would take it from this process.
+        kept = self._store.add(run, command=mine, owner=self._owner)
+        if kept.id == run.id:
+            self._carry_on(run, progress)
+        elif not self._carry_out(kept, progress):
             raise ConflictError(
                 f"{model} version {version} is being evaluated by another process.",
                 hint="Wait for it; the evaluation screen shows how far it is.",
             )
-        return self.state(run.id)
+        return self.state(kept.id)
 
     def _queued(self, model: str, version: str, *, command: str, by: str) -> HarnessRun:
+        return self._store.add(self._new(model, version, by=by), command=command)
+
+    def _new(self, model: str, version: str, *, by: str) -> HarnessRun:
         self._inventory.version(model, version)
         now = self._clock.now()
-        run = HarnessRun(
+        return HarnessRun(
             id=new_id("eva", now),
             model=model,
             version=version,
@@ -160,23 +167,27 @@ class HarnessService:
             by=by,
             queued_at=now,
         )
-        return self._store.add(run, command=command)
 
     def _carry_out(self, run: HarnessRun, progress: Progress) -> bool:
-        """False when another process has the run. Whatever goes wrong ends the run with its reason."""
+        """False when another process has the run."""
+        now = self._clock.now()
+        if not self._store.take(run.id, owner=self._owner, now=now, silent_since=now - SILENT):
+            return False
+        self._carry_on(run, progress)
+        return True
+
+    def _carry_on(self, run: HarnessRun, progress: Progress) -> None:
+        """A run of this process. Whatever goes wrong ends it with its reason."""
         # Statistics and schemas take half a second to load: only the process that measures pays it.
         from services.evaluation.harness.following import Beating, Following
         from services.evaluation.harness.run import Stopped
 
-        now = self._clock.now()
-        if not self._store.take(run.id, owner=self._owner, now=now, silent_since=now - SILENT):
-            return False
         error = ""
         try:
             with Beating(self._store, run.id, self._owner, self._clock) as beating:
                 self._measure(run, Following(self._store, run.id, beating, progress))
         except Stopped:
-            return True
+            return
         except ControlRoomError as known:
             error = str(known)
         except Exception as fault:  # noqa: BLE001 - a run must not stay open because of a fault of ours
@@ -184,7 +195,6 @@ class HarnessService:
             error = f"Unexpected fault ({type(fault).__name__}); details are in the log of the worker."
         if error:
             self._store.finish(run.id, state=RunState.FAILED, at=self._clock.now(), error=error)
-        return True
 
     def _measure(self, run: HarnessRun, watch: Following) -> None:
         from services.evaluation.harness.run import Evaluator

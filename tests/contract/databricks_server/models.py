@@ -282,7 +282,7 @@ class Models:
                 model.versions[int(entry.version)] = Version(
                     number=int(entry.version), created=entry.creation_timestamp, run_id=entry.run_id,
                     source=entry.source, description=entry.description or "", user_id=entry.user_id or "",
-                    tags=dict(entry.tags), files=Path(place.removeprefix("file://")),
+                    tags={key.replace(".", "_"): value for key, value in entry.tags.items()}, files=Path(place.removeprefix("file://")),
                 )  # fmt: skip
                 run = client.get_run(entry.run_id)
                 self.run_files[entry.run_id] = Path(run.info.artifact_uri.removeprefix("file://"))

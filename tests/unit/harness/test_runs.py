@@ -8,11 +8,11 @@ from typing import Any, cast
 
 import pytest
 
-from services.evaluation.harness.models import RunState, StartEvaluation
+from services.evaluation.harness.models import HarnessRun, RunState, StartEvaluation
 from services.evaluation.harness.planner import TITLES
 from services.evaluation.harness.service import HarnessService
 from services.kernel.clock import FrozenClock
-from services.kernel.errors import InputError, RoleMissingError, UnknownVersionError
+from services.kernel.errors import ConflictError, InputError, RoleMissingError, UnknownVersionError
 from services.kernel.ids import new_id
 from tests.unit.harness.lab import MODEL, Lab
 
@@ -53,6 +53,36 @@ def test_a_run_is_queued_by_a_person_and_worked_on_by_the_worker(lab: Lab) -> No
     assert run.share == 1.0
     assert run.entry is not None
     assert lab.harness.work() == 0
+
+
+def test_a_run_of_the_command_line_is_not_taken_by_a_worker_that_looks_meanwhile(lab: Lab) -> None:
+    worker, here, taken = another_process(lab), another_process(lab), list[int]()
+
+    class LookedAt:
+        """The store, with a worker that looks for work right after a run was added."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(lab.harness._store, name)
+
+        def add(self, run: HarnessRun, *, command: str, owner: str = "") -> HarnessRun:
+            kept = lab.harness._store.add(run, command=command, owner=owner)
+            taken.append(worker.work())
+            return kept
+
+    here._store = LookedAt()
+    assert here.run_now(MODEL, lab.versions["good"]).state is RunState.DONE
+    assert taken == [0]
+
+
+def test_what_another_process_works_on_is_not_begun_again(lab: Lab) -> None:
+    run_id = started(lab, "elsewhere")
+    now = lab.world.clock.now()
+    assert lab.harness._store.take(run_id, owner="w-elsewhere", now=now, silent_since=now)
+
+    with pytest.raises(ConflictError, match="by another process"):
+        lab.harness.run_now(MODEL, lab.versions["good"])
+
+    assert lab.harness._store.finish(run_id, state=RunState.CANCELLED, at=now)
 
 
 def test_the_same_files_and_rows_give_the_same_findings(lab: Lab) -> None:
