@@ -240,6 +240,9 @@ class Worker:
         lost = None
         if not self.leading.is_set():
             self.ground.begin()
+            for task in self.tasks:
+                # What was found out before counts no more: it is asked again now, not when its rhythm comes round.
+                task.due = 0.0 if task.always else task.due
             lost = self.ops.lost_leader(LEASE, but=self.worker_id, lasting=self.lease_lasting)
         leads = self.ops.take_lease(LEASE, self.worker_id, now=now, lasting=self.lease_lasting)
         if leads and lost is not None:

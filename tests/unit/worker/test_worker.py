@@ -183,3 +183,15 @@ def test_a_round_by_itself_says_goodbye_and_is_never_reported_as_silent(tmp_path
         worker.run_once()
         clock.set(clock.now() + timedelta(hours=1))
     assert told == []
+
+
+def test_whoever_begins_to_lead_again_asks_at_once_what_the_ledger_is_held_to(tmp_path: Path) -> None:
+    """An order that moves forward waits for the answer: after a lapse it must not wait for the rhythm of the task."""
+    ops, _ = an_ops(tmp_path)
+    tasks = (
+        Task(name="registry-anchors", every=timedelta(minutes=5), run=lambda: None, always=True, due=1e9),
+        Task(name="figures", every=timedelta(minutes=5), run=lambda: None, due=1e9),
+    )
+    worker = Worker(tasks=tasks, ops=ops, clock=FrozenClock(NOON), ground=Short())
+    worker.run_once()
+    assert [task.due for task in tasks] == [0.0, 1e9]
