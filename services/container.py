@@ -122,7 +122,7 @@ from services.audit.service import AuditService
 from services.audit.shelves import Shelves
 from services.data_health.catalog import CatalogLineage
 from services.data_health.service import DataHealthService
-from services.evaluation.harness.models import Incident
+from services.evaluation.harness.models import Incident, Spent
 from services.evaluation.harness.service import HarnessService
 from services.evaluation.service import EvaluationService
 from services.evaluation.supplied import of_supplier
@@ -230,6 +230,7 @@ from services.rollout.watch import Watcher
 from services.rollout.watch_acts import WatchActs
 from services.settings import InferenceTable, Profile, Settings
 from services.value.agreed import Agreed
+from services.value.calculation import EVALUATION, FEATURES
 from services.value.gate import Gate, RetireModel, Review
 from services.value.models import DataAge, Rates
 from services.value.portfolio import WINDOW_DAYS
@@ -1298,7 +1299,19 @@ def _harness(  # noqa: PLR0917 - one caller, some lines above
         clock=clock,
         incidents=lambda model: _incidents(units, model),
         narrator=ChatNarrator(settings.narrator) if settings.narrator else None,
+        spent=lambda spent: None if "billing" in settings.mirrored else _evaluated(settings.inference_folder, spent),
     )
+
+
+def _evaluated(inference: Path, spent: Spent) -> None:
+    """Where a bill counts, the job that evaluates is on it; elsewhere what it took is use like any other."""
+    from services.adapters.local.late_facts import Usage, write_evaluation
+
+    row = Usage(
+        model=spent.model, version=spent.version, component=EVALUATION, day=spent.at.date(),
+        cpu_seconds=round(spent.cpu_seconds, 4), bytes=0, wall_seconds=round(spent.wall_seconds, 4),
+    )  # fmt: skip
+    write_evaluation(inference, row, attempt=spent.attempt)
 
 
 def _incidents(units: SqlUnits, model: str) -> tuple[Incident, ...]:
@@ -1569,6 +1582,7 @@ def _reading(
         rates=rates,
         clock=clock,
         agreed=Agreed(newest=SqlStatementsInForce(database).newest, entries=trusted.attested),
+        absent={FEATURES: "no feature job runs here"} if settings.profile is Profile.EMBEDDED else {},
     )
     return _Reading(
         inventory=inventory,

@@ -14,6 +14,7 @@ from pages.components import badges, charts, notices, parts, places, reads, sess
 from pages.components.format import NOTHING, count, md, money, percent, version
 from services.kernel.health import Health
 from services.oversight.board_models import Figure, ModelBoard
+from services.value.budgets import part
 from services.value.models import BenefitLine, ModelValue, VersionShare
 
 _MEASURED = {
@@ -361,7 +362,7 @@ def _advice(board: ModelBoard) -> None:
         st.markdown(md(advice.sentence))
         rows = []
         if advice.utilisation is not None:
-            rows.append(("Used of the size paid for", percent(advice.utilisation, 1)))
+            rows.append(("Used of the size paid for", part(advice.utilisation, 1)))
         if advice.idle_share is not None:
             rows.append((advice.idle_words, percent(advice.idle_share, 1)))
         if advice.saving is not None:

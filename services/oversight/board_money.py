@@ -108,15 +108,16 @@ def _costs(value: ModelValue) -> Iterable[Figure]:
 
 
 def _compute(value: ModelValue) -> Iterable[Figure]:
+    absent = dict(value.absent)
     for name, title in _PARTS:
         known = name in value.recorded
         found = _sum(value, name) if known else None
         yield Figure(
             id=f"cost_{name}", title=f"Compute of {title.lower()}", value=found,
-            shown=amount(found, value.currency) if known else NOT_RECORDED, unit=value.currency,
+            shown=amount(found, value.currency) if known else absent.get(name, NOT_RECORDED), unit=value.currency,
             explanation=_explain(
                 value, _CPU, n=len(value.days) if known else 0,
-                note="" if known else f"{title} left no record of use in this window: it is in no figure of this page.",
+                note="" if known else _why(title, absent.get(name, "")),
             ),
             trend=_daily(value, name) if known else (),
         )  # fmt: skip
@@ -125,10 +126,23 @@ def _compute(value: ModelValue) -> Iterable[Figure]:
     yield _figure(value, "cost_jobs", title, jobs, _CPU, trend=_daily(value, "jobs"))
 
 
+def _why(title: str, absent: str) -> str:
+    return (
+        f"{absent[0].upper()}{absent[1:]}, so there is nothing to record."
+        if absent
+        else f"{title} left no record of use in this window: it is in no figure of this page."
+    )
+
+
 def _missing(value: ModelValue) -> str:
     """What compute does not hold, said beside it."""
-    missing = [title.lower() for name, title in _PARTS if name not in value.recorded]
-    return f"Not recorded in this window, and so not in it: {', '.join(missing)}." if missing and value.days else ""
+    if not value.days:
+        return ""
+    absent = dict(value.absent)
+    missing = [(name, title) for name, title in _PARTS if name not in value.recorded]
+    unknown = ", ".join(title.lower() for name, title in missing if name not in absent)
+    told = [f"Not recorded in this window, and so not in it: {unknown}."] if unknown else []
+    return " ".join([*told, *(_why(title, absent[name]) for name, title in missing if name in absent)])
 
 
 def _sum(value: ModelValue, name: str) -> Decimal:

@@ -177,6 +177,7 @@ _MONTH_HOURS = Decimal(720)
 _FEWEST_HOURS = 72
 _HEADROOM = 0.7
 """Utilisation of the busiest hour beyond which a smaller size would queue."""
+_LEAST = 0.01
 
 
 def right_size(traffic: Traffic | None, *, cpus: Decimal, cpu_hour: Decimal, currency: str) -> Advice:
@@ -197,7 +198,7 @@ def right_size(traffic: Traffic | None, *, cpus: Decimal, cpu_hour: Decimal, cur
         saved = paid * Decimal(repr(idle))
         return _advice(
             "Scale to zero when idle",
-            f"No request in {idle:.0%} of {traffic.hours:,} hours; {used:.1%} of the size paid for was used.",
+            f"No request in {part(idle)} of {traffic.hours:,} hours; {part(used, 1)} of the size paid for was used.",
             traffic, used=used, idle=idle, saving=Span(low=saved * Decimal("0.8"), base=saved, high=saved),
             latency=f"The first request after a pause waits {low} to {high} seconds more; others keep "
             f"{_p95(traffic)}. {currency} saved is the idle share of what is paid; the low end leaves a fifth for "
@@ -206,16 +207,23 @@ def right_size(traffic: Traffic | None, *, cpus: Decimal, cpu_hour: Decimal, cur
     if peak < _HEADROOM / 2:
         return _advice(
             "Half the size",
-            f"Even the busiest hour used {peak:.0%} of the size paid for, all hours together {used:.1%}.",
+            f"Even the busiest hour used {part(peak)} of the size paid for, all hours together {part(used, 1)}.",
             traffic, used=used, idle=idle, saving=Span(low=paid / 2, base=paid / 2, high=paid / 2),
-            latency=f"The busiest hour would use {2 * peak:.0%}: p95 of {_p95(traffic)} is expected to hold; try it on "
-            "a canary.",
+            latency=f"The busiest hour would use {part(2 * peak)}: p95 of {_p95(traffic)} is expected to hold; try it "
+            "on a canary.",
         )  # fmt: skip
     return _advice(
         "Keep the size",
-        f"The busiest hour used {peak:.0%} of the size paid for; a smaller one would queue.",
+        f"The busiest hour used {part(peak)} of the size paid for; a smaller one would queue.",
         traffic, used=used, idle=idle, latency=f"p95 stays {_p95(traffic)}.",
     )  # fmt: skip
+
+
+def part(share: float, digits: int = 0) -> str:
+    """A share of a size in percent; what is there and rounds to nothing is told as that."""
+    if 0 < share < _LEAST:
+        return "under 1 %"
+    return f"{share * 100:.{digits}f} %"
 
 
 def _p95(traffic: Traffic) -> str:

@@ -32,8 +32,8 @@ def cost_explanation(
         return Explanation(
             formula=f"Measured CPU seconds x {rates.cpu_hour} {rates.currency} per CPU hour + bytes at the end of the "
             f"day x {rates.gb_month} {rates.currency} per GB and month of 30 days{fixed}",
-            source="CPU time and file sizes recorded by the serving, batch and training processes; rates from the "
-            "configuration",
+            source="CPU time and file sizes recorded by the serving, batch, training and evaluation processes; rates "
+            "from the configuration",
             window=window,
             as_of=datetime.combine(last, time(), UTC) if last else None,
             n=len(costs),

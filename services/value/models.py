@@ -148,6 +148,8 @@ class ModelValue:
     """Billed use without a price: the cost is too low by it. Empty where everything has one."""
     recorded: frozenset[str] = frozenset()
     """Components with a record of use in the window: a part that nobody measured is unknown and not free."""
+    absent: tuple[tuple[str, str], ...] = ()
+    """Components that nothing here uses, and the words to say so: there is nothing to record."""
 
     @property
     def marginal_per_thousand(self) -> Decimal | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 
 from services.inventory.facts import by_owner, changed
 from services.inventory.models import GovernedModel
@@ -56,12 +57,15 @@ class ValueService:
         clock: Clock,
         agreed: Callable[[str], Basis] = lambda _model: Basis(),
         bill: Bill | None = None,
+        absent: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """`agreed` gives the signed statement of a model; without one its catalog's figures count, signed by nobody.
 
         With a `bill` the facts are rows of a platform's bill, and not use that was measured here.
+        `absent` names components that nothing in this deployment uses, each with the words to say so.
         """
         self._bill = bill
+        self._absent = absent
         self._agreed = agreed
         self._facts = facts
         self._store = store
@@ -289,6 +293,7 @@ class ValueService:
             age=age,
             unpriced=unpriced,
             recorded=frozenset(row.component for row in usage),
+            absent=tuple(self._absent.items()),
         )
 
     def _first(self, config: ValueConfig, costs: tuple[CostDay, ...], start: date, end: date) -> date | None:

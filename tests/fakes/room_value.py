@@ -93,7 +93,7 @@ def a_value(model: str) -> ModelValue:
     cost = sum((day.total for day in days), Decimal(0))
     value = replace(
         found, days=days, cost=cost, statement=1, last=days[-1].day if days else None,
-        recorded=frozenset({"training", "serving", "batch"}),
+        recorded=frozenset({"training", "serving", "batch"}), absent=(("features", "no feature job runs here"),),
     )  # fmt: skip
     return _returned(value, CONFIG.setup_cost if days else None)
 

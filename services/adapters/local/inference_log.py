@@ -152,7 +152,8 @@ def _add(part: _Part, *, source: str) -> int:
 
 
 def _unknown(rows: pa.Table, existing: pa.Table, keys: tuple[str, ...]) -> pa.Table:
-    if not keys:
+    # A file from before somebody gave its rows a key holds none of them.
+    if not keys or not set(keys) <= set(existing.column_names):
         return rows
     have = set(zip(*(existing.column(key).to_pylist() for key in keys), strict=True))
     mine = zip(*(rows.column(key).to_pylist() for key in keys), strict=True)

@@ -63,6 +63,13 @@ def write_usage(inference: Path, rows: Iterable[Usage], *, source: str) -> int:
     return written
 
 
+def write_evaluation(inference: Path, row: Usage, *, attempt: str) -> int:
+    """Use of one evaluation; the same `attempt` is counted once, however much was written on that day in between."""
+    frame = pd.DataFrame([{**asdict(row), "attempt": attempt}])
+    source = f"evaluation {attempt}"
+    return append_rows(inference, "usage", row.model, frame, day_column="day", source=source, keys=("attempt",))
+
+
 def write_labels(inference: Path, model: str, labels: pd.DataFrame, *, source: str) -> int:
     """`labels` has prediction_id, event_at, arrived_at, label; filed under the day of arrival, each id once a day."""
     return append_rows(

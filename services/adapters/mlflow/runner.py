@@ -21,6 +21,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
+import psutil
+
 from services.adapters.mlflow import wire
 from services.adapters.mlflow.files import refused
 from services.adapters.mlflow.scan import artifact_facts
@@ -50,7 +52,8 @@ class ScoringModels:
     def __init__(self, registry: ModelSource, *, limits: Limits | None = None) -> None:
         self._registry = registry
         self._limits = limits or Limits()
-        self._nursery = _Nursery()
+        self._meter = _Meter()
+        self._nursery = _Nursery(self._meter)
 
     @contextmanager
     def fetch(self, model: str, version: str) -> Iterator[_Files]:
@@ -58,7 +61,15 @@ class ScoringModels:
             folder = self._registry.download(model, version, Path(scratch))
             with refused():
                 facts = artifact_facts(folder)
-            yield _Files(folder, facts, self._nursery, self._limits)
+            yield _Files(folder, facts, self._nursery, self._limits, self._meter)
+
+    def cpu_seconds(self) -> float:
+        """Processor time of the nursery (loading the libraries) and of every model's process, read from outside.
+
+        The last reading of a process that ended by itself counts: what it used after it is known to nobody.
+        """
+        self._nursery.measure()
+        return self._meter.total()
 
     def rest(self) -> None:
         """The nursery keeps some hundred megabytes of libraries; after five idle minutes it ends."""
@@ -68,12 +79,51 @@ class ScoringModels:
         self._nursery.close()
 
 
+class _Meter:
+    """Processor time of many processes; each adds what it used since it was last read."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        with self._lock:
+            self._seconds += seconds
+
+    def total(self) -> float:
+        with self._lock:
+            return self._seconds
+
+
+class _Gauge:
+    """One process, read from outside: what runs in it may say about itself what it likes."""
+
+    def __init__(self, pid: int, meter: _Meter) -> None:
+        self._meter = meter
+        self._read = 0.0
+        self._process: psutil.Process | None = None
+        with suppress(psutil.Error):
+            self._process = psutil.Process(pid)
+
+    def read(self) -> None:
+        """Nothing for a process that is gone, also where another one has its number by now."""
+        if self._process is None:
+            return
+        with suppress(psutil.Error):
+            if self._process.is_running():
+                used = self._process.cpu_times()
+                now = used.user + used.system + used.children_user + used.children_system
+                self._meter.add(max(0.0, now - self._read))
+                self._read = max(self._read, now)
+
+
 class _Files:
-    def __init__(self, folder: Path, facts: ArtifactFacts, nursery: _Nursery, limits: Limits) -> None:
+    def __init__(self, folder: Path, facts: ArtifactFacts, nursery: _Nursery, limits: Limits, meter: _Meter) -> None:
         self._folder = folder
         self._facts = facts
         self._nursery = nursery
         self._limits = limits
+        self._meter = meter
 
     @property
     def facts(self) -> ArtifactFacts:
@@ -81,7 +131,7 @@ class _Files:
 
     @contextmanager
     def load(self) -> Iterator[LoadedModel]:
-        process = _Process(self._nursery.connect(), self._limits)
+        process = _Process(self._nursery.connect(), self._limits, self._meter)
         try:
             process.order(
                 {"do": "load", "folder": str(self._folder), "memory": self._limits.memory},
@@ -95,7 +145,7 @@ class _Files:
 class _Process:
     """One model. After a fault of the connection the process is ended and every later order fails."""
 
-    def __init__(self, connection: socket.socket, limits: Limits) -> None:
+    def __init__(self, connection: socket.socket, limits: Limits, meter: _Meter) -> None:
         self._connection = connection
         self._limits = limits
         connection.settimeout(_START_SECONDS)
@@ -104,6 +154,7 @@ class _Process:
         except (OSError, EOFError, ValueError, KeyError) as gone:
             connection.close()
             raise ScoringFailed("The scoring process did not start.") from gone
+        self._gauge = _Gauge(self._pid, meter)
 
     def score(self, rows: Columns) -> Floats:
         _, body = self.order({"do": "score"}, wire.packed(rows))
@@ -142,20 +193,25 @@ class _Process:
         except ValueError as odd:
             self.end()
             raise ScoringFailed("The scoring process answered something that is no answer.") from odd
+        self._gauge.read()
         if "failed" in answer:
             raise ScoringFailed(f"The model did not do it: {str(answer['failed'])[:300]}.")
         return answer, found
 
     def end(self) -> None:
+        # Before the connection is closed: that ends the process too.
+        self._gauge.read()
         self._connection.close()
         with suppress(ProcessLookupError, PermissionError):
             os.kill(self._pid, signal.SIGKILL)
 
 
 class _Nursery:
-    def __init__(self) -> None:
+    def __init__(self, meter: _Meter) -> None:
+        self._meter = meter
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._gauge: _Gauge | None = None
         self._place = ""
         self._used = time.monotonic()
 
@@ -187,10 +243,19 @@ class _Nursery:
             start_new_session=True,
         )
         speaks = self._process.stdout
+        self._gauge = _Gauge(self._process.pid, self._meter)
         # It says one short line, so what is readable is the whole of it.
         if speaks is None or not select.select([speaks], [], [], _START_SECONDS)[0] or speaks.readline() != b"ready\n":
             self._end()
             raise ScoringFailed("The scoring process did not start.")
+
+    def measure(self) -> None:
+        with self._lock:
+            self._read()
+
+    def _read(self) -> None:
+        if self._gauge is not None:
+            self._gauge.read()
 
     def end_when_idle(self, seconds: float) -> None:
         with self._lock:
@@ -202,6 +267,8 @@ class _Nursery:
             self._end()
 
     def _end(self) -> None:
+        self._read()
+        self._gauge = None
         process, self._process = self._process, None
         if process is None:
             return

@@ -85,6 +85,20 @@ class HarnessRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What working on one run took: processor time of the thread that measured and of the processes that scored."""
+
+    attempt: str
+    """The run and the process that worked on it: a run that another process went on with was worked on twice."""
+    model: str
+    version: str
+    at: datetime
+    """When the work began, by the clock of the deployment."""
+    cpu_seconds: float
+    wall_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedCheck:
     """A check with the reason why it is made, or why it is left out."""
 

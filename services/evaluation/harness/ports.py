@@ -138,6 +138,10 @@ class ModelRunner(Protocol):
         """Raises ArtifactMissingError, ArtifactRefusedError, UnknownVersionError, RegistryUnavailableError."""
         ...
 
+    def cpu_seconds(self) -> float:
+        """Processor time of all scoring processes so far, those that ended included. Never falls."""
+        ...
+
     def rest(self) -> None:
         """Called when there is nothing to do: what was kept warm may go after a while."""
         ...

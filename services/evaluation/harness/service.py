@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Mapping
-from datetime import timedelta
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from services.attestation.canonical import sha256_hex
-from services.evaluation.harness.models import HarnessRun, Incident, RunState, StartEvaluation
+from services.evaluation.harness.models import HarnessRun, Incident, RunState, Spent, StartEvaluation
 from services.evaluation.harness.ports import (
     EventRecorder,
     HarnessStore,
@@ -59,7 +61,9 @@ class HarnessService:
         clock: Clock,
         incidents: Callable[[str], tuple[Incident, ...]] = lambda _model: (),
         narrator: Narrator | None = None,
+        spent: Callable[[Spent], None] = lambda _spent: None,
     ) -> None:
+        """`spent` hears what each run took, however it ended; what it raises is logged and changes no run."""
         self._inventory = inventory
         self._evaluation = evaluation
         self._policy = policy
@@ -72,6 +76,7 @@ class HarnessService:
         self._clock = clock
         self._incidents = incidents
         self._narrator = narrator
+        self._spent = spent
         self._owner = secrets.token_hex(8)
 
     # asking
@@ -177,7 +182,29 @@ class HarnessService:
         return True
 
     def _carry_on(self, run: HarnessRun, progress: Progress) -> None:
-        """A run of this process. Whatever goes wrong ends it with its reason."""
+        """A run of this process."""
+        with self._metered(run, self._clock.now()):
+            self._measure_and_end(run, progress)
+
+    @contextmanager
+    def _metered(self, run: HarnessRun, begun: datetime) -> Iterator[None]:
+        """Tells what the work inside took. Only this thread is counted: a worker does other things beside it."""
+        cpu, scoring, wall = time.thread_time(), self._runner.cpu_seconds(), time.monotonic()
+        try:
+            yield
+        finally:
+            found = Spent(
+                attempt=f"{run.id}:{self._owner}", model=run.model, version=run.version, at=begun,
+                cpu_seconds=time.thread_time() - cpu + self._runner.cpu_seconds() - scoring,
+                wall_seconds=time.monotonic() - wall,
+            )  # fmt: skip
+            try:
+                self._spent(found)
+            except Exception:  # noqa: BLE001 - the report is there and was judged: a cost nobody kept must not undo it
+                _log.exception("what an evaluation took could not be recorded", extra={"run": run.id})
+
+    def _measure_and_end(self, run: HarnessRun, progress: Progress) -> None:
+        """Whatever goes wrong ends the run with its reason."""
         # Statistics and schemas take half a second to load: only the process that measures pays it.
         from services.evaluation.harness.following import Beating, Following
         from services.evaluation.harness.run import Stopped

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
 import pytest
 
-from services.evaluation.harness.models import HarnessRun, RunState, StartEvaluation
+from services.evaluation.harness.models import HarnessRun, RunState, Spent, StartEvaluation
 from services.evaluation.harness.planner import TITLES
 from services.evaluation.harness.service import HarnessService
 from services.kernel.clock import FrozenClock
@@ -83,6 +84,56 @@ def test_what_another_process_works_on_is_not_begun_again(lab: Lab) -> None:
         lab.harness.run_now(MODEL, lab.versions["good"])
 
     assert lab.harness._store.finish(run_id, state=RunState.CANCELLED, at=now)
+
+
+def test_what_a_run_took_is_told_with_the_processes_that_scored(lab: Lab, told: list[Spent]) -> None:
+    here, scoring = time.thread_time(), lab.runner.cpu_seconds()
+
+    run = lab.harness.run_now(MODEL, lab.versions["good"])
+
+    (spent,) = told
+    scoring, here = lab.runner.cpu_seconds() - scoring, time.thread_time() - here
+    assert spent.attempt.startswith(f"{run.id}:")
+    assert (spent.model, spent.version, spent.at) == (MODEL, lab.versions["good"], run.started_at)
+    assert scoring > 0.05, "a model that answers hundreds of requests computes"
+    assert scoring < spent.cpu_seconds <= scoring + here
+    assert spent.wall_seconds > 0
+
+
+def test_a_run_that_fails_or_is_gone_on_with_elsewhere_was_paid_for_too(
+    lab: Lab, told: list[Spent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = started(lab, "fails")
+    with monkeypatch.context() as patch:
+        patch.setattr(lab.files, "log", _broken)
+        lab.harness.work()
+    again = another_process(lab)
+    again.run_now(MODEL, lab.versions["good"])
+
+    assert lab.harness.state(run_id).state is RunState.FAILED
+    assert len({spent.attempt for spent in told}) == 2
+
+
+def test_a_cost_that_cannot_be_kept_does_not_fail_the_evaluation(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_spent: Spent) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(lab.harness, "_spent", full)
+
+    run = lab.harness.run_now(MODEL, lab.versions["good"])
+
+    assert (run.state, run.error) == (RunState.DONE, "")
+
+
+def _broken(*_args: object, **_named: object) -> None:
+    raise InputError("the run is closed")
+
+
+@pytest.fixture
+def told(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> list[Spent]:
+    found: list[Spent] = []
+    monkeypatch.setattr(lab.harness, "_spent", found.append)
+    return found
 
 
 def test_the_same_files_and_rows_give_the_same_findings(lab: Lab) -> None:

@@ -24,6 +24,7 @@ from services.alerts.models import Condition
 from services.alerts.sources import Budgets
 from services.commands.tools import Tools
 from services.commands.value import add_value
+from services.evaluation.harness.models import Spent
 from services.inventory.facts import Partition
 from services.kernel.errors import TelemetryUnavailableError, UnknownModelError
 from services.kernel.health import Health
@@ -98,10 +99,29 @@ def test_compute_is_told_by_its_parts_and_what_nobody_recorded_is_not_free(found
 
     assert same(board.figure("cost_training").value, training)
     assert same(board.figure("cost_compute").value, training)
-    for name in ("cost_evaluation", "cost_features"):
-        assert (board.figure(name).value, board.figure(name).shown) == (None, "not recorded")
-    assert "evaluation, features" in board.figure("cost_compute").explanation.note
+    evaluation, features = board.figure("cost_evaluation"), board.figure("cost_features")
+    assert (evaluation.value, evaluation.shown) == (None, "not recorded")
+    assert (features.value, features.shown) == (None, "no feature job runs here")
+    note = board.figure("cost_compute").explanation.note
+    assert note.endswith("so not in it: evaluation. No feature job runs here, so there is nothing to record.")
     assert board.figure("cost_jobs").value == 0
+
+
+def test_what_an_evaluation_took_is_a_cost_of_its_version_and_day_and_counted_once(tmp_path: Path) -> None:
+    made = boarded(tmp_path)
+    spent = Spent(
+        attempt="eva-1:a", model=MODEL, version="1", at=made.clock.now(), cpu_seconds=7200.0, wall_seconds=9000.0
+    )
+    for attempt in ("eva-1:a", "eva-1:a", "eva-1:b"):
+        made.room.harness._spent(replace(spent, attempt=attempt))
+    made.room.value.refresh()
+    board = made.room.board.model(MODEL)
+    made.room.database.dispose()
+
+    assert same(board.figure("cost_evaluation").value, 2 * 2 * RATE_CPU, within=1e-9)
+    assert {day: cost for day, cost in board.figure("cost_evaluation").trend if cost}.keys() == {TODAY}
+    assert "evaluation" not in board.figure("cost_compute").explanation.note
+    assert same(board.figure("cost").value, recomputed_cost(made) - 300 / 30 * DAYS)
 
 
 def test_what_belongs_to_no_model_stands_on_the_board_of_each_and_in_no_cost(found: Boarded) -> None:

@@ -137,3 +137,14 @@ def test_a_size_that_is_never_used_is_halved_and_a_used_one_is_kept() -> None:
 @pytest.mark.parametrize(("found", "cpus"), [(None, "1"), (traffic(hours=10), "1"), (traffic(), "0")])
 def test_too_little_traffic_or_an_unknown_size_gives_no_advice(found: Traffic | None, cpus: str) -> None:
     assert advise(found, cpus) == ("No advice", None)
+
+
+@pytest.mark.parametrize("busy_hours", [180, 700])
+@pytest.mark.parametrize(("seconds", "words"), [(36.0, "under 1 %"), (0.0, "0.0 %"), (36_000.0, "1.4 %")])
+def test_a_use_that_is_tiny_never_reads_as_none(busy_hours: int, seconds: float, words: str) -> None:
+    found = traffic(busy_hours=busy_hours, cpu_seconds=seconds)
+
+    advice = right_size(found, cpus=Decimal(1), cpu_hour=Decimal("0.05"), currency="USD")
+
+    assert words in advice.sentence
+    assert (" 0 %" in f"{advice.sentence} {advice.latency}") == (seconds == 0 and busy_hours == 700)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import pytest
 from services.adapters.local import inference_log
 from services.adapters.local.gateway.journal import Journal, closed_segments
 from services.adapters.local.inference_log import append_rows, compact, day_file
+from services.adapters.local.late_facts import Usage, write_evaluation, write_usage
+from services.adapters.warehouse.value import DuckDbUsageFacts
 
 NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
 TODAY = NOON.date()
@@ -187,6 +190,22 @@ def test_late_facts_are_added_once_per_source_and_key(tmp_path: Path) -> None:
     assert write("first") == 0
     assert write("second") == 0
     assert read(tmp_path, "labels")["prediction_id"].tolist() == ["a"]
+
+
+def test_an_evaluation_is_counted_once_however_much_is_written_beside_it(tmp_path: Path) -> None:
+    day = date(2030, 1, 16)
+    use = Usage(model="m", version="3", component="serving", day=day, cpu_seconds=1.0, bytes=0, wall_seconds=1.0)
+    evaluation = replace(use, component="evaluation", cpu_seconds=5.0)
+
+    write_usage(tmp_path, [use], source="before")
+    assert write_evaluation(tmp_path, evaluation, attempt="eva-1:a") == 1
+    for number in range(210):  # a day's file does not remember its oldest sources
+        write_usage(tmp_path, [use], source=f"kept {number}")
+    assert write_evaluation(tmp_path, evaluation, attempt="eva-1:a") == 0
+    assert write_evaluation(tmp_path, evaluation, attempt="eva-1:b") == 1
+
+    found = {row.component: row.cpu_seconds for row in DuckDbUsageFacts(tmp_path).usage("m", (day,))}
+    assert found == {"serving": 211.0, "evaluation": 10.0}
 
 
 def test_rows_without_a_day_are_a_mistake_not_a_guess(tmp_path: Path) -> None:
