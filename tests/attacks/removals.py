@@ -290,8 +290,8 @@ NAMED = (
         cuts=(
             cut(
                 "rollout/outbox.py",
-                "unit.rollouts.open_actions() if action.next_try_at <= now]",
-                "unit.rollouts.open_actions() if not action.lease_owner]",
+                "for action in waiting if action.next_try_at <= now]",
+                "for action in waiting if not action.lease_owner]",
             ),
         ),
         test="tests/unit/rollout/test_crashes.py::test_a_release_killed_at_any_step_is_completed_exactly_once",
