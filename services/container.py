@@ -1653,8 +1653,8 @@ class _Decisions:
 
 
 def _unallocated(portfolio: PortfolioService) -> Unallocated:
-    totals = portfolio.totals()
-    return Unallocated(amount=totals.unallocated, of=totals.cost, window=f"last {WINDOW_DAYS} days")
+    owned, nobodys = portfolio.spent()
+    return Unallocated(amount=nobodys, of=owned, window=f"last {WINDOW_DAYS} days")
 
 
 def _performance(settings: Settings, database: Database, clock: Clock, reading: _Reading) -> PerformanceService:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Protocol
 
 from services.kernel.clock import Clock
@@ -74,6 +75,10 @@ class PortfolioStore(Protocol):
 
     def totals(self, today: date) -> Totals: ...
 
+    def spent(self) -> tuple[Decimal, Decimal]:
+        """(cost of governed models, cost of nobody): two sums of the totals, without the rest of them."""
+        ...
+
     def nobodys(self, limit: int) -> tuple[Nobodys, ...]:
         """Use without an owner, the largest first."""
         ...
@@ -127,9 +132,9 @@ class PortfolioService:
             age=self._values.age(),
         )
 
-    def totals(self) -> portfolio.Totals:
-        """What all lines add up to, with what belongs to nobody."""
-        return self._store.totals(self._today())
+    def spent(self) -> tuple[Decimal, Decimal]:
+        """What all governed models cost in the window, and what belongs to none of them."""
+        return self._store.spent()
 
     def search(self, query: PortfolioQuery) -> tuple[tuple[PortfolioRow, ...], int]:
         """One page of lines and how many match, without the totals of all lines."""

@@ -104,6 +104,13 @@ class SqlPortfolio:
             found = fetched(connection, query.order_by(_LINE.cost.desc(), _LINE.model).limit(limit))
         return tuple(Nobodys(name=name, amount=_amount(cost), unpriced=told) for name, cost, told in found)
 
+    def spent(self) -> tuple[Decimal, Decimal]:
+        is_model = _LINE.kind == _MODEL
+        query = select(func.sum(case((is_model, _LINE.cost), else_=0)), func.sum(case((is_model, 0), else_=_LINE.cost)))
+        with self._database.read() as connection:
+            ((owned, nobodys),) = fetched(connection, query)
+        return _amount(owned), _amount(nobodys)
+
     def totals(self, today: date) -> Totals:
         is_model, known = _LINE.kind == _MODEL, _LINE.benefit.is_not(None)
         with self._database.read() as connection:

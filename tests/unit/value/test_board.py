@@ -127,9 +127,10 @@ def test_what_an_evaluation_took_is_a_cost_of_its_version_and_day_and_counted_on
 def test_what_belongs_to_no_model_stands_on_the_board_of_each_and_in_no_cost(found: Boarded) -> None:
     found.room.portfolio.refresh()
     board = found.room.board.model(MODEL)
-    totals = found.room.portfolio.totals()
+    totals = found.room.portfolio.page().totals
 
     assert board.figure("cost_unallocated").value == totals.unallocated > 0
+    assert found.room.portfolio.spent() == (totals.cost, totals.unallocated)
     assert same(board.figure("cost").value, recomputed_cost(found)), "it is laid on nobody"
 
 
