@@ -93,7 +93,7 @@ def main() -> None:
     cost = {
         "wall": time.perf_counter() - began,
         "cpu": usage.ru_utime + usage.ru_stime,
-        "peak_mb": usage.ru_maxrss / 1024,
+        "peak_mb": _peak_mb(),  # of `getrusage` it could be the peak of who started this process
     }
     print(json.dumps({"cost": cost, "found": found}))
 
