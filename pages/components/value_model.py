@@ -364,7 +364,7 @@ def _advice(board: ModelBoard) -> None:
         if advice.utilisation is not None:
             rows.append(("Used of the size paid for", part(advice.utilisation, 1)))
         if advice.idle_share is not None:
-            rows.append((advice.idle_words, percent(advice.idle_share, 1)))
+            rows.append((advice.idle_words, part(advice.idle_share, 1)))
         if advice.saving is not None:
             low, high = money(advice.saving.low, currency), money(advice.saving.high, currency)
             rows.append(("Saving a month", f"{money(advice.saving.base, currency)} :gray[({low} to {high})]"))

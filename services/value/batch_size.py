@@ -15,7 +15,7 @@ from itertools import pairwise
 from statistics import median
 
 from services.kernel.health import Explanation
-from services.value.budgets import COLD_START_SECONDS, Advice
+from services.value.budgets import COLD_START_SECONDS, Advice, part
 from services.value.returns import Span
 
 FEWEST_RUNS = 5
@@ -24,7 +24,6 @@ _IDLE_ENOUGH = 0.5
 _BUSY_AT_MOST = 0.35
 """Of the processors while runs last: below it, half of them would do."""
 _MONTH_HOURS = Decimal(720)
-_LEAST = 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +79,7 @@ def right_size(runs: Runs, *, cpus: Decimal, cpu_hour: Decimal, currency: str) -
         saved = paid * Decimal(repr(idle))
         return _advice(
             runs, "Stop it between runs",
-            f"No run in {_share(idle)} of {runs.hours:,.0f} hours; {_share(used)} of the size paid for was used.",
+            f"No run in {part(idle, 1)} of {runs.hours:,.0f} hours; {part(used, 1)} of the size paid for was used.",
             used=used, idle=idle, saving=Span(low=saved * Decimal("0.8"), base=saved, high=saved),
             latency=f"Each run ends {low} to {high} seconds later: {told}. {currency} saved is the idle share of what "
             "is paid; the low end leaves a fifth for starting and stopping.",
@@ -137,10 +136,3 @@ def _time(hours: float) -> str:
     if hours * 3600 < 1:
         return "less than a second"
     return f"{hours * 60:,.1f} minutes" if hours * 60 >= 1 else f"{hours * 3600:,.1f} seconds"
-
-
-def _share(found: float) -> str:
-    """What is there is never told as nothing, and what is missing never as all."""
-    if 0 < found < _LEAST:
-        return f"less than {_LEAST:.1%}"
-    return f"more than {1 - _LEAST:.1%}" if 1 - _LEAST < found < 1 else f"{found:.1%}"

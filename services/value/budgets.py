@@ -220,9 +220,11 @@ def right_size(traffic: Traffic | None, *, cpus: Decimal, cpu_hour: Decimal, cur
 
 
 def part(share: float, digits: int = 0) -> str:
-    """A share of a size in percent; what is there and rounds to nothing is told as that."""
+    """A share in percent; what is there is never told as nothing, and what is missing never as all."""
     if 0 < share < _LEAST:
         return "under 1 %"
+    if 1 - _LEAST < share < 1:
+        return "over 99 %"
     return f"{share * 100:.{digits}f} %"
 
 

@@ -85,7 +85,7 @@ def test_too_few_runs_or_an_unknown_size_give_no_advice(found: Runs, cpus: str, 
 def test_runs_of_a_moment_are_told_as_little_and_not_as_nothing() -> None:
     advice = ask(runs(every=2, lasts=0.0001))
 
-    assert "No run in more than 99.9% of 166 hours; less than 0.1% of the size" in advice.sentence
+    assert "No run in over 99 % of 166 hours; under 1 % of the size" in advice.sentence
     assert "took less than a second" in advice.latency
 
 
