@@ -127,7 +127,8 @@ def figure_tile(figure: Figure, currency: str, *, extra: str = "") -> None:
 
 def _running_card(figure: Figure, model: str) -> None:
     n = figure.explanation.n
-    words = f"{f'n = {count(n)}' if n is not None else 'not counted'}; {figure.target or 'no target agreed'}"
+    wanted = f"target: {figure.target}" if figure.target else "no target agreed"
+    words = f"{f'n = {count(n)}' if n is not None else 'not counted'}; {wanted}"
     figure_card(figure, words, key=f"running-{figure.id}", trend=True, place=_MEASURED.get(figure.id), model=model)
 
 

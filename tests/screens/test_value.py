@@ -250,3 +250,11 @@ def test_a_line_that_is_not_whole_says_what_it_lacks_and_is_taken_back_by_reset(
     app.button(key="whatif-reset").click().run()
     assert app.selectbox(key=key).value is None
     assert "These are the figures in force" in words(app)
+
+
+def test_a_target_is_not_read_as_what_was_found(visit: Visit) -> None:
+    """None open, beside an unknown state would be a claim; it is what was agreed."""
+    said = words(visit(FakeRoom(), "value", "ben.business", model="claims_triage", show="running"))
+
+    assert "target: none" in said
+    assert "; none" not in said
