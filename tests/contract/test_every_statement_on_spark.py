@@ -264,9 +264,16 @@ def _as_stated(engines: TwoEngines, engine: str) -> Any:
 
 
 def _on_lattices() -> list[tuple[str, Lattice]]:
-    """A lattice in reach of every value, one that is not, and one far from zero; all meet NaN, infinity or NULL."""
+    """A lattice in reach of every value, one that is not, and one far from zero; all meet NaN, infinity or NULL.
+
+    First by steps, then with an edge right below a multiple, which takes two roundings.
+    """
     edges = {"score": (0.25, 0.5, 0.75), "amount": (1 / 512, 1 / 256), "code": (4098.0, 4099.5)}
-    return [(column, found) for column, asked in edges.items() if (found := lattice_of(asked))]
+    stepped = [(column, lattice_of(asked)) for column, asked in edges.items()]
+    twice = [(column, lattice_of((math.nextafter(asked[0], -math.inf), *asked))) for column, asked in edges.items()]
+    found = [(column, lattice) for column, lattice in (*stepped, *twice) if lattice]
+    assert [lattice.stepped for _, lattice in found] == [True] * 3 + [False] * 3
+    return found
 
 
 CASES: dict[str, Case] = {
@@ -274,8 +281,11 @@ CASES: dict[str, Case] = {
         e.table("scored", on), _reference(e).features, [("origin", ("it's", "plain"))], squares=True
     ),
     "counting.lattice_counts": lambda e, on: [
-        counting.lattice_counts(e.table("scored", on), _on_lattices(), centres) for centres in ((), (0.5, 4.0, 2.0))
+        counting.lattice_counts(e.table("scored", on), _on_lattices(), centres) for centres in ((), (0.5, 4.0, 2.0) * 2)
     ],
+    "counting.known_counts": lambda e, on: counting.known_counts(
+        e.table("scored", on), [("origin", ("it's", "plain")), ("origin", ("nobody says this",))]
+    ),
     "fitting.extent": lambda e, on: fitting.extent(_finite(e, on), (0.1, 0.5, 0.9)),
     "fitting.heavy_values": lambda e, on: fitting.heavy_values(
         fitting.finite_numbers(e.table("scored", on), "code"), 5.0

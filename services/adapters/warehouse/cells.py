@@ -264,20 +264,41 @@ def put_into_cells(
 ) -> list[DayProfile | None]:
     """Columns f, k, n, s of `lattice_counts` as one profile per feature; None where they do not say enough."""
     found: list[DayProfile | None] = []
-    keys, sums = np.ma.asarray(answer["k"]), np.ma.asarray(answer["s"])
-    without, unknown = np.ma.getmaskarray(keys), np.ma.getmaskarray(sums)
-    for place, (feature, lattice) in enumerate(features):
-        own = answer["f"] == place
-        if not own.any() or (own & without & ~unknown).any():
+    order = np.argsort(np.ma.getdata(answer["f"]), kind="stable")
+    starts = np.searchsorted(np.ma.getdata(answer["f"])[order], np.arange(len(features) + 1))
+    places, counts, sums, without, unknown = (
+        one[order]
+        for one in (
+            *(np.ma.getdata(answer[name]) for name in ("k", "n", "s")),
+            *(np.ma.getmaskarray(np.ma.asarray(answer[name])) for name in ("k", "s")),
+        )
+    )
+    for (feature, lattice), (start, end) in zip(features, pairwise(starts.tolist()), strict=True):
+        own, missing = slice(start, end), without[start:end]
+        if start == end or (missing & ~unknown[own]).any():
             found.append(None)
             continue
-        inside, profile = own & ~without, _empty(feature, day, "")
-        at = np.searchsorted(lattice.ends, keys.data[inside], side="left")
-        np.add.at(profile.counts, at, answer["n"][inside])
-        np.add.at(profile.sums, at, sums.data[inside])
-        profile.counts[-1] = answer["n"][own & without].sum()
+        profile, inside = _empty(feature, day, ""), ~missing
+        at = np.searchsorted(lattice.ends, places[own][inside], side="left")
+        # As numbers with 53 digits: no day has so many rows that one would be lost.
+        profile.counts[:] = np.bincount(at, weights=counts[own][inside], minlength=feature.cells)
+        profile.sums[:] = np.bincount(at, weights=sums[own][inside], minlength=feature.cells)
+        profile.counts[-1] = counts[own][missing].sum()
         found.append(profile)
     return found
+
+
+def put_into_categories(
+    answers: Iterable[Sequence[Any]], features: Sequence[FeatureReference], day: date
+) -> list[DayProfile]:
+    """Rows of `known_counts` as one profile per feature: a cell for each known value, every other one, then missing."""
+    found: dict[int, DayProfile] = {}
+    places = [{value: place for place, value in enumerate(feature.values)} for feature in features]
+    for position, value, missing, n in answers:
+        feature, known = features[int(position)], places[int(position)]
+        profile = found.setdefault(int(position), _empty(feature, day, ""))
+        profile.counts[len(known) + 1 if missing else known.get(value, len(known))] += int(n)
+    return list(found.values())
 
 
 def gathered(

@@ -93,12 +93,23 @@ def asking(about: str) -> Iterator[duckdb.DuckDBPyConnection]:
     with _translated(about):
         connection = duckdb.connect(":memory:", config=_CONFIG)
         try:
-            connection.execute("SET TimeZone = 'UTC'")
-            # A profile reads every file once per column: their footers are kept once, and not per column.
-            connection.execute("SET parquet_metadata_cache = true")
-            yield connection
+            yield _settled(connection)
         finally:
             connection.close()
+
+
+@contextmanager
+def beside(connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """One more connection for another thread: threads and memory are shared, names of relations are its own."""
+    with connection.cursor() as other:
+        yield _settled(other)
+
+
+def _settled(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    connection.execute("SET TimeZone = 'UTC'")
+    # A profile reads every file once per column: their footers are kept once, and not per column.
+    connection.execute("SET parquet_metadata_cache = true")
+    return connection
 
 
 def rows(connection: duckdb.DuckDBPyConnection, sql: str, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
@@ -138,12 +149,23 @@ def view_of(
 
     Many bytes stay where they are: every GROUP BY then decodes its own column only, and memory stays flat.
     """
-    small = copied and sum(Path(file).stat().st_size for file in files) <= _SMALL_BYTES
-    kind = "OR REPLACE TEMP TABLE" if small else "OR REPLACE TEMP VIEW"
     listed = ", ".join(map(text_literal, files))
     source = table_of("files").replace("$files", f"[{listed}]")
     source = f"{source[:-1]}, filename = true)" if named else source
-    connection.execute(f"CREATE {kind} {quoted(name)} AS SELECT {columns} FROM {source} WHERE {where}")
+    asked = f"SELECT {columns} FROM {source} WHERE {where}"
+    # The name is always a view: neither kind replaces the other, and files of one question may be small and large.
+    held = quoted(f"{name} held")
+    if copied and small(files):
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {held} AS {asked}")
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS SELECT * FROM {held}")
+    else:
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS {asked}")
+        connection.execute(f"DROP TABLE IF EXISTS {held}")
+
+
+def small(files: Sequence[str]) -> bool:
+    """Whether these files are copied rather than opened once per column."""
+    return sum(Path(file).stat().st_size for file in files) <= _SMALL_BYTES
 
 
 def facts_of(

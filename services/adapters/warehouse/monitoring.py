@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
-from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -16,16 +15,14 @@ import duckdb
 from sqlalchemy import FromClause, select
 
 from services.adapters.warehouse.cells import (
-    FEATURES_AT_ONCE,
     NUMBER,
     TEXT,
     Thinned,
     added,
-    gathered,
-    put_into_cells,
     reference_of,
     splits_of,
 )
+from services.adapters.warehouse.day_counts import FACTS, Counting, Files
 from services.adapters.warehouse.duckdb import (
     ParquetFolder,
     arrays,
@@ -43,23 +40,19 @@ from services.adapters.warehouse.duckdb import (
 from services.adapters.warehouse.labelled import labelled_from
 from services.adapters.warehouse.statements import labels as label_statement
 from services.adapters.warehouse.statements import logged
-from services.adapters.warehouse.statements.counting import DAY, lattice_counts, profile_counts
+from services.adapters.warehouse.statements.counting import DAY
 from services.adapters.warehouse.statements.dialects import compiled, duckdb_dialect, relation
-from services.adapters.warehouse.statements.lattice import Lattice, lattice_of
 from services.inventory.facts import Partition
 from services.monitoring.models import JobRun
-from services.monitoring.profile import DayProfile, FeatureReference, LabelledDay, Reference
+from services.monitoring.profile import DayProfile, LabelledDay, Reference
 
 _NOT_FEATURES = frozenset(
     {"prediction_id", "request_id", "version", "role", "event_at", "logged_at", "entity", "label", "date", "model"}
 )
-FACTS = "facts"
 _DAYS_AT_ONCE = 60
 """Bounds memory while a long history is read for the first time."""
 
 
-_WORTH_ALONE = 100_000
-"""Rows of a day that are counted sooner without grouping by the day, although every statement has to be planned."""
 _FOOTERS = """
     SELECT file_name, any_value(num_rows), list(name), bool_or(live)
     FROM (SELECT file_name, name FROM parquet_schema($files))
@@ -73,8 +66,6 @@ _FOOTERS = """
     GROUP BY file_name ORDER BY file_name
 """
 """Of each file: rows, columns, and whether every row is live as far as the limits in its footer tell."""
-_Files = dict[date, dict[str, int]]
-"""Files of each day with how many rows they hold."""
 
 
 class DuckDbMonitoringFacts:
@@ -119,7 +110,7 @@ class DuckDbMonitoringFacts:
             for files, columns, live in self._alike(connection, reference.model, days):
                 wanted = tuple(feature for feature in reference.features if feature.column in columns)
                 splits = splits_of(reference, columns)
-                counting = _Counting(connection, wanted, splits, "true" if live else "role = 'live'")
+                counting = Counting(connection, wanted, splits, "true" if live else "role = 'live'")
                 for profile in counting.profiles(files):
                     key = (profile.day, profile.feature, profile.slice_key)
                     sums[key] = added(sums[key], profile) if key in sums else profile
@@ -127,7 +118,7 @@ class DuckDbMonitoringFacts:
 
     def _alike(
         self, connection: duckdb.DuckDBPyConnection, model: str, days: Sequence[date]
-    ) -> Iterator[tuple[_Files, frozenset[str], bool]]:
+    ) -> Iterator[tuple[Files, frozenset[str], bool]]:
         """Files with the same columns together: an input a version does not have is not a missing value.
 
         Whether all rows are live is read off the footers: files of one role need not be asked for it row by row.
@@ -135,7 +126,7 @@ class DuckDbMonitoringFacts:
         for start in range(0, len(days), _DAYS_AT_ONCE):
             found = self._parquet.files("predictions", model, days[start : start + _DAYS_AT_ONCE])
             files = {file: date.fromisoformat(unquote(Path(file).parent.name).removeprefix("date=")) for file in found}
-            groups: dict[tuple[frozenset[str], bool], _Files] = defaultdict(dict)
+            groups: dict[tuple[frozenset[str], bool], Files] = defaultdict(dict)
             if files:
                 for file, held, columns, live in rows(connection, _FOOTERS, {"files": list(files)}):
                     groups[frozenset(columns), bool(live)].setdefault(files[file], {})[file] = int(held)
@@ -186,79 +177,6 @@ class DuckDbMonitoringFacts:
             jobs = facts_of(connection, "jobs", files, logged.JOBS)
             found = statements(connection)(logged.job_runs(jobs))
         return tuple((day, _job_run(model, given)) for day, *given in found)
-
-
-@lru_cache(maxsize=256)
-def _quick_text(columns: tuple[tuple[str, Lattice], ...], needed: tuple[str, ...]) -> str:
-    """The same for every day in the cells of a reference."""
-    return compiled(lattice_counts(_facts(needed), columns), duckdb_dialect())
-
-
-def _facts(columns: tuple[str, ...]) -> FromClause:
-    return relation((FACTS,), (DAY, *columns), duckdb_dialect())
-
-
-class _Counting:
-    """Counts of some columns over files that have them. A day of many rows is asked alone, small days are together."""
-
-    def __init__(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        features: Sequence[FeatureReference],
-        splits: Sequence[tuple[str, tuple[str, ...]]],
-        where: str,
-    ) -> None:
-        self._connection, self._splits, self._where = connection, splits, where
-        self._needed = tuple(dict.fromkeys([*(one.column for one in features), *(column for column, _ in splits)]))
-        self._source = _facts(self._needed)
-        self._features = features
-        self._written: dict[tuple[str, ...], str] = {}
-        lattices = () if splits else ((one, lattice_of(one.edges)) for one in features)
-        self._quick = [(one, lattice) for one, lattice in lattices if lattice]
-
-    def profiles(self, files: _Files) -> Iterator[DayProfile]:
-        together = sum(sum(held.values()) for held in files.values()) < _WORTH_ALONE * len(files)
-        if together and len(files) > 1:
-            self._over([file for held in files.values() for file in held], f"CAST({quoted('date')} AS DATE)")
-            yield from self._complete(self._features)
-            return
-        for day, held in files.items():
-            # A day that is a literal is grouped by its cells alone.
-            self._over(list(held), f"DATE '{day}'")
-            yield from self._one_day(day)
-
-    def _over(self, files: Sequence[str], day: str) -> None:
-        chosen = ", ".join((f"{day} AS {quoted(DAY)}", *map(quoted, self._needed)))
-        view_of(self._connection, FACTS, files, chosen, self._where)
-
-    def _one_day(self, day: date) -> Iterator[DayProfile]:
-        told = set()
-        for part, text in self._texts:
-            for profile in put_into_cells(arrays(self._connection, text), part, day):
-                if profile is not None:
-                    told.add(profile.feature)
-                    yield profile
-        yield from self._complete([one for one in self._features if one.feature not in told])
-
-    @cached_property
-    def _texts(self) -> list[tuple[list[tuple[FeatureReference, Lattice]], str]]:
-        parts = [self._quick[at : at + FEATURES_AT_ONCE] for at in range(0, len(self._quick), FEATURES_AT_ONCE)]
-        return [
-            (part, _quick_text(tuple((one.column, lattice) for one, lattice in part), self._needed)) for part in parts
-        ]
-
-    def _complete(self, features: Sequence[FeatureReference]) -> Iterator[DayProfile]:
-        for start in range(0, len(features), FEATURES_AT_ONCE):
-            part = features[start : start + FEATURES_AT_ONCE]
-            yield from gathered(rows(self._connection, self._text(part), {}), part, self._splits)
-
-    def _text(self, features: Sequence[FeatureReference]) -> str:
-        """Written once for all days: the day is a column of the source."""
-        key = tuple(one.feature for one in features)
-        if key not in self._written:
-            asked = profile_counts(self._source, features, self._splits)
-            self._written[key] = compiled(asked, duckdb_dialect())
-        return self._written[key]
 
 
 _SORTED_ROWS = 65_536

@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import Double, Integer, column
 
+from services.adapters.warehouse import day_counts
+from services.adapters.warehouse import duckdb as duckdb_adapter
 from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
 from services.adapters.warehouse.statements.dialects import compiled, duckdb_dialect
 from services.adapters.warehouse.statements.lattice import CellOfKey, Lattice, every_key, laid, lattice_of
@@ -66,6 +68,17 @@ def test_every_edge_its_neighbours_and_the_ends_of_reach_land_where_a_search_put
     values = np.concatenate([SHAPES[name][0], *near, ends, np.nextafter(ends, -np.inf), np.nextafter(ends, np.inf)])
 
     assert cells(values, lattice) == np.searchsorted(found, values, side="left").tolist()
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_row_is_rounded_twice_only_where_a_heavy_value_has_a_cell_of_its_own(name: str) -> None:
+    edges, lattice = on_lattice(name)
+    atoms = SHAPES[name][1]
+
+    assert lattice.stepped is not bool(atoms)
+    for atom in atoms:
+        at = {place for place, edge in enumerate(edges) if edge in {math.nextafter(atom, -math.inf), atom}}
+        assert len({lattice.ends[place] for place in at}) == 2
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -227,6 +240,47 @@ def test_days_together_and_each_day_alone_give_the_same(tmp_path: Path) -> None:
         for name, profile in one.items():
             assert profile.counts.tolist() == other[name].counts.tolist(), (day, name)
             np.testing.assert_allclose(profile.sums, other[name].sums, rtol=1e-12, atol=1e-9)
+
+
+def test_words_nobody_knew_and_missing_ones_are_counted_apart(tmp_path: Path) -> None:
+    facts, reference = reference_for(tmp_path)
+    frame = inputs(400, 7, odd=False)
+    frame.loc[:9, "origin"] = None
+    frame.loc[10:29, "origin"] = [f"new {number % 7}" for number in range(20)]
+    frame.loc[30:34, "origin"] = ""
+    a_day(tmp_path, FIRST, frame)
+
+    [found] = [one for one in facts.profile(reference, (FIRST,)) if one.feature == "origin"]
+
+    feature = reference.feature("origin")
+    assert feature is not None
+    told = frame["origin"].value_counts()
+    known = [int(told[value]) for value in feature.values]  # noqa: PD011 - of the reference, no frame
+    assert found.counts.tolist() == [*known, 25, 10]
+    assert not found.sums.any()
+
+
+def test_a_day_of_one_row_between_large_days_is_counted_as_if_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small files are copied and large ones are not, days of few rows are asked together and others alone."""
+    facts, reference = reference_for(tmp_path)
+    sizes = (3000, 1, 4000, 2)
+    days = tuple(FIRST + timedelta(days=number) for number in range(len(sizes)))
+    for number, (day, size) in enumerate(zip(days, sizes, strict=True)):
+        a_day(tmp_path, day, inputs(size, number + 5, odd=False))
+    usual = facts.profile(reference, days)
+    monkeypatch.setattr(duckdb_adapter, "_SMALL_BYTES", 40_000)
+    monkeypatch.setattr(day_counts, "_WORTH_ALONE", 1000)
+
+    found = facts.profile(reference, days)
+
+    assert {(one.day, one.feature): one.counts.tolist() for one in found} == {
+        (one.day, one.feature): one.counts.tolist() for one in usual
+    }
+    assert {day: int(by_feature(found, day)["normal"].counts.sum()) for day in days} == dict(
+        zip(days, sizes, strict=True)
+    )
 
 
 def test_only_live_rows_count_whether_the_footer_says_so_or_every_row_is_asked(tmp_path: Path) -> None:

@@ -77,10 +77,25 @@ def lattice_counts(
     parts = []
     for place, (column, lattice) in enumerate(columns):
         value = Number(source.c[column])
-        key, counted = LatticeKey(value, lattice), func.count()
-        asked = (whole(place).label("f"), key.label("k"), counted.label("n"), func.sum(value).label("s"))
-        off = [value - exact(one) for one in centres[place : place + 1]]
-        parts.append(select(*asked, *(func.sum(one * one).label("q") for one in off)).group_by(key))
+        raw = select(LatticeKey(value, lattice).label("k"), value.label("x")).subquery()
+        asked = (whole(place).label("f"), raw.c.k, func.count().label("n"), func.sum(raw.c.x).label("s"))
+        off = [raw.c.x - exact(one) for one in centres[place : place + 1]]
+        parts.append(select(*asked, *(func.sum(one * one).label("q") for one in off)).group_by(raw.c.k))
+    return union_all(*parts)
+
+
+def known_counts(source: FromClause, columns: Sequence[tuple[str, tuple[str, ...]]]) -> CompoundSelect[Any]:
+    """(column position, value, whether it is missing, count) of one day of texts in one scan.
+
+    The value is NULL for all that are not among those named for the column, so that however many there are, few answer.
+    """
+    parts = []
+    for place, (column, values) in enumerate(columns):
+        text = text_of(source.c[column])
+        raw = select(text.label("x"), func.count().label("n")).group_by(text).subquery()
+        named = select(KnownValue(raw.c.x, values).label("v"), raw.c.x.is_(None).label("m"), raw.c.n).subquery()
+        asked = (whole(place).label("f"), named.c.v, named.c.m, cast(func.sum(named.c.n), BigInteger()).label("n"))
+        parts.append(select(*asked).group_by(named.c.v, named.c.m))
     return union_all(*parts)
 
 
@@ -149,6 +164,25 @@ def _by_part(
 def category_cell(value: ColumnElement[Any], feature: FeatureReference) -> ColumnElement[int]:
     """One cell per known value, then every other value, then NULL. A code that is NaN is missing, too."""
     return CategoryCell(value, feature.values, coded=feature.coded)
+
+
+class KnownValue(FunctionElement[str]):
+    """The text where it is one of these, else NULL."""
+
+    type = String()
+    name = "known_value"
+    inherit_cache = False
+
+    def __init__(self, value: ColumnElement[str], values: Sequence[str]) -> None:
+        super().__init__(value)
+        self.values = tuple(values)
+
+
+@compiles(KnownValue)
+def _known_value(element: KnownValue, compiler: Any, **how: Any) -> str:
+    x, text = compiler.process(element.clauses, **how), String().dialect_impl(compiler.dialect)
+    listed = ", ".join(compiler.render_literal_value(one, text) for one in element.values)
+    return f"CASE WHEN {x} IN ({listed}) THEN {x} END" if listed else "CAST(NULL AS VARCHAR(1))"
 
 
 class CategoryCell(FunctionElement[int]):

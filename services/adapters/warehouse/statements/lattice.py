@@ -1,9 +1,11 @@
 """Numbers counted on a lattice: all multiples of a power of two, and the open intervals between them.
 
-Multiplying by a power of two is exact, so `floor(x * 2**m) + ceil(x * 2**m)` names the multiple that x is (even keys)
-or the interval that it lies in (odd keys) with the same answer on every engine, in a fraction of the time of a search
-through edges. Where all edges of a feature lie on a lattice of a few thousand steps, rows are counted by key first and
-keys are put into cells afterwards. Nothing but the edges is needed to know the lattice.
+Multiplying by a power of two is exact, so `ceil(x * 2**m)` names the step that x lies in, its upper end included, with
+the same answer on every engine, in a fraction of the time of a search through edges. Where an edge lies right below a
+multiple, so that a heavy value has a cell of its own, `floor(x * 2**m) + ceil(x * 2**m)` names the multiple that x is
+(even keys) or the open interval that it lies in (odd keys). Where all edges of a feature lie on a lattice of a few
+thousand steps, rows are counted by key first and keys are put into cells afterwards. Nothing but the edges is needed
+to know the lattice.
 
 A key is NULL for what is no number in reach: NULL, NaN, infinities, and numbers far outside of the reference. Where
 the steps are wider than one, a number below 1e-300 counts as zero.
@@ -47,6 +49,8 @@ class Lattice:
     """Multiples of 2**-power. `ends` holds, for each edge, the last key that lies at or below it."""
 
     power: int
+    stepped: bool
+    """Keys are steps with their upper end; else multiples and the intervals between them, two keys a step."""
     shift: int
     """Taken from every key: an even number, 0 unless the reference is far from zero."""
     ends: tuple[int, ...]
@@ -58,6 +62,10 @@ class Lattice:
     @property
     def reach(self) -> tuple[float, float]:
         """Numbers with a key: from the first up to below the second."""
+        if self.stepped:  # A step begins right above its lower end.
+            lows = (math.ldexp(float(self.shift + side * _KEYS - 1), -self.power) for side in (-1, 1))
+            low, high = (math.nextafter(one, math.inf) for one in lows)
+            return low, high
         low, high = ((self.shift + side * _KEYS) // 2 for side in (-1, 1))
         return math.ldexp(float(low), -self.power), math.ldexp(float(high), -self.power)
 
@@ -73,11 +81,12 @@ def lattice_of(edges: Sequence[float]) -> Lattice | None:
         return None
     scaled = np.ldexp(at, power)
     ends = np.where(scaled == np.floor(scaled), 2 * scaled, 2 * np.ldexp(above, power) - 1).astype(np.int64)
-    low, high = int(ends[0]), int(ends[-1])
-    if high - low > 2 * _MOST_STEPS:
+    if ends[-1] - ends[0] > 2 * _MOST_STEPS:
         return None
-    shift = _shift(low, int(ends[len(ends) // 2]), high)
-    return Lattice(power=power, shift=shift, ends=tuple((ends - shift).tolist()))
+    stepped = not (ends % 2).any()
+    ends = ends // 2 if stepped else ends
+    shift = _shift(int(ends[0]), int(ends[len(ends) // 2]), int(ends[-1]))
+    return Lattice(power=power, stepped=stepped, shift=shift, ends=tuple((ends - shift).tolist()))
 
 
 def _shift(low: int, middle: int, high: int) -> int:
@@ -180,7 +189,7 @@ def _tried(element: LatticeKey, compiler: Any, **how: Any) -> str:
 def _key(x: str, lattice: Lattice) -> str:
     scaled = f"{x} * {digits(lattice.scale)}"
     moved = f" - {digits(lattice.shift)}" if lattice.shift else ""
-    return f"floor({scaled}) + ceil({scaled}){moved}"
+    return f"ceil({scaled}){moved}" if lattice.stepped else f"floor({scaled}) + ceil({scaled}){moved}"
 
 
 @compiles(KeyOutside)
