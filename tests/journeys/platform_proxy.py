@@ -23,8 +23,18 @@ class Proxy:
     def __init__(self, people: dict[str, Any], app_port: int) -> None:
         self._people = people
         self._app_port = app_port
+        self._open: set[asyncio.Task[Any] | None] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # The server forgets a connection that the browser left, and the way to the app would be collected half closed.
+        connection = asyncio.current_task()
+        self._open.add(connection)
+        try:
+            await self._carry(reader, writer)
+        finally:
+            self._open.discard(connection)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError, OSError):
             head = await reader.readuntil(b"\r\n\r\n")
             inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._app_port)
