@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from services import databases, on_databricks, signing_in
+from services import databases, inference_tables, on_databricks, signing_in
 from services.adapters.databricks.lakeflow import LakeflowRuns
 from services.adapters.databricks.statements import Warehouse, workspace
 from services.adapters.databricks.unity import UnityLineage
@@ -92,12 +92,11 @@ from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
 from services.adapters.warehouse.performance import DuckDbPerformanceFacts
 from services.adapters.warehouse.predictions import DuckDbPredictionLog
 from services.adapters.warehouse.reliability import DuckDbRequestFacts
-from services.adapters.warehouse.routed import RoutedFacts, RoutedPerformance
+from services.adapters.warehouse.routed import RoutedFacts, RoutedPerformance, RoutedRequests
 from services.adapters.warehouse.shadow import DuckDbShadowFacts
 from services.adapters.warehouse.small_cells import DuckDbCells
 from services.adapters.warehouse.source_reader import EstateReader
 from services.adapters.warehouse.sources import Estates
-from services.adapters.warehouse.sql_warehouse import SqlWarehouse, to_databricks
 from services.adapters.warehouse.system_tables import DatabricksSystemTables, Wanted
 from services.adapters.warehouse.table_checks import DuckDbTableFacts
 from services.adapters.warehouse.table_rows import DuckDbTableRows
@@ -1550,7 +1549,7 @@ def _mirror(settings: Settings, database: Database, clock: Clock, billing: Billi
         return Wanted(products=said.products, tag=said.model_tag)
 
     return MirrorService(
-        tables=DatabricksSystemTables(_sql_warehouse(settings, timeout_seconds=600), wanted=wanted),
+        tables=DatabricksSystemTables(inference_tables.sql_warehouse(settings, timeout_seconds=600), wanted=wanted),
         store=SqlMirror(database),
         sources=chosen(settings.mirrored),
         clock=clock,
@@ -1612,7 +1611,12 @@ def _reading(
             clock=clock,
         ),
         reliability=ReliabilityService(
-            facts=DuckDbRequestFacts(facts), store=SqlReliability(database), catalog=inventory, clock=clock
+            facts=RoutedRequests(DuckDbRequestFacts(facts), inference_tables.requests(settings, database, clock)),
+            store=SqlReliability(database),
+            catalog=inventory,
+            clock=clock,
+            sources=inference_tables.sources(settings),
+            read_at=inference_tables.read_at(database),
         ),
         mirror=mirror,
         value=value,
@@ -1674,26 +1678,18 @@ def _performance(settings: Settings, database: Database, clock: Clock, reading: 
     )
 
 
-def _sql_warehouse(settings: Settings, *, timeout_seconds: int = 120) -> SqlWarehouse:
-    """The SQL warehouse of the settings, with the credentials of the workspace that the environment names."""
-
-    def connect() -> Any:
-        found = workspace().config
-        path = f"/sql/1.0/warehouses/{settings.databricks_warehouse}"
-        return to_databricks(found.hostname, path, lambda: found.authenticate)()
-
-    return SqlWarehouse(connect, timeout_seconds=timeout_seconds)
-
-
 def _tables(settings: Settings, clock: Clock) -> dict[str, MonitoringFacts]:
-    """Predictions that lie in tables of Unity Catalog, by model."""
-    kept, warehouse = timedelta(days=settings.sketch_days or 1100), _sql_warehouse(settings)
+    """Predictions in tables of Unity Catalog, by model; only counted where the endpoint's log alone is named."""
+    kept, warehouse = timedelta(days=settings.sketch_days or 1100), inference_tables.sql_warehouse(settings)
     return {
-        model: DatabricksMonitoringFacts(
-            warehouse, (warehouse_table(model, mapped.inference),), since=lambda: clock.now().date() - kept
-        )
-        for model, mapped in settings.databricks_tables.items()
-        if mapped.inference
+        **inference_tables.predictions(settings, clock),
+        **{
+            model: DatabricksMonitoringFacts(
+                warehouse, (warehouse_table(model, mapped.inference),), since=lambda: clock.now().date() - kept
+            )
+            for model, mapped in settings.databricks_tables.items()
+            if mapped.inference
+        },
     }
 
 
@@ -1701,7 +1697,7 @@ def _labelled_tables(settings: Settings, database: Database, clock: Clock) -> di
     """Labels and scores of the same tables, counted into the cubes of performance."""
     kept, warehouse, store = (
         timedelta(days=settings.sketch_days or 1100),
-        _sql_warehouse(settings),
+        inference_tables.sql_warehouse(settings),
         SqlMonitoring(database),
     )
 
@@ -1741,7 +1737,7 @@ def warehouse_table(model: str, given: InferenceTable) -> WarehouseTable:
 
 def _vendor(settings: Settings, database: Database, clock: Clock) -> VendorService:
     """What the platform's own monitoring says about tables with data profiling."""
-    warehouse = _sql_warehouse(settings)
+    warehouse = inference_tables.sql_warehouse(settings)
     return VendorService(
         metrics={
             model: VendorSource(

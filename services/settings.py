@@ -85,8 +85,23 @@ class ProfiledTable(_Mapping):
     profile: _UnityName | None = None
 
 
+class PayloadTable(_Mapping):
+    """The inference table that AI Gateway writes for the endpoint of a model; its columns are the platform's."""
+
+    table: _UnityName
+    score: Annotated[str, Field(pattern=r"^(\.[A-Za-z_][A-Za-z0-9_]*|\[[0-9]{1,3}\])*$")] = ""
+    """Where the score lies in one element of `predictions`: `.risk` or `[1]`; the element itself when empty."""
+    late_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
+    """Rows are believed to be complete after so long."""
+    every_minutes: Annotated[int, Field(ge=1, le=1440)] = 10
+    """How often reliability and value ask; each time wakes the warehouse."""
+    failures_logged: bool = False
+    """Somebody saw requests that failed with 429 and 500 in the table. Without it few errors are no good news."""
+
+
 class MappedModel(_Mapping):
     inference: InferenceTable | None = None
+    payload: PayloadTable | None = None
     profiling: ProfiledTable | None = None
 
 
@@ -148,9 +163,11 @@ class Settings(BaseSettings):
     databricks_warehouse: Annotated[str, Field(pattern=r"^[A-Za-z0-9]*$")] = ""
     """SQL warehouse that is asked for lineage and column tags of Unity Catalog; empty means the catalog file."""
     databricks_tables: Annotated[dict[str, MappedModel], NoDecode] = {}
-    """Which tables of Unity Catalog hold the predictions of a model, and the figures of the platform's own monitoring.
+    """Which tables of Unity Catalog hold the predictions of a model, what its endpoint answered, and the figures of the
+    platform's own monitoring.
 
-    A JSON object by model, or the path of a file with one: `{"model": {"inference": {...}, "profiling": {...}}}`."""
+    A JSON object by model, or the path of a file with one: `{"model": {"inference": {...}, "payload": {...},
+    "profiling": {...}}}`."""
     databricks_mirror: Annotated[str, Field(pattern=rf"^$|^{_MIRRORED}(,{_MIRRORED})*$")] = ""
     """System tables that are copied before they expire, separated by commas: `billing` (then cost is what was billed,
     not what was measured here), `serving`, `lineage`, `tags`, `audit`. Needs the SQL warehouse."""

@@ -96,7 +96,9 @@ def _endpoint_frame(found: tuple[Traffic, ...]) -> pd.DataFrame:
         (
             f"**{md(item.deployment)}**" if not item.version else "",
             version(item.version) if item.version else "all versions",
-            count(item.requests),
+            count(item.requests)
+            if item.estimated is None
+            else f"{count(item.requests)} of about {count(item.estimated)}",
             f"{item.per_minute:,.2f}",
             count(item.busiest_hour) if item.busiest_hour is not None else NOTHING,
             _rate(item),
@@ -122,6 +124,7 @@ def _endpoint_row(item: Traffic) -> dict[str, object]:
         "endpoint": item.deployment,
         "version": item.version or "all",
         "requests": item.requests,
+        "requests_estimated": item.estimated,
         "errors": item.errors,
         "requests_per_minute": item.per_minute,
         "busiest_hour": item.busiest_hour,

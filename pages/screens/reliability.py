@@ -149,7 +149,7 @@ def _throughput(view: SlaView) -> None:
     ink = parts.ink()
     lines = []
     for number, (name, points) in enumerate(_by_version(view.points)):
-        rates = [point.requests / view.slot_minutes for point in points]
+        rates = [point.volume / view.slot_minutes for point in points]
         colour = ink.series[number % len(ink.series)]
         label = f"{version(name)} {rates[-1]:,.1f}"
         lines.append(_line(view, points, list(rates), name=version(name), colour=colour, label=label))
@@ -164,6 +164,8 @@ def _realtime(row: InventoryRow, days: int) -> None:
     )
     if view is None:
         return
+    if view.notice:
+        notices.remark(view.notice, "info")
     _tiles(view)
     _budget(row)
     if not view.points:

@@ -11,7 +11,7 @@ from typing import Any
 
 from services import databases
 from services.adapters.mlflow.registry import MlflowRegistry
-from services.doctor import machine, mirror, outside, platform, sign_in
+from services.doctor import inference_tables, machine, mirror, outside, platform, sign_in
 from services.doctor.governance import Governance
 from services.doctor.guard import Check, looked_at
 from services.doctor.models import Result, State
@@ -27,6 +27,7 @@ _DATABASE_FIX = "Check COUNTERSIGN_DATABASE_URL, the network between, the accoun
 _REGISTRY_FIX = "Check COUNTERSIGN_MLFLOW_URI, the network between and the credentials."
 _ENDPOINT_FIX = "Start the endpoint, or check COUNTERSIGN_SERVING_URL."
 _WORKSPACE_FIX = "Check DATABRICKS_HOST, its credentials, and the rights named in docs/databricks.md."
+_TABLES_FIX = "Check COUNTERSIGN_DATABRICKS_TABLES, the warehouse and its credentials."
 _LOOK = "Look at it by hand; the program's log may say more."
 
 
@@ -70,7 +71,7 @@ def _parts(settings: Settings, environment: Mapping[str, str], clock: Clock) -> 
     yield from looked_at("sign-in", lambda: sign_in.sign_in(settings, environment), fix=_LOOK)
     yield from _governance(settings, clock)
     if settings.profile is Profile.DATABRICKS:
-        yield from _workspace(settings)
+        yield from _workspace(settings, clock)
         return
     mlflow = MlflowRegistry(settings.registry_uri, settings.artifacts_folder)
     outer: tuple[tuple[str, Check, State, str], ...] = (
@@ -78,6 +79,7 @@ def _parts(settings: Settings, environment: Mapping[str, str], clock: Clock) -> 
         ("aliases", lambda: outside.aliases(settings, mlflow), State.UNKNOWN, _REGISTRY_FIX),
         ("endpoint", lambda: outside.endpoint(settings), State.FAULT, _ENDPOINT_FIX),
         ("warehouse", lambda: outside.warehouse(settings), State.FAULT, "Check the warehouse and its credentials."),
+        ("inference tables", lambda: inference_tables.inference(settings, clock), State.FAULT, _TABLES_FIX),
         ("connections", lambda: outside.connections(settings), State.UNKNOWN, _LOOK),
         ("channels", lambda: outside.channels(settings), State.UNKNOWN, _LOOK),
     )
@@ -85,7 +87,7 @@ def _parts(settings: Settings, environment: Mapping[str, str], clock: Clock) -> 
         yield from looked_at(name, check, away=away, fix=fix)
 
 
-def _workspace(settings: Settings) -> Iterator[Result]:
+def _workspace(settings: Settings, clock: Clock) -> Iterator[Result]:
     for name, check in (
         ("workspace", platform.principal),
         ("registry", lambda: platform.registry(settings)),
@@ -93,6 +95,7 @@ def _workspace(settings: Settings) -> Iterator[Result]:
         ("endpoints", lambda: platform.endpoints(settings)),
         ("identity", lambda: platform.identity(settings)),
         ("warehouse", lambda: outside.warehouse(settings)),
+        ("inference tables", lambda: inference_tables.inference(settings, clock)),
         ("connections", lambda: outside.connections(settings)),
         ("channels", lambda: outside.channels(settings)),
     ):

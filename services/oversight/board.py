@@ -145,7 +145,7 @@ def _traffic(ask: Callable[[], SlaView], cpu_seconds: float) -> budgets.Traffic 
         return None
     if not view.points:
         return None
-    by_hour = _by_hour((point.start, point.requests) for point in view.points)
+    by_hour = _by_hour((point.start, point.volume) for point in view.points)
     first, last = min(by_hour), max(by_hour)
     return budgets.Traffic(
         hours=int((last - first) / _HOUR) + 1,

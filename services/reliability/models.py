@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from services.inventory.models import ServiceLevel
 from services.kernel.health import Explanation, Health, Signal
@@ -23,6 +23,12 @@ class SlaPoint:
     p99_ms: float | None
     injected: int = 0
     """Requests made under an injected fault, labelled as such."""
+    estimated: int | None = None
+    """As in RequestSlot."""
+
+    @property
+    def volume(self) -> int:
+        return self.requests if self.estimated is None else self.estimated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +46,10 @@ class SlaView:
     explanation: Explanation
     judged_minutes: int = 60
     """Length of the slots that the promise is held against; charts of long windows have longer ones."""
+    notice: str = ""
+    """What these figures are, where they are not those of our own log; empty where they are."""
+    complete_until: datetime | None = None
+    """Later slots may still grow and are not judged; None where a request is recorded when it is answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +62,28 @@ class RequestSlot:
     errors: int
     injected: int
     buckets: tuple[tuple[int, int], ...]
+    estimated: int | None = None
+    """Requests that these rows stand for, where the platform writes a sample of them; None where it writes each."""
+
+    @property
+    def volume(self) -> int:
+        return self.requests if self.estimated is None else self.estimated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestSource:
+    """A log of requests that is not ours: what its figures mean and what it may not know yet."""
+
+    words: str
+    """What it is called, for example `inference table main.claims.score_payload`."""
+    late: timedelta
+    """Rows may arrive so long after their request."""
+    stale: timedelta
+    """When it was not read for so long, nobody can say how the service is."""
+    failures_logged: bool = False
+    """Every failed request is known to be in it. Else a failure rate is the least it can be."""
+    model_time: bool = True
+    """Latency is the time of the model, without network, queue and the checks before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +124,8 @@ class Traffic:
     p95_ms: float | None
     p99_ms: float | None
     last: date | None
+    estimated: int | None = None
+    """As in RequestSlot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,9 @@ RECENT = timedelta(hours=2)
 """Covers the slot that is filling now and at least one full hour before it."""
 
 
-def latency(slots: Sequence[RequestSlot], level: ServiceLevel | None, now: datetime) -> Signal:
+def latency(
+    slots: Sequence[RequestSlot], level: ServiceLevel | None, now: datetime, *, recently: str = "In the last two hours"
+) -> Signal:
     buckets = merged(slot.buckets for slot in slots)
     n, value = sum(count for _, count in buckets), quantile(buckets, 0.95)
     as_of = slots[-1].start if slots else None
@@ -37,11 +39,13 @@ def latency(slots: Sequence[RequestSlot], level: ServiceLevel | None, now: datet
     recent_n, recent_value = sum(count for _, count in recent), quantile(recent, 0.95)
     if recent_value is not None and recent_n >= LEAST_RECENT and recent_value > limit:
         state = Health.BREACH
-        sentence = f"In the last two hours p95 is {recent_value:,.0f} ms over {recent_n:,} requests. In all: {sentence}"
+        sentence = f"{recently} p95 is {recent_value:,.0f} ms over {recent_n:,} requests. In all: {sentence}"
     return Signal(state=state, value=value, unit="ms p95", sentence=sentence, n=n, as_of=as_of)
 
 
-def errors(slots: Sequence[RequestSlot], level: ServiceLevel | None, now: datetime) -> Signal:
+def errors(
+    slots: Sequence[RequestSlot], level: ServiceLevel | None, now: datetime, *, recently: str = "In the last two hours"
+) -> Signal:
     n, failed = sum(slot.requests for slot in slots), sum(slot.errors for slot in slots)
     as_of = slots[-1].start if slots else None
     whole = _rate(failed, n, level.error_rate if level else None, "requests failed")
@@ -51,7 +55,7 @@ def errors(slots: Sequence[RequestSlot], level: ServiceLevel | None, now: dateti
     if level and recent_n >= LEAST_RECENT:
         recent_state, recent_sentence = _rate(recent_failed, recent_n, level.error_rate, "requests failed")
         if recent_state is Health.BREACH:
-            state, sentence = Health.BREACH, f"In the last two hours {recent_sentence} In all: {sentence}"
+            state, sentence = Health.BREACH, f"{recently} {recent_sentence} In all: {sentence}"
     injected = sum(slot.injected for slot in slots)
     if injected:
         sentence += f" {injected:,} requests were made under an injected fault."

@@ -29,6 +29,7 @@ def total(slots: Sequence[RequestSlot], *, start: datetime, version: str = "") -
         errors=sum(slot.errors for slot in slots),
         injected=sum(slot.injected for slot in slots),
         buckets=merged(slot.buckets for slot in slots),
+        estimated=sum(slot.volume for slot in slots) if any(slot.estimated is not None for slot in slots) else None,
     )
 
 
@@ -74,10 +75,11 @@ def traffic(
         errors=whole.errors,
         injected=whole.injected,
         error_rate=share_of(whole.errors, whole.requests),
-        per_minute=whole.requests / minutes if minutes > 0 else 0.0,
+        per_minute=whole.volume / minutes if minutes > 0 else 0.0,
         busiest_hour=busiest,
         p50_ms=quantile(whole.buckets, 0.5),
         p95_ms=quantile(whole.buckets, 0.95),
         p99_ms=quantile(whole.buckets, 0.99),
         last=max((slot.start.date() for slot in slots), default=None),
+        estimated=whole.estimated,
     )

@@ -33,6 +33,7 @@ from services.adapters.warehouse.statements import (
     labels,
     latency,
     logged,
+    payload,
     performance,
     reviews,
     tables,
@@ -43,6 +44,8 @@ from services.inventory.access import CLEAR, HIDDEN, Mask, MaskKind
 from services.inventory.tables import QualityRule, RuleKind
 from services.monitoring.monitor_rules import ColumnKind
 from services.monitoring.monitors import ColumnMapping, Source, SourceKind
+from tests.contract import payload_log
+from tests.contract.payload_log import NOON
 from tests.contract.spark_warehouse import a_spark
 from tests.contract.two_engines import TwoEngines, alike, plain
 
@@ -158,6 +161,17 @@ def used() -> pd.DataFrame:
     )  # fmt: skip
 
 
+def answered() -> pd.DataFrame:
+    """An inference table, its hostile rows and some hundred plain ones."""
+    rows = [
+        *payload_log.hostile(),
+        *(payload_log.row(100 + n, at=NOON - timedelta(seconds=17 * n), sampling_fraction=0.3) for n in range(200)),
+    ]
+    frame = pd.DataFrame(rows).drop(columns=["logging_error_codes"])
+    frame["request_date"] = pd.to_datetime(frame["request_date"]).dt.date
+    return frame.astype({"status_code": "Int32", "execution_duration_ms": "Int64"})
+
+
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoEngines]:
     if shutil.which("java") is None and not os.environ.get("COUNTERSIGN_TEST_NO_SKIP"):
@@ -166,7 +180,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoEngines]:
         made = TwoEngines(session, tmp_path_factory.mktemp("engines"))
         for name, frame in (
             ("scored", scored()), ("filed", filed()), ("told", told()), ("requested", requested()), ("ran", ran()),
-            ("used", used()),
+            ("used", used()), ("answered", answered()), ("entities", pd.DataFrame(payload_log.served())),
         ):  # fmt: skip
             made.add(name, frame.reset_index(drop=True))
         for engine in ENGINES:
@@ -263,6 +277,10 @@ def _as_stated(engines: TwoEngines, engine: str) -> Any:
     return performance.as_stated(rows, DAYS[:2], 2)
 
 
+ON = (NOON.date() - timedelta(days=1), NOON.date())
+WHEN = (int((NOON - timedelta(days=1)).timestamp() * 1_000_000), int(NOON.timestamp() * 1_000_000))
+
+
 def _on_lattices() -> list[tuple[str, Lattice]]:
     """A lattice in reach of every value, one that is not, and one far from zero; all meet NaN, infinity or NULL.
 
@@ -303,6 +321,22 @@ CASES: dict[str, Case] = {
     "logged.job_runs": lambda e, on: logged.job_runs(e.table("ran", on)),
     "logged.used": lambda e, on: logged.used(e.table("used", on)),
     "logged.one_prediction": lambda e, on: logged.one_prediction(e.table("scored", on), "p3"),
+    "payload.days": lambda e, on: payload.days(e.table("answered", on), ON[0]),
+    "payload.requests_by_bucket": lambda e, on: payload.requests_by_bucket(e.table("answered", on), ON, slot_minutes=5),
+    "payload.predicted": lambda e, on: payload.predicted(e.table("answered", on), ON),
+    "payload.ticks": lambda e, on: payload.ticks(e.table("answered", on), *WHEN, tick_seconds=5),
+    "payload.scores": lambda e, on: [
+        payload.scores(e.table("answered", on), *WHEN, tick_seconds=60, edges=(0.2, 0.5), path=path)
+        for path in ("", ".risk", "[1]")
+    ],
+    "payload.entities": lambda e, on: payload.entities(e.table("answered", on), ON[0]),
+    "payload.newest": lambda e, on: payload.newest(e.table("answered", on), ON[0], WHEN[1]),
+    "payload.served": lambda e, on: payload.served(e.table("entities", on), ["se1", "se3", "it's"]),
+    "payload.made": lambda e, on: [
+        payload.made(e.table("answered", on), ["r1", "claim's 10", "r7", "c12", "r4"], ON[0], path)
+        for path in ("", ".risk")
+    ],
+    "payload.logged": lambda e, on: payload.logged(e.table("answered", on), *WHEN, "r1", 20),
     "performance.told": lambda e, on: performance.told(e.table("filed", on)),
     "performance.made": lambda e, on: performance.made(e.table("scored", on), ["origin", None]),
     "performance.changes": lambda e, on: performance.changes(e.table("said", on), e.table("known", on), DAYS, 1),

@@ -73,15 +73,15 @@ class SqlReliability:
         with self._database.read() as connection:
             found = fetched(
                 connection,
-                select(*columns, table.buckets)
+                select(*columns, table.buckets, table.estimated)
                 .where(table.start >= start, table.start < end, *wanted)
                 .order_by(table.deployment, table.start, table.version),
             )
         groups: dict[str, dict[tuple[datetime, str], list[RequestSlot]]] = defaultdict(lambda: defaultdict(list))
-        for name, at, version, requests, errors, injected, text in found:
+        for name, at, version, requests, errors, injected, text, estimated in found:
             slot = RequestSlot(
                 start=at, version=version, requests=requests, errors=errors, injected=injected,
-                buckets=tuple((int(bucket), int(n)) for bucket, n in json.loads(text)),
+                buckets=tuple((int(bucket), int(n)) for bucket, n in json.loads(text)), estimated=estimated,
             )  # fmt: skip
             groups[name][at, version].append(slot)
         return {
@@ -107,7 +107,7 @@ class SqlReliability:
     def busiest_hours(self, start: datetime, end: datetime) -> Mapping[str, int]:
         table = request_slot.c
         hours = (
-            select(table.deployment, func.sum(table.requests).label("n"))
+            select(table.deployment, func.sum(func.coalesce(table.estimated, table.requests)).label("n"))
             .where(table.start >= start, table.start < end)
             .group_by(table.deployment, table.start)
             .subquery()
@@ -163,7 +163,7 @@ def _rows(deployment: str, slots: Iterable[tuple[date, RequestSlot]]) -> list[di
         {
             "deployment": deployment, "day": day, "start": slot.start, "version": slot.version,
             "requests": slot.requests, "errors": slot.errors, "injected": slot.injected,
-            "buckets": json.dumps(slot.buckets, separators=(",", ":")),
+            "buckets": json.dumps(slot.buckets, separators=(",", ":")), "estimated": slot.estimated,
         }
         for day, slot in slots
     ]  # fmt: skip

@@ -15,6 +15,8 @@ from services.monitoring.cubes import Arrival, ScoreDay
 from services.monitoring.models import JobRun
 from services.monitoring.ports import MonitoringFacts, PerformanceFacts, SliceColumn
 from services.monitoring.profile import DayProfile, LabelledDay, Reference
+from services.reliability.models import RequestSlot
+from services.reliability.ports import RequestFacts
 
 _NEVER = date(1970, 1, 1)
 
@@ -67,6 +69,22 @@ class RoutedFacts:
 
     def _of(self, model: str) -> MonitoringFacts:
         return self._mapped.get(model, self._recorded)
+
+
+class RoutedRequests:
+    """Implements reliability.ports.RequestFacts; a deployment carries the name of its model."""
+
+    def __init__(self, recorded: RequestFacts, mapped: Mapping[str, RequestFacts]) -> None:
+        self._recorded = recorded
+        self._mapped = mapped
+
+    def partitions(self) -> tuple[Partition, ...]:
+        return _partitions(self._recorded, self._mapped, unread="requests")
+
+    def slots(
+        self, deployment: str, days: tuple[date, ...], *, slot_minutes: int
+    ) -> tuple[tuple[date, RequestSlot], ...]:
+        return self._mapped.get(deployment, self._recorded).slots(deployment, days, slot_minutes=slot_minutes)
 
 
 class RoutedPerformance:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from services.adapters.warehouse.statements.dialects import compiled, databricks_dialect
+from sqlalchemy import FromClause
+
+from services.adapters.warehouse.statements.dialects import compiled, databricks_dialect, relation
 from services.kernel.errors import TelemetryUnavailableError
 
 Connect = Callable[[], Any]
@@ -53,6 +55,10 @@ class Session:
 
     def __call__(self, statement: Any) -> list[Sequence[Any]]:
         return self.run(compiled(statement, databricks_dialect()))[0]
+
+    def relation(self, name: tuple[str, ...], columns: tuple[str, ...]) -> FromClause:
+        """A table by its one to three names, in the words of this engine."""
+        return relation(name, columns, databricks_dialect())
 
     def kinds(self, statement: Any) -> dict[str, str]:
         """Types of the columns of a statement that returns no row."""

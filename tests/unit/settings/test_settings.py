@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from services import inference_tables
 from services.kernel.errors import SettingsError
 from services.settings import read_settings
 
@@ -68,6 +69,12 @@ def test_tables_of_the_platform_are_mapped_by_text_or_file(tmp_path: Path, monke
             "reference_table or reference_days",
         ),
         ('{"m": {"profilng": {}}}', "COUNTERSIGN_DATABRICKS_TABLES at m.profilng"),
+        ('{"m": {"payload": {"table": "score_payload"}}}', "COUNTERSIGN_DATABRICKS_TABLES at m.payload.table"),
+        ('{"m": {"payload": {"table": "a.b.c", "score": "risk"}}}', "COUNTERSIGN_DATABRICKS_TABLES at m.payload.score"),
+        (
+            '{"m": {"payload": {"table": "a.b.c", "late_minutes": 0}}}',
+            "COUNTERSIGN_DATABRICKS_TABLES at m.payload.late_minutes",
+        ),
     ],
 )
 def test_a_mapping_that_cannot_be_used_is_refused_at_start_with_its_place(
@@ -78,6 +85,20 @@ def test_a_mapping_that_cannot_be_used_is_refused_at_start_with_its_place(
     with pytest.raises(SettingsError) as refused:
         read_settings()
     assert says in refused.value.message
+
+
+def test_the_log_of_an_endpoint_is_named_beside_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"table": "main.claims.score_payload", "score": "[0].risk", "late_minutes": 30, "failures_logged": True}
+    monkeypatch.setenv("COUNTERSIGN_DATABRICKS_WAREHOUSE", "abc123")
+    monkeypatch.setenv("COUNTERSIGN_DATABRICKS_TABLES", json.dumps({"claims": {"payload": given}, "other": MAPPED}))
+
+    settings = read_settings()
+
+    payload = settings.databricks_tables["claims"].payload
+    assert payload is not None
+    assert (payload.score, payload.late_minutes, payload.every_minutes) == ("[0].risk", 30, 10)
+    [(model, table)] = inference_tables.tables(settings).items()
+    assert (model, table.name, table.late_seconds) == ("claims", ("main", "claims", "score_payload"), 1800.0)
 
 
 def test_mapped_tables_need_a_warehouse_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:

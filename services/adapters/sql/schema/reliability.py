@@ -17,6 +17,7 @@ request_slot = Table(
     Column("errors", Integer, nullable=False),
     Column("injected", Integer, nullable=False),
     Column("buckets", Text, nullable=False),  # JSON [[bucket, requests], ...]
+    Column("estimated", Integer, nullable=True),  # requests that a sample of rows stands for
     Index("ix_request_slot_deployment_start", "deployment", "start"),
 )
 
@@ -42,5 +43,6 @@ request_day = Table(
     Column("errors", Integer, nullable=False),
     Column("injected", Integer, nullable=False),
     Column("buckets", Text, nullable=False),  # JSON [[bucket, requests], ...]
+    Column("estimated", Integer, nullable=True),  # requests that a sample of rows stands for
     Index("ix_request_day_start", "start"),
 )

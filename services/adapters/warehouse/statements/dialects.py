@@ -87,6 +87,65 @@ class Found(FunctionElement[bool]):
         super().__init__(value, literal(pattern))
 
 
+class JsonText(FunctionElement[str]):
+    """What lies at a path of a text that may be JSON, as text; NULL where there is nothing, or no JSON."""
+
+    type = String()
+    name = "json_text"
+    inherit_cache = False
+
+    def __init__(self, value: ColumnElement[Any], path: str) -> None:
+        super().__init__(value, literal(path))
+
+
+class JsonLength(FunctionElement[int]):
+    """How many elements a text has that is a JSON array; NULL for anything else."""
+
+    type = BigInteger()
+    name = "json_length"
+    inherit_cache = False
+
+
+class EachOf(FunctionElement[str]):
+    """A row for each element of a text that is a JSON array, as text; none for anything else. Only in a SELECT list."""
+
+    type = String()
+    name = "each_of"
+    inherit_cache = False
+
+
+@compiles(JsonText)
+def _json_text(element: JsonText, compiler: Any, **how: Any) -> str:
+    return f"get_json_object({compiler.process(element.clauses, **how)})"
+
+
+@compiles(JsonText, "duckdb")
+def _json_extract(element: JsonText, compiler: Any, **how: Any) -> str:
+    return f"TRY(json_extract_string({compiler.process(element.clauses, **how)}))"
+
+
+@compiles(JsonLength)
+def _json_length(element: JsonLength, compiler: Any, **how: Any) -> str:
+    return f"json_array_length({compiler.process(element.clauses, **how)})"
+
+
+@compiles(JsonLength, "duckdb")
+def _json_array_length(element: JsonLength, compiler: Any, **how: Any) -> str:
+    # DuckDB says 0 for what is no array.
+    given = compiler.process(element.clauses, **how)
+    return f"CASE WHEN TRY(json_type({given})) = 'ARRAY' THEN TRY(json_array_length({given})) END"
+
+
+@compiles(EachOf)
+def _explode(element: EachOf, compiler: Any, **how: Any) -> str:
+    return f"explode(from_json({compiler.process(element.clauses, **how)}, 'array<string>'))"
+
+
+@compiles(EachOf, "duckdb")
+def _unnest(element: EachOf, compiler: Any, **how: Any) -> str:
+    return f"unnest(TRY(json_extract_string({compiler.process(element.clauses, **how)}, '$[*]')))"
+
+
 @compiles(Number)
 def _number(element: Number, compiler: Any, **how: Any) -> str:
     return f"TRY_CAST({compiler.process(element.clauses, **how)} AS DOUBLE)"

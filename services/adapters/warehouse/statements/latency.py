@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import log
 from typing import Any
 
-from sqlalchemy import BigInteger, Date, FromClause, Select, and_, case, cast, func, literal, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Date, FromClause, Select, and_, case, cast, func, literal, or_, select
 
 from services.adapters.warehouse.statements.dialects import Microseconds, Number, exact, is_finite, text_of, whole
 from services.reliability.latency import FASTEST_MS, GAMMA
@@ -36,15 +36,20 @@ def requests_by_bucket(source: FromClause, *, slot_minutes: int) -> Select[Any]:
         .where(source.c.event_at.is_not(None))
         .subquery()
     )
-    slow_enough = case((raw.c.x < exact(FASTEST_MS), exact(FASTEST_MS)), else_=raw.c.x)
-    bucket = case(
-        (
-            and_(raw.c.failed == whole(0), is_finite(raw.c.x)),
-            cast(func.ceil(func.ln(slow_enough) / exact(log(GAMMA))), BigInteger()),
-        ),
-        else_=whole(NO_LATENCY),
-    )
+    bucket = bucket_of(raw.c.x, raw.c.failed == whole(0))
     keyed = select(raw.c.d, raw.c.slot, raw.c.v, bucket.label("b"), raw.c.failed, raw.c.i).subquery()
     keys = (keyed.c.d, keyed.c.slot, keyed.c.v, keyed.c.b)
     failures, injected = (cast(func.sum(column), BigInteger()) for column in (keyed.c.failed, keyed.c.i))
     return select(*keys, func.count(), failures, injected).group_by(*keys).order_by(*keys)
+
+
+def bucket_of(milliseconds: ColumnElement[Any], counted: ColumnElement[bool]) -> ColumnElement[int]:
+    """The logarithmic bucket of a DOUBLE; NO_LATENCY where it is no number or the request does not count."""
+    slow_enough = case((milliseconds < exact(FASTEST_MS), exact(FASTEST_MS)), else_=milliseconds)
+    return case(
+        (
+            and_(counted, is_finite(milliseconds)),
+            cast(func.ceil(func.ln(slow_enough) / exact(log(GAMMA))), BigInteger()),
+        ),
+        else_=whole(NO_LATENCY),
+    )

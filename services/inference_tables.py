@@ -1,0 +1,98 @@
+"""What stands behind the ports for models whose endpoint's inference table is named in the settings. Wiring only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from services.adapters.databricks.statements import workspace
+from services.adapters.sql.database import Database
+from services.adapters.sql.ops import SqlOps
+from services.adapters.warehouse.payload_requests import PayloadPredictions, PayloadRequests
+from services.adapters.warehouse.payload_tables import PayloadTable, ServedVersions
+from services.adapters.warehouse.sql_warehouse import SqlWarehouse, to_databricks
+from services.kernel.clock import Clock
+from services.monitoring.ports import MonitoringFacts
+from services.reliability.models import RequestSource
+from services.reliability.ports import RequestFacts
+from services.settings import Settings
+
+_UNREAD_TWICE = timedelta(minutes=20)
+"""Added to twice the time between two readings: one that failed may be tried again before anything is unknown."""
+_SOURCE_LENGTH = 120
+
+
+def sql_warehouse(settings: Settings, *, timeout_seconds: int = 120) -> SqlWarehouse:
+    """The SQL warehouse of the settings, with the credentials of the workspace that the environment names."""
+
+    def connect() -> Any:
+        found = workspace().config
+        path = f"/sql/1.0/warehouses/{settings.databricks_warehouse}"
+        return to_databricks(found.hostname, path, lambda: found.authenticate)()
+
+    return SqlWarehouse(connect, timeout_seconds=timeout_seconds)
+
+
+def tables(settings: Settings) -> dict[str, PayloadTable]:
+    """By model."""
+    return {
+        model: PayloadTable(
+            model=model,
+            name=tuple(given.table.split(".")),
+            score=given.score,
+            late_seconds=60.0 * given.late_minutes,
+            every_seconds=60.0 * given.every_minutes,
+            failures_logged=given.failures_logged,
+        )
+        for model, mapped in settings.databricks_tables.items()
+        if (given := mapped.payload)
+    }
+
+
+def sources(settings: Settings) -> dict[str, RequestSource]:
+    """What reliability has to know about each of them."""
+    return {
+        model: RequestSource(
+            words=table.words,
+            late=timedelta(seconds=table.late_seconds),
+            stale=timedelta(seconds=2 * table.every_seconds) + _UNREAD_TWICE,
+            failures_logged=table.failures_logged,
+        )
+        for model, table in tables(settings).items()
+    }
+
+
+def requests(settings: Settings, database: Database, clock: Clock) -> dict[str, RequestFacts]:
+    warehouse, versions, ops = sql_warehouse(settings), ServedVersions(), SqlOps(database)
+
+    def looked(model: str, error: str) -> None:
+        ops.record(_source(model), at=clock.now(), error=error)
+
+    return {
+        model: PayloadRequests(warehouse, table, versions=versions, since=_since(settings, clock), looked=looked)
+        for model, table in tables(settings).items()
+    }
+
+
+def predictions(settings: Settings, clock: Clock) -> dict[str, MonitoringFacts]:
+    warehouse, versions = sql_warehouse(settings), ServedVersions()
+    return {
+        model: PayloadPredictions(warehouse, table, versions=versions, since=_since(settings, clock))
+        for model, table in tables(settings).items()
+    }
+
+
+def read_at(database: Database) -> Callable[[str], datetime | None]:
+    """When the inference table of a model answered last."""
+    ops = SqlOps(database)
+    return lambda model: ops.last_success(_source(model))
+
+
+def _since(settings: Settings, clock: Clock) -> Callable[[], date]:
+    kept = timedelta(days=settings.sketch_days or 1100)
+    return lambda: clock.now().date() - kept
+
+
+def _source(model: str) -> str:
+    return f"inference table of {model}"[:_SOURCE_LENGTH]

@@ -1,0 +1,195 @@
+"""What reliability and value make of an inference table, in DuckDB and on a real Spark: the same, nothing made up."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from services.adapters.warehouse.payload_requests import NEVER, PayloadPredictions, PayloadRequests
+from services.adapters.warehouse.payload_tables import UNKNOWN, NotSoOften, PayloadTable, ServedVersions
+from services.kernel.errors import TelemetryUnavailableError
+from services.reliability.latency import bucket_of
+from services.reliability.models import RequestSlot
+from services.reliability.slots import coarser
+from tests.contract.payload_log import ENTITIES, MODEL, NOON, TABLE, PayloadLog, hostile, row
+from tests.contract.spark_warehouse import a_spark
+
+TODAY, YESTERDAY = NOON.date(), NOON.date() - timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[Any]:
+    if shutil.which("java") is None and not os.environ.get("COUNTERSIGN_TEST_NO_SKIP"):
+        pytest.skip("Spark needs a Java runtime")
+    with a_spark() as session:
+        yield session
+
+
+@pytest.fixture(params=["DuckDB", "Spark"])
+def log(request: pytest.FixtureRequest) -> PayloadLog:
+    session = request.getfixturevalue("spark") if request.param == "Spark" else None
+    return PayloadLog(request.param, session)
+
+
+@pytest.fixture
+def duck() -> PayloadLog:
+    return PayloadLog("DuckDB")
+
+
+def requests_of(log: PayloadLog, table: PayloadTable = TABLE, **given: Any) -> PayloadRequests:
+    return PayloadRequests(
+        log.warehouse, table, versions=ServedVersions(table=ENTITIES), since=lambda: date(2031, 3, 1), **given
+    )
+
+
+def slots_of(log: PayloadLog, *days: date) -> dict[str, RequestSlot]:
+    """Whole days by version."""
+    found = requests_of(log).slots(MODEL, days or (YESTERDAY, TODAY), slot_minutes=5)
+    return {slot.version: slot for slot in coarser([slot for _, slot in found], timedelta(days=10_000))}
+
+
+# Reliability -------------------------------------------------------------------------------------------------------
+
+
+def test_requests_are_counted_once_by_version_without_our_own(log: PayloadLog) -> None:
+    log.write(hostile())
+
+    found = slots_of(log)
+
+    # 1, 2, 3, 4, 5, 10, 11, 12, 13 and the two without an id; not the probe, the replay, or the row without a time.
+    assert {version: slot.requests for version, slot in found.items()} == {"3": 11, UNKNOWN: 2}
+    assert {version: slot.errors for version, slot in found.items()} == {"3": 1, UNKNOWN: 1}
+    assert dict(found["3"].buckets) == {bucket_of(10): 9, bucket_of(0): 1}
+
+
+def test_a_sample_stands_for_more_and_is_no_more_evidence(log: PayloadLog) -> None:
+    at = [NOON + timedelta(minutes=5 * n) for n in range(30)]
+    log.write([row(n, at=moment, sampling_fraction=0.3) for n, moment in enumerate(at)])
+
+    slots = [slot for _, slot in requests_of(log).slots(MODEL, (TODAY,), slot_minutes=5)]
+
+    assert [slot.requests for slot in slots] == [1] * 30
+    assert {slot.volume for slot in slots} == {3, 4}
+    assert sum(slot.volume for slot in slots) == 100  # and not 90, as thirty times three would be
+
+
+def test_a_table_without_sampling_estimates_nothing(log: PayloadLog) -> None:
+    log.write([row(1), row(2, sampling_fraction=None)])
+
+    (slot,) = slots_of(log).values()
+
+    assert (slot.requests, slot.estimated, slot.volume) == (2, None, 2)
+
+
+def test_a_version_of_another_model_on_the_endpoint_is_not_mistaken_for_one_of_ours(log: PayloadLog) -> None:
+    log.write([row(1), row(2, served_entity_id="se3"), row(3, served_entity_id="se2")])
+
+    assert set(slots_of(log)) == {"3", "4", "main.claims.other/7"}
+
+
+def test_late_rows_change_their_day_and_a_day_that_did_not_change_keeps_its_mark(log: PayloadLog) -> None:
+    log.write([row(1, at=NOON - timedelta(days=1)), row(2)])
+    before = {part.day: part.fingerprint for part in requests_of(log).partitions()}
+    log.write([row(1, at=NOON - timedelta(days=1)), row(2), row(3, at=NOON - timedelta(hours=1))])
+    after = {part.day: part.fingerprint for part in requests_of(log).partitions()}
+
+    assert set(before) == set(after) == {YESTERDAY, TODAY}
+    assert before[YESTERDAY] == after[YESTERDAY]
+    assert before[TODAY] != after[TODAY]
+
+
+def test_an_empty_table_is_no_day_and_no_slot(log: PayloadLog) -> None:
+    log.write([])
+
+    assert requests_of(log).partitions() == ()
+    assert slots_of(log) == {}
+
+
+def test_the_warehouse_is_asked_every_ten_minutes_and_then_for_the_newest_days_alone(duck: PayloadLog) -> None:
+    duck.write([row(1, at=NOON - timedelta(days=20)), row(2)])
+    now, facts = [0.0], requests_of(duck)
+    facts._seldom = NotSoOften(600.0, elapsed=lambda: now[0])
+
+    first = facts.partitions()
+    now[0] = 599.0
+    again = facts.partitions()
+    now[0] = 601.0
+    later = facts.partitions()
+
+    assert (len(first), again, len(later)) == (2, first, 1)
+    assert len(duck.duck.asked) == 2
+
+
+def test_a_table_that_does_not_answer_says_so_and_is_left_alone_for_a_minute(duck: PayloadLog) -> None:
+    duck.write([row(1)])
+    told: list[tuple[str, str]] = []
+    now, facts = [0.0], requests_of(duck, looked=lambda model, error: told.append((model, error)))
+    facts._seldom = NotSoOften(600.0, elapsed=lambda: now[0])
+    duck.duck.down = "no answer"
+
+    for at in (0.0, 30.0, 61.0):
+        now[0] = at
+        with pytest.raises(TelemetryUnavailableError, match="no answer"):
+            facts.partitions()
+    with pytest.raises(TelemetryUnavailableError):
+        facts.slots(MODEL, (NEVER,), slot_minutes=5)
+    duck.duck.down, now[0] = "", 130.0
+
+    assert len(facts.partitions()) == 1
+    assert [error != "" for _, error in told] == [True, True, False]
+
+
+def test_a_served_entity_gets_its_name_when_the_platform_knows_it(duck: PayloadLog) -> None:
+    duck.write([row(1, served_entity_id="new")])
+    now = [0.0]
+    versions = ServedVersions(table=ENTITIES, elapsed=lambda: now[0])
+    facts = PayloadRequests(duck.warehouse, TABLE, versions=versions, since=lambda: date(2031, 3, 1))
+
+    def seen() -> str:
+        return facts.slots(MODEL, (TODAY,), slot_minutes=5)[0][1].version
+
+    before = seen()
+    duck.duck.connection.execute(f"INSERT INTO served_entities VALUES ('new', '{MODEL}', '9', now())")
+    soon = seen()
+    now[0] = 61.0
+
+    assert (before, soon, seen()) == (UNKNOWN, UNKNOWN, "9")
+
+
+# Value -------------------------------------------------------------------------------------------------------------
+
+
+def test_predictions_are_counted_by_day_and_version(log: PayloadLog) -> None:
+    log.write(hostile())
+    facts = PayloadPredictions(
+        log.warehouse, TABLE, versions=ServedVersions(table=ENTITIES), since=lambda: date(2031, 3, 1)
+    )
+
+    found = {
+        (item.day, item.version): item.predicted for item in facts.labelled_days(MODEL, (YESTERDAY, TODAY), scores=True)
+    }
+
+    # Today: three at one in four, one each for two that cannot be read, three, and one each without an id.
+    # Yesterday: two, none, and one that cannot be read.
+    assert found == {(TODAY, "3"): 12 + 2 + 3 + 2, (TODAY, UNKNOWN): 1, (YESTERDAY, "3"): 2 + 0 + 1}
+
+
+def test_predictions_have_no_reference_and_say_why_their_table_cannot_be_read(duck: PayloadLog) -> None:
+    duck.write([row(1)])
+    facts = PayloadPredictions(
+        duck.warehouse, TABLE, versions=ServedVersions(table=ENTITIES), since=lambda: date(2031, 3, 1)
+    )
+
+    assert facts.fit_reference(MODEL, "d") is None
+    duck.duck.down = "no answer"
+    away = PayloadPredictions(
+        duck.warehouse, replace(TABLE), versions=ServedVersions(table=ENTITIES), since=lambda: date(2031, 3, 1)
+    )
+    with pytest.raises(TelemetryUnavailableError, match="no answer"):
+        away.fit_reference(MODEL, "d")
