@@ -108,7 +108,8 @@ def _asked_besides(signing: SigningTerms | None) -> None:
     """What the policy asks of this signature beside the passphrase, and the way to a fresh login where it is due."""
     if signing is None:
         return
-    st.markdown(f":blue-badge[:material/security: {md(signing.sentence)}]")
+    # A sentence, and no badge: a badge does not wrap on a narrow screen.
+    st.markdown(f":blue[:material/security: {md(signing.sentence)}]")
     minutes, login = signing.fresh_login_minutes, session.signed_in().login
     if minutes is None or (
         login is not None

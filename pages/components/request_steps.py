@@ -60,7 +60,8 @@ def signature(item: SignatureView, *, where: str = "") -> None:
 def _how(item: SignatureView) -> str:
     if item.since_login_seconds is None:
         return ""
-    return f" · passphrase entered, {span(timedelta(seconds=item.since_login_seconds))} after sign-in"
+    passkey = f", confirmed with a passkey of {md(item.passkey_of)}" if item.passkey_of else ""
+    return f" · passphrase entered{passkey}, {span(timedelta(seconds=item.since_login_seconds))} after sign-in"
 
 
 def _stage(stage: StageView) -> None:

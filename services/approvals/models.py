@@ -287,6 +287,8 @@ class SignatureView:
     zone: str = "UTC"
     method: str = ""
     """How the key was opened, for example `passphrase-key`."""
+    passkey_of: str = ""
+    """Host whose passkey confirmed the same bytes, or empty."""
     since_login_seconds: int | None = None
     revision: int = 1
     bound: tuple[tuple[str, str], ...] = ()

@@ -260,7 +260,8 @@ def _step(
 def _signature(item: DecisionRecord, said: Mapping[str, Any]) -> SignatureView:
     """`said` is what the entry says; empty when it does not verify."""
     valid = bool(said)
-    second = said.get("authentication", {}).get("component2", {})
+    authentication = said.get("authentication", {})
+    second = authentication.get("component2", {})
     since = second.get("sinceLogin", "")
     return SignatureView(
         decision=item.decision,
@@ -279,6 +280,7 @@ def _signature(item: DecisionRecord, said: Mapping[str, Any]) -> SignatureView:
         delegation=f"for {item.delegator} by delegation" if item.delegation else "",
         zone=str(said.get("zone", "UTC")),
         method=str(second.get("kind", "")),
+        passkey_of=str(authentication.get("component3", {}).get("relyingParty", "")),
         since_login_seconds=int(since) if str(since).isdecimal() else None,
         revision=item.revision,
         bound=_bound(said.get("bound", {})),

@@ -154,6 +154,7 @@ def test_passkey_is_made_enrolled_and_signs_a_decision_that_verifies_offline(
     vera.button("decision-go").click()
     touch(page, "Confirm with your passkey")
     vera.sees("Your approval is signed and recorded")
+    vera.sees("passphrase entered, confirmed with a passkey of localhost")
 
     (signed,) = house.decisions(MODEL)
     assert [one.passkey is not None for one in envelope.read(signed).signatures] == [False, True, False]
