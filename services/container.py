@@ -89,10 +89,11 @@ from services.adapters.warehouse.last_scores import LastScores
 from services.adapters.warehouse.mapped import MappedFacts
 from services.adapters.warehouse.mapped_performance import MappedPerformance
 from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
+from services.adapters.warehouse.payload_answers import RoutedPredictionLog
 from services.adapters.warehouse.performance import DuckDbPerformanceFacts
 from services.adapters.warehouse.predictions import DuckDbPredictionLog
 from services.adapters.warehouse.reliability import DuckDbRequestFacts
-from services.adapters.warehouse.routed import RoutedFacts, RoutedPerformance, RoutedRequests
+from services.adapters.warehouse.routed import RoutedFacts, RoutedPerformance, RoutedRequests, RoutedTelemetry
 from services.adapters.warehouse.shadow import DuckDbShadowFacts
 from services.adapters.warehouse.small_cells import DuckDbCells
 from services.adapters.warehouse.source_reader import EstateReader
@@ -821,7 +822,10 @@ def _corrections(  # noqa: PLR0917 - one caller, some lines above
     return CorrectionService(
         units=units,
         store=SqlCorrectionReads(database),
-        log=ReviewParquet(settings.inference_folder),
+        log=ReviewParquet(
+            settings.inference_folder,
+            elsewhere={model: found.made for model, found in inference_tables.answers(settings, clock).items()},
+        ),
         catalog=reading.inventory,
         people=trusted.people,
         ledger=trusted.ledger,
@@ -1075,7 +1079,8 @@ def _level_of(units: SqlUnits, inventory: InventoryService, deployment: str) -> 
 
 
 def _telemetry(settings: Settings, clock: Clock) -> Telemetry:
-    return DuckDbTelemetry(settings.inference_folder, clock=clock, journal=settings.journal_folder)
+    recorded = DuckDbTelemetry(settings.inference_folder, clock=clock, journal=settings.journal_folder)
+    return RoutedTelemetry(recorded, inference_tables.telemetry(settings, clock))
 
 
 def _armed(  # noqa: PLR0917 - one caller, just above
@@ -1102,8 +1107,14 @@ def _armed(  # noqa: PLR0917 - one caller, just above
         watcher_at=lambda: ops.last_success(WATCHED),
         plan_rules=lambda model: bool(policy.for_model(reading.inventory.model(model)).document.rollback),
         machine=lambda: trusted.desk.machine_key.key_id if trusted.desk.machine_key else "",
-        telemetry_lag=lambda deployment: serving.capabilities(deployment).telemetry_lag_seconds,
+        telemetry_lag=lambda deployment: _lag(settings, serving, deployment).total_seconds(),
     )
+
+
+def _lag(settings: Settings, serving: ServingPlatform, deployment: str) -> timedelta:
+    """How late telemetry is in normal operation. Raises ServingUnavailableError."""
+    named = inference_tables.lags(settings).get(deployment)
+    return timedelta(seconds=serving.capabilities(deployment).telemetry_lag_seconds) if named is None else named
 
 
 def _watcher(  # noqa: PLR0917 - one caller, further above
@@ -1122,7 +1133,7 @@ def _watcher(  # noqa: PLR0917 - one caller, further above
 
     def lag(deployment: str) -> timedelta:
         try:
-            return timedelta(seconds=serving.capabilities(deployment).telemetry_lag_seconds)
+            return _lag(settings, serving, deployment)
         except ControlRoomError:
             return timedelta(0)
 
@@ -1389,7 +1400,8 @@ def _reports(  # noqa: PLR0917 - one caller, one line above
     exceptions: ExceptionService,
 ) -> ReportService:
     chronicle = Chronicle(trusted.book)
-    predictions = DuckDbPredictionLog(settings.inference_folder)
+    recorded, elsewhere = DuckDbPredictionLog(settings.inference_folder), inference_tables.answers(settings, clock)
+    predictions = RoutedPredictionLog(recorded, elsewhere)
     shelves = Shelves(
         inventory=reading.inventory,
         facts=SqlFacts(database),

@@ -9,18 +9,23 @@ from typing import Any
 from services.adapters.databricks.statements import workspace
 from services.adapters.sql.database import Database
 from services.adapters.sql.ops import SqlOps
+from services.adapters.warehouse.payload_answers import PayloadAnswers
 from services.adapters.warehouse.payload_requests import PayloadPredictions, PayloadRequests
 from services.adapters.warehouse.payload_tables import PayloadTable, ServedVersions
+from services.adapters.warehouse.payload_telemetry import ASKED_SECONDS, PayloadTelemetry
 from services.adapters.warehouse.sql_warehouse import SqlWarehouse, to_databricks
 from services.kernel.clock import Clock
 from services.monitoring.ports import MonitoringFacts
 from services.reliability.models import RequestSource
 from services.reliability.ports import RequestFacts
+from services.rollout.release_ports import Telemetry
 from services.settings import Settings
 
 _UNREAD_TWICE = timedelta(minutes=20)
 """Added to twice the time between two readings: one that failed may be tried again before anything is unknown."""
 _SOURCE_LENGTH = 120
+_WATCHED_SECONDS = 20
+"""One release that waits for a warehouse must not keep the others from being looked at."""
 
 
 def sql_warehouse(settings: Settings, *, timeout_seconds: int = 120) -> SqlWarehouse:
@@ -81,6 +86,29 @@ def predictions(settings: Settings, clock: Clock) -> dict[str, MonitoringFacts]:
         model: PayloadPredictions(warehouse, table, versions=versions, since=_since(settings, clock))
         for model, table in tables(settings).items()
     }
+
+
+def answers(settings: Settings, clock: Clock) -> dict[str, PayloadAnswers]:
+    """Single answers by their id."""
+    warehouse, versions = sql_warehouse(settings), ServedVersions()
+    return {
+        model: PayloadAnswers(warehouse, table, versions=versions, today=lambda: clock.now().date())
+        for model, table in tables(settings).items()
+    }
+
+
+def telemetry(settings: Settings, clock: Clock) -> dict[str, Telemetry]:
+    warehouse, versions = sql_warehouse(settings, timeout_seconds=_WATCHED_SECONDS), ServedVersions()
+    return {
+        model: PayloadTelemetry(warehouse, table, versions=versions, clock=clock)
+        for model, table in tables(settings).items()
+    }
+
+
+def lags(settings: Settings) -> dict[str, timedelta]:
+    """How old telemetry may be in normal operation: rows come late, and are asked for by the minute."""
+    known = timedelta(seconds=2 * ASKED_SECONDS)
+    return {model: timedelta(seconds=table.late_seconds) + known for model, table in tables(settings).items()}
 
 
 def read_at(database: Database) -> Callable[[str], datetime | None]:

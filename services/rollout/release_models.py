@@ -201,6 +201,8 @@ class TelemetryBatch:
     watermark: datetime | None
     dropped: int = 0
     """Mirrored copies that were dropped so that no caller waited."""
+    failures_missing: str = ""
+    """What is missing before few failures are good news, where the source may leave some out; empty: nothing is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -333,7 +333,7 @@ CASES: dict[str, Case] = {
     "payload.newest": lambda e, on: payload.newest(e.table("answered", on), ON[0], WHEN[1]),
     "payload.served": lambda e, on: payload.served(e.table("entities", on), ["se1", "se3", "it's"]),
     "payload.made": lambda e, on: [
-        payload.made(e.table("answered", on), ["r1", "claim's 10", "r7", "c12", "r4"], ON[0], path)
+        payload.made(e.table("answered", on), ["r2", "r101", "r9", "claim's 10", "r7"], ON[0], path)
         for path in ("", ".risk")
     ],
     "payload.logged": lambda e, on: payload.logged(e.table("answered", on), *WHEN, "r1", 20),
@@ -348,6 +348,7 @@ CASES: dict[str, Case] = {
     "reviews.corrections": lambda e, on: reviews.corrections(e.table("told", on)),
     "reviews.made": lambda e, on: reviews.made(e.table("scored", on), ["p1", "p2", "it's", "p5\\"]),
     "reviews.reviewed": lambda e, on: reviews.reviewed(e.table("told", on), ["p1", "p2", "nobody"]),
+    "reviews.about": lambda e, on: reviews.about(e.table("told", on), DAYS[:1]),
     "reviews.labels": lambda e, on: reviews.labels(e.table("told", on)),
     "reviews.cohorts": lambda e, on: [
         reviews.cohorts(e.table("told", on), e.table("scored", on), DAYS),

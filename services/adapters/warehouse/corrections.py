@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, timedelta
 from pathlib import Path
 from urllib.parse import quote
@@ -20,6 +20,7 @@ from services.adapters.warehouse.duckdb import (
     statements,
 )
 from services.adapters.warehouse.statements import reviews as statement
+from services.adapters.warehouse.statements.dialects import duckdb_dialect, relation
 from services.feedback.correction_ports import Slices
 from services.feedback.corrections import Batch, Made, Reviewed
 from services.feedback.rework import CohortDay
@@ -34,13 +35,22 @@ _HANDED_IN = "corrections-"
 
 
 class ReviewParquet:
-    """Implements feedback.correction_ports.ReviewLog over the inference folder."""
+    """Implements feedback.correction_ports.ReviewLog over the inference folder.
 
-    def __init__(self, folder: Path) -> None:
+    `elsewhere`: models whose predictions another system keeps, and how it is asked for some by their ids. Reviews are
+    ours and lie in the folder.
+    """
+
+    def __init__(
+        self, folder: Path, *, elsewhere: Mapping[str, Callable[[Sequence[str]], Mapping[str, Made]]] | None = None
+    ) -> None:
         self._folder = folder
         self._parquet = ParquetFolder(folder)
+        self._elsewhere = dict(elsewhere or {})
 
     def made(self, model: str, ids: Sequence[str]) -> Mapping[str, Made]:
+        if model in self._elsewhere:
+            return self._elsewhere[model](ids) if ids else {}
         files = self._parquet.files("predictions", model, self._parquet.days("predictions", model))
         if not files or not ids:
             return {}
@@ -105,6 +115,8 @@ class ReviewParquet:
         # Of two reviews the first counts, so reviews before these days are read as well.
         since = min(days) - _LONGEST
         reviews = [day for day in self._parquet.days("reviews", model) if since <= day <= max(days)]
+        if model in self._elsewhere:
+            return self._cohorts_elsewhere(model, days, self._parquet.files("reviews", model, reviews))
         made = [day for day in self._parquet.days("predictions", model) if since <= day <= max(days)]
         files = {
             "reviews": self._parquet.files("reviews", model, reviews),
@@ -131,6 +143,36 @@ class ReviewParquet:
                     )
                 ]  # fmt: skip
         return tuple(found)
+
+    def _cohorts_elsewhere(self, model: str, days: tuple[date, ...], files: list[str]) -> tuple[CohortDay, ...]:
+        """As cohorts, the whole alone: the other system is asked for predictions by their ids, not for columns."""
+        if not files:
+            return ()
+        with asking(f"reviews of {model}") as connection:
+            told, ask = facts_of(connection, "told", files, statement.REVIEWS), statements(connection)
+            ids = [str(ident) for (ident,) in ask(statement.about(told, days))]
+            connection.register("known", _known(self._elsewhere[model](ids)))
+            known = relation(("known",), statement.PREDICTIONS, duckdb_dialect())
+            return tuple(
+                CohortDay(
+                    day=day, predicted_day=predicted, version=str(version), slice_key="", reason_code=str(reason),
+                    reviewed=int(n), corrected=int(changed),
+                )
+                for day, predicted, version, _, reason, n, changed in ask(statement.cohorts(told, known, days))
+            )  # fmt: skip
+
+
+def _known(made: Mapping[str, Made]) -> pa.Table:
+    """The columns of recorded predictions."""
+    return pa.table(
+        {
+            "prediction_id": pa.array(list(made), pa.string()),
+            "date": pa.array([item.at.date() for item in made.values()], pa.date32()),
+            "version": pa.array([item.version for item in made.values()], pa.string()),
+            "score": pa.array([item.score for item in made.values()], pa.float64()),
+            "event_at": pa.array([item.at for item in made.values()], pa.timestamp("us", tz="UTC")),
+        }
+    )
 
 
 def _handed_in(file: str) -> str:

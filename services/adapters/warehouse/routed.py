@@ -6,7 +6,7 @@ A warehouse that does not answer is one changed partition: reading it fails, tha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from services.inventory.facts import Partition
@@ -17,6 +17,8 @@ from services.monitoring.ports import MonitoringFacts, PerformanceFacts, SliceCo
 from services.monitoring.profile import DayProfile, LabelledDay, Reference
 from services.reliability.models import RequestSlot
 from services.reliability.ports import RequestFacts
+from services.rollout.release_models import TelemetryBatch
+from services.rollout.release_ports import Telemetry
 
 _NEVER = date(1970, 1, 1)
 
@@ -85,6 +87,20 @@ class RoutedRequests:
         self, deployment: str, days: tuple[date, ...], *, slot_minutes: int
     ) -> tuple[tuple[date, RequestSlot], ...]:
         return self._mapped.get(deployment, self._recorded).slots(deployment, days, slot_minutes=slot_minutes)
+
+
+class RoutedTelemetry:
+    """Implements rollout.release_ports.Telemetry; a deployment carries the name of its model."""
+
+    def __init__(self, recorded: Telemetry, mapped: Mapping[str, Telemetry]) -> None:
+        self._recorded = recorded
+        self._mapped = mapped
+
+    def since(
+        self, deployment: str, since: datetime, *, tick_seconds: int, score_edges: tuple[float, ...] = ()
+    ) -> TelemetryBatch:
+        source = self._mapped.get(deployment, self._recorded)
+        return source.since(deployment, since, tick_seconds=tick_seconds, score_edges=score_edges)
 
 
 class RoutedPerformance:

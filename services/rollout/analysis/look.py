@@ -81,6 +81,7 @@ def look(
         level=level,
         settings=chosen,
         silent=bool(silence.reason),
+        unsure=batch.failures_missing,
     )
     readings += () if exposure.kind == "full" else (going,)
     verdict, advice, sentence = _together(readings, silence, rules)
@@ -175,6 +176,7 @@ def _going_up(
     level: ServiceLevel | None,
     settings: Settings,
     silent: bool,
+    unsure: str,
 ) -> Reading:
     tally, sums = evidence.tallies.get("go", Tally()), evidence.sums.get("go")
     e = e_value(float(log_mean(sums))) if sums else None
@@ -187,6 +189,8 @@ def _going_up(
             f"evidence {0 if e is None else e:.1f} of {settings.go_evidence:g} that errors stay below the promised "
             f"{level.error_rate:.2%}"
         )
+    if unsure:
+        missing.append(unsure)
     if left > timedelta(0):
         missing.append(f"{left.total_seconds() / 60:,.0f} more minutes")
     if tally.canary_n < rules.min_requests:

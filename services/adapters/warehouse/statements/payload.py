@@ -183,15 +183,19 @@ def served(rows: FromClause, ids: Sequence[str]) -> Select[Any]:
 
 
 def made(rows: FromClause, ids: Sequence[str], first: date, path: str) -> Select[Any]:
-    """(databricks id, client id, served entity, microseconds, score of the first prediction) of answered requests."""
+    """(databricks id, client id, served entity, microseconds, score) of answers with one prediction, oldest first.
+
+    An answer that cannot be read has no score; one with several predictions, or none, is not there.
+    """
     wanted = [literal(item) for item in ids]
     named = or_(rows.c.databricks_request_id.in_(wanted), rows.c.client_request_id.in_(wanted))
     once = _once(rows, [rows.c.request_date >= days_listed([first])[0], named], ours=False)
     score = Number(JsonText(once.c.response, f"{_PREDICTIONS}[0]{path}"))
     answered = and_(once.c.status >= whole(200), once.c.status < whole(300))
+    alone = func.coalesce(JsonLength(JsonText(once.c.response, _PREDICTIONS)), whole(1)) == whole(1)
     return (
-        select(once.c.id, once.c.client, once.c.entity, once.c.at, score.label("score"))
-        .where(answered)
+        select(func.coalesce(once.c.id, literal("")), once.c.client, once.c.entity, once.c.at, score.label("score"))
+        .where(answered, alone)
         .order_by(once.c.at, once.c.id)
     )
 

@@ -70,6 +70,14 @@ def reviewed(reviews: FromClause, ids: Sequence[str]) -> Select[Any]:
     return select(reviews.c.prediction_id).where(_any_of(reviews.c.prediction_id, ids)).distinct()
 
 
+def about(reviews: FromClause, days: Sequence[date]) -> Select[Any]:
+    """(prediction,) of everything that was reviewed on these days."""
+    told = reviews.c
+    return (
+        select(told.prediction_id).distinct().where(_day(reviews).in_(days_listed(days))).order_by(told.prediction_id)
+    )
+
+
 def labels(reviews: FromClause) -> Select[Any]:
     """(prediction, version, predicted, decision, corrected, reason, microseconds, day, file) by its first review."""
     told = reviews.c
