@@ -21,6 +21,7 @@ from services.kernel.secret import Secret
 from services.people.platform_sign_in import PlatformSignIn
 from services.people.ports import EventRecorder
 from services.people.service import PeopleService
+from services.profile_rules import RUNTIME
 from services.rollout.deployment_jobs import DeploymentApprovals
 from services.rollout.job_evidence import PART, JobEvidence, JobPart
 from services.settings import Settings
@@ -36,8 +37,9 @@ PATIENCE_SECONDS = 20.0
 
 
 def connection(environment: Mapping[str, str] | None = None, *, patience: float = 0.0) -> Connection:
-    """The workspace and the app's own principal, as the environment names them: the pair of a service principal first.
+    """The workspace and the app's own principal, as the environment names them.
 
+    The pair of a service principal comes first, the token that a job's runtime gives last.
     Raises SettingsError when something is missing.
     """
     from services.adapters.databricks.client import Connection
@@ -51,7 +53,12 @@ def connection(environment: Mapping[str, str] | None = None, *, patience: float 
             host=host, client_id=given["DATABRICKS_CLIENT_ID"], client_secret=Secret(pair), patience_seconds=patience
         )
     token = given.get("DATABRICKS_TOKEN", "")
-    return Connection(host=host, token=Secret(token) if token else None, patience_seconds=patience)
+    return Connection(
+        host=host,
+        token=Secret(token) if token else None,
+        in_runtime=bool(given.get(RUNTIME)),
+        patience_seconds=patience,
+    )
 
 
 def workspace(*, patience: float = 0.0) -> Workspace:

@@ -99,19 +99,22 @@ def _databricks(stated: Stated) -> Iterator[Fault]:
     if "DATABRICKS_HOST" not in stated.databricks:
         yield "profile", "databricks needs DATABRICKS_HOST, the address of the workspace."
     principal = {"DATABRICKS_CLIENT_ID", "DATABRICKS_CLIENT_SECRET"}
-    if "DATABRICKS_TOKEN" not in stated.databricks and not principal <= stated.databricks:
+    if not stated.databricks & {"DATABRICKS_TOKEN", RUNTIME} and not principal <= stated.databricks:
         yield (
             "profile",
             "databricks needs credentials: DATABRICKS_CLIENT_ID with DATABRICKS_CLIENT_SECRET, or DATABRICKS_TOKEN.",
         )
 
-    if "databricks_identity" in stated.only_databricks and not stated.databricks >= _IN_APPS:
+    if "databricks_identity" in stated.only_databricks and not stated.databricks >= IN_APPS:
         yield "databricks_identity", _NO_PROXY
     if "databricks_identity" in stated.only_databricks and stated.sign_in is SignIn.OIDC:
         yield "databricks_identity", "and COUNTERSIGN_SIGN_IN=oidc both say who people are; choose one of them."
 
 
-_IN_APPS = {"DATABRICKS_APP_NAME", "DATABRICKS_APP_PORT"}
+IN_APPS = frozenset({"DATABRICKS_APP_NAME", "DATABRICKS_APP_PORT"})
+"""Set by Databricks Apps: only there its proxy stands in front."""
+RUNTIME = "DATABRICKS_RUNTIME_VERSION"
+"""Set in jobs of the platform, whose runtime gives the principal of the run a token by itself."""
 _NO_PROXY = (
     "believes headers, and only the proxy of Databricks Apps may be believed: DATABRICKS_APP_NAME and "
     "DATABRICKS_APP_PORT are not set, so this is not an app there. Unset it."

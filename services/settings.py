@@ -29,7 +29,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from services.kernel.errors import SettingsError
 from services.kernel.identity import Role
 from services.kernel.masking import Mask, secrets_of
-from services.profile_rules import Profile, SignIn, Stated, contradictions
+from services.profile_rules import IN_APPS, RUNTIME, Profile, SignIn, Stated, contradictions
 
 __all__ = ["PREFIX", "PULSE_FILE", "Profile", "Settings", "mask_of", "read_settings"]
 
@@ -216,7 +216,7 @@ class Settings(BaseSettings):
     """JSON, group to role: without one of its groups a role cannot be used. Empty: groups are not asked for."""
     passkey_origin: Annotated[str, Field(pattern=r"^$|^https?://[^/\s]+$")] = ""
     """Where browsers reach this deployment, as they name it; passkeys sign for its host. The public address when empty,
-    else this machine."""
+    else the one Databricks Apps names, else this machine."""
     sketch_days: Annotated[int, Field(ge=0)] = 1100
     """Daily sketches older than this are deleted; 0 keeps them for ever. The facts they were made from are not ours."""
     alert_high_per_day: _Rate = Decimal(10000)
@@ -330,7 +330,7 @@ class Settings(BaseSettings):
     @property
     def origin(self) -> str:
         """Scheme, host and port as a browser sends them."""
-        stated = self.passkey_origin or "/".join(self.notify_base_url.split("/")[:3])
+        stated = self.passkey_origin or "/".join((self.notify_base_url or _address_in_apps()).split("/")[:3])
         return stated or f"http://localhost:{self.app_port}"
 
     @property
@@ -440,23 +440,33 @@ def _stated(settings: Settings) -> Stated:
         sign_in=settings.sign_in,
         oidc_issuer=settings.oidc_issuer,
         oidc_client_id=settings.oidc_client_id,
-        databricks=frozenset(name for name in (*DATABRICKS_SIGN_IN, *DATABRICKS_APP) if os.environ.get(name)),
+        databricks=frozenset(name for name in (*DATABRICKS_SIGN_IN, *sorted(IN_APPS)) if os.environ.get(name)),
         only_databricks=tuple(name for name in _ONLY_DATABRICKS if getattr(settings, name)),
     )
 
 
-DATABRICKS_SIGN_IN = ("DATABRICKS_HOST", "DATABRICKS_TOKEN", "DATABRICKS_CLIENT_ID", "DATABRICKS_CLIENT_SECRET")
+DATABRICKS_SIGN_IN = (
+    "DATABRICKS_HOST",
+    "DATABRICKS_TOKEN",
+    "DATABRICKS_CLIENT_ID",
+    "DATABRICKS_CLIENT_SECRET",
+    RUNTIME,
+)
 """Read by the Databricks SDK itself; named here to say which are missing."""
-
-
-DATABRICKS_APP = ("DATABRICKS_APP_NAME", "DATABRICKS_APP_PORT")
-"""Set by Databricks Apps: only there its proxy stands in front."""
 _ONLY_DATABRICKS = (
     "databricks_schemas",
     "databricks_serving",
     "databricks_identity",
     "databricks_deployment_jobs",
 )
+
+
+def _address_in_apps() -> str:
+    """Where Databricks Apps says that browsers reach this app; empty anywhere else."""
+    if not all(os.environ.get(name) for name in IN_APPS):
+        return ""
+    given = os.environ.get("DATABRICKS_APP_URL", "").strip()
+    return given if not given or "://" in given else f"https://{given}"
 
 
 def _json_of(text: str) -> Any:

@@ -30,12 +30,14 @@ from services.kernel.secret import Secret
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """Where the workspace is, and as whom: a token, or the id and secret of a service principal."""
+    """Where the workspace is, and as whom: a token, the id and secret of a service principal, or whom a job runs as."""
 
     host: str
     token: Secret | None = None
     client_id: str = ""
     client_secret: Secret | None = None
+    in_runtime: bool = False
+    """In a job of the platform: its runtime gives tokens of the principal the job runs as, and renews them."""
     timeout_seconds: float = 8.0
     patience_seconds: float = 0.0
     """For reading alone: how long the SDK may wait and ask again when it is throttled; 0 asks once."""
@@ -62,7 +64,8 @@ class Workspace:
     def __init__(self, connection: Connection) -> None:
         if not connection.host:
             raise SettingsError("The address of the Databricks workspace is missing.")
-        if not connection.token and not (connection.client_id and connection.client_secret):
+        pair = connection.client_id and connection.client_secret
+        if not connection.token and not pair and not connection.in_runtime:
             raise SettingsError(
                 f"There are no credentials for {connection.host}.",
                 hint="Give a token, or client id and client secret of a service principal.",
@@ -100,15 +103,14 @@ class Workspace:
 
 def _config(connection: Connection) -> Config:
     # The kind of sign-in is named, so that other credentials in the environment are neither used nor in the way.
-    who: dict[str, Any] = (
-        {"token": connection.token.reveal(), "auth_type": "pat"}
-        if connection.token
-        else {
-            "client_id": connection.client_id,
-            "client_secret": connection.client_secret.reveal() if connection.client_secret else "",
-            "auth_type": "oauth-m2m",
-        }
-    )
+    who: dict[str, Any]
+    if connection.token:
+        who = {"token": connection.token.reveal(), "auth_type": "pat"}
+    elif connection.client_secret:
+        secret = connection.client_secret.reveal()
+        who = {"client_id": connection.client_id, "client_secret": secret, "auth_type": "oauth-m2m"}
+    else:
+        who = {"auth_type": "runtime"}
     return Config(
         host=connection.host,
         http_timeout_seconds=connection.timeout_seconds,

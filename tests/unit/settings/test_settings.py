@@ -105,3 +105,22 @@ def test_mapped_tables_need_a_warehouse_to_ask(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("COUNTERSIGN_DATABRICKS_TABLES", json.dumps({"claims": MAPPED}))
     with pytest.raises(SettingsError, match="COUNTERSIGN_DATABRICKS_WAREHOUSE"):
         read_settings()
+
+
+@pytest.mark.parametrize(
+    ("given", "origin"),
+    [
+        ({"DATABRICKS_APP_URL": "https://countersign-1.databricksapps.com/"}, "https://countersign-1.databricksapps.com"),
+        ({"DATABRICKS_APP_URL": "countersign-1.databricksapps.com"}, "https://countersign-1.databricksapps.com"),
+        ({"DATABRICKS_APP_URL": "https://a.example", "COUNTERSIGN_PASSKEY_ORIGIN": "https://b.example"}, "https://b.example"),
+        ({"DATABRICKS_APP_URL": "https://a.example", "COUNTERSIGN_NOTIFY_BASE_URL": "https://c.example/x"}, "https://c.example"),
+        ({"DATABRICKS_APP_URL": "https://a.example", "DATABRICKS_APP_PORT": ""}, "http://localhost:8501"),
+        ({}, "http://localhost:8501"),
+    ],
+)  # fmt: skip
+def test_in_an_app_of_databricks_browsers_reach_it_where_the_platform_says(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], origin: str
+) -> None:
+    for name, value in ({"DATABRICKS_APP_NAME": "countersign", "DATABRICKS_APP_PORT": "8000"} | given).items():
+        monkeypatch.setenv(name, value)
+    assert read_settings().origin == origin
