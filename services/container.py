@@ -93,7 +93,13 @@ from services.adapters.warehouse.payload_answers import RoutedPredictionLog
 from services.adapters.warehouse.performance import DuckDbPerformanceFacts
 from services.adapters.warehouse.predictions import DuckDbPredictionLog
 from services.adapters.warehouse.reliability import DuckDbRequestFacts
-from services.adapters.warehouse.routed import RoutedFacts, RoutedPerformance, RoutedRequests, RoutedTelemetry
+from services.adapters.warehouse.routed import (
+    RoutedFacts,
+    RoutedPerformance,
+    RoutedRequests,
+    RoutedShadow,
+    RoutedTelemetry,
+)
 from services.adapters.warehouse.shadow import DuckDbShadowFacts
 from services.adapters.warehouse.small_cells import DuckDbCells
 from services.adapters.warehouse.source_reader import EstateReader
@@ -283,6 +289,8 @@ class ControlRoom:
     data_health: DataHealthService
     deployment_jobs: DeploymentApprovals | None
     """Lets deployment jobs of the platform go on; None where that is not switched on."""
+    replay: Callable[[], int] | None
+    """Sends logged requests to versions in shadow; None where no inference table of an endpoint is named."""
     mirror: MirrorService
     """Copies of the platform's system tables; without sources where none are switched on."""
     value: ValueService
@@ -568,6 +576,7 @@ def _open(
     return ControlRoom(
         people=trusted.people,
         logins=trusted.logins,
+        replay=inference_tables.replay(settings, serving, clock),
         deployment_jobs=on_databricks.deployment_jobs(
             jobs,
             database,
@@ -1016,7 +1025,7 @@ def _preconditions(  # noqa: PLR0917 - one caller, some lines above
         frozen=lambda model: _frozen(policy, reading.inventory, model, clock),
         standing=standing,
         shadow=JudgedShadow(
-            facts=DuckDbShadowFacts(settings.inference_folder),
+            facts=RoutedShadow(DuckDbShadowFacts(settings.inference_folder), inference_tables.shadows(settings)),
             level_of=lambda deployment: _level_of(units, reading.inventory, deployment),
         ),
         stage_rules=stage_rules,
@@ -1716,7 +1725,7 @@ def _labelled_tables(settings: Settings, database: Database, clock: Clock) -> di
     def delay_of(model: str) -> Callable[[], float | None]:
         return lambda: config.label_delay_hours if (config := store.config(model)) else None
 
-    return {
+    return inference_tables.cubes(settings, database) | {
         model: DatabricksPerformanceFacts(
             warehouse,
             warehouse_table(model, mapped.inference),

@@ -8,22 +8,33 @@ from typing import Any
 
 from services.adapters.databricks.statements import workspace
 from services.adapters.sql.database import Database
+from services.adapters.sql.monitoring import SqlMonitoring
 from services.adapters.sql.ops import SqlOps
 from services.adapters.warehouse.payload_answers import PayloadAnswers
+from services.adapters.warehouse.payload_cubes import PayloadCubes
+from services.adapters.warehouse.payload_log import PayloadLog
 from services.adapters.warehouse.payload_requests import PayloadPredictions, PayloadRequests
 from services.adapters.warehouse.payload_tables import PayloadTable, ServedVersions
 from services.adapters.warehouse.payload_telemetry import ASKED_SECONDS, PayloadTelemetry
+from services.adapters.warehouse.replayed import ReplayedParquet
+from services.adapters.warehouse.routed import WithReplays
+from services.adapters.warehouse.shadow import DuckDbShadowFacts
 from services.adapters.warehouse.sql_warehouse import SqlWarehouse, to_databricks
+from services.adapters.warehouse.telemetry import DuckDbTelemetry
 from services.kernel.clock import Clock
-from services.monitoring.ports import MonitoringFacts
+from services.kernel.errors import TelemetryUnavailableError
+from services.monitoring.ports import MonitoringFacts, PerformanceFacts
 from services.reliability.models import RequestSource
 from services.reliability.ports import RequestFacts
-from services.rollout.release_ports import Telemetry
+from services.rollout.release_ports import ShadowFacts, Telemetry
 from services.settings import Settings
 
 _UNREAD_TWICE = timedelta(minutes=20)
 """Added to twice the time between two readings: one that failed may be tried again before anything is unknown."""
 _SOURCE_LENGTH = 120
+_REPLAYED = "replayed requests"
+_REPLAYED_AT_ONCE = 200
+_REPLAY_SECONDS = 20.0
 _WATCHED_SECONDS = 20
 """One release that waits for a warehouse must not keep the others from being looked at."""
 
@@ -99,16 +110,71 @@ def answers(settings: Settings, clock: Clock) -> dict[str, PayloadAnswers]:
 
 def telemetry(settings: Settings, clock: Clock) -> dict[str, Telemetry]:
     warehouse, versions = sql_warehouse(settings, timeout_seconds=_WATCHED_SECONDS), ServedVersions()
+    replayed = DuckDbTelemetry(settings.replayed_folder, clock=clock)
     return {
-        model: PayloadTelemetry(warehouse, table, versions=versions, clock=clock)
+        model: WithReplays(PayloadTelemetry(warehouse, table, versions=versions, clock=clock), replayed)
         for model, table in tables(settings).items()
     }
+
+
+def shadows(settings: Settings) -> dict[str, ShadowFacts]:
+    compared = DuckDbShadowFacts(settings.replayed_folder, method=_REPLAYED)
+    return dict.fromkeys(tables(settings), compared)
+
+
+def replay(settings: Settings, serving: object, clock: Clock) -> Callable[[], int] | None:
+    """Sends logged requests to versions in shadow, for a while; how many. None where nothing can be replayed.
+
+    Raises TelemetryUnavailableError after the others were replayed.
+    """
+    named = tables(settings)
+    if not named:
+        return None
+    # The SDK is loaded where it is used.
+    from services.adapters.databricks.replay import ShadowReplayer
+    from services.adapters.databricks.serving import DatabricksServing
+
+    if not isinstance(serving, DatabricksServing):
+        return None
+    warehouse, versions = sql_warehouse(settings), ServedVersions()
+    answers = ReplayedParquet(settings.replayed_folder, paths={name: table.score for name, table in named.items()})
+    replayers = {
+        model: ShadowReplayer(
+            serving=serving,
+            requests=PayloadLog(warehouse, table, versions=versions, clock=clock),
+            answers=answers,
+            now=clock.now,
+        )
+        for model, table in named.items()
+        if model in settings.databricks_serving and settings.databricks_serving[model].endpoint
+    }
+
+    def run() -> int:
+        sent, broken = 0, list[TelemetryUnavailableError]()
+        for model, replayer in replayers.items():
+            try:
+                sent += replayer.replay(model, limit=_REPLAYED_AT_ONCE, seconds=_REPLAY_SECONDS).sent
+            except TelemetryUnavailableError as away:
+                broken.append(away)
+        if broken:
+            raise broken[0]
+        return sent
+
+    return run if replayers else None
 
 
 def lags(settings: Settings) -> dict[str, timedelta]:
     """How old telemetry may be in normal operation: rows come late, and are asked for by the minute."""
     known = timedelta(seconds=2 * ASKED_SECONDS)
     return {model: timedelta(seconds=table.late_seconds) + known for model, table in tables(settings).items()}
+
+
+def cubes(settings: Settings, database: Database) -> dict[str, PerformanceFacts]:
+    warehouse, versions, sketched = sql_warehouse(settings), ServedVersions(), SqlMonitoring(database).seen
+    return {
+        model: PayloadCubes(warehouse, table, versions=versions, sketched=sketched)
+        for model, table in tables(settings).items()
+    }
 
 
 def read_at(database: Database) -> Callable[[str], datetime | None]:

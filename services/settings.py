@@ -356,6 +356,11 @@ class Settings(BaseSettings):
         return self.home / "inference"
 
     @property
+    def replayed_folder(self) -> Path:
+        """Answers to logged requests that were sent again to a version in shadow: ids and scores."""
+        return self.home / "replayed"
+
+    @property
     def outputs_folder(self) -> Path:
         """Outputs of batch runs: kept apart under `runs`, read by consumers under `published`."""
         return self.home / "outputs"

@@ -80,6 +80,7 @@ _LANES = {
     "notices": Lane.TELL,
     "delivery": Lane.TELL,
     "mirror": Lane.COPY,
+    "shadow-replay": Lane.COPY,
 }
 _ALWAYS = {"ledger-history", "registry-anchors", "outbox", "trust"}
 
@@ -379,6 +380,8 @@ def build_worker(room: ControlRoom, ops: Ops) -> Worker:
     ]
     if room.mirror.sources:
         seconds.append(("mirror", 3600 * room.settings.databricks_mirror_hours, room.mirror.refresh))
+    if room.replay is not None:
+        seconds.append(("shadow-replay", 60, room.replay))
     if room.deployment_jobs is not None:
         seconds.append(("job-settings", 60, room.deployment_jobs.evidence.refresh))
         seconds.append(("deployment-jobs", 30, room.deployment_jobs.work))

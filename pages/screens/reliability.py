@@ -165,7 +165,7 @@ def _realtime(row: InventoryRow, days: int) -> None:
     if view is None:
         return
     if view.notice:
-        notices.remark(view.notice, "info")
+        notices.remark(md(view.notice))
     _tiles(view)
     _budget(row)
     if not view.points:

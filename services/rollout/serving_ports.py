@@ -72,6 +72,10 @@ class LoggedRequest:
     request_id: str
     at: datetime
     body: Mapping[str, Any]
+    version: str = ""
+    """Which one answered the caller."""
+    answer: Mapping[str, Any] | None = None
+    """What the caller was answered; None where the log does not have it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +91,8 @@ class ReplayedAnswer:
     answer: Mapping[str, Any] | None
     error: str
     method: str = "replayed requests"
+    logged: LoggedRequest | None = None
+    """The request as it was logged, with the answer its caller got."""
 
 
 class LoggedRequests(Protocol):

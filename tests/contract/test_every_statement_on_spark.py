@@ -324,6 +324,7 @@ CASES: dict[str, Case] = {
     "payload.days": lambda e, on: payload.days(e.table("answered", on), ON[0]),
     "payload.requests_by_bucket": lambda e, on: payload.requests_by_bucket(e.table("answered", on), ON, slot_minutes=5),
     "payload.predicted": lambda e, on: payload.predicted(e.table("answered", on), ON),
+    "payload.each": lambda e, on: [payload.each(e.table("answered", on), ON, path) for path in ("", ".risk", "[1]")],
     "payload.ticks": lambda e, on: payload.ticks(e.table("answered", on), *WHEN, tick_seconds=5),
     "payload.scores": lambda e, on: [
         payload.scores(e.table("answered", on), *WHEN, tick_seconds=60, edges=(0.2, 0.5), path=path)

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from services import inference_tables
+from services.adapters.sql.database import Database
+from services.adapters.warehouse.payload_cubes import PayloadCubes
 from services.adapters.warehouse.payload_requests import NEVER, PayloadPredictions, PayloadRequests
 from services.adapters.warehouse.payload_tables import UNKNOWN, NotSoOften, PayloadTable, ServedVersions
+from services.adapters.warehouse.reliability import DuckDbRequestFacts
+from services.adapters.warehouse.routed import RoutedRequests
+from services.kernel.clock import FrozenClock
 from services.kernel.errors import TelemetryUnavailableError
 from services.reliability.latency import bucket_of
 from services.reliability.models import RequestSlot
 from services.reliability.slots import coarser
+from services.settings import Settings
 from tests.contract.payload_log import ENTITIES, MODEL, NOON, TABLE, PayloadLog, hostile, row
 from tests.contract.spark_warehouse import a_spark
+from tests.unit.monitoring.facts_on_disk import requests, write
 
 TODAY, YESTERDAY = NOON.date(), NOON.date() - timedelta(days=1)
 
@@ -162,6 +173,40 @@ def test_a_served_entity_gets_its_name_when_the_platform_knows_it(duck: PayloadL
     assert (before, soon, seen()) == (UNKNOWN, UNKNOWN, "9")
 
 
+def test_only_a_model_whose_table_is_named_is_asked_of_it(duck: PayloadLog, tmp_path: Path) -> None:
+    duck.write([row(1)])
+    for name in (MODEL, "other"):
+        write(tmp_path, "requests", name, TODAY, requests(TODAY, np.full(5, 50.0), deployment=name))
+    facts = RoutedRequests(DuckDbRequestFacts(tmp_path), {MODEL: requests_of(duck)})
+
+    def counted(name: str) -> int:
+        return sum(slot.requests for _, slot in facts.slots(name, (TODAY,), slot_minutes=60))
+
+    assert sorted((part.owner, part.day) for part in facts.partitions()) == [(MODEL, TODAY), ("other", TODAY)]
+    assert (counted(MODEL), counted("other")) == (1, 5)
+    duck.duck.down = "no answer"
+    away = RoutedRequests(DuckDbRequestFacts(tmp_path), {MODEL: requests_of(duck)})
+    assert sorted((part.owner, part.day) for part in away.partitions()) == [(MODEL, NEVER), ("other", TODAY)]
+
+
+def test_what_reads_the_tables_is_built_without_asking_anybody(tmp_path: Path) -> None:
+    named = {MODEL: {"payload": {"table": "main.serving.score_payload", "every_minutes": 30}}}
+    settings = Settings(home=tmp_path, databricks_warehouse="abc", databricks_tables=json.dumps(named))
+    database, clock = Database(f"sqlite:///{tmp_path / 'governance.db'}"), FrozenClock(NOON)
+
+    built = (
+        inference_tables.requests(settings, database, clock), inference_tables.predictions(settings, clock),
+        inference_tables.telemetry(settings, clock), inference_tables.answers(settings, clock),
+        inference_tables.shadows(settings), inference_tables.cubes(settings, database), inference_tables.lags(settings),
+    )  # fmt: skip
+
+    assert [set(part) for part in built] == [{MODEL}] * 7
+    assert inference_tables.sources(settings)[MODEL].stale == timedelta(minutes=80)
+    assert inference_tables.lags(settings)[MODEL] == timedelta(minutes=62)
+    assert inference_tables.replay(settings, object(), clock) is None  # nothing of Databricks answers callers here
+    assert inference_tables.replay(Settings(home=tmp_path), object(), clock) is None
+
+
 # Value -------------------------------------------------------------------------------------------------------------
 
 
@@ -178,6 +223,41 @@ def test_predictions_are_counted_by_day_and_version(log: PayloadLog) -> None:
     # Today: three at one in four, one each for two that cannot be read, three, and one each without an id.
     # Yesterday: two, none, and one that cannot be read.
     assert found == {(TODAY, "3"): 12 + 2 + 3 + 2, (TODAY, UNKNOWN): 1, (YESTERDAY, "3"): 2 + 0 + 1}
+
+
+def test_scores_are_counted_by_day_and_version_for_the_rates_of_reviews(log: PayloadLog) -> None:
+    log.write(hostile())
+    sketched = {
+        ("predictions", MODEL, TODAY): "f",
+        ("predictions", "another", TODAY): "f",
+        ("labels", MODEL, TODAY): "",
+    }
+    cubes = PayloadCubes(log.warehouse, TABLE, versions=ServedVersions(table=ENTITIES), sketched=lambda: sketched)
+
+    found = {(item.day, item.version): item for item in cubes.scored(MODEL, (YESTERDAY, TODAY), scores=True, slices=())}
+
+    # Of version 3 today: three scores of request 1, two answers that cannot be read, three that are no numbers, and
+    # one score each of the two without an id. Yesterday: two arrays and an answer that cannot be read.
+    assert {key: (item.predicted, item.unscored) for key, item in found.items()} == {
+        (TODAY, "3"): (10, 5), (TODAY, UNKNOWN): (1, 1), (YESTERDAY, "3"): (3, 3),
+    }  # fmt: skip
+    assert dict(zip(found[TODAY, "3"].bins.tolist(), found[TODAY, "3"].counts.tolist(), strict=True)) == {
+        100: 1, 500: 2, 550: 1, 900: 1,
+    }  # fmt: skip
+    assert [part.day for part in cubes.partitions()] == [TODAY]
+    assert cubes.arrived(MODEL, (TODAY,), scores=True, slices=()) == ()
+
+
+def test_two_served_entities_of_one_version_are_one(duck: PayloadLog) -> None:
+    duck.duck.connection.execute("UPDATE served_entities SET entity_version = '3' WHERE served_entity_id = 'se2'")
+    duck.write(
+        [row(1), row(2, served_entity_id="se2"), row(3, served_entity_id="se2", response='{"predictions": [0.2]}')]
+    )
+    cubes = PayloadCubes(duck.warehouse, TABLE, versions=ServedVersions(table=ENTITIES), sketched=dict)
+
+    [day] = cubes.scored(MODEL, (TODAY,), scores=True, slices=())
+
+    assert (day.version, day.predicted, day.bins.tolist(), day.counts.tolist()) == ("3", 3, [200, 500], [1, 2])
 
 
 def test_predictions_have_no_reference_and_say_why_their_table_cannot_be_read(duck: PayloadLog) -> None:

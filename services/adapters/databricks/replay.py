@@ -139,6 +139,7 @@ class ShadowReplayer:
             answer=answer,
             error=error,
             method=METHOD,
+            logged=request,
         )
 
 

@@ -6,6 +6,7 @@ A warehouse that does not answer is one changed partition: reading it fails, tha
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Protocol
 
@@ -17,8 +18,8 @@ from services.monitoring.ports import MonitoringFacts, PerformanceFacts, SliceCo
 from services.monitoring.profile import DayProfile, LabelledDay, Reference
 from services.reliability.models import RequestSlot
 from services.reliability.ports import RequestFacts
-from services.rollout.release_models import TelemetryBatch
-from services.rollout.release_ports import Telemetry
+from services.rollout.release_models import ShadowComparison, TelemetryBatch
+from services.rollout.release_ports import ShadowFacts, Telemetry
 
 _NEVER = date(1970, 1, 1)
 
@@ -101,6 +102,52 @@ class RoutedTelemetry:
     ) -> TelemetryBatch:
         source = self._mapped.get(deployment, self._recorded)
         return source.since(deployment, since, tick_seconds=tick_seconds, score_edges=score_edges)
+
+
+class WithReplays:
+    """Telemetry of a table with the copies that were replayed: those this application knows from sending them."""
+
+    def __init__(self, answered: Telemetry, replayed: Telemetry) -> None:
+        self._answered = answered
+        self._replayed = replayed
+
+    def since(
+        self, deployment: str, since: datetime, *, tick_seconds: int, score_edges: tuple[float, ...] = ()
+    ) -> TelemetryBatch:
+        found = self._answered.since(deployment, since, tick_seconds=tick_seconds, score_edges=score_edges)
+        copies = self._replayed.since(deployment, since, tick_seconds=tick_seconds, score_edges=score_edges)
+        # Whether calls of a version's own address are in the table is the platform's secret; ours count once.
+        cells = [cell for cell in found.cells if cell.role == "live"]
+        return replace(found, cells=(*cells, *(cell for cell in copies.cells if cell.role == "mirror")))
+
+
+class RoutedShadow:
+    """Implements rollout.release_ports.ShadowFacts; a deployment carries the name of its model."""
+
+    def __init__(self, recorded: ShadowFacts, mapped: Mapping[str, ShadowFacts]) -> None:
+        self._recorded = recorded
+        self._mapped = mapped
+
+    def compare(
+        self,
+        deployment: str,
+        *,
+        live: str,
+        candidate: str,
+        since: datetime,
+        until: datetime,
+        threshold: float | None,
+        tolerance: float | None,
+    ) -> ShadowComparison:
+        return self._mapped.get(deployment, self._recorded).compare(
+            deployment,
+            live=live,
+            candidate=candidate,
+            since=since,
+            until=until,
+            threshold=threshold,
+            tolerance=tolerance,
+        )
 
 
 class RoutedPerformance:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Date,
+    Double,
     FromClause,
     Select,
     String,
@@ -24,8 +25,10 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    null,
     or_,
     select,
+    union_all,
 )
 
 from services.adapters.warehouse.statements.dialects import (
@@ -112,6 +115,21 @@ def predicted(rows: FromClause, on: Sequence[date]) -> Select[Any]:
         .group_by(*keys)
         .order_by(*keys)
     )  # fmt: skip
+
+
+def each(rows: FromClause, on: Sequence[date], path: str) -> Select[Any]:
+    """(day, version, score): a row for each prediction, and one without a score for each answer that cannot be read.
+
+    `version` is the served entity. Rows of a sample are counted as they are.
+    """
+    once = _once(rows, _on(rows, on), ours=False)
+    answered = (once.c.status >= whole(200), once.c.status < whole(300))
+    given = JsonText(once.c.response, _PREDICTIONS)
+    read = select(once.c.day, once.c.entity.label("version"), EachOf(given).label("p")).where(*answered).subquery()
+    nothing: Any = cast(null(), Double()).label("score")
+    unread = select(once.c.day, once.c.entity.label("version"), nothing).where(*answered, JsonLength(given).is_(None))
+    both = union_all(select(read.c.day, read.c.version, _score(read.c.p, path).label("score")), unread).subquery()
+    return select(both.c.day, both.c.version, both.c.score)
 
 
 def ticks(rows: FromClause, since: int, until: int, *, tick_seconds: int) -> Select[Any]:
@@ -201,12 +219,15 @@ def made(rows: FromClause, ids: Sequence[str], first: date, path: str) -> Select
 
 
 def logged(rows: FromClause, since: int, until: int, after: str, limit: int) -> Select[Any]:
-    """(microseconds, id, request) of answered requests of callers in order, beyond (since, after) and up to `until`."""
+    """(microseconds, id, served entity, request, response) of answered requests of callers, in order.
+
+    Strictly beyond (since, after) and up to `until`, at most `limit`; those whose request was not kept are left out.
+    """
     once = _once(rows, _between(rows, since, until), ours=False)
     beyond = or_(once.c.at > whole(since), and_(once.c.at == whole(since), once.c.id > literal(after)))
     return (
-        select(once.c.at, once.c.id, once.c.request)
-        .where(beyond, once.c.id.is_not(None), once.c.status == whole(200))
+        select(once.c.at, once.c.id, once.c.entity, once.c.request, once.c.response)
+        .where(beyond, once.c.id.is_not(None), once.c.request.is_not(None), once.c.status == whole(200))
         .order_by(once.c.at, once.c.id)
         .limit(literal_column(str(int(limit))))
     )
