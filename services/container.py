@@ -1087,9 +1087,9 @@ def _level_of(units: SqlUnits, inventory: InventoryService, deployment: str) -> 
     return inventory.model(owners[0]).service_level if owners else None
 
 
-def _telemetry(settings: Settings, clock: Clock) -> Telemetry:
+def _telemetry(settings: Settings, clock: Clock, *, patience: float = inference_tables.WORKER_WAITS) -> Telemetry:
     recorded = DuckDbTelemetry(settings.inference_folder, clock=clock, journal=settings.journal_folder)
-    return RoutedTelemetry(recorded, inference_tables.telemetry(settings, clock))
+    return RoutedTelemetry(recorded, inference_tables.telemetry(settings, clock, patience=patience))
 
 
 def _armed(  # noqa: PLR0917 - one caller, just above
@@ -1107,7 +1107,7 @@ def _armed(  # noqa: PLR0917 - one caller, just above
     return Arming(
         units=units,
         models=reading.inventory,
-        telemetry=_telemetry(settings, clock),
+        telemetry=_telemetry(settings, clock, patience=inference_tables.SCREEN_WAITS),
         plans=SignedPlans(trusted.attested),
         clock=clock,
         scores=lambda model: (monitoring.reference(model) is not None, monitoring.last_day(model)),

@@ -35,8 +35,10 @@ _SOURCE_LENGTH = 120
 _REPLAYED = "replayed requests"
 _REPLAYED_AT_ONCE = 200
 _REPLAY_SECONDS = 20.0
-_WATCHED_SECONDS = 20
+WORKER_WAITS = 20.0
 """One release that waits for a warehouse must not keep the others from being looked at."""
+SCREEN_WAITS = 2.0
+"""A screen does not wait for a warehouse that starts."""
 
 
 def sql_warehouse(settings: Settings, *, timeout_seconds: int = 120) -> SqlWarehouse:
@@ -108,11 +110,13 @@ def answers(settings: Settings, clock: Clock) -> dict[str, PayloadAnswers]:
     }
 
 
-def telemetry(settings: Settings, clock: Clock) -> dict[str, Telemetry]:
-    warehouse, versions = sql_warehouse(settings, timeout_seconds=_WATCHED_SECONDS), ServedVersions()
+def telemetry(settings: Settings, clock: Clock, *, patience: float = WORKER_WAITS) -> dict[str, Telemetry]:
+    warehouse, versions = sql_warehouse(settings), ServedVersions()
     replayed = DuckDbTelemetry(settings.replayed_folder, clock=clock)
     return {
-        model: WithReplays(PayloadTelemetry(warehouse, table, versions=versions, clock=clock), replayed)
+        model: WithReplays(
+            PayloadTelemetry(warehouse, table, versions=versions, clock=clock, patience=patience), replayed
+        )
         for model, table in tables(settings).items()
     }
 

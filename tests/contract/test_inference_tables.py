@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -154,6 +155,33 @@ def test_a_table_that_does_not_answer_says_so_and_is_left_alone_for_a_minute(duc
 
     assert len(facts.partitions()) == 1
     assert [error != "" for _, error in told] == [True, True, False]
+
+
+def test_a_warehouse_that_starts_holds_nobody_up_and_its_answer_is_there_at_the_next_look() -> None:
+    answered, asked = Event(), list[int]()
+
+    def ask() -> str:
+        asked.append(1)
+        answered.wait(10)
+        return "counts"
+
+    seldom = NotSoOften(600.0, patience=0.05)
+    for _ in range(2):
+        with pytest.raises(TelemetryUnavailableError, match="still being asked"):
+            seldom("key", ask)
+    answered.set()
+    patient = replace(seldom, patience=10.0)
+
+    assert (patient("key", ask), seldom("key", ask), len(asked)) == ("counts", "counts", 1)
+
+
+def test_an_answer_to_less_than_is_asked_is_not_taken() -> None:
+    seldom = NotSoOften(600.0, patience=10.0)
+
+    first = seldom("key", lambda: 5)
+    more = seldom("key", lambda: 9, still=lambda found: found >= 9)
+
+    assert (first, more, seldom("key", lambda: 0)) == (5, 9, 9)
 
 
 def test_a_served_entity_gets_its_name_when_the_platform_knows_it(duck: PayloadLog) -> None:

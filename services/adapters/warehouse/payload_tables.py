@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import RLock, Thread
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import FromClause, false, select, text
@@ -101,28 +102,65 @@ class NotSoOften:
 
     seconds: float
     elapsed: Callable[[], float] = time.monotonic
+    patience: float | None = None
+    """How long is waited for an answer. It is asked for all the same, and there for whoever asks next; None: always."""
     _answers: dict[Any, tuple[float, Any]] = field(default_factory=dict)
     _failures: dict[Any, tuple[float, TelemetryUnavailableError]] = field(default_factory=dict)
-    _lock: Lock = field(default_factory=Lock)
+    _pending: dict[Any, tuple[float, Future[Any]]] = field(default_factory=dict)
+    _lock: RLock = field(default_factory=RLock)
 
-    def __call__(self, key: Any, ask: Callable[[], Answer], *, still: Callable[[Answer], bool] = bool) -> Answer:
+    def __call__(
+        self, key: Any, ask: Callable[[], Answer], *, still: Callable[[Answer], bool] = lambda _: True
+    ) -> Answer:
         """`still`: whether the answer there is speaks of what is asked now. Raises TelemetryUnavailableError."""
+        while True:
+            with self._lock:
+                now = self.elapsed()
+                at, answer = self._answers.get(key, (0.0, None))
+                if key in self._answers and now - at < self.seconds and still(answer):
+                    return answer  # type: ignore[no-any-return]  # kept under the key it was asked with
+                failed_at, failure = self._failures.get(key, (0.0, None))
+                if failure is not None and now - failed_at < min(self.seconds, _LET_ALONE_SECONDS):
+                    raise failure
+                if key not in self._pending:
+                    self._pending[key] = (now, Future() if self.patience is None else _begun(ask))
+                began, pending = self._pending[key]
+                if self.patience is None:
+                    _carry_out(ask, pending)
+            found: Answer = self._waited(key, began, pending)
+            # Somebody who asked before may have asked for less.
+            if still(found):
+                return found
+
+    def _waited(self, key: Any, began: float, pending: Future[Answer]) -> Answer:
+        if not wait([pending], timeout=self.patience).done:
+            raise TelemetryUnavailableError(
+                "The SQL warehouse is still being asked; perhaps it is starting.",
+                hint="Look again in a moment. Nothing counts as good news meanwhile.",
+            )
         with self._lock:
-            now = self.elapsed()
-            at, answer = self._answers.get(key, (0.0, None))
-            if key in self._answers and now - at < self.seconds and still(answer):
-                return answer  # type: ignore[no-any-return]  # kept under the key it was asked with
-            failed_at, failure = self._failures.get(key, (0.0, None))
-            if failure is not None and now - failed_at < min(self.seconds, _LET_ALONE_SECONDS):
-                raise failure
-            try:
-                found = ask()
-            except TelemetryUnavailableError as away:
-                self._failures[key] = (now, away)
-                raise
-            self._failures.pop(key, None)
-            self._answers[key] = (now, found)
-            return found
+            self._pending.pop(key, None)
+            broken = pending.exception()
+            if broken is None:
+                self._failures.pop(key, None)
+                self._answers[key] = (began, pending.result())
+            elif isinstance(broken, TelemetryUnavailableError):
+                self._failures[key] = (began, broken)
+        return pending.result()
+
+
+def _begun(ask: Callable[[], Answer]) -> Future[Answer]:
+    """In a thread that holds up nobody, not even the end of the process."""
+    pending: Future[Answer] = Future()
+    Thread(target=_carry_out, args=(ask, pending), name="inference-table", daemon=True).start()
+    return pending
+
+
+def _carry_out(ask: Callable[[], Answer], pending: Future[Answer]) -> None:
+    try:
+        pending.set_result(ask())
+    except BaseException as broken:  # noqa: BLE001 - whoever waits is told, in the words it was raised with
+        pending.set_exception(broken)
 
 
 def missing_columns(ask: Any, table: PayloadTable) -> tuple[str, ...]:

@@ -48,12 +48,14 @@ class PayloadTelemetry:
         versions: ServedVersions,
         clock: Clock,
         elapsed: Callable[[], float] = time.monotonic,
+        patience: float | None = None,
     ) -> None:
+        """`patience`: seconds until an answer that has not come is called away; it is there at the next look."""
         self._warehouse = warehouse
         self._table = table
         self._versions = versions
         self._clock = clock
-        self._seldom = NotSoOften(ASKED_SECONDS, elapsed)
+        self._seldom = NotSoOften(ASKED_SECONDS, elapsed, patience)
 
     def since(
         self, deployment: str, since: datetime, *, tick_seconds: int, score_edges: tuple[float, ...] = ()
