@@ -573,20 +573,21 @@ def _open(
         draft=lambda model, version: _drafted(approvals, model, version),
         clock=clock,
     )
+    deploying = on_databricks.deployment_jobs(
+        jobs,
+        database,
+        registry,
+        versions=lambda model: tuple(item.version for item in reading.inventory.versions(model)),
+        standing=standing,
+        signed=approvals.signed_parts,
+        ledger=trusted.ledger,
+        clock=clock,
+    )
     return ControlRoom(
         people=trusted.people,
         logins=trusted.logins,
         replay=inference_tables.replay(settings, serving, clock),
-        deployment_jobs=on_databricks.deployment_jobs(
-            jobs,
-            database,
-            registry,
-            versions=lambda model: tuple(item.version for item in reading.inventory.versions(model)),
-            standing=standing,
-            signed=approvals.signed_parts,
-            ledger=trusted.ledger,
-            clock=clock,
-        ),
+        deployment_jobs=deploying,
         platform=on_databricks.platform_sign_in(settings, people=trusted.people, ledger=trusted.ledger, clock=clock),
         delegations=DelegationService(
             units=units,
@@ -768,6 +769,7 @@ def _open(
             batch=batch,
             fallbacks=fallbacks,
             alerts=alerts,
+            jobs=deploying.findings if deploying is not None else None,
         ),
         audit=AuditService(
             reader=trusted.book,
@@ -792,6 +794,8 @@ def _open(
                 incidents=incidents,
                 clock=clock,
                 alerts=alerts,
+                jobs=deploying.findings.standing if deploying is not None else tuple,
+                tier=lambda model: _tier(reading.inventory, model),
             ),
         ),
         offline=_offline(settings, units, trusted, rollout, incidents, clock),
@@ -1932,6 +1936,14 @@ def _notices(
         clock=clock,
         others=others,
     )
+
+
+def _tier(inventory: InventoryService, model: str) -> int:
+    """0 for a model that nobody governs."""
+    try:
+        return int(inventory.model(model).tier)
+    except UnknownModelError:
+        return 0
 
 
 def _standing(approvals: ApprovalService) -> ApprovalStanding:

@@ -185,6 +185,7 @@ def deployment_jobs(
     return DeploymentApprovals(
         jobs=WorkspaceJobs(workspace(), source),
         connected=SqlSweep(database).connected,
+        tagged=SqlSweep(database).approval_tags,
         versions=versions,
         standing=standing,
         signed=lambda model, version: signed(model, version).get(PART, ""),

@@ -8,6 +8,7 @@ from pages.components import (
     address,
     badges,
     batch_runs,
+    copy_age,
     emergency_forms,
     endpoint_list,
     evidence,
@@ -71,6 +72,7 @@ def _overview(views: tuple[DeploymentView, ...]) -> None:
     )
     with parts.header("Rollouts", f":gray[{fact}]"):
         pass
+    copy_age.fleet()
     shown = address.one("show", _SHOWN, "releases")
     st.segmented_control(
         "Show",
@@ -109,7 +111,7 @@ def _one(view: DeploymentView) -> None:
     since = f"live since {when(view.live_since, session.zone())}" if view.live_since else "nothing live yet"
     release = reads.attempt("the release", lambda: room.releases.view(view.model), key=f"release-{view.model}")
     state = release_parts.headline(release.release) if release and not release.release.state.is_final else _state(view)
-    fact = f"{state} :gray[champion {version(view.champion)}, {since}]"
+    fact = f"{state} :gray[champion {version(view.champion)}, {since}] {copy_age.of_model(view.model)}"
     with parts.header(view.model, fact, back=("rollouts", "All rollouts")):
         st.page_link(
             places.path("model"), label="The model", icon=":material/deployed_code:", query_params={"name": view.model}
@@ -118,6 +120,7 @@ def _one(view: DeploymentView) -> None:
     emergency_forms.banner(room, view.model)
     fallback_card.banner(room, view.model)
     _finding(view)
+    _job_findings(view.model)
     left, right = st.columns([3, 2])
     with left:
         st.fragment(_live, run_every=_REFRESH_SECONDS)(view.model)
@@ -202,6 +205,17 @@ def _finding(view: DeploymentView) -> None:
             st.markdown(f":gray[{md(change.signed)} {md(change.by)}]")
         evidence.entry_link(view.finding_seq)
         traffic_forms.ways_out(view)
+
+
+def _job_findings(model: str) -> None:
+    """Approvals given in the workspace and deployment jobs that are not sent on; nothing where none stands."""
+    found = reads.attempt("the deployment jobs", lambda: room.oversight.job_findings(model), key=f"jobs-{model}") or ()
+    if not found:
+        return
+    with parts.card("Deployment job"):
+        for item in found:
+            st.markdown(f"{badges.badge(badges.FINDING)} **{md(item.title)}**")
+            st.markdown(f":gray[{md(item.why)}]")
 
 
 def _rollback_button(view: DeploymentView) -> None:

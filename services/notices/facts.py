@@ -76,6 +76,20 @@ class UnsignedChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenJobFinding:
+    """A version that was approved outside, or whose deployment job is not sent on."""
+
+    model: str
+    version: str
+    tier: int
+    sentence: str
+    stuck: bool
+    """Approved and all the same not deployed; nothing unsigned happened."""
+    key: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LockedKey:
     issuer: str
     subject: str
@@ -167,6 +181,7 @@ class Situation:
     voided: tuple[VoidSignature, ...] = ()
     approvals: tuple[ServingApproval, ...] = ()
     changes: tuple[UnsignedChange, ...] = ()
+    jobs: tuple[OpenJobFinding, ...] = ()
     locked: tuple[LockedKey, ...] = ()
     reviews: tuple[OpenReview, ...] = ()
     exceptions: tuple[RunningException, ...] = ()

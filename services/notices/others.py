@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from services.alerts.service import AlertService
 from services.alerts.threads import threads
 from services.exceptions.models import ExceptionState
@@ -11,9 +13,17 @@ from services.incidents.on_call import OnCall
 from services.incidents.service import IncidentService
 from services.kernel.clock import Clock
 from services.kernel.identity import Role
-from services.notices.facts import EndingAccess, OpenAlert, OpenIncident, OpenReview, RunningException
+from services.notices.facts import (
+    EndingAccess,
+    OpenAlert,
+    OpenIncident,
+    OpenJobFinding,
+    OpenReview,
+    RunningException,
+)
 from services.people.service import PeopleService
 from services.rollout.emergency import EmergencyService
+from services.rollout.job_findings import JobFinding, JobFindingKind
 
 _RUNNING = {ExceptionState.PROPOSED: "proposed", ExceptionState.ACTIVE: "active"}
 
@@ -30,7 +40,12 @@ class OtherFacts:
         incidents: IncidentService,
         clock: Clock,
         alerts: AlertService | None = None,
+        jobs: Callable[[], tuple[JobFinding, ...]] = tuple,
+        tier: Callable[[str], int] = lambda _model: 0,
     ) -> None:
+        """`jobs` stand against the decisions about deployment jobs; `tier` is 0 for a model nobody governs."""
+        self._jobs = jobs
+        self._tier = tier
         self._alerts = alerts
         self._incidents = incidents
         self._clock = clock
@@ -111,6 +126,20 @@ class OtherFacts:
                 owner_role=item.owner_role,
             )
             for item in threads(found, now=self._clock.now())
+        )
+
+    def job_findings(self) -> tuple[OpenJobFinding, ...]:
+        return tuple(
+            OpenJobFinding(
+                model=item.model,
+                version=item.version,
+                tier=self._tier(item.model),
+                sentence=item.sentence,
+                stuck=item.kind is JobFindingKind.STUCK,
+                key=item.key,
+                at=item.since,
+            )
+            for item in self._jobs()
         )
 
     def access(self) -> tuple[EndingAccess, ...]:

@@ -17,6 +17,7 @@ from services.notices.facts import (
     LockedKey,
     OpenAlert,
     OpenIncident,
+    OpenJobFinding,
     OpenReview,
     OpenStep,
     RequestFacts,
@@ -81,6 +82,8 @@ class NeighbourFacts(Protocol):
     def alerts(self) -> tuple[OpenAlert, ...]:
         """Those that wait for somebody."""
         ...
+
+    def job_findings(self) -> tuple[OpenJobFinding, ...]: ...
 
     def access(self) -> tuple[EndingAccess, ...]:
         """People whose access ends at some time."""

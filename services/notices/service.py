@@ -246,6 +246,7 @@ class NoticeService:
             access=ask("access", others.access),
             incidents=ask("incident", others.incidents),
             alerts=ask("alert", others.alerts),
+            jobs=ask("job", others.job_findings),
             unreadable=frozenset(unreadable),
         )
 

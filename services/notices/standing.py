@@ -32,6 +32,7 @@ def standing(situation: Situation) -> tuple[Announcement, ...]:
         *_void_signatures(situation),
         *(item for approval in situation.approvals for item in _approval(approval, situation)),
         *_changes(situation),
+        *_jobs(situation),
         *_locked(situation),
         *(item for review in situation.reviews for item in _review(review, situation)),
         *(item for exception in situation.exceptions for item in _exception(exception, situation)),
@@ -221,6 +222,27 @@ def _changes(situation: Situation) -> Iterator[Announcement]:
                 target=target_of("rollouts", model=change.model),
                 model=change.model,
                 tier=change.tier,
+                stands_while=token,
+            )
+
+
+def _jobs(situation: Situation) -> Iterator[Announcement]:
+    for found in situation.jobs:
+        name = f"{found.model} version {found.version}"
+        token = f"job/{found.key}/{found.at:%Y%m%d%H%M%S}"
+        for role in _WATCHERS:
+            yield Announcement(
+                key=f"{token}/{role.value}",
+                kind=NoticeKind.NOT_APPLIED if found.stuck else NoticeKind.UNSIGNED_CHANGE,
+                severity=Severity.AMBER if found.stuck else Severity.RED,
+                at=found.at,
+                audience=Audience(role=role.value),
+                title=f"Not deployed: {name}" if found.stuck else f"Unsigned change: {name}",
+                why=found.sentence,
+                target=target_of("model", name=found.model),
+                model=found.model,
+                version=found.version,
+                tier=found.tier,
                 stands_while=token,
             )
 

@@ -69,6 +69,7 @@ DONE_WHEN: Mapping[NoticeKind, str] = {
     NoticeKind.EMERGENCY: "Done when two uninvolved people have reviewed it.",
     NoticeKind.REVIEW_OVERDUE: "Done when the review is signed. Until then the next promotion is blocked.",
     NoticeKind.UNSIGNED_CHANGE: "Done when the change is reverted, or adopted with signatures.",
+    NoticeKind.NOT_APPLIED: "Done when the deployment job goes on, or a newer run takes its place.",
     NoticeKind.WORKER_AWAY: "Done when a worker runs again.",
     NoticeKind.INCIDENT: "Done when the incident is closed.",
     NoticeKind.INCIDENT_UNATTENDED: "Done when somebody acknowledges the incident.",

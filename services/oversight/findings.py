@@ -11,6 +11,7 @@ from services.inventory.tables import CheckedTable
 from services.kernel.health import Health
 from services.oversight.models import OpenAction, ServedModel, TodoItem
 from services.rollout.emergency_models import EmergencyReview
+from services.rollout.job_findings import JobFinding, JobFindingKind
 
 
 def findings(
@@ -76,6 +77,27 @@ def unreviewed(reviews: Sequence[EmergencyReview]) -> tuple[TodoItem, ...]:
         )
         for item in reviews
         if item.blocks
+    )
+
+
+_OF_JOBS = {
+    JobFindingKind.UNSIGNED: ("version {} is approved in the workspace and not here", Health.BREACH),
+    JobFindingKind.CHANGED: ("the deployment job of version {} is not what was signed or evaluated", Health.BREACH),
+    JobFindingKind.STUCK: ("the deployment job of version {} does not get past its approval", Health.WATCH),
+}
+
+
+def of_jobs(found: Sequence[JobFinding]) -> tuple[TodoItem, ...]:
+    """Approvals that were given in the workspace, and deployment jobs that are not sent on."""
+    return tuple(
+        TodoItem(
+            title=f"{item.model}: {_OF_JOBS[item.kind][0].format(item.version)}",
+            why=f"{item.sentence} First seen {item.since:%d %b %Y %H:%M} UTC.",
+            state=_OF_JOBS[item.kind][1],
+            due=None,
+            target=f"model?name={quote(item.model)}",
+        )
+        for item in found
     )
 
 

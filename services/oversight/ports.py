@@ -23,6 +23,7 @@ from services.oversight.models import ModelSummary, OpenAction, ServedModel, Tim
 from services.rollout.batch_models import BatchRun
 from services.rollout.emergency_models import EmergencyReview
 from services.rollout.fallback_models import FallbackView
+from services.rollout.job_findings import JobFinding
 from services.rollout.release_models import ReleaseView
 from services.value.review_service import ReturnReview
 
@@ -133,6 +134,12 @@ class TierProposals(Protocol):
     def undecided(self) -> tuple[Proposal, ...]: ...
 
     def refusal_to_decide(self, item: Proposal, *, actor: Actor) -> str: ...
+
+
+class JobFindings(Protocol):
+    """What stands against the decisions about deployment jobs."""
+
+    def standing(self, model: str = "") -> tuple[JobFinding, ...]: ...
 
 
 class OversightStore(Protocol):

@@ -29,6 +29,7 @@ from services.oversight.findings import (
     findings,
     hurt,
     model_of,
+    of_jobs,
     of_policies,
     orphaned,
     unreviewed,
@@ -45,6 +46,7 @@ from services.oversight.ports import (
     Fallbacks,
     FeatureTables,
     Incidents,
+    JobFindings,
     OversightStore,
     Policies,
     Releases,
@@ -96,6 +98,7 @@ class OversightService:
         reviews: ReturnReviews | None = None,
         portfolio: PortfolioService | None = None,
         rounds: Callable[[], Sequence[Round]] | None = None,
+        jobs: JobFindings | None = None,
     ) -> None:
         """`watching` gives the monitor in force, whose levels the money at risk is told for; `rounds` are the
         retrainings that are asked for and not finished.
@@ -104,6 +107,7 @@ class OversightService:
         self._reviews = reviews
         self._portfolio = portfolio
         self._rounds = rounds
+        self._jobs = jobs
         self._alerts = alerts
         self._releases = releases
         self._batch = batch
@@ -180,12 +184,17 @@ class OversightService:
         since = self._clock.now() - _FAILED_ACTIONS_FOR
         found = findings(self._store.served(), self._store.deleted_but_served(), self._store.open_actions(since))
         found += unreviewed(self._emergencies.reviews(model))
+        found += self.job_findings(model)
         broken = self._tables.tables() if self._tables else ()
         found += broken_tables(broken)
         found += hurt(self._data.recent_hurt(), told=broken) if self._data else ()
         found += of_policies(self._policies.problems(), self._policies.unpublished()) if self._policies else ()
         found += orphans
         return todo.urgent_first([item for item in found if not model or model_of(item) == model])
+
+    def job_findings(self, model: str = "") -> tuple[TodoItem, ...]:
+        """Of the findings, those about deployment jobs and the tags that let them go on."""
+        return of_jobs(self._jobs.standing(model)) if self._jobs is not None else ()
 
     def impact(self, model: str) -> Impact:
         """Money per day at risk behind each watch threshold. Raises UnknownModelError."""

@@ -16,6 +16,8 @@ from services.kernel.clock import FrozenClock
 from services.kernel.errors import RefusalError, RegistryUnavailableError, ServingUnavailableError
 from services.rollout.deployment_jobs import DeploymentApprovals
 from services.rollout.job_evidence import Connection, JobEvidence, part_digest
+from services.rollout.job_findings import JobFinding, JobFindingKind
+from services.rollout.job_models import ApprovalTag
 from tests.contract.databricks_server.jobs import JobRun
 from tests.contract.databricks_server.server import Platform, a_workspace
 from tests.fakes.databricks import a_catalog
@@ -63,12 +65,23 @@ class Scene:
     platform: Platform
     book: Book
     approvals: DeploymentApprovals
+    copied: tuple[ApprovalTag, ...] = ()
+    """Approval tags in the copy of the registry."""
     refusal: str = ""
     signed: str = ""
     """The part of the signed evidence that names the job, where the approval has one."""
 
     def part_now(self) -> str:
         return part_digest(str(JOB), self.approvals.evidence.reader.settings_of(str(JOB)))
+
+    @property
+    def standing(self) -> list[tuple[JobFindingKind, str]]:
+        """(kind, version) of the findings."""
+        return [(item.kind, item.version) for item in self.found]
+
+    @property
+    def found(self) -> tuple[JobFinding, ...]:
+        return self.approvals.findings.standing(MODEL)
 
     @property
     def run(self) -> JobRun:
@@ -105,6 +118,7 @@ def scene() -> Iterator[Scene]:
                 jobs=jobs,
                 connected=lambda: (MODEL,),
                 versions=lambda _model: ("1",),
+                tagged=lambda: made.copied,
                 standing=standing,
                 signed=lambda _model, _version: made.signed,
                 evidence=JobEvidence(connections=OneModel(), reader=jobs, memory=book, clock=FrozenClock(NOON)),
@@ -161,6 +175,7 @@ def test_a_job_changed_since_it_was_first_seen_is_not_sent_on(scene: Scene) -> N
     assert scene.tags == {}
     assert scene.book.events == ["waiting", "changed"]
     assert "start a new run of it" in scene.book.sentence
+    assert scene.standing == [(JobFindingKind.CHANGED, "1")]
 
 
 def test_a_job_that_is_as_it_was_signed_is_sent_on(scene: Scene) -> None:
@@ -202,8 +217,106 @@ def test_a_tag_set_by_somebody_in_the_workspace_is_a_finding(scene: Scene) -> No
     scene.approvals.work()
     scene.approvals.work()
 
+    assert scene.standing == [(JobFindingKind.UNSIGNED, "1")]
+    assert scene.found[0].since == NOON
+    assert "nobody approved it." in scene.found[0].sentence
     assert scene.book.events == ["waiting", "unsigned"]
     assert scene.tags == {TASK: "approved"}, "what others wrote is reported, never overwritten"
+
+
+def test_a_finding_ends_when_the_tag_is_gone_and_is_told_again_when_it_comes_back(scene: Scene) -> None:
+    scene.refusal = "nobody approved it."
+    scene.tags[TASK] = "approved"
+    scene.approvals.work()
+    scene.tags.clear()
+    scene.approvals.work()
+    assert scene.standing == []
+    assert scene.book.events == ["waiting", "unsigned", "over"]
+    assert "no longer stands" in scene.book.sentence
+
+    scene.tags[TASK] = "approved"
+    scene.approvals.work()
+
+    assert scene.standing == [(JobFindingKind.UNSIGNED, "1")]
+    assert scene.book.events == ["waiting", "unsigned", "over", "unsigned"]
+
+
+def test_a_finding_ends_with_the_approval_that_was_missing(scene: Scene) -> None:
+    scene.refusal = "nobody approved it."
+    scene.tags[TASK] = "Approved"
+    scene.approvals.work()
+
+    scene.refusal = ""
+    scene.approvals.work()
+
+    assert scene.standing == []
+
+
+def test_a_finding_stays_while_its_version_cannot_be_looked_at(scene: Scene) -> None:
+    scene.refusal = "nobody approved it."
+    scene.tags[TASK] = "Approved"
+    scene.approvals.work()
+
+    scene.platform.broken.add(("GET", "runs/get"))
+    with pytest.raises(ServingUnavailableError):
+        scene.approvals.work()
+
+    assert scene.standing == [(JobFindingKind.UNSIGNED, "1")]
+    assert scene.book.events == ["waiting", "unsigned"]
+
+
+def a_copied_tag(version: str = "7", task: str = TASK) -> ApprovalTag:
+    return ApprovalTag(model=MODEL, version=version, task=task, read_at=NOON)
+
+
+def test_a_tag_in_the_copy_without_any_run_is_a_finding_until_it_is_gone(scene: Scene) -> None:
+    scene.refusal = "nobody approved it."
+    scene.copied = (a_copied_tag(),)
+    scene.approvals.work()
+    scene.approvals.work()
+    assert scene.standing == [(JobFindingKind.UNSIGNED, "7")]
+    assert scene.book.events == ["waiting", "unsigned"]
+
+    scene.copied = ()
+    scene.approvals.work()
+
+    assert scene.standing == []
+    assert scene.book.events[-1] == "over"
+
+
+def test_a_tag_in_the_copy_under_an_approval_that_stands_is_none(scene: Scene) -> None:
+    scene.copied = (a_copied_tag(),)
+    scene.approvals.work()
+    assert scene.standing == []
+
+
+def test_a_tag_that_was_set_here_is_no_finding_when_its_approval_ends(scene: Scene) -> None:
+    scene.approvals.work()
+    scene.copied = (a_copied_tag("1"),)
+    scene.platform.models.version(MODEL, "1").job = {}
+    scene.refusal = "it has ended."
+    scene.approvals.work()
+    assert scene.standing == []
+
+
+def test_what_the_platform_says_counts_more_than_the_copy(scene: Scene) -> None:
+    scene.refusal = "nobody approved it."
+    scene.copied = (a_copied_tag("1"),)
+    scene.approvals.work()
+    assert scene.tags == {}
+    assert scene.standing == []
+
+
+def test_a_new_run_that_passes_by_an_old_tag_of_ours_is_a_finding_once_the_approval_ended(scene: Scene) -> None:
+    scene.approvals.work()
+    scene.approvals.work()
+    scene.refusal = "it has ended."
+    scene.platform.jobs.deploy(scene.platform.models, JOB, MODEL, "1")
+
+    scene.approvals.work()
+
+    assert scene.standing == [(JobFindingKind.UNSIGNED, "1")]
+    assert "set for an earlier run" in scene.found[0].sentence
 
 
 def test_an_approval_that_is_lost_before_the_job_went_on_is_taken_back(scene: Scene) -> None:
@@ -243,6 +356,7 @@ def test_a_task_that_fails_for_another_reason_is_not_repaired_for_ever(scene: Sc
     sent = sum(scene.approvals.work() for _ in range(6))
 
     assert sent == 3
+    assert scene.standing == [(JobFindingKind.STUCK, "1")]
     assert scene.book.events[-1] == "stuck"
 
 

@@ -19,12 +19,14 @@ from services.adapters.mlflow.unity_registry import UnityRegistry
 from services.container import ControlRoom, open_control_room
 from services.kernel.errors import NotSignedInError
 from services.kernel.identity import Role
+from services.notices.models import NoticeKind, NoticeQuery
 from services.on_databricks import registry, serving
 from services.people.platform_headers import EMAIL, TOKEN, USER, Headers
 from services.settings import read_settings
 from services.workspace.offline import offline_rollback
 from tests.contract.databricks_server.server import TOKEN as APP_TOKEN
 from tests.contract.databricks_server.server import Platform, a_workspace
+from tests.unit.monitoring.facts_on_disk import a_model
 
 MODEL = "main.claims.score"
 CLARA, WORDS = "token-of-clara", "twelve letters and more"
@@ -165,6 +167,39 @@ def test_a_rollback_without_the_database_asks_the_workspace(room: ControlRoom, p
 def test_no_job_waits_so_none_is_sent_on(room: ControlRoom) -> None:
     assert room.deployment_jobs is not None
     assert room.deployment_jobs.work() == 0
+
+
+def test_a_version_approved_in_the_workspace_alone_is_a_finding_and_a_notice_until_the_tag_is_gone(
+    room: ControlRoom, platform: Platform
+) -> None:
+    room.inventory.register_catalog((a_model(MODEL),))
+    platform.models.version(MODEL, "2").tags["Approval_Check"] = "Approved"
+    platform.models.touch(MODEL)
+    room.inventory.sync()
+    assert room.deployment_jobs is not None
+    assert room.platform is not None
+
+    room.deployment_jobs.work()
+    room.notices.refresh()
+
+    clara = room.people.resume(room.platform.open(HEADERS, role=Role.COMPLIANCE))
+    assert clara is not None
+    [finding] = [item for item in room.oversight.findings(MODEL) if "approved in the workspace" in item.title]
+    assert "carries the tag Approval_Check" in finding.why
+    assert finding in room.oversight.home(clara).todo
+    told = [item for item in room.notices.mine(clara, NoticeQuery()).items if item.model == MODEL]
+    assert [(item.kind, item.title) for item in told] == [
+        (NoticeKind.UNSIGNED_CHANGE, f"Unsigned change: {MODEL} version 2")
+    ]
+
+    del platform.models.version(MODEL, "2").tags["Approval_Check"]
+    platform.models.touch(MODEL)
+    room.inventory.sync()
+    room.deployment_jobs.work()
+    room.notices.refresh()
+
+    assert room.deployment_jobs.findings.standing() == ()
+    assert [item for item in room.notices.mine(clara, NoticeQuery()).items if item.model == MODEL] == []
 
 
 def rows(env: dict[str, str]) -> dict[str, Any]:

@@ -288,6 +288,23 @@ def test_the_job_of_a_model_and_the_jobs_of_governed_models_are_read_from_the_co
     assert store.connection("main.claims.unknown") is None
 
 
+def test_approval_tags_of_governed_models_are_read_from_the_copy(copy: Copying) -> None:
+    copy.platform.models.version("main.claims.a", "1").tags.update({"Approval_Check": "approved", "owner": "Approved"})
+    copy.platform.models.version("main.claims.a", "2").tags["Approval_Check"] = "Rejected"
+    copy.platform.models.version("main.claims.a", "3").tags["approval risk"] = "Approved"
+    copy.platform.models.version("main.claims.b", "1").tags["Approval_Check"] = "Approved"
+    SqlInventory(copy.database).put_catalog((a_model("main.claims.a"),))
+    copy.inventory.sync()
+
+    found = SqlSweep(copy.database).approval_tags()
+
+    assert [(tag.model, tag.version, tag.task) for tag in found] == [
+        ("main.claims.a", "1", "Approval_Check"),
+        ("main.claims.a", "3", "approval risk"),
+    ]
+    assert {tag.read_at for tag in found} == {NOON}
+
+
 def test_a_name_that_is_not_listed_and_cannot_be_asked_for_is_kept(small: Copying) -> None:
     small.inventory.sync()
     small.platform.models.all["hidden"] = small.platform.models.all.pop("main.claims.e")

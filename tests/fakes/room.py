@@ -33,10 +33,12 @@ from services.kernel.health import Health
 from services.kernel.identity import ROLE_PERMISSIONS, Actor, Permission, Role
 from services.kernel.page import Page
 from services.notices.models import ChannelHealth, ChannelView, Notice, NoticeKind, NoticeQuery, Severity
+from services.oversight.findings import of_jobs
 from services.oversight.models import Home, Operations, Tile, TimelineEvent, TodoItem
 from services.people.ceremonies import Ceremony, CeremonyKind, CeremonyState
 from services.people.models import Delegation, Person, ViewRecord
 from services.people.passkeys import Demand, Passkey
+from services.rollout.job_findings import JobFinding
 from services.rollout.models import (
     ActionKind,
     ActionState,
@@ -111,6 +113,8 @@ class FakeRoom:
     """How complete the copy of the registry is, where it is copied model by model."""
     copies: dict[str, ModelCopy] = field(default_factory=dict)
     """Models whose registry facts were not read a moment ago."""
+    job_findings: tuple[JobFinding, ...] = ()
+    """What stands against decisions about deployment jobs."""
     unevaluated: set[str] = field(default_factory=lambda: {"2"})
     """Versions the harness never measured."""
 
@@ -660,6 +664,7 @@ class FakeOversight:
                 ),
             ),
             todo=(
+                *self.job_findings(),
                 TodoItem(
                     title=HOSTILE if self._room.hostile else "Promote claims_triage v4 to production",
                     why=HOSTILE if self._room.hostile else "The validator has signed; two more are asked",
@@ -694,6 +699,9 @@ class FakeOversight:
                 ),
             ),
         )
+
+    def job_findings(self, model: str = "") -> tuple[TodoItem, ...]:
+        return of_jobs([item for item in self._room.job_findings if model in {"", item.model}])
 
     def impact(self, model: str) -> Any:
         if self._room.mode == "unavailable":
@@ -741,6 +749,7 @@ class FakeOversight:
         if self._room.mode == "empty" or model not in {"", "claims_triage"}:
             return ()
         return (
+            *self.job_findings(model),
             TodoItem(
                 title=HOSTILE if self._room.hostile else "One input column has no tag",
                 why="claims_triage: birth_year",

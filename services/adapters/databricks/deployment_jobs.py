@@ -1,4 +1,4 @@
-"""Runs of deployment jobs through the Jobs API. Implements rollout.deployment_jobs.DeploymentJobs and
+"""Runs of deployment jobs through the Jobs API. Implements rollout.job_models.DeploymentJobs and
 rollout.job_evidence.SettingsReader.
 """
 
@@ -10,11 +10,10 @@ from databricks.sdk.service.jobs import Run, RunLifeCycleState, RunResultState, 
 
 from services.adapters.databricks.client import Workspace
 from services.kernel.errors import InputError, ServingUnavailableError
-from services.rollout.deployment_jobs import APPROVED, JobRun
 from services.rollout.job_evidence import settings_digest
+from services.rollout.job_models import APPROVAL_PREFIX, APPROVED, JobRun
 
 _OVER = {RunLifeCycleState.TERMINATED, RunLifeCycleState.INTERNAL_ERROR, RunLifeCycleState.SKIPPED}
-_PREFIX = "approval"
 
 
 class VersionTags(Protocol):
@@ -78,7 +77,7 @@ def read_run(found: Run, *, job_id: int, settings_sha256: str) -> JobRun:
         before = last.get(task.task_key)
         if before is None or _order(task) >= _order(before):
             last[task.task_key] = task
-    approvals = {key: task for key, task in last.items() if key.casefold().startswith(_PREFIX)}
+    approvals = {key: task for key, task in last.items() if key.casefold().startswith(APPROVAL_PREFIX)}
     repairs = [item.id for item in found.repair_history or () if item.id]
     return JobRun(
         job_id=job_id,

@@ -18,6 +18,7 @@ from services.adapters.sql.schema.sweeping import registry_model
 from services.inventory.models import ModelVersion, RegistrySnapshot
 from services.inventory.sweeping import Coverage, Kept, Listed, Reading
 from services.rollout.job_evidence import Connection
+from services.rollout.job_models import APPROVAL_PREFIX, APPROVED, ApprovalTag
 
 _LONGEST_ERROR = 1000
 _NAMED = 3
@@ -133,6 +134,27 @@ class SqlSweep:
         with self._database.read() as connection:
             found = fetched(connection, query)
         return tuple(name for name, text in found if json.loads(text).get("deployment_job"))
+
+    def approval_tags(self) -> tuple[ApprovalTag, ...]:
+        """Versions of governed models that say `Approved` for an approval task, as they were last read."""
+        table = registry_version.c
+        query = (
+            select(table.document, registry_model.c.read_at)
+            .join(governed_model, governed_model.c.name == table.model)
+            .join(registry_model, registry_model.c.name == table.model)
+            # The key of such a tag is in the document; most documents need not be parsed to know that it is not.
+            .where(table.deleted_at.is_(None), func.lower(table.document).contains(f'"{APPROVAL_PREFIX}'))
+            .where(registry_model.c.gone_at.is_(None), registry_model.c.read_at.is_not(None))
+            .order_by(table.model, table.number)
+        )
+        with self._database.read() as connection:
+            found = [(version_from(text), read_at) for text, read_at in fetched(connection, query)]
+        return tuple(
+            ApprovalTag(model=item.model, version=item.version, task=key, read_at=read_at)
+            for item, read_at in found
+            for key, value in item.tags
+            if key.casefold().startswith(APPROVAL_PREFIX) and value.casefold() == APPROVED.casefold()
+        )
 
     def connection(self, model: str) -> Connection | None:
         table = registry_model.c

@@ -13,7 +13,14 @@ from services.adapters.sql.notices import SqlNoticeOutbox, SqlNotices
 from services.approvals.models import Decision, RequestState
 from services.kernel.clock import FrozenClock
 from services.kernel.errors import StorageUnavailableError, TelemetryUnavailableError
-from services.notices.facts import EndingAccess, OpenAlert, OpenIncident, OpenReview, RunningException
+from services.notices.facts import (
+    EndingAccess,
+    OpenAlert,
+    OpenIncident,
+    OpenJobFinding,
+    OpenReview,
+    RunningException,
+)
 from services.notices.models import Channel, Message, Notice, NoticeKind, NoticeQuery, QuietHours
 from services.notices.service import NoticeService
 from tests.builders import MODEL, NOON, World, a_world
@@ -60,6 +67,7 @@ class Others:
         self._away = away
         self.troubles: tuple[OpenIncident, ...] = ()
         self.alarms: tuple[OpenAlert, ...] = ()
+        self.jobs: tuple[OpenJobFinding, ...] = ()
 
     def reviews(self) -> tuple[OpenReview, ...]:
         if self._away:
@@ -77,6 +85,9 @@ class Others:
 
     def alerts(self) -> tuple[OpenAlert, ...]:
         return self.alarms
+
+    def job_findings(self) -> tuple[OpenJobFinding, ...]:
+        return self.jobs
 
 
 def hearing(world: World, channels: MemoryChannels | None = None, others: Others | None = None) -> NoticeService:

@@ -45,6 +45,7 @@ from services.rollout.batch_models import BatchRun
 from services.rollout.batch_models import RunState as BatchState
 from services.rollout.emergency_models import EmergencyMode, EmergencyReview, ReviewState
 from services.rollout.fallback_models import FallbackMode, FallbackView
+from services.rollout.job_findings import JobFinding, JobFindingKind
 from services.rollout.release_models import ReleaseState, ReleaseView, StepOffer
 from services.value.models import BenefitLine, CostDay, ModelValue, Rates
 from services.value.service import ValueService
@@ -171,8 +172,19 @@ def a_run(state: BatchState, reason: str) -> BatchRun:
     )  # fmt: skip
 
 
+class JobFindings:
+    """Implements oversight.ports.JobFindings."""
+
+    def __init__(self) -> None:
+        self.found: list[JobFinding] = []
+
+    def standing(self, model: str = "") -> tuple[JobFinding, ...]:
+        return tuple(item for item in self.found if model in {"", item.model})
+
+
 class Room:
     def __init__(self, folder: Path) -> None:
+        self.jobs = JobFindings()
         self.releases, self.batch, self.fallbacks = Releases(), BatchRuns(), Fallbacks()
         self.facts, self.database = folder / "inference", a_database(folder)
         self.clock, self.registry, self.decisions = FrozenClock(NOON), ARegistry(), Decisions()
@@ -198,7 +210,7 @@ class Room:
             decisions=self.decisions, emergencies=self.emergencies, exceptions=self.exceptions,
             stewards=self.stewards, tiers=self.tiers,
             store=SqlOversight(self.database), clock=self.clock, environment="embedded", registry="MLflow",
-            releases=self.releases, batch=self.batch, fallbacks=self.fallbacks,
+            releases=self.releases, batch=self.batch, fallbacks=self.fallbacks, jobs=self.jobs,
         )  # fmt: skip
         self.inventory.register_catalog((a_model("m"),))
 
@@ -414,6 +426,40 @@ def test_a_running_release_is_shown_to_the_engineer_with_the_share_read_back(roo
     assert item.target == "rollouts?model=m"
     assert item.title == "m: version 4 is in canary at 10 %"
     assert item.why.startswith("Read back from the platform; approved steps: 10 %, 100 %.")
+
+
+def a_job_finding(kind: JobFindingKind) -> JobFinding:
+    return JobFinding(
+        key="k", kind=kind, model="m", version="4", task="Approval", sentence="Somebody approved it.", since=NOON
+    )
+
+
+@pytest.mark.parametrize("kind", [JobFindingKind.UNSIGNED, JobFindingKind.CHANGED])
+def test_an_approval_given_in_the_workspace_is_a_finding_and_turns_the_model_red(
+    room: Room, kind: JobFindingKind
+) -> None:
+    room.jobs.found = [a_job_finding(kind)]
+    room.service.refresh_summaries()
+
+    [finding] = room.service.findings("m")
+
+    assert finding.why.startswith("Somebody approved it. First seen")
+    assert (finding.state, finding.target) == (Health.BREACH, "model?name=m")
+    assert room.service.findings("other") == ()
+    assert room.inventory.search(InventoryQuery()).items[0].findings == 1
+    for role in (Role.SRE, Role.COMPLIANCE, Role.ADMIN):
+        assert finding in room.home(role).todo
+    assert finding in room.home(Role.AUDITOR).others
+
+    room.jobs.found = []
+    room.service.refresh_summaries()
+    assert room.service.findings("m") == ()
+    assert room.inventory.search(InventoryQuery()).items[0].findings == 0
+
+
+def test_a_job_that_is_stuck_is_amber(room: Room) -> None:
+    room.jobs.found = [a_job_finding(JobFindingKind.STUCK)]
+    assert [item.state for item in room.service.findings("m")] == [Health.WATCH]
 
 
 def test_an_alias_moved_outside_is_a_finding_and_turns_the_model_red(room: Room) -> None:
