@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlparse
 
 import yaml
 
+from services.adapters.mlflow.loading import load_mlflow
 from services.attestation.manifest import require_acceptable
 from services.kernel.errors import ArtifactMissingError, ArtifactRefusedError, InputError
 
@@ -143,6 +144,7 @@ def _allowed(location: str, root: Path | None) -> Path | None:
 
 
 def _download(location: str, into: Path) -> str:
+    load_mlflow()
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 

@@ -6,7 +6,6 @@ new file together leave it broken. Both are prevented here, before MLflow sees t
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import closing
 from functools import cache
@@ -14,19 +13,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from services.adapters.mlflow.loading import load_mlflow
 from services.kernel.errors import NewerDatabaseError, RegistryUnavailableError
 
 _LOCK_SECONDS = 60.0
 _SCHEME = "sqlite:///"
-
-
-def quiet_environment() -> None:
-    """Settings every process that uses MLflow shares: no telemetry, no unpickling, short waits."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
 
 
 def initialise_store(tracking_uri: str) -> None:
@@ -37,7 +28,6 @@ def initialise_store(tracking_uri: str) -> None:
     file = store_file(tracking_uri)
     if file is None:
         return
-    quiet_environment()
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(f"{file}.lock", timeout=_LOCK_SECONDS):
@@ -108,7 +98,7 @@ def _revision(file: Path) -> str:
 @cache
 def _own_revisions() -> tuple[str, frozenset[str]]:
     """Newest and all schema revisions of the installed MLflow, from its migration scripts."""
-    quiet_environment()
+    load_mlflow()
     import mlflow.store.db_migrations as migrations
     from alembic.script import ScriptDirectory
 
@@ -118,6 +108,7 @@ def _own_revisions() -> tuple[str, frozenset[str]]:
 
 
 def _create(tracking_uri: str) -> None:
+    load_mlflow()
     import mlflow
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from services.adapters.mlflow.loading import load_mlflow
 from services.kernel.errors import ServingUnavailableError
 
 _SECONDS = "60"
@@ -28,6 +29,7 @@ class ChatNarrator:
     def tell(self, findings: Mapping[str, Any]) -> str:
         """Raises ServingUnavailableError, whatever the endpoint did instead of answering."""
         os.environ.setdefault("MLFLOW_DEPLOYMENT_PREDICT_TIMEOUT", _SECONDS)
+        load_mlflow()
         from mlflow.deployments import get_deploy_client
 
         messages = [

@@ -20,7 +20,8 @@ from services.adapters.mlflow.files import (
     read_local_text,
     refused,
 )
-from services.adapters.mlflow.initialise import quiet_environment, require_known_revision
+from services.adapters.mlflow.initialise import require_known_revision
+from services.adapters.mlflow.loading import load_mlflow
 from services.adapters.mlflow.translate import mapping, translated, version_of
 from services.inventory.models import ModelVersion, RegistrySnapshot
 from services.kernel.errors import ArtifactRefusedError, InputError, UnknownModelError, UnknownVersionError
@@ -184,7 +185,7 @@ class MlflowRegistry:
         # Checked before every use: a newer MLflow may have opened the file since.
         require_known_revision(self._uri)
         if self._opened is None:
-            quiet_environment()
+            load_mlflow()
             import mlflow
 
             mlflow.set_tracking_uri(self._uri)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.adapters.mlflow.files import ModelFacts
+from services.adapters.mlflow.loading import load_mlflow
 from services.inventory.models import DatasetRef, ModelVersion
 from services.kernel.clock import from_utc_text
 from services.kernel.errors import RegistryUnavailableError, UnknownVersionError
@@ -19,6 +20,7 @@ CREATED_TAG = "countersign.created_in_calendar"
 @contextmanager
 def translated(what: str) -> Iterator[None]:
     """Raises UnknownVersionError for what does not exist, RegistryUnavailableError for everything else."""
+    load_mlflow()
     import requests
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError

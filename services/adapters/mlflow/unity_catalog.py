@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from services.adapters.mlflow.loading import load_mlflow
 from services.adapters.mlflow.source import Workspace
 from services.kernel.errors import InputError
 
@@ -55,6 +56,7 @@ class Catalog:
 
     def model(self, name: str) -> Any:
         """A `RegisteredModel` of MLflow with tags, aliases and deployment job."""
+        load_mlflow()
         from mlflow.protos.databricks_uc_registry_messages_pb2 import GetRegisteredModelResponse
         from mlflow.utils._unity_catalog_utils import registered_model_from_uc_proto
 
@@ -63,6 +65,7 @@ class Catalog:
 
     def version(self, name: str, version: str) -> Any:
         """A `ModelVersion` of MLflow with its tags, aliases and the state of its deployment job."""
+        load_mlflow()
         from mlflow.protos.databricks_uc_registry_messages_pb2 import GetModelVersionResponse
         from mlflow.utils._unity_catalog_utils import model_version_from_uc_proto
 
@@ -74,6 +77,7 @@ class Catalog:
         """Newest first. The list says nothing else that could be relied on."""
         if "'" in name:
             raise InputError(f"The name {name!r} holds a quote, which the registry's search cannot take.")
+        load_mlflow()
         from mlflow.protos.databricks_uc_registry_messages_pb2 import SearchModelVersionsResponse
 
         found, token = set[int](), ""
@@ -88,6 +92,7 @@ class Catalog:
 
     def run(self, run_id: str) -> Any:
         """A `Run` of MLflow. Raises UnknownVersionError when this workspace has no such run."""
+        load_mlflow()
         from mlflow.entities import Run
         from mlflow.protos.service_pb2 import GetRun
 

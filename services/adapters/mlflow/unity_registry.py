@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from services.adapters.mlflow.files import LARGEST_TEXT, ModelFacts, refused
-from services.adapters.mlflow.initialise import quiet_environment
+from services.adapters.mlflow.loading import load_mlflow
 from services.adapters.mlflow.translate import RUN_GONE, mapping, translated, version_of
 from services.adapters.mlflow.unity_catalog import Catalog
 from services.adapters.mlflow.unity_files import CatalogFiles
@@ -184,10 +184,9 @@ class UnityRegistry:
     def client(self) -> Any:
         """MLflow's client for runs and their files; it signs in with what the environment names."""
         if self._opened is None:
-            quiet_environment()
-            # The defaults wait for minutes, once for each of several requests of one call.
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+            # The default waits for minutes, once for each of several requests of one call.
             os.environ.setdefault("MLFLOW_DATABRICKS_ENDPOINT_HTTP_RETRY_TIMEOUT", "30")
+            load_mlflow()
             import mlflow
 
             with translated("anything"):
