@@ -25,6 +25,7 @@ from services.commands.database import add_database
 from services.commands.doctor import add_doctor
 from services.commands.feedback import feedback_app
 from services.commands.founding import add_found
+from services.commands.keys import keys_app
 from services.commands.mirror import add_mirror
 from services.commands.tools import Tools
 from services.commands.value import add_value
@@ -634,7 +635,7 @@ def _settings() -> Settings:
 
 def _bring_up_to_date() -> None:
     """The worker owns the database's shape: it applies the revisions of this release before anything else writes."""
-    from services import databases
+    from services import databases, key_bundle
     from services.adapters.files.policies import PolicyFolder
     from services.adapters.signing.desk import KeyDesk
     from services.adapters.sql.people import SqlKeyStore
@@ -646,6 +647,7 @@ def _bring_up_to_date() -> None:
         database = databases.connect(settings)
         create_schema(database)
         if is_founded(database):
+            key_bundle.bring_in(settings)
             KeyDesk.make_machine_key(settings.keys_folder)
             clock = SystemClock()
             desk = KeyDesk(SqlKeyStore(database), settings.keys_folder, clock)
@@ -713,6 +715,7 @@ def _fail(error: ControlRoomError) -> NoReturn:
 
 _tools = Tools(spoken=_spoken, room=_room, actor=_actor, receipt=_receipt, print_json=_print_json)
 app.add_typer(feedback_app(_tools), name="feedback")
+app.add_typer(keys_app(_tools), name="keys")
 add_value(app, _tools)
 add_doctor(app, _tools)
 add_found(app, _tools)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 
-from services import databases, inference_tables, on_databricks, signing_in
+from services import databases, inference_tables, key_bundle, on_databricks, signing_in
 from services.adapters.databricks.lakeflow import LakeflowRuns
 from services.adapters.databricks.statements import Warehouse, workspace
 from services.adapters.databricks.unity import UnityLineage
@@ -159,6 +160,7 @@ from services.kernel.errors import (
     InvalidPolicyError,
     SettingsError,
     StorageUnavailableError,
+    TrustError,
     UnknownModelError,
 )
 from services.kernel.health import Health
@@ -1474,13 +1476,22 @@ def _database(settings: Settings) -> Database:
 
 
 def _pinned_genesis(settings: Settings) -> str:
-    """The fingerprint noted outside the database when the workspace was founded; empty when nobody noted it."""
-    try:
+    """The fingerprint noted outside the database when the workspace was founded; empty when nobody noted it.
+
+    Raises TrustError for none on Databricks, where disks come and go and nobody would notice that it went with one.
+    """
+    pinned = ""
+    with suppress(OSError, ValueError, KeyError):
         if settings.genesis_file.exists():
-            return settings.genesis_file.read_text(encoding="ascii").strip()
-        return str(json.loads((settings.home / "prepared.json").read_text())["genesis"])
-    except (OSError, ValueError, KeyError):
-        return ""
+            pinned = settings.genesis_file.read_text(encoding="ascii").strip()
+        else:
+            pinned = str(json.loads((settings.home / "prepared.json").read_text())["genesis"])
+    if not pinned and settings.profile is Profile.DATABRICKS:
+        raise TrustError(
+            f"There is no fingerprint of the first entry in {settings.home}: another log could take this one's place.",
+            hint="Set COUNTERSIGN_KEY_BUNDLE, which holds it; or write it from paper into the file genesis there.",
+        )
+    return pinned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1504,7 +1515,15 @@ class _Trusted:
 def _trusted(settings: Settings, database: Database, clock: Clock) -> _Trusted:
     embedded = settings.profile is Profile.EMBEDDED
     cost = EMBEDDED if embedded else PRODUCTION
-    desk = KeyDesk(SqlKeyStore(database), settings.keys_folder, clock, cost=cost, places=settings.key_places)
+    key_bundle.bring_in(settings)
+    desk = KeyDesk(
+        SqlKeyStore(database),
+        settings.keys_folder,
+        clock,
+        cost=cost,
+        places=settings.key_places,
+        bundled=bool(settings.key_bundle),
+    )
     book = SqlLedgerBook(database, desk, clock)
     anchors = Anchors(settings.anchors_folder)
     registry_anchors = RegistryAnchors(store=SqlRegistryAnchors(database), book=book, keys=desk, clock=clock)

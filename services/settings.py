@@ -251,6 +251,9 @@ class Settings(BaseSettings):
     """The same for the key that countersigns every entry."""
     key_log: str = ""
     """The same for the key of the checkpoints, which must be an Ed25519 key."""
+    key_bundle: Annotated[str, Field(pattern=r"^$|^databricks-secret:[\w.@-]+/[\w.@-]+$|^file2:\S+$")] = ""
+    """One secret with the key folder and the fingerprint of the first entry, put in place at each start; for processes
+    whose disk does not last. `python -m services keys put` makes it."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Where the worker serves figures for Prometheus; 0 serves none."""
     metrics_app_port: Annotated[int, Field(ge=0, le=65535)] = 0

@@ -63,6 +63,9 @@ def _parts(settings: Settings, environment: Mapping[str, str], clock: Clock) -> 
     yield from looked_at("python", machine.python, fix=_LOOK)
     yield from looked_at("libraries", machine.libraries, fix=_LOOK)
     yield from looked_at("home folder", lambda: machine.disk(settings.home), fix=_LOOK)
+    yield from looked_at(
+        "key bundle", lambda: machine.bundle(settings), away=State.FAULT, fix="Put the key bundle again."
+    )
     yield from looked_at("key files", lambda: machine.key_files(settings), fix="Restore the key folder.")
     yield from looked_at(
         "key service", lambda: machine.key_services(settings), away=State.FAULT, fix="Look at the key service."

@@ -14,6 +14,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import Version
 
+from services import key_bundle
 from services.adapters.signing.files import read_key_files
 from services.adapters.signing.held import scheme_of
 from services.doctor.models import Result, State
@@ -132,6 +133,21 @@ def key_files(settings: Settings) -> Iterator[Result]:
     yield Result(
         name="key files", state=State.OK, found=f"Service and log key of {files.origin}, for the owner only.{machine}"
     )
+
+
+def bundle(settings: Settings) -> Iterator[Result]:
+    """The secret that fills the key folder is complete and of this log. Raises KeyServiceError, TrustError."""
+    if not settings.key_bundle:
+        if settings.profile is Profile.DATABRICKS and not settings.genesis_file.is_file():
+            yield Result(
+                name="key bundle",
+                state=State.FAULT,
+                found="There is neither a key bundle nor a fingerprint of the first entry: nothing starts like this.",
+                fix="python -m services keys put where it was founded, then set COUNTERSIGN_KEY_BUNDLE.",
+            )
+        return
+    found = key_bundle.looked_at(settings)
+    yield Result(name="key bundle", state=State.OK, found=f"{scheme_of(settings.key_bundle)} holds {', '.join(found)}.")
 
 
 def key_services(settings: Settings) -> Iterator[Result]:

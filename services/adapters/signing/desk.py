@@ -63,10 +63,12 @@ class KeyDesk:
         *,
         cost: Cost = PRODUCTION,
         places: Places = NOWHERE_ELSE,
+        bundled: bool = False,
     ) -> None:
         """Raises TrustError when key files are missing or open to others; nothing is ever created here.
 
         `places` are where the next keys of the deployment are held; those in use stand in the key folder.
+        `bundled`: the key folder is filled at each start, so that a key made here would be lost with the disk.
         `cost` applies to keys enrolled from now on; existing keys keep the parameters stored with them.
         """
         self._store = store
@@ -74,6 +76,7 @@ class KeyDesk:
         self._cost = cost
         self._folder = keys_folder
         self._places = places
+        self._bundled = bundled
         self._turn = threading.Lock()
         self._loaded = _Loaded(read_key_files(keys_folder), stamp(keys_folder))
         if waiting_uses(keys_folder):
@@ -141,8 +144,14 @@ class KeyDesk:
     def prepare_deployment_key(self, use: str) -> PublicKey:
         """A key file, or a reference, beside the one in use; it signs nothing before the ledger names it.
 
-        Raises InputError or KeyServiceError for a place that does not answer.
+        Raises InputError or KeyServiceError for a place that does not answer, RefusalError where it would be lost.
         """
+        if self._bundled and use not in waiting_uses(self._folder):
+            raise RefusalError(
+                f"A new {use} key made here would be lost with the disk of this machine.",
+                hint=f"Where the deployment was founded: python -m services keys next {use}, then keys put; restart "
+                "app and worker, and ask again.",
+            )
         return waiting_key(self._folder, use, self._places.get(use, "")).public
 
     def adopt_deployment_keys(self) -> None:

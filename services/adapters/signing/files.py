@@ -141,8 +141,9 @@ def waiting_uses(folder: Path) -> tuple[str, ...]:
 def put_into_use(folder: Path, use: str, *, replaced: str) -> None:
     """The waiting key takes the place of the one in use, which is kept beside it under its key id."""
     current, waiting = folder / _IN_USE[use], _waiting(folder, use)
-    with suppress(FileNotFoundError):
-        # A link first: at no moment is there no file under the name in use.
+    with suppress(FileNotFoundError, FileExistsError):
+        # A link first: at no moment is there no file under the name in use. It is there already where a key bundle put
+        # the replaced key back.
         (folder / f"{use}.{replaced[:16]}.old.pem").hardlink_to(current)
     with suppress(FileNotFoundError):
         waiting.replace(current)

@@ -25,6 +25,7 @@ from securesystemslib.signer import SIGNER_FOR_URI_SCHEME, CryptoSigner, Signer,
 
 from services.attestation.keys import PublicKey, describe, read_key
 from services.kernel.errors import InputError, KeyServiceError, TrustError
+from services.kernel.secret import Secret
 
 Private = Ed25519PrivateKey | EllipticCurvePrivateKey
 _PROBE = b"countersign: does this key answer?"
@@ -152,6 +153,31 @@ def _private_of(uri: str) -> Private:
     return key
 
 
+def secret_at(place: str) -> bytes:
+    """A secret as a whole, from one of our own schemes. Raises KeyServiceError."""
+    scheme = scheme_of(place)
+    try:
+        found: bytes = _IN_PEM[scheme](place.partition(":")[2])
+    except Exception as away:  # noqa: BLE001 - as above
+        raise KeyServiceError(
+            f"The secret at {scheme}: cannot be read ({type(away).__name__}).",
+            hint="Is it where the address says, and may this account read it?",
+        ) from None
+    return found
+
+
+def keep_secret(place: str, text: Secret) -> None:
+    """Into `databricks-secret:SCOPE/KEY`. Raises KeyServiceError."""
+    scope, _, key = place.partition(":")[2].partition("/")
+    try:
+        _workspace().secrets.put_secret(scope, key, string_value=text.reveal())
+    except Exception as refused:  # noqa: BLE001 - as above
+        raise KeyServiceError(
+            f"The secret could not be put into the scope {scope} ({type(refused).__name__}).",
+            hint="Does the scope exist, and has this account WRITE on it? databricks secrets create-scope makes one.",
+        ) from None
+
+
 def _variable(name: str) -> bytes:
     return os.environ[name].encode()
 
@@ -164,12 +190,16 @@ def _databricks_secret(place: str) -> bytes:
     """SCOPE/KEY of a secret scope, signed in as the Databricks SDK finds it in the environment."""
     import base64
 
+    scope, _, key = place.partition("/")
+    return base64.b64decode(_workspace().secrets.get_secret(scope, key).value or "")
+
+
+def _workspace() -> Any:
+    """Short limits, as a start waits for the answer."""
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.config import Config
 
-    scope, _, key = place.partition("/")
-    client = WorkspaceClient(config=Config(http_timeout_seconds=10, retry_timeout_seconds=20))
-    return base64.b64decode(client.secrets.get_secret(scope, key).value or "")
+    return WorkspaceClient(config=Config(http_timeout_seconds=10, retry_timeout_seconds=20))
 
 
 _IN_PEM: Mapping[str, Any] = {"file2": _file, "envvar": _variable, "databricks-secret": _databricks_secret}

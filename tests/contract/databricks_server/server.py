@@ -11,7 +11,7 @@ import json
 import re
 import threading
 import time
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -39,6 +39,8 @@ class Platform:
     endpoints: Endpoints = field(default_factory=Endpoints)
     jobs: Jobs = field(default_factory=Jobs)
     models: Models = field(default_factory=Models)
+    scopes: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Secret scopes: name to key to text."""
     people: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Token of a person to what the platform says about them."""
     slow_seconds: float = 0.0
@@ -96,6 +98,10 @@ class Platform:
                 return self.models.listed(query), {}
             case _, ["api", "2.0", "mlflow", "unity-catalog", thing, action]:
                 return self._registry(method, thing, action, query, body), {}
+            case "POST", ["api", "2.0", "secrets", "put"]:
+                return self._put_secret(body), {}
+            case "GET", ["api", "2.0", "secrets", "get"]:
+                return self._secret(query["scope"], query["key"]), {}
             case "GET", ["api", "2.0", "preview", "scim", "v2", "Me"]:
                 return self._me(), {}
             case "GET", ["api", "2.0", "mlflow", "runs", "get"]:
@@ -115,6 +121,20 @@ class Platform:
             case "GET", ["api", "2.0", "fs", "files", *inner]:
                 return self.models.file("/" + "/".join(inner)), {}
         raise Refused(404, "ENDPOINT_NOT_FOUND", f"No API found for '{method} {path}'")
+
+    def _put_secret(self, body: dict[str, Any]) -> dict[str, Any]:
+        if body["scope"] not in self.scopes:
+            raise Refused(404, "RESOURCE_DOES_NOT_EXIST", f"Scope {body['scope']} does not exist!")
+        if len(body["string_value"]) > 128 * 1024:
+            raise Refused(400, "MAX_SECRET_SIZE_EXCEEDED", "The secret is larger than 128 KB.")
+        self.scopes[body["scope"]][body["key"]] = body["string_value"]
+        return {}
+
+    def _secret(self, scope: str, key: str) -> dict[str, Any]:
+        text = self.scopes.get(scope, {}).get(key)
+        if text is None:
+            raise Refused(404, "RESOURCE_DOES_NOT_EXIST", f"Secret does not exist with scope: {scope} and key: {key}")
+        return {"key": key, "value": b64encode(text.encode()).decode()}
 
     def _registry(
         self, method: str, thing: str, action: str, query: dict[str, str], body: dict[str, Any]
