@@ -11,7 +11,7 @@ from typing import Any
 
 from services import databases
 from services.adapters.mlflow.registry import MlflowRegistry
-from services.doctor import inference_tables, machine, mirror, outside, platform, sign_in
+from services.doctor import inference_tables, machine, mirror, outside, platform, platform_rights, sign_in
 from services.doctor.governance import Governance
 from services.doctor.guard import Check, looked_at
 from services.doctor.models import Result, State
@@ -94,8 +94,8 @@ def _workspace(settings: Settings, clock: Clock) -> Iterator[Result]:
     for name, check in (
         ("workspace", platform.principal),
         ("registry", lambda: platform.registry(settings)),
-        ("aliases", platform.aliases),
-        ("endpoints", lambda: platform.endpoints(settings)),
+        ("rights", lambda: platform_rights.rights(settings)),
+        ("endpoints", lambda: platform_rights.endpoints(settings)),
         ("identity", lambda: platform.identity(settings)),
         ("warehouse", lambda: outside.warehouse(settings)),
         ("inference tables", lambda: inference_tables.inference(settings, clock)),
@@ -133,6 +133,7 @@ def _governance(settings: Settings, clock: Clock) -> Iterator[Result]:
             ("anchors", part.anchors),
             ("clock", part.clock),
             ("worker", part.worker),
+            ("second factor", part.second_factor),
             ("system tables", lambda: mirror.mirror(settings, database, clock)),
         ):
             yield from looked_at(name, check, fix=_DATABASE_AWAY)
@@ -160,5 +161,15 @@ def _missing_file(settings: Settings) -> Path | None:
 
 
 def _not_looked_at() -> Iterator[Result]:
-    for name in ("schema", "rights", "protections", "ledger", "anchors", "clock", "worker", "system tables"):
+    for name in (
+        "schema",
+        "rights",
+        "protections",
+        "ledger",
+        "anchors",
+        "clock",
+        "worker",
+        "second factor",
+        "system tables",
+    ):
         yield Result(name=name, state=State.UNKNOWN, found="The database did not answer.", fix=_DATABASE_AWAY)

@@ -19,6 +19,7 @@ from services.adapters.sql import migrations, protection, wall_clock
 from services.adapters.sql.database import Database
 from services.adapters.sql.ledger import SqlLedgerReader
 from services.adapters.sql.oversight import SqlOversight
+from services.adapters.sql.policy import SqlPublishedPolicies
 from services.adapters.sql.privileges import Rights, rights
 from services.attestation.keys import PublicKey
 from services.doctor.models import Result, State
@@ -27,7 +28,9 @@ from services.kernel.errors import BrokenChainError
 from services.ledger import note
 from services.ledger.vouching import require_history
 from services.oversight.worker_health import worker_problems
-from services.settings import Settings
+from services.policy.schema import parse
+from services.policy.sentences import signing_terms
+from services.settings import Profile, Settings
 
 _SLOW_MS = 250
 _SKEW, _FAR = timedelta(seconds=30), timedelta(minutes=10)
@@ -198,6 +201,20 @@ class Governance:
                 found=f"Failed when they last ran: {'; '.join(failing[:_FAILING_SHOWN])}{more}",
                 fix="The reason is in each line; the worker tries again.",
             )
+
+    def second_factor(self) -> Iterator[Result]:
+        """Whether the published policy of tier 1 asks for more than a passphrase. Raises InvalidPolicyError."""
+        published = SqlPublishedPolicies(self._database).newest(1)
+        if published is None:
+            found, state = "No policy of tier 1 is published: nothing can be approved.", State.WARNING
+        elif (asked := signing_terms(parse(published.text, file=published.file))) is not None:
+            found, state = f"Tier 1: {asked.sentence}", State.OK
+        elif self._settings.profile is Profile.EMBEDDED:
+            found, state = "Signatures on tier 1 take a passphrase alone; this is a demonstration.", State.UNUSED
+        else:
+            found, state = "Signatures on tier 1 take a passphrase alone.", State.WARNING
+        fix = "Publish a policy with `signing: {second_factor: passkey}` under Policies (docs/signing.md)."
+        yield Result(name="second factor", state=state, found=found, fix="" if state is State.OK else fix)
 
 
 def skew(name: str, ahead: timedelta, whose: str) -> Result:

@@ -38,47 +38,6 @@ def registry(settings: Settings) -> Iterator[Result]:
     )
 
 
-def aliases() -> Iterator[Result]:
-    yield Result(
-        name="aliases",
-        state=State.WARNING,
-        found="Unity Catalog says whether aliases may be moved only when one is moved.",
-        fix="Make a group that holds the app's principal the owner of the models; the first promotion shows it.",
-    )
-
-
-def endpoints(settings: Settings) -> Iterator[Result]:
-    """Every endpoint and job that a model is served by. Raises SettingsError, ServingUnavailableError."""
-    if not settings.databricks_serving:
-        yield Result(
-            name="endpoints",
-            state=State.UNUSED,
-            found="No endpoint is named: versions are approved and aliases moved, traffic is not.",
-            fix="Set COUNTERSIGN_DATABRICKS_SERVING to let Countersign move traffic.",
-        )
-        return
-    workspace = on_databricks.workspace()
-    with workspace.asking("The endpoints cannot be listed"):
-        known = {item.name for item in workspace.client.serving_endpoints.list()}
-    missing = sorted(
-        item.endpoint for item in settings.databricks_serving.values() if item.endpoint and item.endpoint not in known
-    )
-    if missing:
-        yield Result(
-            name="endpoints",
-            state=State.WARNING,
-            found=f"Not there, or not to be seen by this app: {', '.join(missing)}. They are made with the first "
-            "approved version.",
-            fix="Check the names, or grant CAN_MANAGE on the endpoints.",
-        )
-        return
-    yield Result(
-        name="endpoints",
-        state=State.OK,
-        found=f"{len(settings.databricks_serving)} models have an endpoint or job.",
-    )
-
-
 def identity(settings: Settings) -> Iterator[Result]:
     if settings.databricks_identity != "headers":
         yield Result(name="identity", state=State.UNUSED, found="The platform's headers are not believed.")
@@ -86,5 +45,6 @@ def identity(settings: Settings) -> Iterator[Result]:
     yield Result(
         name="identity",
         state=State.OK,
-        found="People are whom the proxy of Databricks Apps names, after the workspace confirmed it.",
+        found="People are whom the proxy of Databricks Apps names, after the workspace confirmed it; that the app was "
+        "given the scope for that, the first visit shows.",
     )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from databricks.sdk.service.serving import ServingEndpointDetailedPermissionLevel
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner, Result
 
@@ -24,6 +25,7 @@ from services.on_databricks import registry, serving
 from services.people.platform_headers import EMAIL, TOKEN, USER, Headers
 from services.settings import read_settings
 from services.workspace.offline import offline_rollback
+from tests.contract.databricks_server.models import Model
 from tests.contract.databricks_server.server import TOKEN as APP_TOKEN
 from tests.contract.databricks_server.server import Platform, a_workspace
 from tests.unit.monitoring.facts_on_disk import a_model
@@ -213,9 +215,89 @@ def test_the_doctor_finds_workspace_catalog_and_what_is_missing(environment: dic
     found = rows(environment)
     assert found["workspace"]["state"] == "ok"
     assert found["registry"]["found"].startswith("Unity Catalog lists 1 models in main.claims")
-    assert found["endpoints"]["state"] == "warning"
-    assert "claims-score" in found["endpoints"]["found"]
+    assert found["endpoint claims-score"]["state"] == "warning"
+    assert "Not there, or not to be seen" in found["endpoint claims-score"]["found"]
     assert found["identity"]["state"] == "ok"
+    assert found["second factor"]["state"] == "warning"
+    assert "passphrase alone" in found["second factor"]["found"]
+
+
+@pytest.fixture
+def untouched(platform: Platform) -> Iterator[Model]:
+    model = platform.models.all[MODEL]
+    owner, may = model.owner, platform.endpoints.may
+    yield model
+    model.owner, platform.endpoints.may = owner, may
+    model.granted.clear()
+    platform.forbidden.clear()
+    platform.endpoints.all.pop("claims-score", None)
+
+
+@pytest.mark.parametrize(
+    ("owner", "granted", "tags", "aliases"),
+    [
+        ("owner@example.com", {}, "fault", "warning"),
+        ("owner@example.com", {"somebody else": {"APPLY_TAG", "MANAGE"}}, "fault", "warning"),
+        ("owner@example.com", {"somebody else": {"EXECUTE"}, "app": {"APPLY_TAG"}}, "ok", "warning"),
+        ("owner@example.com", {"account users": {"ALL_PRIVILEGES"}}, "ok", "warning"),
+        ("model owners", {}, "ok", "ok"),
+    ],
+)
+def test_the_doctor_asks_for_the_rights_on_models(
+    environment: dict[str, str],
+    room: ControlRoom,
+    platform: Platform,
+    untouched: Model,
+    owner: str,
+    granted: dict[str, set[str]],
+    tags: str,
+    aliases: str,
+) -> None:
+    untouched.owner = owner
+    untouched.granted.update(granted)
+    platform.people[APP_TOKEN] = {
+        "id": "1", "userName": "app", "displayName": "app", "active": True, "groups": [{"display": "model owners"}],
+    }  # fmt: skip
+
+    found = rows(environment)
+
+    assert (found["tags"]["state"], found["aliases"]["state"]) == (tags, aliases)
+    assert all(found[part]["fix"] for part, state in (("tags", tags), ("aliases", aliases)) if state != "ok")
+
+
+def test_rights_that_nobody_tells_are_unknown(
+    environment: dict[str, str], room: ControlRoom, platform: Platform, untouched: Model
+) -> None:
+    platform.forbidden.add(("GET", "effective-permissions"))
+
+    found = rows(environment)
+
+    assert (found["tags"]["state"], found["aliases"]["state"]) == ("unknown", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("may", "state"),
+    [
+        (ServingEndpointDetailedPermissionLevel.CAN_MANAGE, "ok"),
+        (ServingEndpointDetailedPermissionLevel.CAN_QUERY, "fault"),
+        (None, "unknown"),
+    ],
+)
+def test_the_doctor_says_whether_traffic_may_be_moved(
+    environment: dict[str, str],
+    room: ControlRoom,
+    platform: Platform,
+    untouched: Model,
+    may: ServingEndpointDetailedPermissionLevel | None,
+    state: str,
+) -> None:
+    entity = {"name": "v1", "entity_name": MODEL, "entity_version": "1", "workload_size": "Small"}
+    traffic = {"routes": [{"served_model_name": "v1", "traffic_percentage": 100}]}
+    config = {"served_entities": [entity | {"scale_to_zero_enabled": True}], "traffic_config": traffic}
+    platform.endpoints.create({"name": "claims-score", "config": config})
+    platform.endpoints.may = may
+
+    assert rows(environment)["endpoint claims-score"]["state"] == state
 
 
 def test_a_workspace_that_went_away_is_a_fault(environment: dict[str, str], room: ControlRoom) -> None:

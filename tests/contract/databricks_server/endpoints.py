@@ -22,6 +22,7 @@ from databricks.sdk.service.serving import (
     ServedModelStateDeployment,
     ServingEndpoint,
     ServingEndpointDetailed,
+    ServingEndpointDetailedPermissionLevel,
     TrafficConfig,
 )
 
@@ -69,6 +70,8 @@ class Endpoints:
     cancel_updates: int = 0
     broken: set[str] = field(default_factory=set)
     """Entities that answer each invocation with an error."""
+    may: ServingEndpointDetailedPermissionLevel | None = ServingEndpointDetailedPermissionLevel.CAN_MANAGE
+    """What whoever asks has on every endpoint; None is not told."""
     names_entity: bool = True
     """Whether answers carry the header served-model-name."""
     keeps_failed_pending: bool = True
@@ -159,6 +162,7 @@ class Endpoints:
             id=f"id-{found.name}",
             creator="somebody@example.com",
             state=self._state(found),
+            permission_level=self.may,
             config=found.active,
             pending_config=found.pending,
             tags=[EndpointTag(key=key, value=value) for key, value in found.tags.items()],

@@ -12,7 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from databricks.sdk.service.catalog import RegisteredModelInfo
+from databricks.sdk.service.catalog import (
+    EffectivePermissionsList,
+    EffectivePrivilege,
+    EffectivePrivilegeAssignment,
+    Privilege,
+    RegisteredModelInfo,
+)
 from databricks.sdk.service.files import DirectoryEntry
 from mlflow.protos import databricks_uc_registry_messages_pb2 as uc
 from mlflow.utils.proto_json_utils import message_to_json, parse_dict
@@ -56,6 +62,9 @@ class Model:
     aliases: dict[str, str] = field(default_factory=dict)
     versions: dict[int, Version] = field(default_factory=dict)
     deployment_job: str = ""
+    owner: str = "owner@example.com"
+    granted: dict[str, set[str]] = field(default_factory=dict)
+    """Privileges by principal, inherited ones among them."""
 
 
 @dataclass
@@ -100,15 +109,35 @@ class Models:
         names = [name for name in self.all if where == ".." or name.startswith(where)]
         # A token names the rest, so that what is created meanwhile neither shifts nor repeats a line by itself.
         chosen, token = self._page(names, query.get("page_token", ""), int(query.get("max_results", "100")))
-        shown = []
-        for name in chosen:
-            catalog, schema, last = name.split(".")
-            info = RegisteredModelInfo(
-                full_name=name, name=last, catalog_name=catalog, schema_name=schema, owner="owner@example.com",
-                updated_at=self.all[name].changed,
-            )  # fmt: skip
-            shown.append(info.as_dict())
+        shown = [self.described(name) for name in chosen]
         return {"registered_models": shown} | ({"next_page_token": token} if token else {})
+
+    def described(self, name: str) -> dict[str, Any]:
+        if name not in self.all:
+            raise Refused(404, "RESOURCE_DOES_NOT_EXIST", f"Registered model '{name}' does not exist.")
+        catalog, schema, last = name.split(".")
+        return RegisteredModelInfo(
+            full_name=name, name=last, catalog_name=catalog, schema_name=schema, owner=self.all[name].owner,
+            updated_at=self.all[name].changed,
+        ).as_dict()  # fmt: skip
+
+    def effective(self, name: str, query: dict[str, str]) -> dict[str, Any]:
+        """One principal a page; the first page is empty and has a successor, as the platform may answer."""
+        self.described(name)
+        assigned = [
+            EffectivePrivilegeAssignment(
+                principal=principal,
+                privileges=[EffectivePrivilege(privilege=Privilege(one)) for one in sorted(privileges)],
+            )
+            for principal, privileges in self.all[name].granted.items()
+        ]
+        if "page_token" not in query:
+            return EffectivePermissionsList(next_page_token="0", privilege_assignments=[]).as_dict()
+        at = int(query["page_token"])
+        following = str(at + 1) if at + 1 < len(assigned) else None
+        return EffectivePermissionsList(
+            next_page_token=following, privilege_assignments=assigned[at : at + 1]
+        ).as_dict()
 
     def _page(self, names: list[str], token: str, wanted: int) -> tuple[list[str], str]:
         start = int(token or "0")

@@ -96,6 +96,10 @@ class Platform:
                 return self.jobs.repair(body, self.models), {}
             case "GET", ["api", "2.1", "unity-catalog", "models"]:
                 return self.models.listed(query), {}
+            case "GET", ["api", "2.1", "unity-catalog", "models", name]:
+                return self.models.described(name), {}
+            case "GET", ["api", "2.1", "unity-catalog", "effective-permissions", "FUNCTION", name]:
+                return self.models.effective(name, query), {}
             case _, ["api", "2.0", "mlflow", "unity-catalog", thing, action]:
                 return self._registry(method, thing, action, query, body), {}
             case "POST", ["api", "2.0", "secrets", "put"]:
