@@ -588,7 +588,7 @@ def _open(
     return ControlRoom(
         people=trusted.people,
         logins=trusted.logins,
-        replay=inference_tables.replay(settings, serving, clock),
+        replay=inference_tables.replay(settings, database, serving, clock),
         deployment_jobs=deploying,
         platform=on_databricks.platform_sign_in(settings, people=trusted.people, ledger=trusted.ledger, clock=clock),
         delegations=DelegationService(
@@ -1031,7 +1031,9 @@ def _preconditions(  # noqa: PLR0917 - one caller, some lines above
         frozen=lambda model: _frozen(policy, reading.inventory, model, clock),
         standing=standing,
         shadow=JudgedShadow(
-            facts=RoutedShadow(DuckDbShadowFacts(settings.inference_folder), inference_tables.shadows(settings)),
+            facts=RoutedShadow(
+                DuckDbShadowFacts(settings.inference_folder), inference_tables.shadows(settings, database)
+            ),
             level_of=lambda deployment: _level_of(units, reading.inventory, deployment),
         ),
         stage_rules=stage_rules,

@@ -10,13 +10,14 @@ from services.adapters.databricks.statements import workspace
 from services.adapters.sql.database import Database
 from services.adapters.sql.monitoring import SqlMonitoring
 from services.adapters.sql.ops import SqlOps
+from services.adapters.sql.replayed import SqlReplayed
 from services.adapters.warehouse.payload_answers import PayloadAnswers
 from services.adapters.warehouse.payload_cubes import PayloadCubes
 from services.adapters.warehouse.payload_log import PayloadLog
 from services.adapters.warehouse.payload_requests import PayloadPredictions, PayloadRequests
 from services.adapters.warehouse.payload_tables import PayloadTable, ServedVersions
 from services.adapters.warehouse.payload_telemetry import ASKED_SECONDS, PayloadTelemetry
-from services.adapters.warehouse.replayed import ReplayedParquet
+from services.adapters.warehouse.replayed import ReplayedParquet, SharedShadow
 from services.adapters.warehouse.routed import WithReplays
 from services.adapters.warehouse.shadow import DuckDbShadowFacts
 from services.adapters.warehouse.sql_warehouse import SqlWarehouse, to_databricks
@@ -121,12 +122,17 @@ def telemetry(settings: Settings, clock: Clock, *, patience: float = WORKER_WAIT
     }
 
 
-def shadows(settings: Settings) -> dict[str, ShadowFacts]:
+def shadows(settings: Settings, database: Database) -> dict[str, ShadowFacts]:
     compared = DuckDbShadowFacts(settings.replayed_folder, method=_REPLAYED)
-    return dict.fromkeys(tables(settings), compared)
+    return dict.fromkeys(tables(settings), SharedShadow(_replayed(settings, database), compared))
 
 
-def replay(settings: Settings, serving: object, clock: Clock) -> Callable[[], int] | None:
+def _replayed(settings: Settings, database: Database) -> ReplayedParquet:
+    paths = {model: table.score for model, table in tables(settings).items()}
+    return ReplayedParquet(settings.replayed_folder, paths=paths, shelf=SqlReplayed(database))
+
+
+def replay(settings: Settings, database: Database, serving: object, clock: Clock) -> Callable[[], int] | None:
     """Sends logged requests to versions in shadow, for a while; how many. None where nothing can be replayed.
 
     Raises TelemetryUnavailableError after the others were replayed.
@@ -141,7 +147,7 @@ def replay(settings: Settings, serving: object, clock: Clock) -> Callable[[], in
     if not isinstance(serving, DatabricksServing):
         return None
     warehouse, versions = sql_warehouse(settings), ServedVersions()
-    answers = ReplayedParquet(settings.replayed_folder, paths={name: table.score for name, table in named.items()})
+    answers = _replayed(settings, database)
     replayers = {
         model: ShadowReplayer(
             serving=serving,
@@ -155,11 +161,13 @@ def replay(settings: Settings, serving: object, clock: Clock) -> Callable[[], in
 
     def run() -> int:
         sent, broken = 0, list[TelemetryUnavailableError]()
+        answers.fetch()  # a worker on a new disk goes on where the one before stopped
         for model, replayer in replayers.items():
             try:
                 sent += replayer.replay(model, limit=_REPLAYED_AT_ONCE, seconds=_REPLAY_SECONDS).sent
             except TelemetryUnavailableError as away:
                 broken.append(away)
+        answers.keep()
         if broken:
             raise broken[0]
         return sent

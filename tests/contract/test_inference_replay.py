@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 
 from services.adapters.databricks.replay import METHOD, ShadowReplayer
+from services.adapters.sql.database import Database
+from services.adapters.sql.replayed import SqlReplayed
 from services.adapters.warehouse.payload_log import MOST_BEHIND, PAGE, PayloadLog
 from services.adapters.warehouse.payload_tables import ServedVersions
 from services.adapters.warehouse.payload_telemetry import PayloadTelemetry
-from services.adapters.warehouse.replayed import KEPT, ReplayedParquet, scores_of
+from services.adapters.warehouse.replayed import KEPT, ReplayedParquet, SharedShadow, scores_of
 from services.adapters.warehouse.routed import WithReplays
 from services.adapters.warehouse.shadow import DuckDbShadowFacts
 from services.adapters.warehouse.telemetry import DuckDbTelemetry
@@ -29,6 +31,7 @@ from tests.contract.payload_log import MODEL as NAMED
 from tests.contract.payload_log import PayloadLog as Table
 from tests.contract.spark_warehouse import a_spark
 from tests.fakes.databricks import Scene, a_scene
+from tests.unit.monitoring.facts_on_disk import with_tables
 
 NOW = NOON + timedelta(minutes=61)
 """Requests of noon are complete."""
@@ -135,6 +138,13 @@ def test_a_table_that_does_not_answer_sends_nothing(duck: Table) -> None:
         Log(duck).ids()
 
 
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    opened = with_tables(Database(database_url))
+    yield opened
+    opened.dispose()
+
+
 # What is kept --------------------------------------------------------------------------------------------------------
 
 
@@ -205,6 +215,49 @@ def test_inputs_are_never_written_and_old_days_are_forgotten(tmp_path: Path) -> 
 
     assert not old.exists()
     assert b"dataframe" not in b"".join(file.read_bytes() for file in tmp_path.rglob("*.parquet"))
+
+
+def test_app_and_worker_need_no_common_disk_and_a_new_disk_goes_on(database: Database, tmp_path: Path) -> None:
+    shelf = SqlReplayed(database)
+    worker = ReplayedParquet(tmp_path / "worker", paths={}, shelf=shelf)
+    app = ReplayedParquet(tmp_path / "app", paths={}, shelf=shelf)
+    shared = SharedShadow(app, DuckDbShadowFacts(tmp_path / "app", method=METHOD))
+
+    def seen() -> int:
+        return shared.compare(
+            NAMED, live="3", candidate="4", since=NOON - timedelta(hours=1), until=NOW, threshold=0.5, tolerance=None
+        ).requests
+
+    before = seen()
+    worker.add(NAMED, "4", (an_answer(1),), position=an_answer(1).position)
+    worker.keep()
+    first = seen()
+    worker.add(NAMED, "4", (an_answer(2),), position=an_answer(2).position)
+    for file in (tmp_path / "worker").rglob("*.parquet"):  # a minute later
+        os.utime(file, (file.stat().st_mtime + 60,) * 2)
+    worker.keep()
+    on_new_disk = ReplayedParquet(tmp_path / "new", paths={}, shelf=shelf)
+    on_new_disk.fetch()
+
+    assert (before, first, seen()) == (0, 1, 2)
+    assert on_new_disk.position(NAMED, "4") == an_answer(2).position
+
+
+def test_what_is_newer_here_stays_and_what_is_forgotten_here_goes(database: Database, tmp_path: Path) -> None:
+    shelf = SqlReplayed(database)
+    worker = ReplayedParquet(tmp_path, paths={}, shelf=shelf)
+    worker.add(NAMED, "4", (an_answer(1),), position=an_answer(1).position)
+    worker.keep()
+    worker.add(NAMED, "4", (an_answer(2),), position=an_answer(2).position)
+    worker.fetch()
+    shelf.put("../outside.parquet", b"x", at=NOW)
+    worker.fetch()
+
+    assert worker.position(NAMED, "4") == an_answer(2).position
+    assert not (tmp_path.parent / "outside.parquet").exists()
+    shutil.rmtree(tmp_path / "requests")
+    worker.keep()
+    assert {path.partition("/")[0] for path in shelf.listed()} == {"predictions"}
 
 
 def test_a_file_that_cannot_be_read_is_no_empty_position(tmp_path: Path) -> None:

@@ -225,14 +225,17 @@ def test_what_reads_the_tables_is_built_without_asking_anybody(tmp_path: Path) -
     built = (
         inference_tables.requests(settings, database, clock), inference_tables.predictions(settings, clock),
         inference_tables.telemetry(settings, clock), inference_tables.answers(settings, clock),
-        inference_tables.shadows(settings), inference_tables.cubes(settings, database), inference_tables.lags(settings),
+        inference_tables.shadows(settings, database), inference_tables.cubes(settings, database),
+        inference_tables.lags(settings),
     )  # fmt: skip
 
     assert [set(part) for part in built] == [{MODEL}] * 7
     assert inference_tables.sources(settings)[MODEL].stale == timedelta(minutes=80)
     assert inference_tables.lags(settings)[MODEL] == timedelta(minutes=62)
-    assert inference_tables.replay(settings, object(), clock) is None  # nothing of Databricks answers callers here
-    assert inference_tables.replay(Settings(home=tmp_path), object(), clock) is None
+    assert (
+        inference_tables.replay(settings, database, object(), clock) is None
+    )  # nothing of Databricks answers callers here
+    assert inference_tables.replay(Settings(home=tmp_path), database, object(), clock) is None
 
 
 # Value -------------------------------------------------------------------------------------------------------------

@@ -3,19 +3,20 @@
 Scores and ids only, in a folder of the shape of the inference folder: `predictions` and `requests`, the caller's answer
 with the role `live`, the other version's with `mirror`. So what compares copies of a mirror compares these, too. Files
 are rewritten whole, one for each hour of replaying; the position is written in the last of them, so answers without a
-position are asked again and counted once.
+position are asked again and counted once. A shelf carries the files to processes that do not have this disk.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import re
 import shutil
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -23,6 +24,8 @@ import pyarrow.parquet as pq
 
 from services.adapters.warehouse.duckdb import ParquetFolder
 from services.kernel.errors import TelemetryUnavailableError
+from services.rollout.release_models import ShadowComparison
+from services.rollout.release_ports import ShadowFacts
 from services.rollout.serving_ports import LoggedRequest, ReplayedAnswer
 
 KEPT = timedelta(days=90)
@@ -45,13 +48,57 @@ _PREDICTIONS = pa.schema(
 _STEP = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)|\[([0-9]+)\]")
 
 
-class ReplayedParquet:
-    """`paths`: where the score lies in one prediction, by deployment. One process writes."""
+class Shelf(Protocol):
+    """Files by their path, where every process reaches them. Methods raise StorageUnavailableError."""
 
-    def __init__(self, folder: Path, *, paths: Mapping[str, str]) -> None:
+    def listed(self) -> Mapping[str, datetime]: ...
+
+    def get(self, path: str) -> bytes | None: ...
+
+    def put(self, path: str, content: bytes, *, at: datetime) -> None: ...
+
+    def forget(self, paths: Sequence[str]) -> None: ...
+
+
+class ReplayedParquet:
+    """`paths`: where the score lies in one prediction, by deployment. One process writes, others fetch."""
+
+    def __init__(self, folder: Path, *, paths: Mapping[str, str], shelf: Shelf | None = None) -> None:
         self._folder = folder
         self._parquet = ParquetFolder(folder)
         self._paths = dict(paths)
+        self._shelf = shelf
+
+    def fetch(self) -> None:
+        """Brings what the shelf has newer. A file that this process wrote is never older than there."""
+        if self._shelf is None:
+            return
+        for path, at in self._shelf.listed().items():
+            file = self._folder / path
+            if not file.resolve().is_relative_to(self._folder.resolve()):
+                continue
+            if file.exists() and _changed(file) >= at:
+                continue
+            content = self._shelf.get(path)
+            if content is not None:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                aside = file.with_name(f".{file.name}.part")
+                aside.write_bytes(content)
+                os.utime(aside, (at.timestamp(), at.timestamp()))
+                aside.replace(file)
+
+    def keep(self) -> None:
+        """Puts what changed here on the shelf, and takes away what is gone here."""
+        if self._shelf is None:
+            return
+        there = self._shelf.listed()
+        here = {str(file.relative_to(self._folder)): file for file in sorted(self._folder.rglob("*.parquet"))}
+        here = {path: file for path, file in here.items() if not file.name.startswith(".")}
+        for path, file in here.items():
+            at = _changed(file)
+            if path not in there or there[path] < at:
+                self._shelf.put(path, file.read_bytes(), at=at)
+        self._shelf.forget(sorted(there.keys() - here.keys()))
 
     def position(self, deployment: str, version: str) -> str:
         days = self._parquet.days("requests", deployment, "deployment")
@@ -106,6 +153,41 @@ def _extend(file: Path, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) ->
     aside = file.with_name(f".{file.name}.part")
     pq.write_table(pa.Table.from_pylist([*kept, *rows], schema=schema), aside)
     aside.replace(file)
+
+
+def _changed(file: Path) -> datetime:
+    """In whole seconds, which every database keeps; rounded down, so that what follows within one is newer."""
+    return datetime.fromtimestamp(int(file.stat().st_mtime), UTC)
+
+
+class SharedShadow:
+    """Implements rollout.release_ports.ShadowFacts: brings the newest answers, then compares."""
+
+    def __init__(self, answers: ReplayedParquet, compared: ShadowFacts) -> None:
+        self._answers = answers
+        self._compared = compared
+
+    def compare(
+        self,
+        deployment: str,
+        *,
+        live: str,
+        candidate: str,
+        since: datetime,
+        until: datetime,
+        threshold: float | None,
+        tolerance: float | None,
+    ) -> ShadowComparison:
+        self._answers.fetch()
+        return self._compared.compare(
+            deployment,
+            live=live,
+            candidate=candidate,
+            since=since,
+            until=until,
+            threshold=threshold,
+            tolerance=tolerance,
+        )
 
 
 def scores_of(answer: Mapping[str, Any] | None, path: str) -> list[float | None]:
