@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 GOVERNED_LATE = timedelta(minutes=30)
-"""A governed model is read in every sweep; a sweep stops after ten minutes, and the platform may be away a while."""
+"""A governed model is read whole every ten minutes, a sweep stops after ten, and the platform may be away a while."""
 
 
 class CopyState(StrEnum):

@@ -2,7 +2,9 @@
 
 A list of the platform says when a model last changed, and is not trusted with more than that: whether setting an alias
 counts as a change is undocumented. So every model is read again after `full_every` even when nothing is said to have
-changed, and models somebody governs are read in every sweep. Each batch is stored with its marks in one transaction: a
+changed. Of models that somebody governs the head is read in every sweep (aliases, tags, deployment job: one request),
+and everything when that differs from what is kept, or after `GOVERNED_EVERY`: tags of a version set outside, which no
+head shows, are found after that at the latest. Each batch is stored with its marks in one transaction: a
 sweep that is killed goes on where it was, and reads nothing twice.
 """
 
@@ -12,15 +14,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from services.inventory.models import ModelVersion
 from services.kernel.clock import Clock
 from services.kernel.errors import ControlRoomError, InputError, UnavailableError, UnknownModelError
 
+T = TypeVar("T")
 LONGEST_NAME = 200
 """Characters of a name that the copy can hold."""
 FULL_EVERY = timedelta(hours=6)
+GOVERNED_EVERY = timedelta(minutes=10)
+"""Versions of a governed model are read again after so long though its head is as before: 2 + versions requests."""
 _BATCH = 25
 _READERS = 8
 _NAMED = 3
@@ -35,15 +40,22 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What one request tells about a model."""
+
+    aliases: tuple[tuple[str, str, str], ...]
+    """(model, alias, version), in order."""
+    tags: tuple[tuple[str, str], ...] = ()
+    deployment_job: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """One model as it was read, with all its versions."""
 
     name: str
     versions: tuple[ModelVersion, ...]
-    aliases: tuple[tuple[str, str, str], ...]
-    """(model, alias, version)."""
-    tags: tuple[tuple[str, str], ...] = ()
-    deployment_job: str = ""
+    head: Head
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +105,10 @@ class SweptRegistry(Protocol):
         """`known` are versions as they were read before. Raises UnknownModelError when the model is gone."""
         ...
 
+    def head(self, name: str) -> Head:
+        """Raises UnknownModelError when the model is gone."""
+        ...
+
     def exists(self, name: str) -> bool: ...
 
 
@@ -105,6 +121,10 @@ class SweepStore(Protocol):
 
     def watched(self) -> frozenset[str]:
         """Models that somebody governs."""
+        ...
+
+    def heads(self, names: tuple[str, ...]) -> Mapping[str, Head]:
+        """As last read; without those that were never read."""
         ...
 
     def known_versions(self, names: tuple[str, ...]) -> Mapping[str, Mapping[str, ModelVersion]]: ...
@@ -133,14 +153,15 @@ class SweepStore(Protocol):
 def due(
     listed: Iterable[Listed], kept: Mapping[str, Kept], *, watched: frozenset[str], now: datetime, full_every: timedelta
 ) -> tuple[Listed, ...]:
-    """What has to be read now: governed models first, then changed ones, then those not read for longest."""
+    """What has to be read whole now: governed models first, then changed ones, then those not read for longest."""
     found = []
     for item in listed:
         before = kept.get(item.name)
         read_at = before.read_at if before is not None else None
         changed = before is None or read_at is None or before.mark != item.mark or bool(before.error)
-        old = read_at is not None and now - read_at >= full_every
-        if item.name in watched or changed or old:
+        every = min(GOVERNED_EVERY, full_every) if item.name in watched else full_every
+        old = read_at is not None and now - read_at >= every
+        if changed or old:
             rank = 0 if item.name in watched else 1 if changed else 2
             found.append(((rank, read_at.timestamp() if read_at is not None else 0.0, item.name), item))
     return tuple(item for _, item in sorted(found, key=lambda pair: pair[0]))
@@ -177,7 +198,13 @@ class Sweep:
         self.store.note(tuple(item for item in listed if item.name not in kept and _fits(item.name)))
         read, failed = 0, {item.name[:60]: _TOO_LONG for item in listed if not _fits(item.name)}
         fitting = [item for item in listed if _fits(item.name)]
-        waiting = due(fitting, kept, watched=self.store.watched(), now=began, full_every=self.full_every)
+        watched = self.store.watched()
+        waiting = due(fitting, kept, watched=watched, now=began, full_every=self.full_every)
+        whole = {item.name for item in waiting}
+        moved, errors, stop = self._moved(item for item in fitting if item.name in watched - whole)
+        if stop:
+            return Swept(complete=False, read=read, gone=0, error=stop)
+        waiting, failed = (*moved, *waiting), failed | errors
         for batch in _batches(waiting):
             if self.clock.now() - began > self.limit:
                 return Swept(complete=False, read=read, gone=0, error=_words(failed))
@@ -196,16 +223,35 @@ class Sweep:
     def coverage(self) -> Coverage:
         return self.store.coverage(due_before=self.clock.now() - self.full_every)
 
+    def _moved(self, items: Iterable[Listed]) -> tuple[tuple[Listed, ...], dict[str, str], str]:
+        """(models whose head is not as kept, what could not be read, why to stop)."""
+        moved, failed = list[Listed](), dict[str, str]()
+        for batch in _batches(tuple(items)):
+            kept = self.store.heads(tuple(item.name for item in batch))
+            done, errors, stop = self._asked(batch, self.registry.head)
+            moved += [item for item, head in done if kept.get(item.name) != head]
+            failed |= errors
+            self.store.fail(errors)
+            if stop:
+                return (), failed, stop
+        return tuple(moved), failed, ""
+
     def _read(self, batch: tuple[Listed, ...]) -> tuple[tuple[tuple[Reading, str], ...], dict[str, str], str]:
         """(what was read with its mark, what could not be, why to stop)."""
         known = self.store.known_versions(tuple(item.name for item in batch))
-        done, errors = list[tuple[Reading, str]](), dict[str, str]()
+        done, errors, stop = self._asked(batch, lambda name: self.registry.read_model(name, known.get(name, {})))
+        return tuple((reading, item.mark) for item, reading in done), errors, stop
+
+    def _asked(
+        self, batch: tuple[Listed, ...], ask: Callable[[str], T]
+    ) -> tuple[tuple[tuple[Listed, T], ...], dict[str, str], str]:
+        """(answers, what could not be read, why to stop)."""
+        done, errors = list[tuple[Listed, T]](), dict[str, str]()
         with ThreadPoolExecutor(max_workers=_READERS) as pool:
-            ask = self.registry.read_model
-            pending = [(item, pool.submit(ask, item.name, known.get(item.name, {}))) for item in batch]
+            pending = [(item, pool.submit(ask, item.name)) for item in batch]
             for item, answer in pending:
                 try:
-                    done.append((answer.result(), item.mark))
+                    done.append((item, answer.result()))
                 except UnknownModelError:
                     continue  # deleted since the list was made; the next list will not hold it
                 except (UnavailableError, InputError) as away:

@@ -134,9 +134,60 @@ def test_what_the_platform_does_not_call_a_change_is_found_when_everything_is_re
     assert (before.aliases, after.aliases) == ((), ("champion",))  # type: ignore[union-attr]
 
 
-def test_a_governed_model_is_read_in_every_sweep(small: Copying) -> None:
-    small.inventory.sync()
-    SqlInventory(small.database).put_catalog((replace(a_model("main.claims.d"), name="main.claims.d"),))
+def governed(copy: Copying, *names: str) -> None:
+    """Somebody governs these, and they were read once."""
+    SqlInventory(copy.database).put_catalog(tuple(a_model(name) for name in names))
+    copy.inventory.sync()
+    copy.requests()
+
+
+def test_a_governed_model_that_is_as_before_costs_one_request_a_sweep(copy: Copying) -> None:
+    governed(copy, "main.claims.d")
+    copy.later(minutes=1)
+    assert copy.platform.sent("GET", "registered-models/get") == 1
+    assert copy.platform.sent("GET", "model-versions") == 0
+    assert copy.inventory.copied("main.claims.d").read_at == NOON, "a look at the head reads no version"
+
+
+def test_a_tag_set_outside_on_a_version_of_a_governed_model_is_found_after_ten_minutes_at_the_latest(
+    copy: Copying,
+) -> None:
+    governed(copy, "main.claims.d")
+    copy.platform.models.version("main.claims.d", "2").tags["Approval_Check"] = "Approved"
+    store = SqlSweep(copy.database)
+    copy.later(minutes=9)
+    assert store.approval_tags() == ()
+
+    copy.later(minutes=1)
+
+    assert [tag.version for tag in store.approval_tags()] == ["2"]
+    assert copy.platform.sent("GET", "model-versions/get") == 3
+
+
+def test_another_deployment_job_of_a_governed_model_is_found_by_the_next_sweep(copy: Copying) -> None:
+    governed(copy, "main.claims.d")
+    copy.platform.models.all["main.claims.d"].deployment_job = "55"
+    copy.later(minutes=1)
+    assert SqlSweep(copy.database).jobs() == ("55",)
+
+
+def test_governed_models_whose_head_cannot_be_read_stop_the_sweep_and_are_read_whole_by_the_next(copy: Copying) -> None:
+    governed(copy, "main.claims.a", "main.claims.b", "main.claims.c")
+    copy.platform.forbidden.add(("GET", "registered-models/get"))
+
+    state = copy.later(minutes=1)
+
+    assert "main.claims" in state.error
+    assert copy.inventory.copied("main.claims.a").state is CopyState.FAILED
+    copy.platform.forbidden.clear()
+    copy.requests()
+    assert copy.later(minutes=1).error == ""
+    assert copy.platform.sent("GET", "model-versions/get") == 9
+    assert copy.inventory.copied("main.claims.a").state is CopyState.READ
+
+
+def test_an_alias_of_a_governed_model_that_was_moved_outside_is_found_by_the_next_sweep(small: Copying) -> None:
+    governed(small, "main.claims.d")
     small.platform.models.all["main.claims.d"].aliases["champion"] = "2"
 
     small.later(minutes=1)

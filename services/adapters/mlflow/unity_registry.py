@@ -19,7 +19,7 @@ from services.adapters.mlflow.translate import RUN_GONE, mapping, translated, ve
 from services.adapters.mlflow.unity_catalog import Catalog
 from services.adapters.mlflow.unity_files import CatalogFiles
 from services.inventory.models import ModelVersion, RegistrySnapshot
-from services.inventory.sweeping import Listed, Reading
+from services.inventory.sweeping import Head, Listed, Reading
 from services.kernel.errors import (
     ArtifactRefusedError,
     InputError,
@@ -65,10 +65,9 @@ class UnityRegistry:
 
         Raises UnknownModelError when it is gone, RegistryUnavailableError.
         """
-        model = self._model(name)
-        aliases = mapping(model.aliases)
+        head = self.head(name)
         by_version: dict[str, list[str]] = {}
-        for alias, target in aliases.items():
+        for _, alias, target in head.aliases:
             by_version.setdefault(target, []).append(alias)
         versions = []
         for number in self._catalog.version_numbers(name):
@@ -80,7 +79,14 @@ class UnityRegistry:
         return Reading(
             name=name,
             versions=tuple(sorted(versions, key=lambda version: int(version.version))),
-            aliases=tuple(sorted((name, alias, target) for alias, target in aliases.items())),
+            head=head,
+        )
+
+    def head(self, name: str) -> Head:
+        """Raises UnknownModelError when it is gone, RegistryUnavailableError."""
+        model = self._model(name)
+        return Head(
+            aliases=tuple(sorted((name, alias, target) for alias, target in mapping(model.aliases).items())),
             tags=_our_words(mapping(model.tags).items()),
             deployment_job=str(model.deployment_job_id or ""),
         )
@@ -98,7 +104,7 @@ class UnityRegistry:
         readings = [self.read_model(item.name, {}) for item in self.listed()]
         return RegistrySnapshot(
             versions=tuple(version for reading in readings for version in reading.versions),
-            aliases=tuple(alias for reading in readings for alias in reading.aliases),
+            aliases=tuple(alias for reading in readings for alias in reading.head.aliases),
         )
 
     def get_version(self, model: str, version: str) -> ModelVersion:

@@ -16,7 +16,7 @@ from services.adapters.sql.inventory_documents import version_from
 from services.adapters.sql.schema.inventory import governed_model, registry_version
 from services.adapters.sql.schema.sweeping import registry_model
 from services.inventory.models import ModelVersion, RegistrySnapshot
-from services.inventory.sweeping import Coverage, Kept, Listed, Reading
+from services.inventory.sweeping import Coverage, Head, Kept, Listed, Reading
 from services.rollout.job_evidence import Connection
 from services.rollout.job_models import APPROVAL_PREFIX, APPROVED, ApprovalTag
 
@@ -38,6 +38,13 @@ class SqlSweep:
     def watched(self) -> frozenset[str]:
         with self._database.read() as connection:
             return frozenset(name for (name,) in fetched(connection, select(governed_model.c.name)))
+
+    def heads(self, names: tuple[str, ...]) -> Mapping[str, Head]:
+        table = registry_model.c
+        query = select(table.name, table.document).where(table.name.in_(names), table.read_at.is_not(None))
+        with self._database.read() as connection:
+            found = fetched(connection, query)
+        return {name: _head(text) for name, text in found}
 
     def known_versions(self, names: tuple[str, ...]) -> Mapping[str, Mapping[str, ModelVersion]]:
         table = registry_version.c
@@ -75,7 +82,7 @@ class SqlSweep:
             return
         snapshot = RegistrySnapshot(
             versions=tuple(version for reading, _ in readings for version in reading.versions),
-            aliases=tuple(alias for reading, _ in readings for alias in reading.aliases),
+            aliases=tuple(alias for reading, _ in readings for alias in reading.head.aliases),
         )
         with self._database.write() as connection:
             apply_versions(connection, snapshot, at, models=[reading.name for reading, _ in readings])
@@ -180,4 +187,16 @@ class SqlSweep:
 
 
 def _text(reading: Reading) -> str:
-    return json.dumps({"tags": dict(reading.tags), "deployment_job": reading.deployment_job}, sort_keys=True)
+    head = reading.head
+    document = {"tags": dict(head.tags), "deployment_job": head.deployment_job, "aliases": head.aliases}
+    return json.dumps(document, sort_keys=True)
+
+
+def _head(text: str) -> Head:
+    """A copy of an earlier release kept no aliases here: it is read whole once more."""
+    data = json.loads(text)
+    return Head(
+        aliases=tuple((model, alias, version) for model, alias, version in data.get("aliases", ())),
+        tags=tuple(sorted(data.get("tags", {}).items())),
+        deployment_job=data.get("deployment_job", ""),
+    )

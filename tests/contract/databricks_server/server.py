@@ -44,7 +44,11 @@ class Platform:
     people: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Token of a person to what the platform says about them."""
     slow_seconds: float = 0.0
-    """Every answer comes this much later."""
+    """Answers come this much later: all of them, or those of `slow_paths`."""
+    slow_paths: str = ""
+    """Pattern of the paths that are slow."""
+    before_waiting: Callable[[str, str], None] = lambda _method, _path: None
+    """Called with each request as it arrives, before a slow one waits."""
     tokens: set[str] = field(default_factory=lambda: {TOKEN, _ISSUED})
     throttle: int = 0
     """So many of the next calls are answered 429."""
@@ -231,7 +235,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.reply(200, {"oidc_endpoint": f"{self.platform.url}/oidc", "workspace_id": "1"})
         if url.path.startswith("/oidc"):
             return self._sign_in(url.path)
-        if self.platform.slow_seconds:
+        self.platform.before_waiting(self.command, url.path)
+        if self.platform.slow_seconds and re.search(self.platform.slow_paths, url.path):
             time.sleep(self.platform.slow_seconds)
         self.platform.before(self.command, url.path)
         with self.platform.lock:
