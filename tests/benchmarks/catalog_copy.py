@@ -2,7 +2,8 @@
 
 The workspace on localhost answers from a process of its own, and so does the worker that copies; times of a copy are
 wall clock, since that is what somebody waits for, and requests are counted, since on a real workspace they cost more
-than here. `COUNTERSIGN_BENCH_MODELS` (10,000) makes it smaller; each model has ten versions with a run each.
+than here. `COUNTERSIGN_BENCH_MODELS` (10,000) makes it smaller; each model has ten versions with a run each, and
+one in ten is governed in the last two rounds.
 """
 
 from __future__ import annotations
@@ -26,20 +27,22 @@ from services.adapters.mlflow.unity_catalog import Catalog
 from services.adapters.mlflow.unity_files import CatalogFiles
 from services.adapters.mlflow.unity_registry import UnityRegistry
 from services.adapters.sql.database import Database
+from services.adapters.sql.inventory import SqlInventory
 from services.adapters.sql.sweeping import SqlSweep
-from services.inventory.sweeping import Sweep
-from services.kernel.clock import SystemClock
+from services.inventory.sweeping import GOVERNED_EVERY, Sweep
+from services.kernel.clock import Clock, FrozenClock, SystemClock
 from services.kernel.secret import Secret
 from services.settings import Settings
 from tests.benchmarks.inventory_rerun import ROOT, Figure
 from tests.contract.databricks_server.server import TOKEN, Platform, a_workspace
+from tests.unit.monitoring.facts_on_disk import a_model
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from services.container import ControlRoom
 
-SCHEMA, VERSIONS, CHANGED, ROUNDS = "main.bench", 10, 0.01, 15
+SCHEMA, VERSIONS, CHANGED, GOVERNED, ROUNDS = "main.bench", 10, 0.01, 0.1, 15
 COUNT, TOUCH = "/bench/count", "/bench/touch"
 _LIMIT = timedelta(hours=6)
 """The bench waits until a copy is through; the product stops after ten minutes and goes on in the next round."""
@@ -71,6 +74,20 @@ def measure(folder: Path) -> Iterator[Figure]:
             yield Figure(f"{name} / listing with MLflow's client", took.seconds / listing.seconds, "x", note)
         room.oversight.refresh_summaries()
         yield from _screen(folder, url, room)
+        yield from _governed(folder, url, models, listing, size)
+
+
+def _governed(folder: Path, url: str, models: int, listing: Took, size: str) -> Iterator[Figure]:
+    """Nothing changed: the round every ten minutes that reads governed models whole, and the ones in between."""
+    count = max(1, round(models * GOVERNED))
+    database = Database(f"sqlite:///{_home(folder) / 'governance.db'}")
+    SqlInventory(database).put_catalog(tuple(a_model(_named(index)) for index in range(count)))
+    database.dispose()
+    later = FrozenClock(datetime.now(UTC) + GOVERNED_EVERY)
+    for name in ("every ten minutes", "in between"):
+        took = _took(url, lambda: _copied(folder, url, clock=later))
+        note = f"{size}, {count:,} governed, nothing changed: {took.seconds:.1f} s and {took.requests:,} requests"
+        yield Figure(f"copy with {GOVERNED:.0%} governed, {name} / listing", took.seconds / listing.seconds, "x", note)
 
 
 def _screen(folder: Path, url: str, room: ControlRoom) -> Iterator[Figure]:
@@ -131,19 +148,19 @@ def _listed(client: MlflowClient) -> None:
                 break
 
 
-def _sweep(folder: Path, url: str, *, full_every: timedelta) -> Sweep:
+def _sweep(folder: Path, url: str, *, full_every: timedelta, clock: Clock | None = None) -> Sweep:
     where = Workspace(Connection(host=url, token=Secret(TOKEN), patience_seconds=20.0))
     return Sweep(
         registry=UnityRegistry(Catalog(where, where), CatalogFiles(where), schemas=(SCHEMA,)),
         store=SqlSweep(Database(f"sqlite:///{_home(folder) / 'governance.db'}")),
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
         full_every=full_every,
         limit=_LIMIT,
     )
 
 
-def _copied(folder: Path, url: str) -> None:
-    done = _sweep(folder, url, full_every=timedelta(days=1)).run()
+def _copied(folder: Path, url: str, *, clock: Clock | None = None) -> None:
+    done = _sweep(folder, url, full_every=timedelta(days=1), clock=clock).run()
     assert done.complete, done.error
 
 
@@ -225,12 +242,16 @@ def _serve(models: int) -> None:
         signal.pause()
 
 
+def _named(index: int) -> str:
+    return f"{SCHEMA}.model_{index:05d}"
+
+
 def _fill(platform: Platform, models: int) -> None:
     """Pages as large as the platform gives them, in order and once: what is measured is not our patience."""
     shown = platform.models
     shown.page, shown.twice, shown.empty_pages = 10_000, False, False
     for index in range(models):
-        name = f"{SCHEMA}.model_{index:05d}"
+        name = _named(index)
         shown.add(name, *range(1, VERSIONS + 1), files={"MLmodel": b"flavors: {}\nmodel_size_bytes: 7\n"})
         shown.all[name].aliases["champion"] = str(VERSIONS - 1)
         for number, version in shown.all[name].versions.items():

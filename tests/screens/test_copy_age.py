@@ -1,4 +1,4 @@
-"""How old the copy of the registry is stands on the inventory, on every model and on every request."""
+"""How old the copy of the registry is stands on the inventory, on models, on requests and where traffic and aliases are shown."""
 
 from __future__ import annotations
 
@@ -53,11 +53,20 @@ def test_a_small_registry_that_is_read_at_once_has_an_age_too(visit: Visit) -> N
         (ModelCopy(state=CopyState.FAILED, read_at=at(7), error="403 FORBIDDEN"), "not readable at the last try"),
     ],
 )
-def test_model_and_request_say_how_old_their_registry_facts_are(visit: Visit, copy: ModelCopy, expected: str) -> None:
+def test_model_request_and_traffic_say_how_old_their_registry_facts_are(
+    visit: Visit, copy: ModelCopy, expected: str
+) -> None:
     room = FakeRoom(copies={MODEL: copy})
     assert expected in said(visit(room, "model", name=MODEL))
     request = visit(room, "approvals", request="req-0001")
     assert expected in said(request)
+    assert expected in said(visit(room, "rollouts", model=MODEL))
+
+
+def test_the_list_of_deployments_says_how_old_the_copy_is(visit: Visit) -> None:
+    page = visit(FakeRoom(coverage=a_coverage()), "rollouts")
+    assert crashed(page) == []
+    assert "The copy of the registry was complete 3 minutes ago" in said(page)
 
 
 def test_only_what_was_read_in_time_is_grey_and_nothing_is_green() -> None:
