@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from services import databases
-from services.adapters.sql import migrations
+from services.adapters.sql import migrations, privileges
 from services.adapters.sql.setup import create_schema
+from services.adapters.sql.stepping_back import step_back
+from services.kernel.clock import SystemClock
 from services.settings import read_settings
 
 
@@ -23,5 +25,27 @@ def bring_up_to_date() -> None:
     database = databases.connect(read_settings(), statement_seconds=0)
     try:
         create_schema(database)
+    finally:
+        database.dispose()
+
+
+def bring_to(revision: str, *, lose: bool = False) -> tuple[str, ...]:
+    """To a revision that this release knows, forward or back; sentences about what was lost on the way back.
+
+    Raises InputError, ConflictError while a worker leads, RefusalError for a loss that `lose` does not allow.
+    """
+    database = databases.connect(read_settings(), statement_seconds=0)
+    try:
+        migrations.require_known_revision(database)
+        stored = migrations.stored_revision(database)
+        if revision == stored:
+            return ()
+        if revision in migrations.known_revisions() and revision not in migrations.earlier_revisions(stored):
+            migrations.load_schema()
+            migrations.upgrade(database, revision)
+            with database.write() as connection:
+                privileges.grant(connection)
+            return ()
+        return step_back(database, revision, now=SystemClock().now(), lose=lose)
     finally:
         database.dispose()

@@ -79,7 +79,7 @@ def test_sketches_keep_their_counts_when_slices_come_and_go(database_url: str) -
             {"n": b"of a slice"},
         )  # fmt: skip
     with database.write() as connection:
-        command.downgrade(migrations._config(connection), "0010")
+        command.downgrade(migrations.config(connection), "0010")
 
     with database.read() as connection:
         after = connection.execute(text("SELECT model, feature, counts FROM feature_day")).all()
@@ -214,7 +214,7 @@ def test_alerts_of_one_cause_go_on_as_the_gravest_of_them_after_the_upgrade(data
     assert {number for number, _, _ in found} - set(standing) == {"alr-1", "alr-6", "alr-7"}
     assert titles["alr-1"] == "a (goes on as alr-2)"
     with database.write() as connection:
-        command.downgrade(migrations._config(connection), "0013")
+        command.downgrade(migrations.config(connection), "0013")
     with database.read() as connection:
         assert "parts" not in {column["name"] for column in inspect(connection).get_columns("alert")}
     database.dispose()
@@ -243,7 +243,7 @@ def test_every_released_schema_goes_up_to_this_one_and_back(database_url: str) -
     from alembic.script import ScriptDirectory
 
     database = Database(database_url)
-    script = ScriptDirectory.from_config(migrations._config(None))
+    script = ScriptDirectory.from_config(migrations.config(None))
     steps = [item.revision for item in reversed(list(script.walk_revisions()))]
     shapes = {}
     for step in steps:
@@ -253,10 +253,10 @@ def test_every_released_schema_goes_up_to_this_one_and_back(database_url: str) -
     oldest = steps.index("0005")
     for step in reversed(steps[oldest:-1]):
         with database.write() as connection:
-            command.downgrade(migrations._config(connection), step)
+            command.downgrade(migrations.config(connection), step)
         assert _shape(database) == shapes[step], f"going back to {step}"
     with pytest.raises(NotImplementedError, match="restore a backup"), database.write() as connection:
-        command.downgrade(migrations._config(connection), steps[oldest - 1])
+        command.downgrade(migrations.config(connection), steps[oldest - 1])
     assert _shape(database) == shapes["0005"]
 
     migrations.upgrade(database)

@@ -19,6 +19,7 @@ from databricks.sdk.service.jobs import JobSettings
 
 from deploy.databricks.release import release
 from deploy.databricks.worker import environment, own_folder, root_of
+from services.adapters.sql.stepping_back import FLOOR
 from services.on_databricks import connection
 from services.profile_rules import contradictions
 from services.settings import PREFIX, Settings, read_settings
@@ -243,3 +244,12 @@ def test_a_release_is_neither_mixed_with_an_older_one_nor_held_back_by_a_gitigno
     with pytest.raises(SystemExit):
         release(folder(tmp_path))
     assert not (ROOT / "made-by-a-test").exists()
+
+
+def test_upgrade_and_way_back_are_told_in_one_place() -> None:
+    readme = (FOLDER / "README.md").read_text()
+    manual = (ROOT / "docs" / "operations.md").read_text()
+    assert "../../docs/operations.md#install-upgrade-roll-back" in readme
+    assert "## Install, upgrade, roll back" in manual
+    assert "alembic downgrade" not in readme + manual
+    assert f"The first released schema is `{FLOOR}`" in manual

@@ -50,21 +50,28 @@ def known_revisions() -> frozenset[str]:
     return frozenset(script.revision for script in _scripts().walk_revisions())
 
 
+def earlier_revisions(revision: str | None) -> tuple[str, ...]:
+    """Those before it, oldest first; none for a database that has no revision."""
+    order = [script.revision for script in reversed(list(_scripts().walk_revisions()))]
+    return tuple(order[: order.index(revision)]) if revision in order else ()
+
+
 def upgrade(database: Database, revision: str = "head") -> None:
     """Runs what is missing, in one transaction, while no other process writes."""
     if stored_revision(database) == _scripts().get_current_head():
         return
     with database.write() as connection:
         lock_writers(connection)
-        command.upgrade(_config(connection), revision)
+        command.upgrade(config(connection), revision)
 
 
 def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config(None))
+    return ScriptDirectory.from_config(config(None))
 
 
-def _config(connection: object) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    return config
+def config(connection: object) -> Config:
+    """For Alembic's commands, on a connection that somebody else opened, signed in and will commit."""
+    found = Config()
+    found.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    found.attributes["connection"] = connection
+    return found

@@ -1,4 +1,8 @@
-"""How Alembic reaches the database: on the connection it is given, or on COUNTERSIGN_DATABASE_URL from the shell."""
+"""How Alembic reaches the database: on the connection it is given.
+
+From the shell, for authors of revisions alone, on COUNTERSIGN_DATABASE_URL, without the tokens that `python -m services
+migrate` signs in with.
+"""
 
 from __future__ import annotations
 
