@@ -93,9 +93,9 @@ defences: setup-dev  ## take each defence out of a copy and see that the test na
 lock:  ## pin every requirement with the digest of its files in requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --custom-compile-command "make lock" -o requirements.lock requirements.txt
 
-sbom: setup-dev  ## list of everything installed, CycloneDX, in .artifacts/sbom.cdx.json
+sbom: setup-dev  ## list of every package that ships, with its digests, CycloneDX, in .artifacts/sbom.cdx.json
 	@mkdir -p .artifacts
-	$(BIN)/cyclonedx-py environment --output-format JSON --output-file .artifacts/sbom.cdx.json $(PY)
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-format JSON --output-file .artifacts/sbom.cdx.json requirements.lock
 
 reset: setup  ## delete the embedded workspace and start over (asks first)
 	@$(PY) -m services reset

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +50,24 @@ def test_the_lock_pins_what_the_ranges_allow_and_names_a_digest_for_every_file()
     assert outside == []
     assert [name for name, (_, block) in lock.items() if not re.search(r"--hash=sha256:[0-9a-f]{64}", block)] == []
     assert len(lock) > len(wanted)
+
+
+def test_the_bill_of_materials_names_every_package_that_ships_with_its_digests_and_no_other(tmp_path: Path) -> None:
+    recipe = re.search(
+        r"^sbom:.*\n(?:\t@.*\n)*\t\$\(BIN\)/cyclonedx-py (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE
+    )
+    assert recipe is not None
+    file = tmp_path / "sbom.cdx.json"
+    words = recipe.group(1).replace(".artifacts/sbom.cdx.json", str(file)).split()
+    subprocess.run([sys.executable, "-W", "ignore", "-m", "cyclonedx_py", *words], cwd=ROOT, check=True)
+    listed: dict[tuple[str, str], set[str]] = {}
+    for item in json.loads(file.read_text())["components"]:
+        digests = {digest["content"] for link in item["externalReferences"] for digest in link.get("hashes", [])}
+        listed.setdefault((canonicalize_name(item["name"]), item["version"]), set()).update(digests)
+    locked = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    assert set(listed) == {(canonicalize_name(name), version) for name, version in locked}
+    for name, (version, block) in pinned().items():
+        assert set(re.findall(r"sha256:([0-9a-f]{64})", block)) <= listed[name, str(version)], name
 
 
 def test_the_image_installs_by_digest_and_runs_as_nobody_special() -> None:
