@@ -1,4 +1,4 @@
-"""How old the copy of the registry is stands on the inventory, on models, on requests and where traffic and aliases are shown."""
+"""How old the copy of the registry is stands wherever models, requests, traffic and aliases are shown."""
 
 from __future__ import annotations
 
