@@ -37,6 +37,7 @@ def add_mirror(app: typer.Typer, tools: Tools) -> None:
                         "sentence": item.sentence, "rows": item.rows, "through": _plain(item.copied.through),
                         "copied_at": _plain(item.copied.copied_at), "since": _plain(item.copied.since),
                         "expires_in_days": item.expires_in,
+                        "rows_late": item.late.rows if item.late else 0,
                         "gaps": [[gap.first.isoformat(), gap.last.isoformat()] for gap in item.gaps],
                     }
                     for item in found

@@ -46,9 +46,9 @@ def mirror(settings: Settings, database: Database, clock: Clock) -> Iterator[Res
         return
     yield _owners(settings)
     store, now = SqlMirror(database), clock.now()
-    states, gaps = store.states(), store.gaps()
+    states, gaps, late = store.states(), store.gaps(), store.late()
     for source in chosen(settings.mirrored):
-        found = rules.standing(source, states.get(source.name), gaps, now=now)
+        found = rules.standing(source, states.get(source.name), gaps, now=now, late=late.get(source.name))
         state = _STATES[found.state]
         yield Result(
             name=f"copy of {source.table}", state=state, found=found.sentence, fix="" if state is State.OK else _FIX

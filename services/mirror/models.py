@@ -25,6 +25,8 @@ class Source:
     """Small, and without an order of arrival: read as a whole each time; what is missing then is noted as gone."""
     overlap_days: int = 3
     """Days that are read again each time, because rows arrive late."""
+    deep_days: int = 0
+    """Days that are read again once a week, because some rows arrive later still; 0 where none is."""
     step_days: int = 7
     """Days of one statement."""
     stale_hours: int = 36
@@ -62,6 +64,17 @@ class Batch:
     scope: str
     at: datetime
     gap: Gap | None = None
+    deep: bool = False
+    """Days that were read before: what is found now arrived late, and the copy reaches no further with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """Rows that arrived after their days were read for the last time in passing."""
+
+    rows: int
+    found_at: datetime
+    """When the newest of them were found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +103,7 @@ class Standing:
     expires_in: int | None
     gaps: tuple[Gap, ...] = ()
     rows: int = 0
+    late: Late | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,5 +116,8 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
+    """`deep` is read first: a copy that is killed in it has not moved, and does all of it again."""
+
     pieces: tuple[Piece, ...]
+    deep: tuple[Piece, ...] = ()
     gap: Gap | None = None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any, Protocol
 
-from services.mirror.models import Batch, Gap, MirrorState, Record, Source
+from services.mirror.models import Batch, Gap, Late, MirrorState, Record, Source
 
 
 class SystemTables(Protocol):
@@ -33,9 +33,15 @@ class MirrorStore(Protocol):
     def copy(self, batch: Batch) -> int:
         """Keeps what is new; the watermark moves in the transaction of the last rows. Number of rows written.
 
+        A deep batch moves no watermark.
+
         A record that is known and unchanged is left alone. One that changed gets a further revision: nothing that was
         copied is overwritten or deleted.
         """
+        ...
+
+    def late(self) -> Mapping[str, Late]:
+        """What deep batches found, by source; counted in the transaction that kept it."""
         ...
 
     def failed(self, source: str, *, at: datetime, error: str) -> None: ...

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
 from services.kernel.health import Health
-from services.mirror.models import Gap, MirrorState, Piece, Plan, Source, Standing
+from services.mirror.models import Gap, Late, MirrorState, Piece, Plan, Source, Standing
 
 FIRST_DAYS = 365
 """How far a first copy looks back where the platform names no limit."""
@@ -32,7 +32,20 @@ def plan(source: Source, state: MirrorState | None, *, scope: str, now: datetime
         first = max(first, oldest)
         if through + _DAY < oldest:
             gap = Gap(source=source.name, first=through + _DAY, last=oldest - _DAY, found_at=now)
-    return Plan(pieces=_pieces(first, today, source.step_days), gap=gap)
+    return Plan(
+        pieces=_pieces(first, today, source.step_days),
+        deep=_deep(source, state, first - _DAY, oldest, now),
+        gap=gap,
+    )
+
+
+def _deep(source: Source, state: MirrorState, last: date, oldest: date, now: datetime) -> tuple[Piece, ...]:
+    """Once a week, with the first copy after Monday 00:00 UTC: days before `last` that may have got further rows."""
+    if not source.deep_days or state.copied_at is None or state.through is None:
+        return ()
+    if state.copied_at.isocalendar()[:2] == now.isocalendar()[:2]:
+        return ()
+    return _pieces(max(oldest, state.through - timedelta(days=source.deep_days)), last, source.step_days)
 
 
 def _pieces(first: date, last: date, step: int) -> tuple[Piece, ...]:
@@ -45,14 +58,27 @@ def _pieces(first: date, last: date, step: int) -> tuple[Piece, ...]:
 
 
 def standing(
-    source: Source, state: MirrorState | None, gaps: Iterable[Gap], *, now: datetime, rows: int = 0
+    source: Source,
+    state: MirrorState | None,
+    gaps: Iterable[Gap],
+    *,
+    now: datetime,
+    rows: int = 0,
+    late: Late | None = None,
 ) -> Standing:
     """Unknown before the first copy, a breach where rows are lost or about to be, watched where the copy is old."""
     state = state or MirrorState(source=source.name)
     lost = tuple(gap for gap in gaps if gap.source == source.name)
     expires = _expires_in(source, state, now)
     health, words = _judged(source, state, lost, expires, now)
-    return Standing(source=source, state=health, sentence=words, copied=state, expires_in=expires, gaps=lost, rows=rows)
+    if late is not None:
+        words += (
+            f" {late.rows:,} rows arrived more than {source.overlap_days} days late, the newest of them found "
+            f"{late.found_at:%d %b %Y}."
+        )
+    return Standing(
+        source=source, state=health, sentence=words, copied=state, expires_in=expires, gaps=lost, rows=rows, late=late
+    )  # fmt: skip
 
 
 def _expires_in(source: Source, state: MirrorState, now: datetime) -> int | None:

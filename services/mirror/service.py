@@ -46,6 +46,14 @@ class MirrorService:
     def _copy(self, source: Source, state: MirrorState | None) -> int:
         scope = self._tables.scope(source)
         plan, written = rules.plan(source, state, scope=scope, now=self._clock.now()), 0
+        for piece in plan.deep:
+            records = self._tables.read(source, piece.first, piece.last)
+            written += self._store.copy(
+                Batch(
+                    source=source.name, records=records, first=piece.first, through=piece.last, whole=False,
+                    scope=scope, at=self._clock.now(), deep=True,
+                )
+            )  # fmt: skip
         for number, piece in enumerate(plan.pieces):
             records = self._tables.read(source, piece.first, piece.last)
             if source.whole and not records and self._store.count(source.name):
@@ -63,9 +71,16 @@ class MirrorService:
 
     def standing(self) -> tuple[Standing, ...]:
         """How every copy stands, as they are read."""
-        states, gaps, now = self._store.states(), self._store.gaps(), self._clock.now()
+        states, gaps, late, now = self._store.states(), self._store.gaps(), self._store.late(), self._clock.now()
         return tuple(
-            rules.standing(source, states.get(source.name), gaps, now=now, rows=self._store.count(source.name))
+            rules.standing(
+                source,
+                states.get(source.name),
+                gaps,
+                now=now,
+                rows=self._store.count(source.name),
+                late=late.get(source.name),
+            )
             for source in self._sources
         )
 

@@ -23,10 +23,10 @@ SOURCES = (
         name=SERVED_ENTITIES, table="serving.served_entities", groups=("billing", "serving"), kept_days=365, whole=True
     ),
     Source(name=ENDPOINT_USAGE, table="serving.endpoint_usage", groups=("serving",), kept_days=90),
-    Source(name=TABLE_LINEAGE, table="access.table_lineage", groups=("lineage",), kept_days=365),
-    Source(name=COLUMN_LINEAGE, table="access.column_lineage", groups=("lineage",), kept_days=365),
+    Source(name=TABLE_LINEAGE, table="access.table_lineage", groups=("lineage",), kept_days=365, deep_days=30),
+    Source(name=COLUMN_LINEAGE, table="access.column_lineage", groups=("lineage",), kept_days=365, deep_days=30),
     Source(name=COLUMN_TAGS, table="information_schema.column_tags", groups=("tags",), whole=True),
-    Source(name=AUDIT, table="access.audit", groups=("audit",), kept_days=365),
+    Source(name=AUDIT, table="access.audit", groups=("audit",), kept_days=365, deep_days=30),
 )
 
 

@@ -17,10 +17,13 @@ from sqlalchemy import Connection, Table, func, insert, literal, select, update
 from services.adapters.sql.database import Database
 from services.adapters.sql.facts import fetched
 from services.adapters.sql.schema import mirror as schema
-from services.mirror.models import Batch, Gap, MirrorState, Record
+from services.adapters.sql.schema.ops import workspace_fact
+from services.kernel.clock import from_utc_text, utc_text
+from services.mirror.models import Batch, Gap, Late, MirrorState, Record
 
 _AT_ONCE = 2000
 _KEYS = 500
+_LATE = "mirror-late:"
 _OWN = ("key", "revision", "gone", "digest", "copied_at")
 _TABLES: Mapping[str, Table] = {
     table.name.removeprefix("mirror_"): table
@@ -57,11 +60,21 @@ class SqlMirror:
         parts = list(_parts(batch.records, self._at_once)) or [()]
         for place, part in enumerate(parts, start=1):
             with self._database.write() as connection:
-                written += _keep(connection, table, part, batch.at)
-                if place == len(parts):
+                kept = _keep(connection, table, part, batch.at)
+                written += kept
+                if batch.deep:
+                    _count_late(connection, batch, kept)
+                elif place == len(parts):
                     written += _note_gone(connection, table, batch) if batch.whole else 0
                     _advance(connection, batch)
         return written
+
+    def late(self) -> Mapping[str, Late]:
+        table = workspace_fact.c
+        query = select(table.name, table.value).where(table.name.startswith(_LATE))
+        with self._database.read() as connection:
+            found = fetched(connection, query)
+        return {name.removeprefix(_LATE): _late(value) for name, value in found}
 
     def failed(self, source: str, *, at: datetime, error: str) -> None:
         with self._database.write() as connection:
@@ -126,6 +139,23 @@ def _note_gone(connection: Connection, table: Table, batch: Batch) -> int:
         rows = [{**row._mapping, **own, "revision": row.revision + 1} for row in left]  # noqa: SLF001
         connection.execute(insert(table), rows)
     return len(left)
+
+
+def _count_late(connection: Connection, batch: Batch, rows: int) -> None:
+    if not rows:
+        return
+    name = f"{_LATE}{batch.source}"
+    before = connection.scalar(select(workspace_fact.c.value).where(workspace_fact.c.name == name))
+    total = rows + (_late(before).rows if before else 0)
+    values = {"value": json.dumps({"rows": total, "found_at": utc_text(batch.at)}), "at": batch.at}
+    done = connection.execute(update(workspace_fact).where(workspace_fact.c.name == name).values(**values))
+    if not done.rowcount:
+        connection.execute(insert(workspace_fact).values(name=name, **values))
+
+
+def _late(text: str) -> Late:
+    data = json.loads(text)
+    return Late(rows=data["rows"], found_at=from_utc_text(data["found_at"]))
 
 
 def _advance(connection: Connection, batch: Batch) -> None:

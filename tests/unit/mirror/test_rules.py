@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -97,3 +98,23 @@ def test_words_switch_on_what_belongs_together() -> None:
     assert {source.name for source in chosen(["billing"])} == {"usage", "price", "served_entity"}
     assert chosen(["billing", "serving", "lineage", "tags", "audit"]) == SOURCES
     assert chosen([]) == ()
+
+
+def test_days_that_may_have_got_late_rows_are_read_once_a_week_and_before_the_others() -> None:
+    deep = replace(SOURCE, deep_days=30)
+    last_week = copied(3, hours=72)  # NOW is a Monday
+
+    plan = rules.plan(deep, last_week, scope="", now=NOW)
+
+    assert plan.deep[0].first == TODAY - timedelta(days=33)
+    assert plan.deep[-1].last == plan.pieces[0].first - timedelta(days=1)
+    assert all((piece.last - piece.first).days < deep.step_days for piece in plan.deep)
+    assert rules.plan(deep, copied(0), scope="", now=NOW).deep == ()
+    assert rules.plan(SOURCE, last_week, scope="", now=NOW).deep == ()
+    assert rules.plan(deep, None, scope="", now=NOW).deep == ()
+
+
+def test_a_weekly_reading_asks_for_no_day_the_platform_has_deleted() -> None:
+    short = replace(SOURCE, kept_days=10, deep_days=30)
+    plan = rules.plan(short, copied(3, hours=72), scope="", now=NOW)
+    assert plan.deep[0].first == TODAY - timedelta(days=10)
