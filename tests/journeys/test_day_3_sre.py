@@ -34,7 +34,12 @@ def test_01_home_names_on_call_incidents_and_the_running_canary(sam: Desk) -> No
     sam.open("overview")
     shown = sam.text()
     assert "On call" in shown
-    assert "delay_claim_score: version 4 is in canary at 10 %" in shown
+    # Its scores lie elsewhere than those of the live version: once the watcher has seen enough of them, it holds.
+    canary, held = (
+        "delay_claim_score: version 4 is in canary at 10 %",
+        "delay_claim_score version 4: its release is held",
+    )
+    assert canary in shown or held in shown
     assert "watcher" in shown
     sam.shot("d3-1-home")
 
