@@ -1,7 +1,8 @@
 """Entry of the worker job: reads the settings of the app from app.yaml and its secrets from the scope, then works.
 
 The same code as `python -m services worker`; a second one waits for the lease of the first. The task's parameters name
-what the app gets as a resource and is no secret: `secret-scope=SCOPE sql-warehouse=ID`.
+what the app gets as a resource and is no secret, and where people reach it, for links in messages:
+`secret-scope=SCOPE sql-warehouse=ID app-url=https://...`.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ def environment(
     pair = {variable: secret(key) for variable, key in PRINCIPAL.items()}
     if all(pair.values()):
         found |= {variable: text for variable, text in pair.items() if text}
+        # Named, so that what else the job's environment holds is neither used nor in the way.
+        found["DATABRICKS_AUTH_TYPE"] = "oauth-m2m"
     elif any(pair.values()):
         raise SystemExit(f"The secret scope holds only one of {' and '.join(PRINCIPAL.values())}: put in both or none.")
     elif RUNTIME not in platform:
@@ -50,6 +53,8 @@ def environment(
     for item in document["env"]:
         if item["name"] not in _ONLY_OF_THE_APP:
             found[item["name"]] = item["value"] if "value" in item else _of(item["valueFrom"], secret, resources)
+    if resources.get("app-url"):
+        found.setdefault("COUNTERSIGN_NOTIFY_BASE_URL", resources["app-url"])
     return found
 
 

@@ -6,26 +6,33 @@ import base64
 import json
 import os
 import secrets
+import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+import yaml
 from typer.testing import CliRunner, Result
 
+from deploy.databricks.release import release
 from services.__main__ import app
 from services.adapters.signing import files, key_bundle
 from services.adapters.signing.desk import KeyDesk
+from services.adapters.sql.database import Database
 from services.adapters.sql.people import SqlKeyStore
+from services.adapters.sql.schema.ops import worker_heartbeat, worker_lease
 from services.container import open_control_room
 from services.kernel.clock import SystemClock
 from services.kernel.errors import KeyServiceError, RefusalError, SettingsError, TrustError
 from services.kernel.secret import Secret
 from services.settings import read_settings
-from tests.contract.databricks_server.server import TOKEN, Platform, a_workspace
+from tests.contract.databricks_server.server import CLIENT, TOKEN, Platform, a_workspace
 from tests.contract.production import ROOT
 
 PLACE, WORDS = "databricks-secret:countersign/key-bundle", "twelve letters and more"
@@ -118,6 +125,90 @@ def test_the_worker_brings_the_keys_in_before_it_looks_for_them(
     for name in ("machine.pem", "service.pem"):
         brought = tmp_path / "home" / "keys" / name
         assert brought.read_bytes() == (Path(founded["COUNTERSIGN_HOME"]) / "keys" / name).read_bytes()
+
+
+@pytest.fixture
+def released(founded: dict[str, str], platform: Platform, tmp_path: Path) -> Path:
+    """What is deployed, with the secrets it asks for in the scope, and without a token: the server is no Lakebase."""
+    folder = tmp_path / "release"
+    release(folder)
+    assert run(founded, "keys", "put", PLACE).exit_code == 0
+    platform.scopes["countersign"]["database-url"] = founded["COUNTERSIGN_DATABASE_URL"]
+    document = yaml.safe_load((folder / "app.yaml").read_text())
+    kept = [item for item in document["env"] if item["name"] != "COUNTERSIGN_DATABASE_TOKEN"]
+    for item in kept:
+        if item["name"] == "COUNTERSIGN_HOME":
+            item["value"] = str(tmp_path / "disk")
+    (folder / "app.yaml").write_text(yaml.safe_dump(document | {"env": kept}))
+    return folder
+
+
+def bare(**given: str) -> dict[str, str]:
+    """A machine of the platform: none of our variables, and of the platform's only those given."""
+    ours = ("COUNTERSIGN_", "DATABRICKS_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | given
+
+
+def test_the_job_of_a_release_becomes_a_worker_that_leads(
+    founded: dict[str, str], released: Path, platform: Platform
+) -> None:
+    """Host and token stand for what the runtime of a job gives to the SDK; the pair is what the worker then uses."""
+    platform.scopes["countersign"] |= {"client-id": CLIENT[0], "client-secret": CLIENT[1]}
+    database = Database(founded["COUNTERSIGN_DATABASE_URL"])
+    words = [sys.executable, "worker.py", "secret-scope=countersign", "sql-warehouse=abc123"]
+    with subprocess.Popen(
+        words, cwd=released, env=bare(DATABRICKS_HOST=platform.url, DATABRICKS_TOKEN=TOKEN), stderr=subprocess.PIPE
+    ) as job:
+        try:
+            leads = within(60, lambda: leading(database) or job.poll() is not None) and job.poll() is None
+        finally:
+            job.send_signal(signal.SIGTERM)
+            _, said = job.communicate(timeout=60)
+    database.dispose()
+    assert leads, said.decode()[-2000:]
+    assert b"Traceback" not in said
+
+
+def test_the_app_of_a_release_opens_the_ledger_with_what_app_yaml_and_the_platform_give(
+    released: Path, platform: Platform
+) -> None:
+    secrets_ = platform.scopes["countersign"] | {"sql-warehouse": "abc123"}
+    named = yaml.safe_load((released / "app.yaml").read_text())["env"]
+    given = {item["name"]: item["value"] if "value" in item else secrets_[item["valueFrom"]] for item in named}
+    given |= {
+        "DATABRICKS_HOST": platform.url,
+        "DATABRICKS_CLIENT_ID": CLIENT[0],
+        "DATABRICKS_CLIENT_SECRET": CLIENT[1],
+        "DATABRICKS_APP_NAME": "countersign",
+        "DATABRICKS_APP_PORT": "8000",
+        "DATABRICKS_APP_URL": "https://countersign-1.databricksapps.com",
+    }
+    script = (
+        "from services.container import open_control_room; from services.settings import read_settings;"
+        "room = open_control_room(read_settings());"
+        "print(room.audit.verify().intact, room.settings.origin)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=released, env=bare(**given), capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["True", "https://countersign-1.databricksapps.com"], done.stderr[-2000:]
+
+
+def leading(database: Database) -> bool:
+    """Somebody holds the lease now, and gives signs of life."""
+    held = sa.select(worker_lease.c.name).where(worker_lease.c.until > SystemClock().now())
+    with database.read() as connection:
+        lives = connection.execute(sa.select(worker_heartbeat.c.worker_id)).first() is not None
+        return lives and connection.execute(held).first() is not None
+
+
+def within(seconds: float, come: Callable[[], bool]) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if come():
+            return True
+        time.sleep(0.2)
+    return False
 
 
 @pytest.mark.parametrize("name", ["service.pem", "log.pem", "machine.pem", "pepper", "origin"])

@@ -48,6 +48,7 @@ def resolved(part: Any) -> Any:
     if not isinstance(part, str):
         return part
     values = {name: variable.get("default", "given") for name, variable in BUNDLE["variables"].items()}
+    part = part.replace("${resources.apps.control_room.url}", "https://countersign-1234.databricksapps.com")
     return re.sub(r"\$\{var\.(\w+)\}", lambda found: values[found.group(1)], part)
 
 
@@ -141,6 +142,7 @@ def test_the_worker_has_its_settings_where_the_platform_gives_a_job_nothing(
     assert found.database_url == IN_SCOPE["database-url"]
     assert found.database_token == IN_SCOPE["lakebase-endpoint"]
     assert found.databricks_warehouse == "given"
+    assert found.notify_base_url == found.origin == "https://countersign-1234.databricksapps.com"
     assert found.databricks_identity == ""
     assert (signs_in.host, signs_in.client_id) == (HOST, PAIR["client-id"])
     assert signs_in.client_secret is not None
