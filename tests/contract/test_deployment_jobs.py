@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -307,6 +307,24 @@ def test_what_the_platform_says_counts_more_than_the_copy(scene: Scene) -> None:
     assert scene.standing == []
 
 
+def test_a_tag_taken_back_here_is_no_finding_while_the_copy_still_has_it_and_one_set_again_is(scene: Scene) -> None:
+    scene.platform.forbidden.add(("POST", "runs/repair"))
+    with pytest.raises(RefusalError):
+        scene.approvals.work()
+    scene.refusal = "it was withdrawn."
+    scene.approvals.work()
+    assert scene.tags == {}
+    scene.platform.models.version(MODEL, "1").job = {}
+
+    scene.copied = (a_copied_tag("1"),)
+    scene.approvals.work()
+    assert scene.standing == [], "the copy is older than the taking back"
+
+    scene.copied = (replace(a_copied_tag("1"), read_at=NOON + timedelta(minutes=1)),)
+    scene.approvals.work()
+    assert scene.standing == [(JobFindingKind.UNSIGNED, "1")]
+
+
 def test_a_new_run_that_passes_by_an_old_tag_of_ours_is_a_finding_once_the_approval_ended(scene: Scene) -> None:
     scene.approvals.work()
     scene.approvals.work()
@@ -361,8 +379,6 @@ def test_a_task_that_fails_for_another_reason_is_not_repaired_for_ever(scene: Sc
 
 
 def test_a_model_that_cannot_be_read_is_said_after_the_others_were_looked_at(scene: Scene) -> None:
-    from dataclasses import replace
-
     scene.platform.models.add("main.claims.hidden", 1)
     both = replace(scene.approvals, connected=lambda: ("main.claims.hidden", MODEL))
     scene.platform.broken.add(("GET", "nothing"))
