@@ -8,7 +8,7 @@ export MLFLOW_ALLOW_PICKLE_DESERIALIZATION := false
 
 .DEFAULT_GOAL := help
 # No command makes a file of its own name.
-.PHONY: ramp lock sbom bench-drift help run setup setup-dev test check lint types imports unit coverage journeys journeys-mlflow journeys-databricks fmt bench defences reset clean python-version
+.PHONY: ramp replicas lock sbom bench-drift help run setup setup-dev test check lint types imports unit coverage journeys journeys-mlflow journeys-databricks fmt bench defences reset clean python-version
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -75,6 +75,10 @@ journeys-databricks: setup-dev  ## the same journeys on the profile databricks, 
 # Half an hour in which nothing else may run: a busy machine breaks the promised answer times, and the watcher holds.
 ramp: setup-dev  ## shadow, 5, 10, 20 % and everything in a browser with real traffic, days lived through (a quiet machine)
 	COUNTERSIGN_JOURNEY_RAMP=1 $(PY) -m pytest tests/journeys -v -p no:randomly -k "test_04_a_breach or test_request_to_rollback"
+
+# Ten minutes of random kills; `make test` does thirty seconds of it.
+replicas: setup-dev  ## two apps' services and two workers on one PostgreSQL, killed at random, nothing done twice
+	COUNTERSIGN_REPLICA_SECONDS=600 $(PY) -m pytest tests/contract/test_replicas.py -q -s -p no:randomly
 
 fmt: setup-dev  ## format and fix what can be fixed
 	$(BIN)/ruff format .
