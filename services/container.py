@@ -686,7 +686,9 @@ def _open(
         portfolio=portfolio,
         feedback=reading.feedback,
         corrections=corrections,
-        training_sets=_training_sets(settings, database, clock, registry, trusted, reading.inventory, units),
+        training_sets=_training_sets(
+            settings, database, clock, registry, trusted, reading.inventory, units, corrections
+        ),
         retraining=retraining,
         programme=ProgrammeService(
             catalog=reading.inventory,
@@ -860,6 +862,7 @@ def _training_sets(  # noqa: PLR0917 - one caller, some lines above
     trusted: _Trusted,
     inventory: InventoryService,
     units: SqlUnits,
+    corrections: CorrectionService,
 ) -> TrainingSetService:
     mlflow = registry if isinstance(registry, ModelSource) else MlflowRegistry(settings.registry_uri)
     in_file = settings.profile is Profile.EMBEDDED and not settings.mlflow_uri
@@ -873,6 +876,8 @@ def _training_sets(  # noqa: PLR0917 - one caller, some lines above
         ledger=trusted.ledger,
         desk=trusted.signing,
         clock=clock,
+        # On one disk the worker has added them already, and two writers of one file are one too many.
+        whole=corrections.publish if settings.profile is Profile.DATABRICKS else lambda: None,
     )
 
 

@@ -34,6 +34,10 @@ class ReviewLog(Protocol):
         """Adds the rows to the recorded reviews; the same batch twice leaves one copy."""
         ...
 
+    def holds(self, batch: Batch) -> bool:
+        """Whether the batch is among the recorded reviews."""
+        ...
+
     def partitions(self) -> tuple[Partition, ...]:
         """Source `reviews`."""
         ...

@@ -50,6 +50,7 @@ from services.ledger import events
 from services.ledger.service import LedgerService
 
 RECORDED = "corrections-recorded"
+_ALL = 1_000_000
 
 
 class CorrectionService:
@@ -79,6 +80,8 @@ class CorrectionService:
         self._slices = slices
         self._delay = delay
         self._clock = clock
+        self._whole = False
+        """Whether this process has looked for batches that its disk does not have."""
 
     # looking
 
@@ -185,6 +188,23 @@ class CorrectionService:
             unit.corrections.add(replace(batch, seq=receipt.seq, leaf_hash=receipt.leaf_hash), rows)
         return receipt
 
+    def publish(self) -> int:
+        """Adds what was handed in to the recorded reviews; batches done. Raises TelemetryUnavailableError.
+
+        At first of all batches: the recorded reviews may lie on a disk that did not last, the database has the rows.
+        """
+        waiting = self._store.unpublished()
+        if not self._whole:
+            known = {batch.id for batch in waiting}
+            lost = (batch for batch in self._store.batches("", _ALL) if not self._log.holds(batch))
+            waiting += tuple(batch for batch in lost if batch.id not in known)
+        for batch in waiting:
+            self._log.publish(batch, self._store.rows(batch.id))
+            if batch.published_at is None:
+                self._store.published(batch.id, self._clock.now())
+        self._whole = True
+        return len(waiting)
+
     # the worker
 
     def refresh(self) -> int:
@@ -192,11 +212,7 @@ class CorrectionService:
 
         Raises TelemetryUnavailableError at the end.
         """
-        done = 0
-        for batch in self._store.unpublished():
-            self._log.publish(batch, self._store.rows(batch.id))
-            self._store.published(batch.id, self._clock.now())
-            done += 1
+        done = self.publish()
         broken = list[TelemetryUnavailableError]()
         for model, partitions in by_owner(changed(self._log.partitions(), self._store.seen_cohorts())).items():
             try:

@@ -7,7 +7,7 @@ catalog=inventory, people=people, ledger=ledger, desk=signing, clock=clock)`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -97,9 +97,12 @@ class TrainingSetService:
         ledger: LedgerService,
         desk: SigningDesk,
         clock: Clock,
+        whole: Callable[[], object] = lambda: None,
     ) -> None:
+        """`whole` is asked before labels are read, where what others handed in does not reach this disk by itself."""
         self._units = units
         self._store = store
+        self._whole = whole
         self._facts = facts
         self._registry = registry
         self._catalog = catalog
@@ -127,6 +130,7 @@ class TrainingSetService:
         if not 1 <= command.days <= LONGEST:
             raise InputError(f"A set covers 1 to {LONGEST} days.", hint="Nothing was recorded.")
         now = self._clock.now()
+        self._whole()
         rows = self._facts.labels(model, now.date() - timedelta(days=command.days))
         if not any(row.corrected for row in rows):
             raise InputError(

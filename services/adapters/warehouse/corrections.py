@@ -91,6 +91,10 @@ class ReviewParquet:
                 f"Recorded reviews of {batch.model} cannot be written ({broken}).", hint="Check disk and permissions."
             ) from broken
 
+    def holds(self, batch: Batch) -> bool:
+        place = self._folder / "reviews" / f"model={quote(batch.model, safe='')}"
+        return any(place.glob(f"date=*/{_HANDED_IN}{batch.id}.parquet"))
+
     def labels(self, model: str, since: date) -> tuple[LabelRow, ...]:
         days = [day for day in self._parquet.days("reviews", model) if day >= since]
         files = self._parquet.files("reviews", model, days)

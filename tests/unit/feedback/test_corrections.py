@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -75,7 +76,11 @@ def desk(tmp_path: Path) -> Desk:
     world = a_world(folder)
     inference = folder / "inference"
     predictions(inference, DAY, N)
-    service = CorrectionService(
+    return Desk(world, a_service(world, inference), inference)
+
+
+def a_service(world: World, inference: Path) -> CorrectionService:
+    return CorrectionService(
         units=world.units,
         store=SqlCorrectionReads(world.database),
         log=ReviewParquet(inference),
@@ -88,7 +93,6 @@ def desk(tmp_path: Path) -> Desk:
         delay=lambda _model: 48.0,
         clock=world.clock,
     )
-    return Desk(world, service, inference)
 
 
 def test_a_file_is_recorded_by_one_entry_and_counted_with_its_slice(desk: Desk) -> None:
@@ -118,6 +122,25 @@ def test_a_file_is_recorded_by_one_entry_and_counted_with_its_slice(desk: Desk) 
         ).fetchall()
     assert recorded == [("p-0", True, 1.0), ("p-1", False, 0.2)]
     assert desk.service.refresh() == 0
+
+
+def test_what_was_handed_in_is_there_again_on_a_disk_that_did_not_last(desk: Desk, tmp_path: Path) -> None:
+    desk.take(f"{HEADER}\np-0,1,WRONG-OUTCOME,rev-1\np-1,,{CONFIRMED},rev-1\n")
+    desk.service.refresh()
+    before = desk.cohorts()
+    labels = set(ReviewParquet(desk.folder).labels(MODEL, DAY))
+    shutil.rmtree(desk.folder / "reviews")
+    [batch] = desk.service.batches(MODEL)
+
+    assert desk.service.refresh() == 0, "a process looks once"
+    started = a_service(desk.world, desk.folder)
+
+    assert started.refresh() == 2  # the batch, and the one day it touched
+    assert started.refresh() == 0
+    assert set(ReviewParquet(desk.folder).labels(MODEL, DAY)) == labels
+    assert len(labels) == 2
+    assert desk.cohorts() == before
+    assert desk.service.batches(MODEL) == (batch,), "published once, at the time it was"
 
 
 def test_a_review_is_counted_once_whoever_hands_it_in(desk: Desk) -> None:

@@ -86,6 +86,20 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Sets:
     return Sets(world, folder / "inference", registry, service)
 
 
+def test_labels_are_read_after_what_others_handed_in_is_there(tmp_path: Path) -> None:
+    world = a_world(tmp_path)
+    folder = tmp_path / "inference"
+    service = TrainingSetService(
+        units=world.units, store=SqlTrainingSets(world.database), facts=ReviewParquet(folder),
+        registry=MemoryRegistry(), catalog=world.inventory, people=world.people, ledger=world.ledger, desk=world.desk,
+        clock=world.clock, whole=lambda: reviews(folder, 3, [True]),
+    )  # fmt: skip
+
+    Sets(world, folder, MemoryRegistry(), service).propose()
+
+    assert service.sets(MODEL)[0].rows == 1
+
+
 def test_a_set_is_versioned_digested_logged_once_and_knows_where_each_row_came_from(sets: Sets) -> None:
     with pytest.raises(InputError, match="nothing to learn"):
         sets.propose()
