@@ -183,6 +183,59 @@ def test_an_upgrade_is_the_owners_and_an_account_without_the_right_is_told_who_d
     assert production.run("migrate", account="countersign_owner").exit_code == 0
 
 
+# -- principals of a platform, which sign in under names of their own
+
+
+@pytest.fixture(scope="module")
+def principals(production: Production) -> Iterator[dict[str, str]]:
+    """Accounts that are given the rights of ours, as the identities of a platform are."""
+    given = {"principal_runs": "countersign_app, countersign_worker", "principal_owns": "countersign_owner"}
+    with psycopg.connect(production.server, autocommit=True) as connection:
+        for name, roles in given.items():
+            connection.execute(f"DROP ROLE IF EXISTS {name}")
+            connection.execute(f"CREATE ROLE {name} LOGIN")
+            connection.execute(f"GRANT {roles} TO {name}")
+        yield {name: as_account(production.server, name) for name in given}
+        for name in given:
+            connection.execute(f"DROP ROLE {name}")
+
+
+def test_a_principal_with_the_rights_of_app_and_worker_runs_and_switches_nothing_off(
+    production: Production, principals: dict[str, str]
+) -> None:
+    settings = Settings(
+        home=production.home, profile=Profile.MLFLOW, mlflow_uri="http://127.0.0.1:9",
+        database_url=principals["principal_runs"],
+    )  # fmt: skip
+    opened = open_control_room(settings)
+    try:
+        token = opened.people.open_session(clara(opened))
+        detail = {"sentence": "Held by a principal."}
+        opened.ledger.record_signed_event(
+            event="legal-hold-placed", actor=clara(opened), passphrase=Secret(PASSPHRASE), detail=detail
+        )
+        assert opened.people.resume(token) is not None
+        assert opened.audit.verify().intact
+    finally:
+        opened.database.dispose()
+    with psycopg.connect(principals["principal_runs"], autocommit=True) as connection:
+        for statement in (
+            "UPDATE log_entry SET envelope = ''",
+            "DELETE FROM log_entry",
+            "ALTER TABLE log_entry DISABLE TRIGGER ALL",
+            "DROP TABLE log_entry",
+            "CREATE TABLE mine (n int)",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement)
+    said = json.loads(production.run("doctor", "--json", account="principal_runs").stdout)
+    assert next(item for item in said["results"] if item["name"] == "rights")["state"] == "ok"
+
+
+def test_a_principal_with_the_rights_of_the_owner_upgrades(production: Production, principals: dict[str, str]) -> None:
+    assert production.run("migrate", account="principal_owns").exit_code == 0
+
+
 # -- tokens as passwords
 
 
