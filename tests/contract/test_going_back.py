@@ -24,7 +24,7 @@ from tests.contract.databricks_server.server import TOKEN, a_workspace
 from tests.contract.deployment import STARTED, Deployment
 
 EARLIER = "0018"
-"""Sign-in, sweeping and sampled requests came after it."""
+"""Sign-in, sweeping, sampled requests and replayed ones came after it."""
 Rows = dict[str, list[tuple[Any, ...]]]
 Run = Callable[..., Result]
 
@@ -51,7 +51,8 @@ def test_what_was_decided_is_there_after_going_back_and_forward(deployment: Depl
     after = rows(deployment.database)
 
     gone = before.keys() - earlier.keys()
-    assert gone == {"passkey", "passkey_ceremony", "person_account", "person_login", "registry_model"}
+    later = {"passkey", "passkey_ceremony", "person_account", "person_login", "registry_model", "replayed_file"}
+    assert gone == later
     kept = {name: columns_of(deployment.database, name) for name in after}
     added = {("person_session", "login"), ("request_slot", "estimated"), ("request_day", "estimated")}
     for table in before.keys() - gone - {"alembic_version"}:
