@@ -40,6 +40,7 @@ _BRINGS_BACK = frozenset({ActionKind.ROLLBACK, ActionKind.REVERT, ActionKind.EME
 _OLDEST_LINE = timedelta(days=2)
 _MEASUREMENT = "measurement"
 COLUMNS = "columns"
+CODE_RED = "code-red"
 """The subject of the one drift alert of a model; its columns are parts of it."""
 
 
@@ -159,7 +160,9 @@ class WhenChanged:
 
 
 def drift(view: DriftView) -> tuple[Condition, ...]:
-    """One for all columns together, and one for whether anything is measured at all; nothing if never recorded."""
+    """One for all columns together, one for whether anything is measured at all, and one for code red where something
+    is watched that closely; nothing if never recorded.
+    """
     if view.signal.as_of is None:
         return ()
     # Old figures are no verdict about now: with the measurement every feature becomes unknown.
@@ -190,6 +193,7 @@ def drift(view: DriftView) -> tuple[Condition, ...]:
     )
     return (
         *((together,) if view.features else ()),
+        *_code_red(view, together),
         Condition(
             key=Key(model=view.model, kind=AlertKind.DRIFT, subject=_MEASUREMENT),
             state=Health.UNKNOWN if blind else Health.HEALTHY,
@@ -199,6 +203,32 @@ def drift(view: DriftView) -> tuple[Condition, ...]:
             target=target_of("drift", model=view.model),
             as_of=view.signal.as_of,
             alarms_unknown=True,
+        ),
+    )
+
+
+def _code_red(view: DriftView, together: Condition) -> tuple[Condition, ...]:
+    """A mix may be red although no column is. Where a red column says it already, its alert is told and no second one.
+
+    Amber is not told: it is what a first red window looks like.
+    """
+    red = view.code_red
+    if red is None:
+        return ()
+    told = any(part.state is Health.BREACH for part in together.parts)
+    state = Health.HEALTHY if red.state is Health.WATCH or (red.state is Health.BREACH and told) else red.state
+    if view.signal.n is None:  # Old figures are no verdict about now.
+        state = Health.UNKNOWN
+    return (
+        Condition(
+            key=Key(model=view.model, kind=AlertKind.DRIFT, subject=CODE_RED),
+            state=state,
+            title="Code red",
+            sentence=red.sentence,
+            window=together.window or (utc_text(red.as_of) if red.as_of else ""),
+            target=target_of("drift", model=view.model, show="slices"),
+            as_of=red.as_of,
+            n=view.signal.n,
         ),
     )
 

@@ -338,13 +338,18 @@ def view(
     code_red: Signal | None,
 ) -> DriftView:
     limits = config.limits_of(asked.statistic)
+    said = signal(found, reference, last, asked, today)
+    if code_red is not None and said.n is None:
+        # Old figures are no verdict about now, in either direction.
+        words = f"Code red cannot be excluded: {said.sentence[:1].lower()}{said.sentence[1:]}"
+        code_red = replace(code_red, state=Health.UNKNOWN, sentence=words)
     return DriftView(
         model=config.model,
         window_days=asked.window_days,
         watch=config.watch,
         breach=config.breach,
         features=found,
-        signal=signal(found, reference, last, asked, today),
+        signal=said,
         reference=reference_words(config, reference),
         explanation=explanation(config, reference, last, found, asked=asked, limits=limits),
         statistic=asked.statistic,

@@ -185,13 +185,17 @@ def code_red(
 ) -> Signal | None:
     """Red when a mix or one of the five most important columns is at PSI 0.25 or more in two windows running.
 
-    Amber from 0.10, or in the first red window. Unknown when any of them cannot be judged and none is moved. None when
-    nothing is named to be watched that closely.
+    Amber from 0.10, or in the first red window. Unknown when any of them cannot be judged and none is moved; what was
+    not recorded up to the last day cannot be judged, whatever its old windows say. None when nothing is named to be
+    watched that closely.
     """
     order = [column for column, _, _ in config.features[:TOP]]
     top = [item for item in features if item.feature in order]
-    watched = [(item.title, [_state(point) for point in item.series[-2:]]) for item in top]
-    watched += [(f"the mix of {mix.title.lower()}", list(mix.history[-2:])) for mix in mixes]
+    watched = [(item.title, [_state(point) for point in item.series[-2:]] if item.latest else []) for item in top]
+    watched += [
+        (f"the mix of {mix.title.lower()}", list(mix.history[-2:]) if mix.series and mix.series[-1].day == last else [])
+        for mix in mixes
+    ]
     if not watched:
         return None
     as_of = datetime.combine(last, time(), UTC) if last else None

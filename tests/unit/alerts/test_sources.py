@@ -47,12 +47,36 @@ def test_all_columns_are_parts_of_one_condition_and_being_measured_at_all_is_ano
 
     found = by_subject(sources.drift(view))
 
-    assert set(found) == {"columns", "measurement"}
+    assert set(found) - {"code-red"} == {"columns", "measurement"}
+    assert ("code-red" in found) is (view.code_red is not None)
     assert found["measurement"].state is Health.HEALTHY
     assert [part.name for part in found["columns"].parts] == [item.feature for item in view.features]
     first = view.features[0]
     assert found["columns"].parts[0].target == f"drift?model=claims_triage&feature={first.feature}"
     assert found["columns"].window == max(item.latest.day for item in view.features if item.latest).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("red", "column", "told"),
+    [
+        (Health.BREACH, Health.HEALTHY, Health.BREACH),
+        (Health.BREACH, Health.BREACH, Health.HEALTHY),  # by the alert about columns
+        (Health.WATCH, Health.HEALTHY, Health.HEALTHY),
+        (Health.UNKNOWN, Health.HEALTHY, Health.UNKNOWN),
+        (Health.HEALTHY, Health.HEALTHY, Health.HEALTHY),
+    ],
+)
+def test_code_red_of_a_mix_is_told_where_no_red_column_says_so(red: Health, column: Health, told: Health) -> None:
+    view = moved()
+    feature = replace(view.features[0], state=column, sustained=column is Health.BREACH)
+    said = replace(view.signal, state=red, sentence="Code red: the mix of regions.")
+
+    found = by_subject(sources.drift(replace(view, features=(feature,), code_red=said)))
+
+    assert found["code-red"].state is told
+    assert found["code-red"].sentence == "Code red: the mix of regions."
+    assert found["code-red"].target == "drift?model=claims_triage&show=slices"
+    assert found["code-red"].window == found["columns"].window
 
 
 def test_red_in_one_window_is_a_warning_and_in_two_of_three_a_breach() -> None:

@@ -240,6 +240,35 @@ def test_code_red_needs_two_windows_running() -> None:
     assert mix.code_red(MonitoringConfig(model="m"), [column], [], LAST) is None
 
 
+def test_what_was_not_recorded_up_to_the_last_day_is_neither_code_red_nor_free_of_it() -> None:
+    column, red = of(days()), replace(shift({"A": 30, "B": 90, "C": 180}), history=(Health.BREACH, Health.BREACH))
+    later = LAST + timedelta(days=40)
+    stopped = replace(column, latest=None)
+
+    found = [
+        mix.code_red(CONFIG, [column], [red], later),
+        mix.code_red(CONFIG, [stopped], [], LAST),
+    ]
+
+    assert [one.state for one in found if one] == [Health.UNKNOWN, Health.UNKNOWN]
+
+
+def test_old_figures_say_nothing_about_code_red_now() -> None:
+    column = of(days())
+    steady = shift({"A": 150, "B": 90, "C": 60})
+    said = mix.code_red(CONFIG, [column], [steady], LAST)
+    assert said is not None
+    assert said.state is Health.HEALTHY
+
+    seen = [
+        drift.view(CONFIG, a_reference(), LAST, (column,), ASKED, today=LAST + timedelta(days=after), code_red=said)
+        for after in (0, 40)
+    ]
+
+    assert [one.code_red.state for one in seen if one.code_red] == [Health.HEALTHY, Health.UNKNOWN]
+    assert "40 days ago" in (seen[1].code_red.sentence if seen[1].code_red else "")
+
+
 def test_slices_share_one_level_and_small_ones_are_grey() -> None:
     profiles = sorted(slices({"A": 300, "B": 300, "C": 10}), key=lambda item: (item.slice_key, item.feature, item.day))
     found = {item.slice_key: item for item in drift.by_slice(a_reference(), CONFIG, profiles, Question(days=3), LAST)}
