@@ -44,7 +44,8 @@ def identity(settings: Settings) -> Iterator[Result]:
         return
     yield Result(
         name="identity",
-        state=State.OK,
-        found="People are whom the proxy of Databricks Apps names, after the workspace confirmed it; that the app was "
-        "given the scope for that, the first visit shows.",
+        state=State.WARNING,
+        found="People are whom the proxy of Databricks Apps names, after the workspace confirmed it; whether the app "
+        "was given the scope for that, only a visit shows.",
+        fix="Open the app once as somebody the ledger knows; give it the scope iam.current-user:read.",
     )

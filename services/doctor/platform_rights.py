@@ -142,8 +142,9 @@ def endpoints(settings: Settings) -> Iterator[Result]:
             workspace.client.jobs.get(job)
         yield Result(
             name=f"job {job}",
-            state=State.OK,
-            found="It can be read; whether its settings may be changed, the first release shows.",
+            state=State.WARNING,
+            found="It can be read; whether its settings may be changed, only the first release shows.",
+            fix="Grant CAN_MANAGE on the job to the app's principal.",
         )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from databricks.sdk.service.jobs import JobSettings
 from databricks.sdk.service.serving import ServingEndpointDetailedPermissionLevel
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner, Result
@@ -217,7 +218,7 @@ def test_the_doctor_finds_workspace_catalog_and_what_is_missing(environment: dic
     assert found["registry"]["found"].startswith("Unity Catalog lists 1 models in main.claims")
     assert found["endpoint claims-score"]["state"] == "warning"
     assert "Not there, or not to be seen" in found["endpoint claims-score"]["found"]
-    assert found["identity"]["state"] == "ok"
+    assert found["identity"]["state"] == "warning", "nobody has asked the proxy for a token"
     assert found["second factor"]["state"] == "warning"
     assert "passphrase alone" in found["second factor"]["found"]
 
@@ -273,6 +274,18 @@ def test_rights_that_nobody_tells_are_unknown(
     found = rows(environment)
 
     assert (found["tags"]["state"], found["aliases"]["state"]) == ("unknown", "unknown")
+
+
+def test_a_job_that_can_be_read_is_not_called_one_that_may_be_changed(
+    environment: dict[str, str], room: ControlRoom, platform: Platform
+) -> None:
+    platform.jobs.all[77] = JobSettings(name="score")
+    served = json.dumps({MODEL: {"job": 77}})
+
+    found = rows({**environment, "COUNTERSIGN_DATABRICKS_SERVING": served})["job 77"]
+
+    assert found["state"] == "warning"
+    assert "CAN_MANAGE" in found["fix"]
 
 
 @pytest.mark.parametrize(
