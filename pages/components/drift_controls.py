@@ -12,9 +12,9 @@ from pages.components import address
 from pages.components.format import plural, visible
 from services.monitoring.definitions import DEFINITIONS, Statistic, Versus
 from services.monitoring.models import FeatureDrift
+from services.monitoring.monitor_rules import LONGEST_WINDOW
 
 RANGES = (30, 90, 180, 365)
-WINDOWS = (1, 7, 14, 28)
 EVERYTHING = "Everything"
 _JUDGED = [item for item in Statistic if DEFINITIONS[item].limits is not None]
 _VERSUS = {Versus.REFERENCE: "Reference", Versus.PREVIOUS: "Previous window"}
@@ -27,6 +27,8 @@ class Choice:
     slice_key: str
     days: int
     window_days: int
+    usual_days: int = 7
+    """Of the window that the monitor judges by."""
 
     @property
     def against(self) -> str:
@@ -38,14 +40,18 @@ class Choice:
         return f"{self.statistic}-{self.versus}-{self.slice_key}-{self.days}-{self.window_days}"
 
 
-def chosen(slice_keys: Sequence[str]) -> Choice:
-    """The reading of the address; an unknown value gives the default and a notice."""
+def chosen(slice_keys: Sequence[str], windows: Sequence[int]) -> Choice:
+    """The reading of the address; an unknown value gives the default and a notice.
+
+    `windows` are the lengths that the monitor names, the one it judges by first. An address may ask for another.
+    """
     return Choice(
         statistic=address.one("statistic", {item.value: item for item in _JUDGED}, Statistic.PSI),
         versus=address.one("versus", {item.value: item for item in Versus}, Versus.REFERENCE),
         slice_key=address.one("slice", {key: key for key in slice_keys}, ""),
         days=address.one("days", {str(days): days for days in RANGES}, 90),
-        window_days=address.one("window", {str(days): days for days in WINDOWS}, 7),
+        window_days=address.number("window", windows[0], low=1, high=LONGEST_WINDOW),
+        usual_days=windows[0],
     )
 
 
@@ -57,11 +63,11 @@ def window_day(features: Sequence[FeatureDrift]) -> date | None:
     return address.one("day", days, None)
 
 
-def controls(choice: Choice, slice_keys: Sequence[str]) -> None:
+def controls(choice: Choice, slice_keys: Sequence[str], windows: Sequence[int]) -> None:
     """The widgets of the choice; each one writes its own parameter."""
     judged = {item.value: DEFINITIONS[item].title for item in _JUDGED}
     slices = {"": EVERYTHING, **{key: visible(key.replace("=", ": ", 1)) for key in slice_keys}}
-    windows = {str(days): plural(days, "day") for days in WINDOWS}
+    lengths = {str(days): plural(days, "day") for days in dict.fromkeys((*windows, choice.window_days))}
     ranges = {str(days): f"Last {days} days" for days in RANGES}
     with st.container(horizontal=True, vertical_alignment="bottom", key="drift-controls"):
         _select("statistic", "Statistic", judged, choice.statistic.value, width=290)
@@ -74,7 +80,7 @@ def controls(choice: Choice, slice_keys: Sequence[str]) -> None:
         )
         if slice_keys:
             _select("slice", "Slice", slices, choice.slice_key, width=200)
-        _select("window", "Window", windows, str(choice.window_days), width=110)
+        _select("window", "Window", lengths, str(choice.window_days), width=110)
         _select("days", "Time range", ranges, str(choice.days), width=140)
 
 
@@ -125,7 +131,7 @@ def link(model: str, choice: Choice, **changes: str) -> dict[str, str]:
         "statistic": "" if choice.statistic is Statistic.PSI else choice.statistic.value,
         "versus": "" if choice.versus is Versus.REFERENCE else choice.versus.value,
         "slice": choice.slice_key,
-        "window": "" if choice.window_days == 7 else str(choice.window_days),
+        "window": "" if choice.window_days == choice.usual_days else str(choice.window_days),
         "days": "" if choice.days == 90 else str(choice.days),
         **changes,
     }

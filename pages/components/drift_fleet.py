@@ -17,6 +17,8 @@ from services.monitoring.fleet import DriftVerdict, FleetRow
 
 PAGE_SIZE = 40
 _LINKS = 12
+_OF_ONE_MODEL = ("show", "page", "feature", "slice", "window", "versus", "statistic", "days")
+"""Parameters that would show another picture of the model than the one its verdict rests on."""
 
 
 def show(found: Sequence[FleetRow]) -> None:
@@ -79,7 +81,7 @@ def _open() -> None:
     points = chosen["selection"]["points"] if chosen else []
     if points and (found := points[0].get("customdata")):
         name, day = found
-        address.put(model=str(name), day=str(day), show="", page="", feature="", slice="")
+        address.put(**dict.fromkeys(_OF_ONE_MODEL, ""), model=str(name), day=str(day))
 
 
 def _cell(item: DriftVerdict) -> Cell:

@@ -205,8 +205,15 @@ def _model(actions: DeltaGenerator) -> None:
         )
         or ()
     )
-    choice = drift_controls.chosen(keys)
-    drift_controls.controls(choice, keys)
+    windows = reads.attempt(
+        "the windows of the monitor",
+        lambda: reads.figures("windows", name, "", lambda: room.monitoring.windows(name)),
+        key=f"windows-{name}",
+    )
+    if windows is None:
+        return
+    choice = drift_controls.chosen(keys, windows)
+    drift_controls.controls(choice, keys, windows)
     drift = reads.attempt(
         "drift",
         lambda: reads.figures(

@@ -174,7 +174,7 @@ def drift(view: DriftView) -> tuple[Condition, ...]:
         title="Drift of",
         sentence=view.signal.sentence,
         window=max(days).isoformat() if days else "",
-        target=target_of("drift", model=view.model),
+        target=_chart(view),
         as_of=view.signal.as_of,
         unit="PSI",
         n=view.signal.n,
@@ -185,7 +185,7 @@ def drift(view: DriftView) -> tuple[Condition, ...]:
                 title=item.title,
                 state=Health.UNKNOWN if blind else _sustained(item),
                 sentence=view.signal.sentence if blind else item.sentence,
-                target=target_of("drift", model=view.model, feature=item.feature),
+                target=_chart(view, feature=item.feature),
                 value=item.latest.value if item.latest else None,
             )
             for item in view.features
@@ -200,11 +200,16 @@ def drift(view: DriftView) -> tuple[Condition, ...]:
             title="Drift is not measured",
             sentence=view.signal.sentence if blind else "Drift is measured.",
             window=utc_text(view.signal.as_of),
-            target=target_of("drift", model=view.model),
+            target=_chart(view),
             as_of=view.signal.as_of,
             alarms_unknown=True,
         ),
     )
+
+
+def _chart(view: DriftView, **place: str) -> str:
+    """With the window that was judged, so that the screen shows the same figures whatever it would open with."""
+    return target_of("drift", model=view.model, window=str(view.window_days), **place)
 
 
 def _code_red(view: DriftView, together: Condition) -> tuple[Condition, ...]:
@@ -226,7 +231,7 @@ def _code_red(view: DriftView, together: Condition) -> tuple[Condition, ...]:
             title="Code red",
             sentence=red.sentence,
             window=together.window or (utc_text(red.as_of) if red.as_of else ""),
-            target=target_of("drift", model=view.model, show="slices"),
+            target=_chart(view, show="slices"),
             as_of=red.as_of,
             n=view.signal.n,
         ),

@@ -194,7 +194,7 @@ class MonitoringConfig:
     slices: tuple[str, ...] = ()
     """Columns whose values split the sketches of every feature."""
     current_days: tuple[int, ...] = (7,)
-    """Lengths of the current window, in days; the first is what screens open with."""
+    """Lengths of the current window, in days; the first is what judges, and what screens open with."""
     statistics: tuple[str, ...] = ()
     """Names of the statistics that judge; empty leaves the choice to the verdicts."""
     limits: tuple[tuple[str, float, float], ...] = ()

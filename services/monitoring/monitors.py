@@ -141,7 +141,7 @@ class Monitor:
     mapping: ColumnMapping = RECORDED
     reference: ReferenceWindow = field(default_factory=ReferenceWindow)
     windows: tuple[int, ...] = (7,)
-    """Days of the current window; the first is what screens open with."""
+    """Days of the current window; the first is what judges, and what screens open with."""
     statistics: tuple[str, ...] = ("psi", "missing", "unseen")
     thresholds: tuple[Threshold, ...] = ()
     slices: tuple[str, ...] = ()

@@ -69,17 +69,25 @@ class MonitoringService:
         self,
         model: str,
         *,
-        window_days: int = 7,
+        window_days: int | None = None,
         days: int = SERIES_DAYS,
         statistic: Statistic = Statistic.PSI,
         versus: Versus = Versus.REFERENCE,
         slice_key: str = "",
     ) -> DriftView:
-        """Every judged feature, worst first. Raises UnknownModelError, and InputError for an unknown slice."""
+        """Every judged feature, worst first. Raises UnknownModelError, and InputError for an unknown slice.
+
+        Here and below `window_days` None is the window that the monitor of the model judges by.
+        """
+        config = self._known(model)
         asked = Question(
-            window_days=max(1, window_days), days=days, statistic=statistic, versus=versus, slice_key=slice_key
+            window_days=_length(config, window_days), days=days, statistic=statistic, versus=versus, slice_key=slice_key
         )
-        return self._drift.view(self._known(model), asked)
+        return self._drift.view(config, asked)
+
+    def windows(self, model: str) -> tuple[int, ...]:
+        """Lengths of the current window in days, the one that judges first. Raises UnknownModelError."""
+        return self._known(model).current_days
 
     def mark(self, model: str) -> str:
         """Names the state of the stored figures and the day: answers about drift are the same while it is."""
@@ -112,20 +120,23 @@ class MonitoringService:
         models = hash(tuple((model.name, model.kind) for model in self._catalog.models()))
         return f"{self._store.verdicts_mark()} {models} {self._clock.now().date()}"
 
-    def distribution(self, model: str, feature: str, *, window_days: int = 7, slice_key: str = "") -> Distribution:
+    def distribution(
+        self, model: str, feature: str, *, window_days: int | None = None, slice_key: str = ""
+    ) -> Distribution:
         """Reference, current and previous window. Raises UnknownModelError, and InputError without a reference."""
-        self._catalog.model(model)
-        return self._drift.distribution(model, feature, Question(window_days=max(1, window_days), slice_key=slice_key))
+        asked = Question(window_days=_length(self._known(model), window_days), slice_key=slice_key)
+        return self._drift.distribution(model, feature, asked)
 
-    def mixes(self, model: str, *, window_days: int = 7, days: int = SERIES_DAYS) -> tuple[MixShift, ...]:
+    def mixes(self, model: str, *, window_days: int | None = None, days: int = SERIES_DAYS) -> tuple[MixShift, ...]:
         """How predictions spread over the slices, one answer per splitting column. Raises UnknownModelError."""
-        return self._drift.mixes(self._known(model), Question(window_days=max(1, window_days), days=days))
+        config = self._known(model)
+        return self._drift.mixes(config, Question(window_days=_length(config, window_days), days=days))
 
     def changes(
         self,
         model: str,
         *,
-        window_days: int = 7,
+        window_days: int | None = None,
         versus: Versus = Versus.REFERENCE,
         slice_key: str = "",
         known: DriftView | None = None,
@@ -134,15 +145,19 @@ class MonitoringService:
 
         `known` is the answer of `drift` to the same question, if the caller has it already.
         """
-        asked = Question(window_days=max(1, window_days), versus=versus, slice_key=slice_key)
-        found = self._drift.changes(self._known(model), asked, known)
+        config = self._known(model)
+        asked = Question(window_days=_length(config, window_days), versus=versus, slice_key=slice_key)
+        found = self._drift.changes(config, asked, known)
         last = self._store.last_day(model)
         recorded = self._store.schema_changes(model, last - timedelta(days=SCHEMA_DAYS)) if last else ()
         return (*(schema_fact(change) for change in recorded), *found)
 
-    def slices(self, model: str, *, window_days: int = 7, versus: Versus = Versus.REFERENCE) -> tuple[SliceDrift, ...]:
+    def slices(
+        self, model: str, *, window_days: int | None = None, versus: Versus = Versus.REFERENCE
+    ) -> tuple[SliceDrift, ...]:
         """Every slice by its worst column, gravest first. Raises UnknownModelError."""
-        return self._drift.slices(self._known(model), Question(window_days=max(1, window_days), versus=versus))
+        config = self._known(model)
+        return self._drift.slices(config, Question(window_days=_length(config, window_days), versus=versus))
 
     def events(
         self,
@@ -231,7 +246,7 @@ class MonitoringService:
             if known is not None and known.head == head:
                 continue
             config = self._config(model)
-            asked = Question(window_days=config.current_days[0], days=SERIES_DAYS)
+            asked = Question(window_days=_length(config, None), days=SERIES_DAYS)
             found = verdicts_of(model, self._drift.view(config, asked).features)
             self._store.put_verdicts(model, found, Judged(head=head, window_days=asked.window_days, at=at))
 
@@ -302,6 +317,11 @@ class MonitoringService:
 
     def _config(self, model: str) -> MonitoringConfig:
         return self._store.config(model) or MonitoringConfig(model=model)
+
+
+def _length(config: MonitoringConfig, window_days: int | None) -> int:
+    """Days of the window that is asked for: the monitor's own unless somebody looks at another."""
+    return config.current_days[0] if window_days is None else max(1, window_days)
 
 
 def _performance_explanation(

@@ -205,6 +205,7 @@ class FakeDrift:
             )
         )
         self.slice_keys = room.measured(self._reader.slice_keys)
+        self.windows = room.measured(lambda model: _config(model).current_days)
         self.fleet = room.measured(self._fleet)
         self._room = room
 
@@ -249,5 +250,5 @@ class FakeDrift:
 def _config(model: str) -> MonitoringConfig:
     return MonitoringConfig(
         model=model, features=_COLUMNS, score_title="Score", reference="1 Feb to 31 Aug 2030, 412,806 rows",
-        slices=("provider",),
+        slices=("provider",), current_days=(7, 14, 28),
     )  # fmt: skip

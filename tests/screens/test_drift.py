@@ -31,6 +31,21 @@ def test_the_picture_is_the_one_of_the_address(visit: Visit) -> None:
     assert app.selectbox(key="at-slice").value == "provider=Single practices"
 
 
+def test_the_windows_are_those_of_the_monitor_and_the_address_may_ask_for_another(visit: Visit) -> None:
+    room = FakeRoom()
+    room.monitoring.windows = lambda _model: (28, 7)  # type: ignore[method-assign,assignment]
+
+    usual = visit(room, "drift", model="claims_triage")
+    other, strange = (visit(room, "drift", model="claims_triage", window=text) for text in ("3", "400"))
+
+    assert usual.selectbox(key="at-window").options == ["28 days", "7 days"]
+    assert "Drift, 28 days" in words(usual)
+    assert other.selectbox(key="at-window").options == ["28 days", "7 days", "3 days"]
+    assert "Drift, 3 days" in words(other)
+    assert "Drift, 28 days" in words(strange)
+    assert "which does not exist here" in words(strange)
+
+
 def test_a_selector_writes_the_address(visit: Visit) -> None:
     app = visit(FakeRoom(), "drift", model="claims_triage")
     app.selectbox(key="at-statistic").set_value("ks").run()

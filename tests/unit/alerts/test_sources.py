@@ -52,7 +52,7 @@ def test_all_columns_are_parts_of_one_condition_and_being_measured_at_all_is_ano
     assert found["measurement"].state is Health.HEALTHY
     assert [part.name for part in found["columns"].parts] == [item.feature for item in view.features]
     first = view.features[0]
-    assert found["columns"].parts[0].target == f"drift?model=claims_triage&feature={first.feature}"
+    assert found["columns"].parts[0].target == f"drift?model=claims_triage&window=7&feature={first.feature}"
     assert found["columns"].window == max(item.latest.day for item in view.features if item.latest).isoformat()
 
 
@@ -75,7 +75,7 @@ def test_code_red_of_a_mix_is_told_where_no_red_column_says_so(red: Health, colu
 
     assert found["code-red"].state is told
     assert found["code-red"].sentence == "Code red: the mix of regions."
-    assert found["code-red"].target == "drift?model=claims_triage&show=slices"
+    assert found["code-red"].target == "drift?model=claims_triage&window=7&show=slices"
     assert found["code-red"].window == found["columns"].window
 
 
@@ -86,6 +86,16 @@ def test_red_in_one_window_is_a_warning_and_in_two_of_three_a_breach() -> None:
     for feature, state in ((red, Health.WATCH), (replace(red, sustained=True), Health.BREACH)):
         found = by_subject(sources.drift(replace(view, features=(feature,))))
         assert found["columns"].parts[0].state is state
+
+
+def test_every_chart_of_drift_is_the_one_of_the_window_that_was_judged() -> None:
+    view = replace(moved(), window_days=28)
+
+    found = sources.drift(replace(view, code_red=view.signal))
+
+    targets = [*(item.target for item in found), *(part.target for item in found for part in item.parts)]
+    assert len(targets) > 3
+    assert {parse_target(target)[1]["window"] for target in targets} == {"28"}
 
 
 def test_old_figures_are_no_verdict_about_now() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -98,6 +99,28 @@ def test_a_slice_or_model_that_nobody_knows_is_refused_in_words(room: Room) -> N
         room.service.drift("m", slice_key="origin=Mars")
     with pytest.raises(UnknownModelError):
         room.service.mixes("nobody")
+
+
+def test_whoever_names_no_window_is_answered_by_the_one_the_monitor_judges_by(tmp_path: Path) -> None:
+    """Three weeks that moved and a week that did not: red over 28 days, green over the last seven."""
+    made = Room(tmp_path)
+    made.service.register_config((replace(CONFIG, current_days=(28, 7)),))
+    made.reference(6000)
+    for back in range(28):
+        made.day(back, shift=0.0 if back < 7 else 1.5)
+    made.service.refresh()
+
+    view = made.service.drift("m")
+
+    assert made.service.windows("m") == (28, 7)
+    assert (view.window_days, view.signal.state, view.signal.n) == (28, Health.BREACH, 28 * 300)
+    assert made.service.drift("m", window_days=7).signal.state is Health.HEALTHY
+    assert made.service.fleet()[0].state(TODAY) is Health.BREACH
+    assert made.service.distribution("m", "amount").current_n == 28 * 300
+    assert made.service.mixes("m")[0].n == 28 * 300
+    assert max(item.n for item in made.service.slices("m")) > 7 * 300
+    assert any(change.kind == "column" for change in made.service.changes("m"))
+    assert not any(change.kind == "column" for change in made.service.changes("m", window_days=7))
 
 
 def test_a_model_without_anything_recorded_has_no_slices_and_no_changes(tmp_path: Path) -> None:

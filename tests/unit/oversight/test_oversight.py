@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,9 @@ from services.kernel.errors import UnknownModelError
 from services.kernel.health import Explanation, Health
 from services.kernel.identity import Actor, Role
 from services.kernel.page import Page
+from services.monitoring.models import MonitoringConfig
 from services.monitoring.service import MonitoringService
+from services.oversight.board import BoardFacts
 from services.oversight.impact import impact
 from services.oversight.service import OversightService
 from services.people.persons import Account
@@ -562,6 +564,27 @@ def test_the_prepared_line_carries_drift_trend_and_owner(room: Room) -> None:
     assert (row.drift.state, row.owner, len(row.drift_trend)) == (Health.BREACH, "Ben Okafor", 3)
     assert [item.target for item in room.home(Role.BUSINESS_OWNER, subject="ben.business").todo] == ["drift?model=m"]
     assert room.home(Role.BUSINESS_OWNER, subject="another owner").todo == ()
+
+
+def test_the_prepared_line_judges_by_the_window_of_the_monitor(room: Room) -> None:
+    """Three weeks that moved and a quiet one: red over the 28 days of the monitor, green over the last seven."""
+    random = np.random.default_rng(1)
+    room.monitoring.register_config((MonitoringConfig(model="m", current_days=(28,)),))
+    write_reference(room.facts, "m", pd.DataFrame({"x": random.normal(0, 1, 2000), "score": random.random(2000)}))
+    for back in range(28):
+        day = TODAY - timedelta(days=back)
+        frame = pd.DataFrame({"x": random.normal(0 if back < 7 else 2, 1, 300)})
+        write(room.facts, "predictions", "m", day, predictions(day, frame, random.random(300)))
+    room.monitoring.refresh()
+    facts = BoardFacts(
+        reliability=cast("Any", None), monitoring=room.monitoring, corrections=cast("Any", None),
+        incident_desk=cast("Any", None), health=cast("Any", None),
+    )  # fmt: skip
+
+    room.service.refresh_summaries()
+
+    assert room.inventory.search(InventoryQuery()).items[0].drift.state is Health.BREACH
+    assert (facts.drift("m").window_days, facts.drift("m").signal.n) == (28, 28 * 300)
 
 
 def test_no_finding_is_not_green_while_nobody_compares(room: Room) -> None:
