@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import date
 from itertools import pairwise
@@ -65,18 +66,22 @@ def reference_of(
     thinned: Thinned | None = None,
     arrays: AskArrays | None = None,
     threshold: float | None = None,
+    pool: Executor | None = None,
 ) -> Reference | None:
     """Cells and counts of all inputs with a kind, whole and by slice; None when there is nothing to compare.
 
     `kinds` says `number` or `text` for every input. The column `score` is the prediction. With `arrays`, numbers on a
-    lattice are counted by its points first, which is quicker where thousands of answers are nothing to carry.
+    lattice are counted by its points first, which is quicker where thousands of answers are nothing to carry. With a
+    `pool`, its threads lay the cells of several columns at once: `ask` and `thinned` have to be of the asking thread.
     """
     [(total,)] = ask(fitting.total(source))
-    fitted = (
-        fit(ask, source, SCORE if name == "score" else name, name, kind, thinned=thinned, threshold=threshold)
-        for name, kind in kinds.items()
-    )
-    features = tuple(at_threshold(feature, threshold) for feature in fitted if feature is not None) if total else ()
+
+    def of_column(name: str) -> FeatureReference | None:
+        feature = SCORE if name == "score" else name
+        return fit(ask, source, feature, name, kinds[name], thinned=thinned, threshold=threshold)
+
+    fitted = (pool.map if pool else map)(of_column, kinds) if total else ()
+    features = tuple(at_threshold(feature, threshold) for feature in fitted if feature is not None)
     if not features:
         return None
     found = [(column, _slice_values(ask, source, column, int(total))) for column in slices if column in source.c]

@@ -18,13 +18,13 @@ from services.adapters.warehouse.cells import (
     put_into_categories,
     put_into_cells,
 )
+from services.adapters.warehouse.columns_beside import FACTS
 from services.adapters.warehouse.duckdb import arrays, beside, quoted, rows, small, view_of
 from services.adapters.warehouse.statements.counting import DAY, known_counts, lattice_counts, profile_counts
 from services.adapters.warehouse.statements.dialects import compiled, duckdb_dialect, relation
 from services.adapters.warehouse.statements.lattice import Lattice, lattice_of
 from services.monitoring.profile import DayProfile, FeatureReference
 
-FACTS = "facts"
 Files = dict[date, dict[str, int]]
 """Files of each day with how many rows they hold."""
 _WORTH_ALONE = 100_000

@@ -1,12 +1,11 @@
 """Predictions, labels and batch runs on disk, answered as counts per cell and day."""
 
-# ruff: noqa: S608 - names are quoted identifiers of the file, everything that anybody chooses is bound.
-
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -17,12 +16,12 @@ from sqlalchemy import FromClause, select
 from services.adapters.warehouse.cells import (
     NUMBER,
     TEXT,
-    Thinned,
     added,
     reference_of,
     splits_of,
 )
-from services.adapters.warehouse.day_counts import FACTS, Counting, Files
+from services.adapters.warehouse.columns_beside import FACTS, THINNED_FROM, ColumnsBeside, rows_of, whole_file
+from services.adapters.warehouse.day_counts import Counting, Files
 from services.adapters.warehouse.duckdb import (
     ParquetFolder,
     arrays,
@@ -31,11 +30,9 @@ from services.adapters.warehouse.duckdb import (
     columns_of,
     facts_of,
     kind_of,
-    quoted,
     rows,
     statements,
     table_from,
-    view_of,
 )
 from services.adapters.warehouse.labelled import labelled_from
 from services.adapters.warehouse.statements import labels as label_statement
@@ -88,7 +85,7 @@ class DuckDbMonitoringFacts:
         file = str(self._parquet.reference_file(model))
         with asking(f"the reference window of {model}") as connection:
             columns = columns_of(connection, [file])
-            view_of(connection, FACTS, [file], f"DATE '1970-01-01' AS {quoted(DAY)}, *", "true")
+            whole_file(connection, file)
             kinds = {
                 name: kind
                 for name, type_name in columns.items()
@@ -97,12 +94,15 @@ class DuckDbMonitoringFacts:
                 and not name.startswith("__")
             }
             source = relation((FACTS,), (DAY, *columns), duckdb_dialect())
-            return reference_of(
-                statements(connection), source, kinds, model=model, digest=digest, slices=slices,
-                thinned=_thinned(connection, file),
-                arrays=lambda asked: arrays(connection, compiled(asked, duckdb_dialect())),
-                threshold=threshold,
+            asked_of = partial(
+                reference_of, source=source, kinds=kinds, model=model, digest=digest, slices=slices,
+                arrays=lambda asked: arrays(connection, compiled(asked, duckdb_dialect())), threshold=threshold,
             )  # fmt: skip
+            held = rows_of(connection, file)
+            if held < THINNED_FROM:
+                return asked_of(statements(connection))
+            with ColumnsBeside(connection, file, held) as threads:
+                return asked_of(threads.ask, thinned=threads.thinned, pool=threads.pool)
 
     def profile(self, reference: Reference, days: tuple[date, ...]) -> tuple[DayProfile, ...]:
         sums: dict[tuple[date, str, str], DayProfile] = {}
@@ -177,30 +177,6 @@ class DuckDbMonitoringFacts:
             jobs = facts_of(connection, "jobs", files, logged.JOBS)
             found = statements(connection)(logged.job_runs(jobs))
         return tuple((day, _job_run(model, given)) for day, *given in found)
-
-
-_SORTED_ROWS = 65_536
-_GOLDEN, _WORD = 2_654_435_761, 2**32
-"""Multiples of the golden ratio of a word, modulo the word, are spread evenly, and always draw the same rows."""
-
-
-def _thinned(connection: duckdb.DuckDBPyConnection, file: str) -> Thinned | None:
-    """Some 65,000 rows of a file that has at least four times as many: edges of cells need not be sorted for exactly.
-
-    A decile is then off by 0.2 points of the share of its rows. Counts and sums are always those of all rows.
-    """
-    [(held,)] = rows(connection, "SELECT sum(num_rows) FROM parquet_file_metadata($file)", {"file": file})
-    if held < 4 * _SORTED_ROWS:
-        return None
-    drawn = f"(file_row_number * {_GOLDEN}) % {_WORD} < {_WORD * _SORTED_ROWS // held}"
-
-    def thin(column: str) -> FromClause:
-        some = f"read_parquet($file, file_row_number = true) WHERE {drawn}"
-        name = quoted(column)
-        rows(connection, f"CREATE OR REPLACE TEMP TABLE thinned AS SELECT {name} FROM {some}", {"file": file})
-        return relation(("thinned",), (column,), duckdb_dialect())
-
-    return thin
 
 
 def _together(one: str, other: str) -> str:
