@@ -11,7 +11,9 @@ import json
 import subprocess
 import sys
 import tempfile
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -91,14 +93,28 @@ def labelled(scores: np.ndarray, truth: np.ndarray) -> Known:
     )
 
 
-def figures(peers_python: str) -> list[dict[str, object]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """Estimates of one metric over all chunks: largest difference, and mean distances from what labels showed."""
+
+    data: str
+    metric: str
+    chunks: int
+    threshold: float
+    calibrated: bool
+    difference: float
+    off: float
+    peer_off: float
+
+
+def figures(peers_python: str) -> list[Beside]:
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run([peers_python, "-c", PEER, folder], capture_output=True, text=True, check=True)
         answers = json.loads(done.stdout.strip().splitlines()[-1])
         return [row for name, answer in answers.items() for row in _compared(name, answer, Path(folder))]
 
 
-def _compared(name: str, answer: dict, folder: Path) -> list[dict[str, object]]:
+def _compared(name: str, answer: dict[str, Any], folder: Path) -> list[Beside]:
     data = np.load(folder / f"{name}.npz")
     reference = data["reference"].astype(float)
     score_map = fitted(labelled(reference, data["truth"].astype(float)), means=binned(reference).means)
@@ -114,20 +130,20 @@ def _compared(name: str, answer: dict, folder: Path) -> list[dict[str, object]]:
             ours.append(found.value)
         peer, real = np.array(answer["values"][theirs]), np.array(answer["realised"][theirs])
         rows.append(
-            {
-                "data": name,
-                "metric": theirs,
-                "chunks": len(spans),
-                "threshold": round(answer["cut"], 4),
-                "NannyML calibrated": answer["calibrated"],
-                "largest difference": float(np.max(np.abs(np.array(ours) - peer))),
-                "off, ours": float(np.mean(np.abs(np.array(ours) - real))),
-                "off, NannyML": float(np.mean(np.abs(peer - real))),
-            }
+            Beside(
+                data=name,
+                metric=theirs,
+                chunks=len(spans),
+                threshold=answer["cut"],
+                calibrated=answer["calibrated"],
+                difference=float(np.max(np.abs(np.array(ours) - peer))),
+                off=float(np.mean(np.abs(np.array(ours) - real))),
+                peer_off=float(np.mean(np.abs(peer - real))),
+            )
         )
     return rows
 
 
 if __name__ == "__main__":
     for row in figures(sys.argv[1]):
-        print(json.dumps(row))
+        print(json.dumps(asdict(row)))
