@@ -80,6 +80,7 @@ from services.adapters.sql.value_statements import SqlStatementsInForce
 from services.adapters.sql.vendor import SqlVendor
 from services.adapters.warehouse.batch_jobs import DuckDbJobLog
 from services.adapters.warehouse.batch_outputs import ParquetOutputs
+from services.adapters.warehouse.catalog_tables import CatalogTableFacts, CatalogTableRows
 from services.adapters.warehouse.corrections import ReviewParquet
 from services.adapters.warehouse.databricks_performance import DatabricksPerformanceFacts
 from services.adapters.warehouse.databricks_profiling import DatabricksProfiling
@@ -99,12 +100,15 @@ from services.adapters.warehouse.routed import (
     RoutedPerformance,
     RoutedRequests,
     RoutedShadow,
+    RoutedTableFacts,
+    RoutedTableRows,
     RoutedTelemetry,
 )
 from services.adapters.warehouse.shadow import DuckDbShadowFacts
 from services.adapters.warehouse.small_cells import DuckDbCells
 from services.adapters.warehouse.source_reader import EstateReader
 from services.adapters.warehouse.sources import Estates
+from services.adapters.warehouse.sql_warehouse import SqlWarehouse
 from services.adapters.warehouse.system_tables import DatabricksSystemTables, Wanted
 from services.adapters.warehouse.table_checks import DuckDbTableFacts
 from services.adapters.warehouse.table_rows import DuckDbTableRows
@@ -128,7 +132,7 @@ from services.audit.samples import SampleService
 from services.audit.service import AuditService
 from services.audit.shelves import Shelves
 from services.data_health.catalog import CatalogLineage
-from services.data_health.service import DataHealthService
+from services.data_health.service import KEEP_DAYS, DataHealthService
 from services.evaluation.harness.models import Incident, Spent
 from services.evaluation.harness.service import HarnessService
 from services.evaluation.service import EvaluationService
@@ -1885,7 +1889,9 @@ def _handling(
         access=access,
         lineage=_unity(settings) or declared,
         tables=declared,
-        facts=DuckDbTableFacts(settings.inference_folder),
+        facts=RoutedTableFacts(
+            DuckDbTableFacts(settings.inference_folder), CatalogTableFacts(_asked_warehouse(settings))
+        ),
         counter=DuckDbCells(settings.inference_folder),
         clock=clock,
     )
@@ -1907,7 +1913,14 @@ def _data_health(
     at = settings.databricks_warehouse
     return DataHealthService(
         tables=DeclaredCatalog(settings.catalog_file) if settings.catalog_file else DeclaredCatalog(),
-        rows=DuckDbTableRows(settings.inference_folder),
+        rows=RoutedTableRows(
+            DuckDbTableRows(settings.inference_folder),
+            CatalogTableRows(
+                _asked_warehouse(settings),
+                now=clock.now,
+                since=lambda: clock.now().date() - timedelta(days=KEEP_DAYS),
+            ),
+        ),
         store=SqlDataHealth(database),
         sources=(LakeflowRuns(warehouse=Warehouse(client=workspace, warehouse_id=at)),) if at else (),
         lineage=CatalogLineage(models=inventory.models, graph_of=newest, clock=clock),
@@ -1915,6 +1928,11 @@ def _data_health(
         ledger=trusted.ledger,
         clock=clock,
     )
+
+
+def _asked_warehouse(settings: Settings) -> SqlWarehouse | None:
+    """None where none is named: a feature table of a catalog then says that nobody can ask about it."""
+    return inference_tables.sql_warehouse(settings) if settings.databricks_warehouse else None
 
 
 def _unity(settings: Settings) -> UnityLineage | None:

@@ -111,14 +111,18 @@ class TableRules:
 def derived(table: FeatureTable, reference: TableDay | None, first: Sequence[TableDay]) -> TableRules | None:
     """None while there is neither a reference nor enough days with rows."""
     days = sorted((item for item in first if item.rows), key=lambda item: item.day)[:FIRST_DAYS]
-    dated = bool(table.recorded)
+    dated = table.is_dated
     if reference is None and dated and len(days) < LEAST_FIRST_DAYS:
         return None
     if reference is None and not days:
         return None
     shape = _merged(days or [item for item in (reference,) if item is not None])
     known = reference if reference is not None and reference.rows else None
-    columns = tuple(_column(fact, known, days) for fact in shape.columns if fact.name not in _BOOKKEEPING)
+    columns = tuple(
+        _column(fact, known, days, of_record=not table.table)
+        for fact in shape.columns
+        if table.table or fact.name not in _BOOKKEEPING
+    )
     words = "the reference rows of the model and " if known else ""
     words += f"the first {len(days)} days with rows" if days else "nothing else"
     rules = TableRules(
@@ -159,8 +163,9 @@ def _merged(days: Sequence[TableDay]) -> TableDay:
     )
 
 
-def _column(fact: ColumnFact, reference: TableDay | None, days: Sequence[TableDay]) -> ColumnRule:
-    if fact.name in _NOT_INPUTS:
+def _column(fact: ColumnFact, reference: TableDay | None, days: Sequence[TableDay], *, of_record: bool) -> ColumnRule:
+    """`of_record`: the table is a record of predictions, some columns of which are no inputs."""
+    if of_record and fact.name in _NOT_INPUTS:
         return ColumnRule(name=fact.name, family=fact.family)
     known = reference.column(fact.name) if reference else None
     seen = [fact, *([known] if known else [])]
@@ -186,7 +191,7 @@ def _column(fact: ColumnFact, reference: TableDay | None, days: Sequence[TableDa
 def _time_column(table: FeatureTable, columns: Sequence[ColumnRule]) -> str:
     named = next((rule.columns[0] for rule in table.rules if rule.kind is declared.RuleKind.FRESHNESS), "")
     times = [item.name for item in columns if item.family is Family.TIME]
-    return named or ("event_at" if table.recorded else next(iter(times), ""))
+    return named or table.time or ("event_at" if table.recorded else next(iter(times), ""))
 
 
 def _fresh_hours(days: Sequence[date]) -> float:

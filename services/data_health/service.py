@@ -21,7 +21,7 @@ from services.data_health.recording import command_key, scanned_as, sentence_of
 from services.data_health.rules import FIRST_DAYS, TableRules, changes, derived, require_sense
 from services.data_health.standing import standings
 from services.inventory.facts import Partition
-from services.inventory.tables import FeatureTable, FeatureTableSource
+from services.inventory.tables import ASKED_EVERY, FeatureTable, FeatureTableSource
 from services.kernel.clock import Clock
 from services.kernel.errors import (
     ConflictError,
@@ -222,8 +222,11 @@ class DataHealthService:
         read, broken = 0, list[UnavailableError]()
         for rules in self._store.unrecorded():
             self._record(rules, actor=None, said=(), idem=f"data-rules:{rules.table}:{rules.revision}")
+        looked = self._store.checked()
         for table in self._tables.tables():
             now = self._clock.now()
+            if table.table and table.name in looked and now - looked[table.name][0] < ASKED_EVERY:
+                continue
             try:
                 days, problem = self._refresh(table, now)
                 read += days
@@ -259,7 +262,7 @@ class DataHealthService:
         rules = rules or self._derive(table, tuple(sorted(prints)), now)
         suffix = scanned_as(rules)
         seen = self._store.fingerprints(table.name)
-        first = self._since(KEEP_DAYS) if table.recorded else sorted(prints)[-KEEP_SNAPSHOTS:][0]
+        first = self._since(KEEP_DAYS) if table.is_dated else sorted(prints)[-KEEP_SNAPSHOTS:][0]
         self._store.forget_before(table.name, first)
         fresh = {day: text + suffix for day, text in prints.items() if day >= first and seen.get(day) != text + suffix}
         if fresh:
@@ -276,7 +279,7 @@ class DataHealthService:
             self._say(table, rules, ())  # rows that are too old to be judged say nothing about now
             return
         oldest = min(known)
-        span = range((now.date() - oldest).days + 1) if table.recorded else ()
+        span = range((now.date() - oldest).days + 1) if table.is_dated else ()
         days = sorted({*known, *(oldest + timedelta(days=n) for n in span)})
         before = {item.day: item for item in self._store.results(table.name, first)}
         results = [judge(rules, day, known.get(day), known=known, now=now) for day in days]
@@ -293,7 +296,7 @@ class DataHealthService:
         self._store.put_last_word(table.name, word)
 
     def _said_since(self, table: FeatureTable) -> date:
-        return self._since(SHOWN_DAYS) if table.recorded else date.min
+        return self._since(SHOWN_DAYS) if table.is_dated else date.min
 
     def _derive(self, table: FeatureTable, days: tuple[date, ...], now: datetime) -> TableRules | None:
         first = self._rows.profile(table, days[:FIRST_DAYS], None, now=now)

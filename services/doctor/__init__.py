@@ -11,7 +11,16 @@ from typing import Any
 
 from services import databases
 from services.adapters.mlflow.registry import MlflowRegistry
-from services.doctor import inference_tables, machine, mirror, outside, platform, platform_rights, sign_in
+from services.doctor import (
+    feature_tables,
+    inference_tables,
+    machine,
+    mirror,
+    outside,
+    platform,
+    platform_rights,
+    sign_in,
+)
 from services.doctor.governance import Governance
 from services.doctor.guard import Check, looked_at
 from services.doctor.models import Result, State
@@ -28,6 +37,7 @@ _REGISTRY_FIX = "Check COUNTERSIGN_MLFLOW_URI, the network between and the crede
 _ENDPOINT_FIX = "Start the endpoint, or check COUNTERSIGN_SERVING_URL."
 _WORKSPACE_FIX = "Check DATABRICKS_HOST, its credentials, and the rights named in docs/databricks.md."
 _TABLES_FIX = "Check COUNTERSIGN_DATABRICKS_TABLES, the warehouse and its credentials."
+_CATALOG_FIX = "Check COUNTERSIGN_CATALOG_FILE, the warehouse and its credentials."
 _LOOK = "Look at it by hand; the program's log may say more."
 
 
@@ -83,6 +93,7 @@ def _parts(settings: Settings, environment: Mapping[str, str], clock: Clock) -> 
         ("endpoint", lambda: outside.endpoint(settings), State.FAULT, _ENDPOINT_FIX),
         ("warehouse", lambda: outside.warehouse(settings), State.FAULT, "Check the warehouse and its credentials."),
         ("inference tables", lambda: inference_tables.inference(settings, clock), State.FAULT, _TABLES_FIX),
+        ("feature tables", lambda: feature_tables.feature_tables(settings, clock), State.FAULT, _CATALOG_FIX),
         ("connections", lambda: outside.connections(settings), State.UNKNOWN, _LOOK),
         ("channels", lambda: outside.channels(settings), State.UNKNOWN, _LOOK),
     )
@@ -99,6 +110,7 @@ def _workspace(settings: Settings, clock: Clock) -> Iterator[Result]:
         ("identity", lambda: platform.identity(settings)),
         ("warehouse", lambda: outside.warehouse(settings)),
         ("inference tables", lambda: inference_tables.inference(settings, clock)),
+        ("feature tables", lambda: feature_tables.feature_tables(settings, clock)),
         ("connections", lambda: outside.connections(settings)),
         ("channels", lambda: outside.channels(settings)),
     ):

@@ -19,6 +19,7 @@ from services.inventory.lineage import LineageChange, LineageGraph, LineageSourc
 from services.inventory.models import GovernedModel, ModelVersion
 from services.inventory.ports import Catalog
 from services.inventory.tables import (
+    ASKED_EVERY,
     CheckedTable,
     FeatureTable,
     FeatureTableSource,
@@ -200,12 +201,16 @@ class DataHandling:
 
     def refresh_tables(self) -> int:
         """Checks every declared table; how many break a rule. One that cannot be read does not stop the others."""
-        found = tuple(self._check(table) for table in self._tables.tables())
+        known = {item.table: item for item in self._store.tables()}
+        found = tuple(self._check(table, known.get(table)) for table in self._tables.tables())
         self._store.replace_tables(found)
         return sum(item.state is Health.BREACH for item in found)
 
-    def _check(self, table: FeatureTable) -> CheckedTable:
+    def _check(self, table: FeatureTable, known: CheckedTable | None) -> CheckedTable:
+        """Tables in a warehouse, which costs money while it is awake, keep what was found some minutes ago."""
         now = self._clock.now()
+        if table.table and known and known.checked_at and now - known.checked_at < ASKED_EVERY:
+            return known
         try:
             return CheckedTable(table=table, results=judge(table, self._facts.measure(table, now=now), now=now))
         except UnavailableError as missing:

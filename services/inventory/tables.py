@@ -14,6 +14,9 @@ from typing import Protocol
 
 from services.kernel.health import Health
 
+ASKED_EVERY = timedelta(minutes=15)
+"""A warehouse costs money while it is awake: tables that lie in one are not looked at more often."""
+
 
 class RuleKind(StrEnum):
     FRESHNESS = "freshness"
@@ -47,7 +50,12 @@ class QualityRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureTable:
-    """Rows are the recorded inputs of model `recorded` of the last `days` days, or the data file `file`."""
+    """Rows are the recorded inputs of model `recorded`, the data file `file`, or the table `table` of Unity Catalog.
+
+    `days`: how far back declared rules look. `time`: column that puts a row of `table` on its day; without one the
+    table has no days and is looked at as a whole. `written`: when a row was last written, where its files do not tell
+    that, as with a view.
+    """
 
     name: str
     title: str
@@ -58,6 +66,15 @@ class FeatureTable:
     recorded: str = ""
     days: int = 30
     file: str = ""
+    table: str = ""
+    """Catalog, schema and table, with dots."""
+    time: str = ""
+    written: str = ""
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether rows belong to days, so that their number and age can be judged."""
+        return bool(self.recorded or (self.table and self.time))
 
 
 class FeatureTableSource(Protocol):

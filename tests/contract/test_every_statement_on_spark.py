@@ -28,6 +28,7 @@ from services.adapters.warehouse import statements
 from services.adapters.warehouse.cells import NUMBER, TEXT, reference_of
 from services.adapters.warehouse.source_reader import EstateReader
 from services.adapters.warehouse.statements import (
+    catalog,
     counting,
     fitting,
     labels,
@@ -232,7 +233,17 @@ def _day_facts(engines: TwoEngines, engine: str) -> list[Any]:
             ("event_at", tables.TimeKind.TYPED), ("stamp", tables.TimeKind.TEXT), ("none", tables.TimeKind.NONE),
         )
     ]  # fmt: skip
-    return [tables.day_facts(engines.table("scored", engine), item) for item in asked]
+    table, named = engines.table("scored", engine), ("amount", "origin", "prediction_id", "role", "event_at", "stamp")
+    cut = [catalog.on_days(table, at, DAYS[:2], named) for at in CUT]
+    cut.append(catalog.as_one_day(table, DAYS[0], named))
+    return [
+        *(tables.day_facts(table, item) for item in asked),
+        *(tables.day_facts(rows, asked[0]) for rows in cut),
+        tables.rule_value(catalog.between(table, CUT[0], DAYS[0], DAYS[1], named), _rule(RuleKind.NULLS, "amount")),
+    ]
+
+
+CUT = (catalog.DayColumn(name="event_at"), catalog.DayColumn(name="stamp", text=True))
 
 
 def _imported(build: Callable[[Any, Any], Any]) -> Case:
@@ -357,6 +368,11 @@ CASES: dict[str, Case] = {
     ],
     "tables.rule_value": _rules,
     "tables.day_facts": _day_facts,
+    "catalog.days_on_record": lambda e, on: [
+        catalog.days_on_record(table := e.table("scored", on), at, DAYS[0], DAYS[1], table.c.event_at) for at in CUT
+    ],
+    "catalog.astray": lambda e, on: [catalog.astray(e.table("scored", on), at, DAYS[0]) for at in CUT],
+    "catalog.counted": lambda e, on: catalog.counted(table := e.table("scored", on), table.c.event_at),
     "source_statements.marks": _imported(lambda t, _: imports.marks(t, MAPPING)),
     "source_statements.total": _imported(imports.total),
     "source_statements.size_and_mean": _imported(

@@ -10,7 +10,11 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Protocol
 
+from services.data_health.models import TableDay
+from services.data_health.ports import TableRows
+from services.data_health.rules import TableRules
 from services.inventory.facts import Partition
+from services.inventory.tables import FeatureTable, Measured, TableFacts
 from services.kernel.errors import TelemetryUnavailableError
 from services.monitoring.cubes import Arrival, ScoreDay
 from services.monitoring.models import JobRun
@@ -148,6 +152,39 @@ class RoutedShadow:
             threshold=threshold,
             tolerance=tolerance,
         )
+
+
+class RoutedTableRows:
+    """Implements data_health.ports.TableRows: files here, tables of a catalog where they lie."""
+
+    def __init__(self, files: TableRows, catalog: TableRows) -> None:
+        self._files = files
+        self._catalog = catalog
+
+    def partitions(self, table: FeatureTable) -> tuple[Partition, ...]:
+        return self._of(table).partitions(table)
+
+    def profile(
+        self, table: FeatureTable, days: tuple[date, ...], rules: TableRules | None, *, now: datetime
+    ) -> tuple[TableDay, ...]:
+        return self._of(table).profile(table, days, rules, now=now)
+
+    def reference(self, table: FeatureTable) -> TableDay | None:
+        return self._of(table).reference(table)
+
+    def _of(self, table: FeatureTable) -> TableRows:
+        return self._catalog if table.table else self._files
+
+
+class RoutedTableFacts:
+    """Implements inventory.tables.TableFacts."""
+
+    def __init__(self, files: TableFacts, catalog: TableFacts) -> None:
+        self._files = files
+        self._catalog = catalog
+
+    def measure(self, table: FeatureTable, *, now: datetime) -> tuple[Measured, ...]:
+        return (self._catalog if table.table else self._files).measure(table, now=now)
 
 
 class RoutedPerformance:

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 import duckdb
 from sqlalchemy import FromClause
@@ -21,7 +19,6 @@ from sqlalchemy import FromClause
 from services.adapters.warehouse.duckdb import (
     ParquetFolder,
     asking,
-    at_microseconds,
     fingerprint_of,
     quoted,
     statements,
@@ -29,35 +26,19 @@ from services.adapters.warehouse.duckdb import (
 )
 from services.adapters.warehouse.recorded import recorded_files
 from services.adapters.warehouse.statements.dialects import duckdb_dialect, relation
-from services.adapters.warehouse.statements.tables import (
-    DAY,
-    AskedColumn,
-    AskedTable,
-    TimeKind,
-    day_facts,
-)
-from services.data_health.models import ColumnFact, Family, TableDay, Zones
-from services.data_health.rules import ColumnRule, TableRules
+from services.adapters.warehouse.statements.tables import DAY, TimeKind, day_facts
+from services.adapters.warehouse.table_days import Asked, TypedColumn, asked_of, counted_day, empty_day
+from services.data_health.models import Family, TableDay, Zones
+from services.data_health.rules import TableRules
 from services.inventory.facts import Partition
 from services.inventory.tables import FeatureTable
 
 _SOURCES = ("features", "predictions")
 _HIVE = frozenset({"date", "model"})
-_AHEAD = timedelta(minutes=5)
-"""Clocks of writers may be this far ahead; later times are in the future."""
 _REFERENCE_DAY = date(1970, 1, 1)
 _FINITE = {"FLOAT", "DOUBLE"}
 
 Shape = Mapping[str, frozenset[str]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
-    """One statement: `fields` are (column, family, type), in the order of the answer."""
-
-    table: AskedTable
-    fields: tuple[tuple[str, Family, str], ...]
-    zones: Zones
 
 
 class DuckDbTableRows:
@@ -135,9 +116,9 @@ def _count(
     answers = {day: answer for day, *answer in statements(connection)(day_facts(view, asked.table))}
     for day in files:
         if (answer := answers.get(day.isoformat())) is None:
-            yield _empty(day, asked)
+            yield empty_day(day, asked)
         else:
-            yield _day(day, answer, asked)
+            yield counted_day(day, answer, asked)
 
 
 def _view(connection: duckdb.DuckDBPyConnection, columns: Sequence[str], files: Mapping[date, list[str]]) -> FromClause:
@@ -151,31 +132,17 @@ def _view(connection: duckdb.DuckDBPyConnection, columns: Sequence[str], files: 
     return relation(("facts",), (DAY, *columns), duckdb_dialect())
 
 
-def _asked(shape: Shape, rules: TableRules | None, now: datetime) -> _Asked:
-    latest = int((now + _AHEAD - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1))
+def _asked(shape: Shape, rules: TableRules | None, now: datetime) -> Asked:
+    columns = [
+        TypedColumn(
+            name=name, family=_family(kinds), type=" and ".join(sorted(kinds)), may_be_nan=bool(kinds & _FINITE)
+        )
+        for name, kinds in shape.items()
+    ]
     time = rules.time_column if rules else "event_at"
     time_kind, zones = _time(shape, time)
-    fields, columns = [], []
-    for name, kinds in shape.items():
-        family, rule = _family(kinds), rules.column(name) if rules else None
-        fields.append((name, family, " and ".join(sorted(kinds))))
-        columns.append(_column(name, kinds, family, rule))
-    table = AskedTable(
-        columns=tuple(columns),
-        time=time,
-        time_kind=time_kind,
-        latest=latest,
-        key=rules.key if rules and all(name in shape for name in rules.key) else (),
-        role="role" if "role" in shape else "",
-    )
-    return _Asked(table=table, fields=tuple(fields), zones=zones)
-
-
-def _column(name: str, kinds: frozenset[str], family: Family, rule: ColumnRule | None) -> AskedColumn:
-    if family is not Family.NUMBER:
-        return AskedColumn(name=name, number=False)
-    low, high = (rule.low, rule.high) if rule else (None, None)
-    return AskedColumn(name=name, number=True, broken=bool(kinds & _FINITE), low=low, high=high)
+    role = "role" if "role" in shape else ""
+    return asked_of(columns, rules, now=now, time=time, time_kind=time_kind, zones=zones, role=role)
 
 
 def _time(shape: Shape, column: str) -> tuple[TimeKind, Zones]:
@@ -210,34 +177,3 @@ def _family_of(kind: str) -> Family:
     if kind == "VARCHAR" or kind.startswith("ENUM"):
         return Family.TEXT
     return Family.TIME if kind == "DATE" or kind.startswith("TIME") else Family.OTHER
-
-
-def _day(day: date, answer: Sequence[Any], asked: _Asked) -> TableDay:
-    n, live, newest, future, undated, zoned, unzoned, repeated, *cells = answer
-    zones = asked.zones
-    if zones is Zones.NONE and (zoned or unzoned):
-        zones = Zones.MIXED if zoned and unzoned else Zones.STATED if zoned else Zones.SILENT
-    columns = tuple(
-        ColumnFact(
-            name=name, family=family, type=kind, missing=int(cells[at] or 0), low=_number(cells[at + 1]),
-            high=_number(cells[at + 2]), outside=int(cells[at + 3] or 0),
-        )
-        for at, (name, family, kind) in zip(range(0, len(cells), 4), asked.fields, strict=True)
-    )  # fmt: skip
-    return TableDay(
-        day=day, rows=int(live or 0), all_rows=int(n), newest=None if newest is None else at_microseconds(newest),
-        future=int(future or 0), undated=int(undated or 0), zones=zones, columns=columns,
-        repeated=None if repeated is None else int(repeated),
-    )  # fmt: skip
-
-
-def _empty(day: date, asked: _Asked) -> TableDay:
-    """Files without a row still say which columns they have."""
-    columns = tuple(ColumnFact(name=name, family=family, type=kind, missing=0) for name, family, kind in asked.fields)
-    return TableDay(
-        day=day, rows=0, all_rows=0, newest=None, future=0, undated=0, zones=asked.zones, columns=columns, repeated=None
-    )
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None else float(value)

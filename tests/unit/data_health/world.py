@@ -16,6 +16,7 @@ from services.adapters.sql.data_health import SqlDataHealth
 from services.adapters.warehouse.table_rows import DuckDbTableRows
 from services.attestation.models import Receipt
 from services.data_health.models import RuleKind, RuleResult
+from services.data_health.ports import TableRows
 from services.data_health.service import DataHealthService
 from services.inventory import tables as declared
 from services.inventory.tables import FeatureTable, QualityRule
@@ -78,7 +79,17 @@ class People:
 
 
 class World:
-    def __init__(self, folder: Path, home: Path, *, now: datetime = NOON, table: FeatureTable = TABLE) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        home: Path,
+        *,
+        now: datetime = NOON,
+        table: FeatureTable = TABLE,
+        read: TableRows | None = None,
+    ) -> None:
+        """`read`: another reader of rows than that of the files in `folder`."""
+        self.read = read or DuckDbTableRows(folder)
         self.folder, self.table, self.ledger = folder, table, Ledger()
         self.clock, self.edges, self.models = FrozenClock(now), set[tuple[str, str]](), {"m"}
         self.database = a_database(home)
@@ -90,7 +101,7 @@ class World:
         self.clock = FrozenClock(now)
         self.service = DataHealthService(
             tables=SimpleNamespace(tables=lambda: (self.table,)),
-            rows=DuckDbTableRows(self.folder),
+            rows=self.read,
             store=self.store,
             sources=sources,
             lineage=SimpleNamespace(edges=lambda: self.edges, models=lambda: self.models),

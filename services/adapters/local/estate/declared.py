@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from services.kernel.errors import TelemetryUnavailableError
 CATALOG_FILE = Path(__file__).with_name("catalog.yaml")
 ACCESS_FILE = Path(__file__).with_name("access.yaml")
 DATA_FOLDER = Path(__file__).parent.parent / "data"
+_THREE_NAMES = re.compile(r"[^.\s`]+(\.[^.\s`]+){2}\Z")
 
 
 class DeclaredCatalog:
@@ -45,10 +47,18 @@ class DeclaredCatalog:
                 tables = tuple(_table(entry, self._data) for entry in data.get("feature_tables") or ())
                 self._read = (version, edges, tables)
             return self._read[1], self._read[2]
+        except _CatalogError as wrong:
+            raise TelemetryUnavailableError(
+                f"The catalog file cannot be used: {wrong}", hint=f"Correct {self._file.name}."
+            ) from wrong
         except (OSError, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as broken:
             raise TelemetryUnavailableError(
                 f"The catalog file cannot be read ({type(broken).__name__}).", hint=f"Check {self._file.name}."
             ) from broken
+
+
+class _CatalogError(ValueError):
+    """An entry that says nothing that could be looked at; the text is for people."""
 
 
 def _edges(way: dict[str, Any]) -> Iterator[ColumnEdge]:
@@ -62,8 +72,13 @@ def _edges(way: dict[str, Any]) -> Iterator[ColumnEdge]:
 
 def _table(entry: dict[str, Any], data: Path) -> FeatureTable:
     rows = entry["rows"]
+    name, kinds = entry["name"], [kind for kind in ("recorded", "file", "table") if kind in rows]
+    if len(kinds) != 1:
+        raise _CatalogError(f"rows of {name} name {len(kinds)} of recorded, file and table; exactly one is needed.")
+    if "table" in rows and not _THREE_NAMES.match(str(rows["table"])):
+        raise _CatalogError(f"rows of {name} name the table {rows['table']!r}; catalog.schema.table is needed.")
     return FeatureTable(
-        name=entry["name"],
+        name=name,
         title=entry["title"],
         owner=entry.get("owner", ""),
         documentation=entry.get("documentation", "").strip(),
@@ -72,6 +87,9 @@ def _table(entry: dict[str, Any], data: Path) -> FeatureTable:
         recorded=rows.get("recorded", ""),
         days=int(rows.get("days", 30)),
         file=str(data / rows["file"]) if "file" in rows else "",
+        table=str(rows.get("table", "")),
+        time=str(rows.get("time", "")),
+        written=str(rows.get("written", "")),
     )
 
 

@@ -26,14 +26,18 @@ DAY = "__day"
 _OFFSET = "(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
 
 
-def rule_value(table: FromClause, rule: QualityRule) -> Select[Any]:
-    """(rows, value): rows that break the rule, or for freshness the newest time in microseconds."""
+def rule_value(table: FromClause, rule: QualityRule, *, number: bool = True) -> Select[Any]:
+    """(rows, value): rows that break the rule, or for freshness the newest time in microseconds.
+
+    `number`: the column may hold NaN, which is missing; Spark refuses to ask that of a date.
+    """
     column = table.c[rule.columns[0]]
     rows: ColumnElement[Any] = func.count()
     if rule.kind is RuleKind.FRESHNESS:
         return select(rows, Microseconds(func.max(column)))
     if rule.kind is RuleKind.NULLS:
-        return select(rows, _count(or_(column.is_(None), func.isnan(Number(column)))))
+        missing = column.is_(None)
+        return select(rows, _count(or_(missing, func.isnan(Number(column))) if number else missing))
     if rule.kind is RuleKind.UNIQUE:
         together = Together(*(table.c[name] for name in rule.columns))
         return select(rows, rows - func.count(together.distinct()))
