@@ -14,6 +14,8 @@ from services.kernel.health import Health
 MOST_COLUMNS = 60
 """More windows than this are drawn together, the worst one standing for its neighbours."""
 _CODES = {Health.UNKNOWN: 0, Health.HEALTHY: 1, Health.WATCH: 2, Health.BREACH: 3}
+_RANK = {Health.HEALTHY: 0, Health.UNKNOWN: 1, Health.WATCH: 2, Health.BREACH: 3}
+"""Which of neighbours that share a place is drawn: one that could not be judged is not hidden by a healthy one."""
 WORDS = {
     Health.UNKNOWN: "too few to say",
     Health.HEALTHY: "within its limits",
@@ -69,7 +71,7 @@ def heat(
         worst: dict[date, Cell] = {}
         for cell in cells:
             place = stands_for[cell.day]
-            worst[place] = max(cell, worst.get(place, cell), key=lambda item: (_CODES[item.state], item.value))
+            worst[place] = max(cell, worst.get(place, cell), key=lambda item: (_RANK[item.state], item.value))
         name = f"<b>{plain_text(title)}</b><br>"
         codes.append([_CODES[worst[day].state] if day in worst else None for day in shown])
         words.append([name + plain_text(worst[day].words) if day in worst else "" for day in shown])

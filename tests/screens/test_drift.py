@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, timedelta
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.components import drift_charts
@@ -115,6 +116,30 @@ def test_a_cell_of_all_models_carries_its_model_and_the_window_it_shows() -> Non
     assert carried[-1] == ("claims", days[-1].isoformat())
     assert len(carried) == drift_charts.MOST_COLUMNS
     assert [shape.x0 for shape in figure.layout.shapes] == [figure.data[0].x[0]]
+
+
+@pytest.mark.parametrize(
+    ("neighbours", "drawn"),
+    [
+        ((Health.HEALTHY, Health.UNKNOWN), 0),
+        ((Health.UNKNOWN, Health.WATCH), 2),
+        ((Health.BREACH, Health.UNKNOWN), 3),
+        ((Health.HEALTHY, Health.HEALTHY), 1),
+    ],
+)
+def test_of_neighbours_in_one_cell_a_healthy_one_hides_none_that_could_not_be_judged(
+    neighbours: tuple[Health, Health], drawn: int
+) -> None:
+    first = date(2031, 3, 1)
+    days = [first + timedelta(days=number) for number in range(2 * drift_charts.MOST_COLUMNS)]
+    cells = [
+        Cell(day=day, state=neighbours[number % 2], value=0.9 - 0.5 * (number % 2), words="")
+        for number, day in enumerate(days)
+    ]
+
+    for found in (cells, [*reversed(cells)]):
+        codes = drift_charts.heat([("claims", found)], LIGHT).data[0].z[0]
+        assert set(codes) == {drawn}
 
 
 def test_the_window_of_the_address_is_told_and_an_unknown_one_gives_a_notice(visit: Visit) -> None:
