@@ -1638,18 +1638,19 @@ def _reading(
         agreed=Agreed(newest=SqlStatementsInForce(database).newest, entries=trusted.attested),
         absent={FEATURES: "no feature job runs here"} if settings.profile is Profile.EMBEDDED else {},
     )
+    predicted = MappedFacts(
+        RoutedFacts(DuckDbMonitoringFacts(facts), _tables(settings, clock)),
+        estates=_estates(settings),
+        in_force=SqlMonitorsInForce(database),
+    )
     return _Reading(
         inventory=inventory,
         monitoring=MonitoringService(
-            facts=MappedFacts(
-                RoutedFacts(DuckDbMonitoringFacts(facts), _tables(settings, clock)),
-                estates=_estates(settings),
-                in_force=SqlMonitorsInForce(database),
-            ),
+            facts=predicted,
             store=SqlMonitoring(database),
             catalog=inventory,
             clock=clock,
-            columns=DuckDbMonitoringFacts(facts),
+            columns=predicted,
             keep_days=settings.sketch_days,
             threshold=value.decision_threshold,
         ),

@@ -12,6 +12,7 @@ from services.data_health.models import HealthDay, Hurt, PipelineHealth, RuleKin
 from services.data_health.rules import ColumnRule, TableRules
 from services.kernel.health import Explanation, Health
 from services.kernel.interval import Estimate
+from services.monitoring.recorded_schema import SchemaChange
 
 TITLES = {
     RuleKind.FRESHNESS: "Fresh",
@@ -143,6 +144,34 @@ def explanation(tables: Sequence[TableHealth]) -> Explanation:
         note="Fewer than twenty rows say nothing about a share and are grey. A table that cannot be read is grey, "
         "never green. Bounds that nobody stated are watched, never a breach.",
     )
+
+
+def column_changes(found: Sequence[tuple[str, SchemaChange]]) -> pd.DataFrame:
+    rows = [(day(item.day), md(model), md(item.column), item.change.value, md(item.sentence)) for model, item in found]
+    return pd.DataFrame(rows, columns=["Since", "Model", "Column", "What", "Says"])
+
+
+def columns_explanation(found: Sequence[tuple[str, SchemaChange]], *, days: int) -> Explanation:
+    return Explanation(
+        formula="Columns and kinds (number, text, time, other) of each day against those of the recorded day before. "
+        "One gone and one new of the same kind, with no other or with a like name (Ratcliff and Obershelp, 0.6), "
+        "is taken for renamed.",
+        source="Recorded predictions and imports, as their files or tables said when the day was read",
+        window=f"Last {days} days",
+        as_of=None,
+        n=len(found),
+        note="A table that has one set of columns is noted for its newest day. Feature tables have their own rule.",
+    )
+
+
+def exported_columns(found: Iterable[tuple[str, SchemaChange]]) -> list[dict[str, object]]:
+    return [
+        {
+            "model": model, "since": item.day.isoformat(), "column": item.column, "change": item.change.value,
+            "before": item.before, "after": item.after, "sentence": item.sentence,
+        }
+        for model, item in found
+    ]  # fmt: skip
 
 
 def export(days: Iterable[tuple[str, HealthDay]]) -> list[dict[str, object]]:

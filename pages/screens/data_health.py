@@ -25,6 +25,7 @@ from services.data_health.models import HealthDay, Hurt, PipelineHealth, TableHe
 from services.kernel.health import Health
 
 SPANS = {"14": 14, "30": 30, "60": 60}
+_MOST_CHANGES = 20
 STATES = {state.value: state for state in Health}
 
 session.enter("data_health")
@@ -211,6 +212,31 @@ def _body(tables: tuple[TableHealth, ...], hurt: tuple[Hurt, ...]) -> None:
             _detail(shown[0])
 
 
+def _columns() -> None:
+    """What models were asked with, beside what feature tables hold; quiet while nothing changed."""
+    days, model = max(SPANS.values()), address.get("model")
+    found = reads.attempt(
+        "changes of columns", lambda: room.monitoring.all_schema_changes(days=days), key=f"columns-{days}"
+    )
+    if found is None:
+        return
+    shown = [item for item in found if not model or item[0] == model]
+    with parts.card("Changes of columns", f"of predictions and imports, last {days} days"):
+        if not shown:
+            notices.remark("No column came, went or became another kind, as far as days were read.")
+            return
+        parts.table(health_facts.column_changes(shown[:_MOST_CHANGES]), alt="Changes of columns")
+        if len(shown) > _MOST_CHANGES:
+            st.caption(f"{len(shown) - _MOST_CHANGES} more in the export.")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            parts.explain(health_facts.columns_explanation(shown, days=days), key="explain-columns")
+            exporting.popover(
+                "column-changes",
+                lambda: health_facts.exported_columns(shown),
+                note=f"Changes of columns, last {days} days, {model or 'all models'}",
+            )
+
+
 tables = reads.attempt("the health of the tables", room.data_health.tables, key="data-health")
 hurt = (
     reads.attempt("who is hurt", lambda: room.data_health.hurt(tables=tables), key="hurt")
@@ -234,4 +260,6 @@ elif tables is not None:
     )
 if tables is not None:
     _pipelines(reads.attempt("the pipelines", room.data_health.pipelines, key="pipelines"))
+if not address.get("table"):
+    _columns()
 forms.show_open_dialog({"rules": health_forms.dialog})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from services.inventory.facts import Partition
 from services.inventory.models import GovernedModel
@@ -64,11 +64,15 @@ class MonitoringFacts(Protocol):
         ...
 
 
+@runtime_checkable
 class RecordedColumns(Protocol):
     """Which columns recorded predictions have. A separate question: not every source of facts has days of its own."""
 
     def columns_by_day(self, model: str, days: tuple[date, ...]) -> tuple[tuple[date, Columns], ...]:
-        """Columns of all files of a day together, with their kinds, oldest day first."""
+        """Columns of all files of a day together, with their kinds, oldest day first.
+
+        A table that has one set of columns tells them for its newest day alone. Raises TelemetryUnavailableError.
+        """
         ...
 
 
@@ -105,8 +109,16 @@ class MonitoringStore(Protocol):
         """Columns of these days are what is given; changes between days are then found again for the whole history."""
         ...
 
+    def has_columns(self, model: str) -> bool:
+        """Whether columns of any day are noted."""
+        ...
+
     def schema_changes(self, model: str, since: date) -> tuple[SchemaChange, ...]:
         """Newest first."""
+        ...
+
+    def all_schema_changes(self, since: date) -> tuple[tuple[str, SchemaChange], ...]:
+        """Of all models with their names, newest first, in one question."""
         ...
 
     def forget_before(self, day: date) -> None:

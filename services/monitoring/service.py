@@ -6,7 +6,7 @@ catalog=inventory, clock=clock)`. The worker calls `refresh` before that of reli
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from itertools import groupby
 
@@ -26,7 +26,7 @@ from services.monitoring.models import Distribution, DriftView, JobRun, Monitori
 from services.monitoring.ports import FleetCatalog, MonitoringFacts, MonitoringStore, RecordedColumns
 from services.monitoring.profile import reference_digest
 from services.monitoring.reader import DriftReader
-from services.monitoring.recorded_schema import SchemaChange
+from services.monitoring.recorded_schema import Columns, SchemaChange
 
 TELEMETRY = "telemetry"
 """Name of the recorded inference facts in the list of copied sources."""
@@ -213,6 +213,10 @@ class MonitoringService:
         self._catalog.model(model)
         return self._store.schema_changes(model, self._clock.now().date() - timedelta(days=days))
 
+    def all_schema_changes(self, *, days: int) -> tuple[tuple[str, SchemaChange], ...]:
+        """The same of all models with their names, in one question."""
+        return self._store.all_schema_changes(self._clock.now().date() - timedelta(days=days))
+
     def refresh(self) -> int:
         """Reads days that are new or changed; returns how many. A model that cannot be read does not stop the others.
 
@@ -298,9 +302,16 @@ class MonitoringService:
             days = tuple(item.day for item in batch)
             fresh = tuple(day for day in days if day >= kept)
             if self._columns is not None and fresh:
-                self._store.put_columns(model, self._columns.columns_by_day(model, fresh))
+                self._note_columns(model, fresh, self._columns.columns_by_day(model, fresh))
             profiles = self._facts.profile(reference, fresh) if reference and fresh else ()
             self._store.replace_profiles(model, days, profiles, batch)
+
+    def _note_columns(self, model: str, days: tuple[date, ...], found: Sequence[tuple[date, Columns]]) -> None:
+        """At first, a table that tells its columns for the newest day alone had them before, as far as is known."""
+        if found and not self._store.has_columns(model):
+            first, columns = found[0]
+            found = (*((day, columns) for day in days if day < first), *found)
+        self._store.put_columns(model, tuple(found))
 
     def _kept_from(self) -> date:
         return self._clock.now().date() - timedelta(days=self._keep_days) if self._keep_days else date.min

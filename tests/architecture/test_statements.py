@@ -9,7 +9,7 @@ from pathlib import Path
 
 HAND_MADE = {
     "warehouse/duckdb.py", "warehouse/sources.py", "warehouse/table_rows.py", "warehouse/monitoring.py",
-    "warehouse/columns_beside.py",
+    "warehouse/columns_beside.py", "warehouse/source_columns.py",
     "warehouse/performance.py", "warehouse/inputs.py", "warehouse/small_cells.py", "warehouse/telemetry.py",
     "warehouse/shadow.py", "warehouse/last_scores.py", "warehouse/batch_outputs.py", "local/gateway/stored.py",
     "databricks/lakeflow.py", "databricks/unity.py",

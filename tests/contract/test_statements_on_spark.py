@@ -21,6 +21,7 @@ from services.adapters.warehouse.databricks_profiling import DatabricksProfiling
 from services.adapters.warehouse.databricks_sql import DatabricksMonitoringFacts, WarehouseTable
 from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
 from services.adapters.warehouse.performance import DuckDbPerformanceFacts, arrivals_of, score_days_of
+from services.adapters.warehouse.routed import RoutedFacts
 from services.adapters.warehouse.sql_warehouse import SqlWarehouse
 from services.adapters.warehouse.statements import performance
 from services.adapters.warehouse.statements.counting import DAY, profile_counts
@@ -548,3 +549,22 @@ def test_counts_of_databricks_itself_are_those_of_the_table_and_not_of_its_basel
     [found] = own.profiles(datetime(2031, 3, 1, tzinfo=UTC))
 
     assert (found.column, found.rows, found.missing, found.mean) == ("amount", 851, 3, 5.5)
+
+
+def test_columns_of_a_mapped_table_are_noted_for_its_newest_day(spark: Any, tmp_path: Path) -> None:
+    """What the table has now says nothing about days that are over; what the mapping names is part of it."""
+    name = ("spark_catalog", "default", "noted")
+    frame = pd.DataFrame({"at": [datetime(2031, 3, 30, 6), datetime(2031, 3, 31, 6)], "risk": [0.1, 0.2], "n": [1, 2]})
+    frame.to_parquet(tmp_path / "noted.parquet", coerce_timestamps="us")
+    spark.read.parquet(str(tmp_path / "noted.parquet")).write.mode("overwrite").saveAsTable(".".join(name))
+    table = warehouse(SparkConnection(spark), WarehouseTable(model="m", name=name, at="at", score="risk"))
+    facts = RoutedFacts(DuckDbMonitoringFacts(tmp_path), {"m": table})
+
+    assert facts.columns_by_day("m", (date(2031, 3, 30),)) == ()
+    [before] = facts.columns_by_day("m", (date(2031, 3, 30), date(2031, 3, 31)))
+    assert before == (date(2031, 3, 31), {"at": "time", "risk": "number", "n": "number"})
+
+    spark.sql(f"ALTER TABLE {'.'.join(name)} ADD COLUMNS (channel STRING, parts ARRAY<INT>)")
+    [after] = facts.columns_by_day("m", (date(2031, 3, 31),))
+    assert after[1] == {**before[1], "channel": "text", "parts": "other"}
+    assert facts.columns_by_day("another", (date(2031, 3, 31),)) == ()

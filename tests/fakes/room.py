@@ -32,6 +32,7 @@ from services.kernel.errors import (
 from services.kernel.health import Health
 from services.kernel.identity import ROLE_PERMISSIONS, Actor, Permission, Role
 from services.kernel.page import Page
+from services.monitoring.recorded_schema import SchemaChange, SchemaWord
 from services.notices.models import ChannelHealth, ChannelView, Notice, NoticeKind, NoticeQuery, Severity
 from services.oversight.findings import of_jobs
 from services.oversight.models import Home, Operations, Tile, TimelineEvent, TodoItem
@@ -848,6 +849,19 @@ class FakeMonitoring(FakeDrift):
         super().__init__(room)
         self.performance = room.measured(sample.performance_view)
         self.job_runs = room.measured(lambda model, limit=60: sample.job_runs(model)[:limit])
+        self.all_schema_changes = room.measured(lambda *, days: _column_changes(room, days))
+
+
+def _column_changes(room: FakeRoom, days: int) -> tuple[tuple[str, SchemaChange], ...]:
+    """None in an empty room; in every other one a column that was renamed, with a hostile name in a hostile one."""
+    if room.mode == "empty":
+        return ()
+    name, day = HOSTILE if room.hostile else "region_code", NOW.date() - timedelta(days=3)
+    sentence = f"Column region is gone since {day:%d %b %Y} and {name} of the same kind is new: it looks renamed."
+    change = SchemaChange(
+        day=day, column=name, change=SchemaWord.RENAMED, before="region", after=name, sentence=sentence
+    )
+    return (("delay_claim_score", change),) if days >= 3 else ()
 
 
 class FakeValue:

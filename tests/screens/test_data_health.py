@@ -71,3 +71,14 @@ def test_the_model_says_what_its_data_says(visit: Visit) -> None:
     app = visit(FakeRoom(), "model", name="claims_triage")
 
     assert "region" in " ".join(str(item.value.to_numpy().tolist()) for item in app.table)
+
+
+def test_columns_that_changed_are_told_with_model_and_day_and_can_be_taken_along(visit: Visit) -> None:
+    app = visit(FakeRoom(), "data_health")
+    said = words(app)
+
+    assert "Changes of columns" in said
+    assert "of the same kind is new: it looks renamed" in said
+    assert "Ratcliff and Obershelp" in said
+    assert "No column came, went" in words(visit(FakeRoom(), "data_health", model="plan_utilisation"))
+    assert "No column came, went" in words(visit(FakeRoom("empty"), "data_health"))

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 
 from services.adapters.sql import heads
 from services.adapters.sql.database import Database
@@ -41,6 +41,7 @@ from services.monitoring.profile import DayProfile, FeatureReference, LabelledDa
 from services.monitoring.recorded_schema import Columns, SchemaChange, SchemaWord
 
 _CONSUMER = "monitoring"
+_NAME = 200
 
 
 class SqlMonitoring:
@@ -198,6 +199,10 @@ class SqlMonitoring:
                 )
             self._find_changes(connection, model)
 
+    def has_columns(self, model: str) -> bool:
+        with self._database.read() as connection:
+            return connection.scalar(select(schema_day.c.day).where(schema_day.c.model == model).limit(1)) is not None
+
     def _find_changes(self, connection: Connection, model: str) -> None:
         """Of the days that are kept; what was found about older ones stays."""
         found = fetched(
@@ -212,22 +217,41 @@ class SqlMonitoring:
         changes = recorded_schema.schema_changes([(day, dict(json.loads(document))) for day, document in found])
         table = schema_change.c
         connection.execute(delete(schema_change).where(table.model == model, table.day > found[0].day))
-        if changes:
-            connection.execute(insert(schema_change), [{"model": model, **asdict(change)} for change in changes])
+        # Names of foreign tables may be longer than what is kept of them.
+        kept = {(change.day, change.column[:_NAME]): change for change in changes}
+        if kept:
+            rows = [
+                {**asdict(change), "model": model, "column": name, "before": change.before[:_NAME],
+                 "after": change.after[:_NAME]}
+                for (_, name), change in kept.items()
+            ]  # fmt: skip
+            connection.execute(insert(schema_change), rows)
 
     def schema_changes(self, model: str, since: date) -> tuple[SchemaChange, ...]:
-        columns = [column for column in schema_change.c if column.name != "model"]
+        return tuple(change for _, change in self._changes_since(since, schema_change.c.model == model))
+
+    def all_schema_changes(self, since: date) -> tuple[tuple[str, SchemaChange], ...]:
+        return self._changes_since(since)
+
+    def _changes_since(self, since: date, *which: ColumnElement[bool]) -> tuple[tuple[str, SchemaChange], ...]:
+        table = schema_change.c
         with self._database.read() as connection:
             found = fetched(
                 connection,
-                select(*columns)
-                .where(schema_change.c.model == model, schema_change.c.day >= since)
-                .order_by(schema_change.c.day.desc(), schema_change.c.column),
+                select(schema_change)
+                .where(table.day >= since, *which)
+                .order_by(table.day.desc(), table.model, table.column),
             )
         return tuple(
-            SchemaChange(**{**row._mapping, "change": SchemaWord(row.change)})  # noqa: SLF001 - SQLAlchemy's public name
+            (
+                row.model,
+                SchemaChange(
+                    day=row.day, column=row.column, change=SchemaWord(row.change), before=row.before, after=row.after,
+                    sentence=row.sentence,
+                ),
+            )
             for row in found
-        )
+        )  # fmt: skip
 
     def forget_before(self, day: date) -> None:
         with self._database.write() as connection:

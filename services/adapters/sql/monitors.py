@@ -9,7 +9,13 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 from services.adapters.sql import heads
 from services.adapters.sql.database import Database
 from services.adapters.sql.schema.facts import facts_seen
-from services.adapters.sql.schema.monitoring import feature_day, feature_reference, labelled_day
+from services.adapters.sql.schema.monitoring import (
+    feature_day,
+    feature_reference,
+    labelled_day,
+    schema_change,
+    schema_day,
+)
 from services.adapters.sql.schema.monitors import monitor_proposal, monitor_version
 from services.monitoring.monitors import MonitorVersion, Proposal
 
@@ -24,7 +30,7 @@ class SqlMonitors:
         """What was sketched from another source is forgotten in the same transaction: it is not about this one."""
         before = self.newest(item.model)
         if before is not None and _read_from(before) != _read_from(item):
-            for table in (feature_day, feature_reference, labelled_day):
+            for table in (feature_day, feature_reference, labelled_day, schema_day, schema_change):
                 self._connection.execute(delete(table).where(table.c.model == item.model))
             seen = facts_seen.c
             self._connection.execute(delete(facts_seen).where(seen.consumer == "monitoring", seen.owner == item.model))

@@ -24,6 +24,7 @@ from services.inventory.facts import Partition
 from services.kernel.errors import TelemetryUnavailableError
 from services.monitoring.models import JobRun
 from services.monitoring.profile import DayProfile, LabelledDay, Reference
+from services.monitoring.recorded_schema import Columns
 
 _NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
 _TEXTS = ("string", "varchar", "char", "boolean")
@@ -136,6 +137,18 @@ class DatabricksMonitoringFacts:
         """A table of predictions does not say which job wrote it."""
         return ()
 
+    def columns_by_day(self, model: str, days: tuple[date, ...]) -> tuple[tuple[date, Columns], ...]:
+        """Implements monitoring.ports.RecordedColumns: what the table has now, for its newest day."""
+        table = self._tables.get(model)
+        if table is None or not days:
+            return ()
+        with self._warehouse.asking(f"the columns of {model}") as ask:
+            rows = table_rows(table, table.name, (table.at,))
+            [(newest,)] = ask(select(func.max(day_of(rows, table))))
+            if newest not in days:
+                return ()
+            return ((newest, {name: _noted(kind) for name, kind in table_columns(ask, table.name).items()}),)
+
     def _kinds(self, ask: Session, table: WarehouseTable) -> dict[str, str]:
         described = table_columns(ask, table.name)
         missing = [name for name in table.named if name not in described]
@@ -152,6 +165,10 @@ class DatabricksMonitoringFacts:
 def _kind(type_name: str) -> str:
     plain = type_name.lower().split("(", maxsplit=1)[0]
     return NUMBER if plain in _NUMBERS else TEXT if plain in _TEXTS else ""
+
+
+def _noted(type_name: str) -> str:
+    return _kind(type_name) or ("time" if type_name.lower().startswith(("timestamp", "date")) else "other")
 
 
 def table_columns(ask: Session, name: tuple[str, ...]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
+from services.adapters.warehouse import source_columns
 from services.adapters.warehouse import source_statements as statement
 from services.adapters.warehouse.cells import (
     ATOM_SHARE,
@@ -33,7 +34,7 @@ from services.inventory.facts import Partition
 from services.kernel.errors import ControlRoomError, TelemetryUnavailableError
 from services.monitoring.models import JobRun
 from services.monitoring.monitors import FeatureKind, Monitor, MonitorVersion, SourceKind, document
-from services.monitoring.ports import MonitoringFacts
+from services.monitoring.ports import MonitoringFacts, RecordedColumns
 from services.monitoring.profile import (
     SCORE,
     SCORE_BINS,
@@ -46,6 +47,7 @@ from services.monitoring.profile import (
     column_and_value,
     slice_key,
 )
+from services.monitoring.recorded_schema import Columns
 
 _RANKS = (0.001, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.999)
 _SUB_CELLS, _SLICE_SHARE, _MOST_SLICES = 8, 0.01, 20
@@ -102,6 +104,14 @@ class MappedFacts:
 
     def job_runs(self, model: str, days: tuple[date, ...]) -> tuple[tuple[date, JobRun], ...]:
         return () if model in self._imported() else self._recorded.job_runs(model, days)
+
+    def columns_by_day(self, model: str, days: tuple[date, ...]) -> tuple[tuple[date, Columns], ...]:
+        """Implements monitoring.ports.RecordedColumns."""
+        monitor = self._imported().get(model)
+        if monitor is None:
+            return self._recorded.columns_by_day(model, days) if isinstance(self._recorded, RecordedColumns) else ()
+        with spoken(), self._estates.open(monitor.source) as table:
+            return source_columns.columns_by_day(table, monitor.mapping, days)
 
     def __getattr__(self, name: str) -> Any:
         """Questions about recorded facts that imports do not answer."""

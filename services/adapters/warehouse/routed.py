@@ -18,8 +18,9 @@ from services.inventory.tables import FeatureTable, Measured, TableFacts
 from services.kernel.errors import TelemetryUnavailableError
 from services.monitoring.cubes import Arrival, ScoreDay
 from services.monitoring.models import JobRun
-from services.monitoring.ports import MonitoringFacts, PerformanceFacts, SliceColumn
+from services.monitoring.ports import MonitoringFacts, PerformanceFacts, RecordedColumns, SliceColumn
 from services.monitoring.profile import DayProfile, LabelledDay, Reference
+from services.monitoring.recorded_schema import Columns
 from services.reliability.models import RequestSlot
 from services.reliability.ports import RequestFacts
 from services.rollout.release_models import ShadowComparison, TelemetryBatch
@@ -69,6 +70,11 @@ class RoutedFacts:
 
     def job_runs(self, model: str, days: tuple[date, ...]) -> tuple[tuple[date, JobRun], ...]:
         return self._of(model).job_runs(model, days)
+
+    def columns_by_day(self, model: str, days: tuple[date, ...]) -> tuple[tuple[date, Columns], ...]:
+        """Implements monitoring.ports.RecordedColumns; the log of an endpoint has the same columns for ever."""
+        facts = self._of(model)
+        return facts.columns_by_day(model, days) if isinstance(facts, RecordedColumns) else ()
 
     def __getattr__(self, name: str) -> Any:
         """Questions about recorded facts that tables do not answer."""

@@ -55,9 +55,16 @@ class OpenTable:
         return self.connection.dialect.name
 
     def column(self, name: str) -> sa.ColumnElement[Any]:
+        """Raises SourceRefusedError for a column that is not there, as after a renaming."""
+        if name not in self.table.c:
+            raise SourceRefusedError(
+                f"The {self.words} has no column {name!r} any more.",
+                hint=f"It has {', '.join(sorted(self.columns)[:20])}. Say in the monitor which column it is now.",
+            )
         return self.table.c[name]
 
     def kind(self, name: str) -> ColumnKind:
+        self.column(name)
         return self.columns[name].kind
 
     def rows(self, statement: sa.Executable) -> Sequence[Any]:
