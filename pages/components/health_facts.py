@@ -103,6 +103,7 @@ def pipelines(found: Sequence[PipelineHealth], zone: str) -> pd.DataFrame:
             f"{count(item.runs)}",
             count(item.failed),
             count(item.late),
+            count(item.aside),
             _took(item),
             when(item.last.finished_at, zone) if item.last else NOTHING,
             when(item.expected_by, zone) if item.expected_by else ":gray[not known]",
@@ -110,7 +111,10 @@ def pipelines(found: Sequence[PipelineHealth], zone: str) -> pd.DataFrame:
         )
         for item in found
     ]
-    names = ["State", "Pipeline", "Kind", "On time", "Runs", "Failed", "Late", "Took", "Last ended", "Due by", "Says"]
+    names = [
+        *("State", "Pipeline", "Kind", "On time", "Runs", "Failed", "Late", "Skipped or cancelled", "Took"),
+        *("Last ended", "Due by", "Says"),
+    ]
     return pd.DataFrame(rows, columns=names)
 
 

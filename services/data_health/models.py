@@ -173,8 +173,14 @@ class PipelineRun:
     ok: bool
     on_time: bool | None
     error: str = ""
+    aside: bool = False
+    """Skipped or cancelled: it neither ended well nor failed. `error` says which; `ok` is False."""
     writes: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+    known_to: datetime | None = None
+    """For copied runs: up to when the records of the platform were complete. None: recorded by ourselves, as it ran."""
+    copied_at: datetime | None = None
+    """When the records of the platform were last read; None for our own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,8 +191,11 @@ class PipelineHealth:
     title: str
     kind: str
     runs: int
+    """Without those that were skipped or cancelled."""
     failed: int
     late: int
+    aside: int
+    """Skipped or cancelled; in no share."""
     on_time: Estimate | None
     typical_seconds: float | None
     """Median of the runs that ended well."""

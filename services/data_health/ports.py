@@ -42,7 +42,7 @@ class PipelineSource(Protocol):
     def name(self) -> str: ...
 
     def runs(self, since: datetime) -> tuple[PipelineRun, ...]:
-        """Finished runs that started since then. Raises TelemetryUnavailableError."""
+        """Finished runs that started since then, each with `known_to`. Raises TelemetryUnavailableError."""
         ...
 
 

@@ -84,7 +84,7 @@ def test_copied_runs_and_recorded_jobs_are_told_together(database: Database) -> 
     store = SqlDataHealth(database)
     run = PipelineRun(
         pipeline="p", title="Build", kind="job", run_id="1", started_at=AT, finished_at=AT + timedelta(hours=1),
-        ok=False, on_time=None, error="é", writes=("a", "b"), models=(),
+        ok=False, on_time=None, error="é", aside=True, writes=("a", "b"), models=(), known_to=AT, copied_at=AT,
     )  # fmt: skip
     job = JobRun(
         job="score", model="m", version="1", window_start=AT, started_at=AT, finished_at=AT, rows=1, ok=True,

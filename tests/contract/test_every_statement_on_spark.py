@@ -498,15 +498,23 @@ def system(engines: TwoEngines) -> SystemTables:
     for schema in ("lakeflow", "access", "information_schema"):
         spark.sql(f"CREATE DATABASE IF NOT EXISTS spark_catalog.{schema}")
     runs = ", ".join(
-        f"('w', '7', '{run}', 'Nightly', {at.format(start)}, {at.format(start + 1)}, {result}, {code})"
-        for run, start, result, code in (
-            ("r1", 1, "NULL", "NULL"), ("r1", 2, "'SUCCEEDED'", "'SUCCESS'"),
-            ("r2", 4, "'FAILED'", "'RUN_EXECUTION_ERROR'"), ("r3", 5, "NULL", "NULL"),
+        f"('w', '{job}', '{run}', 'Nightly', {at.format(start)}, {at.format(start + 1)}, {result}, {code}, {kind})"
+        for job, run, start, result, code, kind in (
+            ("7", "r1", 1, "NULL", "NULL", "'JOB_RUN'"),
+            ("7", "r1", 2, "'SUCCEEDED'", "'SUCCESS'", "'JOB_RUN'"),
+            ("7", "r2", 4, "'FAILED'", "'RUN_EXECUTION_ERROR'", "'JOB_RUN'"),
+            ("7", "r3", 5, "NULL", "NULL", "'JOB_RUN'"),
+            ("8", "r4", 3, "'TIMED_OUT'", "'RUN_EXECUTION_ERROR'", "NULL"),
+            ("8", "r4", 5, "'SUCCEEDED'", "'SUCCESS'", "NULL"),
+            ("8", "r5", 6, "'FAILED'", "'RUN_EXECUTION_ERROR'", "'JOB_RUN'"),
+            ("8", "r5", 7, "NULL", "NULL", "'JOB_RUN'"),
+            ("9", "r6", 7, "'SUCCEEDED'", "'SUCCESS'", "'SUBMIT_RUN'"),
+            ("9", "r7", 8, "'FAILED'", "NULL", "'WORKFLOW_RUN'"),
         )
     )  # fmt: skip
     held = {
         "lakeflow.job_run_timeline": f"SELECT * FROM VALUES {runs} AS t(workspace_id, job_id, run_id, run_name,"
-        " period_start_time, period_end_time, result_state, termination_code)",
+        " period_start_time, period_end_time, result_state, termination_code, run_type)",
         "lakeflow.pipeline_update_timeline": f"SELECT 'w' AS workspace_id, 'p' AS pipeline_id, 'u' AS update_id,"
         f" {at.format(1)} AS period_start_time, {at.format(2)} AS period_end_time, 'COMPLETED' AS result_state",
         "lakeflow.pipelines": "SELECT 'w' AS workspace_id, 'p' AS pipeline_id, 'Members' AS name,"
@@ -531,8 +539,11 @@ def test_runs_of_jobs_and_pipelines_are_read_by_spark_from_tables_of_the_documen
     assert [(run.pipeline, run.title, run.run_id, run.ok, run.writes) for run in found] == [
         ("databricks:w:job:7", "Nightly", "r1", True, ("main.claims.features",)),
         ("databricks:w:pipeline:p", "Members", "u", True, ()),
+        ("databricks:w:job:8", "Nightly", "r4", True, ()),
         ("databricks:w:job:7", "Nightly", "r2", False, ("main.claims.features",)),
+        ("databricks:w:job:8", "Nightly", "r5", False, ()),
     ]
+    assert {run.known_to for run in found if run.kind == "job"} == {datetime(2031, 3, 29, 8, tzinfo=UTC)}
     assert found[0].finished_at - found[0].started_at == timedelta(hours=2)
 
 

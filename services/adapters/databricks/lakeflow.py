@@ -1,30 +1,41 @@
 """Runs of jobs and pipelines from the system tables of Databricks. Implements data_health.ports.PipelineSource.
 
-A long run has a row per hour and its result only on the last: rows are folded by run before anything is judged. Result
-words differ between the Jobs API and the table (SUCCESS, SUCCEEDED), so both count. What a job or pipeline writes comes
-from table lineage. System tables are hours behind, and kept for a year: the copy in the database outlives them.
+A long run has a row per hour and its result only on the last: rows are folded by run before anything is judged. A
+repaired run has a result for each attempt; the newest counts, not the first in the alphabet. Result words differ
+between the Jobs API and the table (SUCCESS, SUCCEEDED), so both count. Runs that were submitted once (SUBMIT_RUN) or
+started by a notebook (WORKFLOW_RUN) belong to no job with a rhythm and are left out. What a job or pipeline writes
+comes from table lineage. System tables are hours behind, and kept for a year: the copy in the database outlives them,
+and each run says up to when the whole table was known when it was read.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from services.adapters.databricks.statements import Row, Warehouse
 from services.data_health.models import PipelineRun
 from services.kernel.errors import TelemetryUnavailableError
 
 _GOOD = frozenset({"SUCCEEDED", "SUCCESS", "COMPLETED"})
+_SKIPPED = frozenset({"SKIPPED", "EXCLUDED", "DISABLED", "MAXIMUM_CONCURRENT_RUNS_REACHED"})
+_CANCELLED = frozenset({"CANCELLED", "CANCELED"})
+_OUT_OF_ORDER = timedelta(hours=1)
+"""Rows come per hour and in no order: below the newest end in the table by so much, none is expected any more."""
 
 _JOBS = """
 WITH runs AS (
   SELECT workspace_id, job_id, run_id, MIN(period_start_time) AS started_at, MAX(period_end_time) AS finished_at,
-         MAX_BY(run_name, period_end_time) AS title, MAX(result_state) AS result_state,
-         MAX(termination_code) AS termination_code
+         MAX_BY(run_name, period_end_time) AS title,
+         MAX_BY(result_state, period_end_time) FILTER (WHERE result_state IS NOT NULL) AS result_state,
+         MAX_BY(termination_code, period_end_time) FILTER (WHERE result_state IS NOT NULL) AS termination_code
   FROM system.lakeflow.job_run_timeline
-  WHERE period_start_time >= CAST(:since AS TIMESTAMP)
+  WHERE period_start_time >= CAST(:since AS TIMESTAMP) AND COALESCE(run_type, 'JOB_RUN') = 'JOB_RUN'
   GROUP BY workspace_id, job_id, run_id
+), known AS (
+  SELECT MAX(period_end_time) AS newest FROM system.lakeflow.job_run_timeline
+  WHERE period_start_time >= CAST(:since AS TIMESTAMP)
 ), written AS (
   SELECT workspace_id, entity_metadata.job_info.job_id AS job_id,
          to_json(collect_set(target_table_full_name)) AS writes
@@ -34,18 +45,23 @@ WITH runs AS (
   GROUP BY workspace_id, entity_metadata.job_info.job_id
 )
 SELECT r.workspace_id, r.job_id AS id, r.run_id, r.title, r.started_at, r.finished_at, r.result_state,
-       r.termination_code, w.writes
+       r.termination_code, w.writes, k.newest
 FROM runs r
+CROSS JOIN known k
 LEFT JOIN written w ON w.workspace_id = r.workspace_id AND w.job_id = r.job_id
 WHERE r.result_state IS NOT NULL
 """
 _PIPELINES = """
 WITH runs AS (
   SELECT workspace_id, pipeline_id, update_id, MIN(period_start_time) AS started_at,
-         MAX(period_end_time) AS finished_at, MAX(result_state) AS result_state
+         MAX(period_end_time) AS finished_at,
+         MAX_BY(result_state, period_end_time) FILTER (WHERE result_state IS NOT NULL) AS result_state
   FROM system.lakeflow.pipeline_update_timeline
   WHERE period_start_time >= CAST(:since AS TIMESTAMP)
   GROUP BY workspace_id, pipeline_id, update_id
+), known AS (
+  SELECT MAX(period_end_time) AS newest FROM system.lakeflow.pipeline_update_timeline
+  WHERE period_start_time >= CAST(:since AS TIMESTAMP)
 ), named AS (
   SELECT workspace_id, pipeline_id, MAX_BY(name, change_time) AS title
   FROM system.lakeflow.pipelines GROUP BY workspace_id, pipeline_id
@@ -58,8 +74,9 @@ WITH runs AS (
   GROUP BY workspace_id, entity_metadata.dlt_pipeline_info.dlt_pipeline_id
 )
 SELECT r.workspace_id, r.pipeline_id AS id, r.update_id AS run_id, n.title, r.started_at, r.finished_at,
-       r.result_state, CAST(NULL AS STRING) AS termination_code, w.writes
+       r.result_state, CAST(NULL AS STRING) AS termination_code, w.writes, k.newest
 FROM runs r
+CROSS JOIN known k
 LEFT JOIN named n ON n.workspace_id = r.workspace_id AND n.pipeline_id = r.pipeline_id
 LEFT JOIN written w ON w.workspace_id = r.workspace_id AND w.pipeline_id = r.pipeline_id
 WHERE r.result_state IS NOT NULL
@@ -97,7 +114,9 @@ def _run(row: Row, kind: str) -> PipelineRun:
         ok=good,
         on_time=None,
         error="" if good else words,
+        aside=result in _SKIPPED | _CANCELLED,
         writes=tuple(sorted(json.loads(row["writes"] or "[]"))),
+        known_to=_time(row["newest"]) - _OUT_OF_ORDER,
     )
 
 

@@ -181,6 +181,7 @@ class SqlDataHealth:
                 "source": source, "pipeline": run.pipeline, "run_id": run.run_id, "title": run.title, "kind": run.kind,
                 "started_at": run.started_at, "finished_at": run.finished_at, "ok": run.ok, "on_time": run.on_time,
                 "error": run.error, "writes": json.dumps(run.writes), "models": json.dumps(run.models), "copied_at": at,
+                "aside": run.aside or None, "known_to": run.known_to,
             }
             for run in runs
         ]  # fmt: skip
@@ -203,7 +204,9 @@ class SqlDataHealth:
             PipelineRun(
                 pipeline=row.pipeline, title=row.title, kind=row.kind, run_id=row.run_id, started_at=row.started_at,
                 finished_at=row.finished_at, ok=row.ok, on_time=row.on_time, error=row.error,
-                writes=tuple(json.loads(row.writes)), models=tuple(json.loads(row.models)),
+                writes=tuple(json.loads(row.writes)), models=tuple(json.loads(row.models)), aside=bool(row.aside),
+                # Rows of a release that kept no watermark: at least what they say themselves was known.
+                known_to=row.known_to or row.finished_at, copied_at=row.copied_at,
             )
             for row in copied
         )  # fmt: skip

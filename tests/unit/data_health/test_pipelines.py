@@ -75,6 +75,88 @@ def test_without_a_promised_window_the_rhythm_says_what_is_late() -> None:
     assert "No window is promised" in line.explanation.note
 
 
+# Records that are behind ----------------------------------------------------------------------------------------------
+
+
+def copied(ago: float, *, known: float, read: float = 0, **more: object) -> PipelineRun:
+    """A run of a platform whose records reach to `known` hours ago and were read `read` hours ago."""
+    return a_run(ago, on_time=None, known_to=NOON - known * HOUR, copied_at=NOON - read * HOUR, **more)  # type: ignore[arg-type]
+
+
+def test_an_hourly_job_whose_records_are_three_hours_behind_is_judged_when_they_end() -> None:
+    [line] = judged([copied(3 + ago, known=3) for ago in range(69)], days=30, now=NOON)
+
+    assert (line.state, line.since) == (Health.HEALTHY, None)
+    assert line.sentence == (
+        "69 of 69 runs ended well and on time. Known up to 31 Mar 2031 09:00 UTC; a run due since then cannot be "
+        "seen yet."
+    )
+
+
+def test_a_job_that_stopped_while_others_go_on_is_overdue_once_the_records_pass_its_hour() -> None:
+    stopped = [copied(6 + ago, known=6) for ago in range(20)]
+    other = [copied(3 + ago, known=3, pipeline="q", title="Other") for ago in range(20)]
+
+    [first, second] = judged([*stopped, *other], days=30, now=NOON)
+
+    assert (first.pipeline, first.state, first.sentence) == (
+        "p",
+        Health.BREACH,
+        "No run has ended well since it was due.",
+    )
+    assert first.since == first.expected_by == NOON - 4.5 * HOUR + timedelta(minutes=1)
+    assert second.state is Health.HEALTHY
+
+
+def test_records_of_one_kind_say_nothing_about_the_other() -> None:
+    jobs = [copied(20 + ago, known=20) for ago in range(20)]
+    updates = [copied(1 + ago, known=1, pipeline="q", title="Updates", kind="pipeline") for ago in range(20)]
+
+    assert {line.state for line in judged([*jobs, *updates], days=30, now=NOON)} == {Health.HEALTHY}
+
+
+def test_a_warehouse_that_is_away_leaves_pipelines_unknown_and_never_overdue() -> None:
+    [line] = judged([copied(53 + ago, known=52, read=50) for ago in range(20)], days=30, now=NOON)
+
+    assert (line.state, line.since) == (Health.UNKNOWN, None)
+    assert line.sentence.startswith("The records of the platform were last read on 29 Mar 2031 10:00 UTC")
+
+
+def test_records_without_any_newer_run_leave_it_open_whether_everything_stopped() -> None:
+    [line] = judged([copied(53 + ago, known=52) for ago in range(20)], days=30, now=NOON)
+
+    assert line.state is Health.UNKNOWN
+    assert "either everything stopped, or they are not written any more" in line.sentence
+
+
+def test_what_failed_last_is_a_breach_however_far_behind_the_records_are() -> None:
+    [line] = judged([copied(53, known=52, ok=False), *(copied(54 + n, known=52) for n in range(9))], days=30, now=NOON)
+
+    assert (line.state, line.sentence) == (Health.BREACH, "The last run failed: input file was empty.")
+
+
+def test_skipped_and_cancelled_runs_are_counted_apart_and_are_in_no_share() -> None:
+    aside = [a_run(0.1 + n / 10, ok=False, on_time=None, aside=True, error="cancelled (user_canceled)") for n in (0, 1)]
+
+    [line] = judged([*hourly(20), *aside], days=30, now=NOON)
+
+    assert (line.state, line.runs, line.failed, line.aside) == (Health.HEALTHY, 20, 0, 2)
+    assert line.on_time is not None
+    assert line.on_time.value == 1
+    assert line.sentence == (
+        "20 of 20 runs ended well and on time. 2 more were skipped or cancelled; the newest run was cancelled "
+        "(user_canceled)."
+    )
+
+
+def test_a_pipeline_that_was_only_ever_cancelled_is_unknown() -> None:
+    [line] = judged(
+        [a_run(n, ok=False, on_time=None, aside=True, error="skipped") for n in range(9)], days=30, now=NOON
+    )
+
+    assert (line.state, line.runs, line.on_time, line.expected_by) == (Health.UNKNOWN, 0, None, None)
+
+
 def test_every_pipeline_is_its_own_line_the_worst_first() -> None:
     bad = [a_run(ago, pipeline="q", title="A", ok=False) for ago in range(6)]
 
@@ -180,6 +262,21 @@ def test_copied_runs_outlive_the_platform_and_are_not_doubled(folder: Path, tmp_
     [line] = world.at(NOON + timedelta(days=1)).pipelines()
 
     assert line.runs == 10
+
+
+def test_copied_runs_with_records_three_hours_behind_hurt_no_model(folder: Path, tmp_path: Path) -> None:
+    world = World(folder, tmp_path)
+    world.edges, world.models = {("lake.visits", "n")}, {"n"}
+    runs = [
+        a_run(3 + ago, on_time=None, writes=("lake.visits",), known_to=NOON - 3 * HOUR) for ago in range(69)
+    ]  # fmt: skip
+    service = world.at(NOON, Copied(*runs))
+
+    service.refresh_pipelines()
+
+    assert service.hurt("n") == ()
+    assert world.at(NOON + timedelta(days=5)).pipelines()[0].state is Health.UNKNOWN
+    assert world.at(NOON + timedelta(days=5)).hurt("n") == ()
 
 
 def test_a_day_is_judged_again_when_its_rows_change(folder: Path, tmp_path: Path) -> None:

@@ -63,5 +63,7 @@ pipeline_run = Table(
     Column("writes", Text, nullable=False),  # JSON [table, ...]
     Column("models", Text, nullable=False),  # JSON [model, ...]
     Column("copied_at", UtcDateTime, nullable=False),
+    Column("aside", Boolean, nullable=True),  # true: skipped or cancelled
+    Column("known_to", UtcDateTime, nullable=True),
     Index("ix_pipeline_run_started_at", "started_at"),
 )

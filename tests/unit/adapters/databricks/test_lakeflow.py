@@ -35,7 +35,9 @@ NAMES = [
     "result_state",
     "termination_code",
     "writes",
+    "newest",
 ]
+NEWEST = "2026-11-20 05:00:00"
 Cells = list[str | None]
 
 
@@ -67,12 +69,23 @@ def source(statements: Statements) -> LakeflowRuns:
 def a_job(day: int, result: str = "SUCCEEDED", code: str | None = "SUCCESS", writes: str | None = None) -> Cells:
     at = f"2026-11-{day:02d}T02:00:00.000Z"
     end = f"2026-11-{day:02d}T02:30:00.000Z"
-    return ["77", "901", f"r{day}", "build features", at, end, result, code, writes]
+    return ["77", "901", f"r{day}", "build features", at, end, result, code, writes, NEWEST]
 
 
 def test_jobs_and_pipelines_become_runs_with_what_they_write() -> None:
     written = '["main.claims.features", "main.claims.audit"]'
-    update: Cells = ["77", "p1", "u1", None, "2026-11-02 03:00:00", "2026-11-02 03:10:00", "COMPLETED", None, None]
+    update: Cells = [
+        "77",
+        "p1",
+        "u1",
+        None,
+        "2026-11-02 03:00:00",
+        "2026-11-02 03:10:00",
+        "COMPLETED",
+        None,
+        None,
+        NEWEST,
+    ]
     statements = Statements(jobs=[a_job(3, writes=written)], pipelines=[update])
 
     pipeline, job = source(statements).runs(SINCE)
@@ -82,6 +95,7 @@ def test_jobs_and_pipelines_become_runs_with_what_they_write() -> None:
     assert job.finished_at - job.started_at == timedelta(minutes=30)
     assert (pipeline.title, pipeline.ok, pipeline.on_time) == ("Pipeline p1", True, None)
     assert pipeline.started_at == datetime(2026, 11, 2, 3, tzinfo=UTC)
+    assert (job.known_to, pipeline.known_to) == (datetime(2026, 11, 20, 4, tzinfo=UTC),) * 2
     assert [given for _, given in statements.asked] == [{"since": "2026-11-01T00:00:00Z"}] * 2
 
 
@@ -92,7 +106,7 @@ def test_jobs_and_pipelines_become_runs_with_what_they_write() -> None:
         ("SUCCESS", None, True, ""),
         ("FAILED", "RUN_EXECUTION_ERROR", False, "failed (run_execution_error)"),
         ("TIMED_OUT", None, False, "timed out"),
-        ("CANCELLED", "USER_CANCELED", False, "cancelled (user_canceled)"),
+        ("ERROR", "INTERNAL_ERROR", False, "error (internal_error)"),
     ],
 )
 def test_both_spellings_of_success_count_and_everything_else_fails(
@@ -103,7 +117,23 @@ def test_both_spellings_of_success_count_and_everything_else_fails(
 ) -> None:
     [run] = source(Statements(jobs=[a_job(3, result, code)])).runs(SINCE)
 
-    assert (run.ok, run.error) == (good, error)
+    assert (run.ok, run.aside, run.error) == (good, False, error)
+
+
+@pytest.mark.parametrize(
+    ("result", "code", "words"),
+    [
+        ("CANCELLED", "USER_CANCELED", "cancelled (user_canceled)"),
+        ("CANCELED", None, "canceled"),
+        ("SKIPPED", "MAX_CONCURRENT_RUNS_EXCEEDED", "skipped (max_concurrent_runs_exceeded)"),
+    ],
+)
+def test_a_run_that_was_skipped_or_cancelled_neither_ended_well_nor_failed(
+    result: str, code: str | None, words: str
+) -> None:
+    [run] = source(Statements(jobs=[a_job(3, result, code)])).runs(SINCE)
+
+    assert (run.ok, run.aside, run.error) == (False, True, words)
 
 
 def test_a_day_without_a_run_is_late_by_the_rhythm_of_the_job() -> None:
