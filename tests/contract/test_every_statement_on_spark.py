@@ -38,6 +38,7 @@ from services.adapters.warehouse.statements import (
     performance,
     reviews,
     tables,
+    zones,
 )
 from services.adapters.warehouse.statements.counting import DAY
 from services.adapters.warehouse.statements.lattice import Lattice, lattice_of
@@ -457,6 +458,23 @@ def test_a_look_at_an_import_is_the_same_on_both_engines(engines: TwoEngines) ->
         assert all("it's" not in value for row in preview.samples for value in row)
     assert looked[0] == looked[1]
     assert looked[0][3] == 3
+
+
+def test_both_engines_tell_alike_which_written_times_name_a_zone(engines: TwoEngines) -> None:
+    day, clock = "2031-03-29", "2031-03-29 06:00:00"
+    silent = [day, "2031-3-9 6:00", clock, f"{clock}.125", f" {day}T06:00:00 ", "20310329T060000", f"{clock} PM"]
+    zoned = [
+        f"{clock}{zone}" for zone in ("Z", "+01", "-0500", "+05:30", " UTC", " GMT+3", " Europe/Berlin", " PM -03")
+    ]
+    neither = ["soon", "now", "06:00", "17000", f"{clock} -", "", None]
+    written = [*silent, *zoned, *neither]
+    engines.add("stamps", pd.DataFrame({"place": range(len(written)), "at": pd.array(written, dtype="string")}))
+    for engine in ENGINES:
+        table = engines.table("stamps", engine)
+        found = engines.ask(engine, select(table.c.place, zones.is_silent(table.c.at), zones.is_zoned(table.c.at)))
+        by_place = {int(place): (bool(without), bool(within)) for place, without, within in found}
+        told = [by_place[place] for place in range(len(written))]
+        assert told == [(True, False)] * len(silent) + [(False, True)] * len(zoned) + [(False, False)] * len(neither)
 
 
 class AnEstate:

@@ -10,14 +10,13 @@ import sqlalchemy as sa
 
 from services.adapters.warehouse.source_sql import day, moment, number, said, shown
 from services.adapters.warehouse.sources import Estates, OpenTable, SourceRefusedError
+from services.adapters.warehouse.statements.zones import is_silent, is_zoned
 from services.inventory.access import HIDDEN, Mask
 from services.monitoring.monitor_rules import ColumnKind, Problem
 from services.monitoring.monitors import ColumnMapping, Source
 from services.monitoring.sources import MOST_SAMPLES, ColumnSummary, Places, Preview, SourceColumn
 
 _MOST_COLUMNS, _MOST_SAMPLED = 2000, 12
-_ZONED = ("%Z", "%z", "%+__:__", "%+____", "%-__:__")
-"""How a time written as text ends when it names its zone."""
 
 
 class EstateReader:
@@ -104,10 +103,10 @@ def _zones(table: OpenTable, mapping: ColumnMapping) -> Iterator[Problem]:
         return
     if table.kind(name) is not ColumnKind.TEXT and table.dialect != "sqlite":
         return
-    zoned, written = _zoned(table, name)
-    if 0 < zoned < written:
+    zoned, silent, written = _written(table, name)
+    if zoned and silent:
         yield mixed
-    elif not written or _unreadable(table, name):
+    elif not written or zoned + silent < written or _unreadable(table, name):
         yield Problem(
             field="timestamp",
             what=f"`{name}` is text, and not every value is a time.",
@@ -116,13 +115,12 @@ def _zones(table: OpenTable, mapping: ColumnMapping) -> Iterator[Problem]:
         )
 
 
-def _zoned(table: OpenTable, name: str) -> tuple[int, int]:
+def _written(table: OpenTable, name: str) -> tuple[int, int, int]:
+    """(values that name their zone, that name none, all): what is in neither is not written as a time."""
     value = sa.cast(table.column(name), sa.String)
-    has_zone = sa.or_(*(value.like(pattern) for pattern in _ZONED))
-    [(zoned, written)] = table.rows(
-        sa.select(sa.func.coalesce(sa.func.sum(sa.case((has_zone, 1), else_=0)), 0), sa.func.count(value))
-    )
-    return int(zoned), int(written)
+    kinds = (sa.func.sum(sa.case((kind, 1), else_=0)) for kind in (is_zoned(value), is_silent(value)))
+    [(zoned, silent, written)] = table.rows(sa.select(*(sa.func.coalesce(n, 0) for n in kinds), sa.func.count(value)))
+    return int(zoned), int(silent), int(written)
 
 
 def _unreadable(table: OpenTable, name: str) -> bool:
@@ -211,10 +209,9 @@ def _notes(table: OpenTable, mapping: ColumnMapping) -> Iterator[Problem]:
     if not _has_time(table, mapping):
         return
     if table.kind(name) is ColumnKind.TEXT or table.dialect == "sqlite":
-        plain = not _zoned(table, name)[0]
+        plain = not _written(table, name)[0]
     else:
-        kind = table.columns[name].type.upper()
-        plain = "ZONE" not in kind and "TZ" not in kind and not kind.startswith("TIMESTAMP(TRUE")
+        plain = "TIME ZONE" not in table.columns[name].type.upper()
     if plain:
         yield Problem(
             field="timestamp",

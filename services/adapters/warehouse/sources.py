@@ -336,8 +336,16 @@ def _described(name: str, kind: str) -> SourceColumn:
 
 
 def _reflected(name: str, kind: sa.types.TypeEngine[Any]) -> SourceColumn:
-    found = next((word for types, word in _REFLECTED if isinstance(kind, types)), ColumnKind.OTHER)
-    return SourceColumn(name=name, kind=found, type=str(kind))
+    # Databricks wraps its times and its smallest integer.
+    meant = kind.impl_instance if isinstance(kind, sa.types.TypeDecorator) else kind
+    found = next((word for types, word in _REFLECTED if isinstance(meant, types)), ColumnKind.OTHER)
+    return SourceColumn(name=name, kind=found, type=f"{kind} WITH TIME ZONE" if _is_instant(kind) else str(kind))
+
+
+def _is_instant(kind: sa.types.TypeEngine[Any]) -> bool:
+    """A type whose times are placed. Databricks calls it TIMESTAMP, and the other one TIMESTAMP_NTZ."""
+    databricks = type(kind).__module__.startswith("databricks.") and type(kind).__name__ == "TIMESTAMP"
+    return databricks or bool(getattr(kind, "timezone", False))
 
 
 _REFLECTED: tuple[tuple[tuple[type[Any], ...], ColumnKind], ...] = (

@@ -249,8 +249,16 @@ def test_times_with_and_without_a_zone_are_never_compared(world: World) -> None:
     assert "mixes times with and without a zone" in world.said(RuleKind.SCHEMA).sentence
 
 
-def test_texts_that_state_a_zone_in_some_rows_only_are_mixed(world: World) -> None:
-    times = ["2031-03-30T08:00:00+02:00", "2031-03-30 08:00:00"] * 30
+@pytest.mark.parametrize(
+    ("zoned", "silent"),
+    [
+        ("2031-03-30T08:00:00+02:00", "2031-03-30 08:00:00"),
+        ("2031-03-30 08:00:00 UTC", "2031-03-30 08:00:00"),
+        ("2031-03-30 08:00:00 Europe/Berlin", "2031-03-30"),
+    ],
+)
+def test_texts_that_state_a_zone_in_some_rows_only_are_mixed(world: World, zoned: str, silent: str) -> None:
+    times = [zoned, silent] * 30
     world.day(rows(YESTERDAY).assign(event_at=times))
 
     assert "state a zone and some do not" in world.said(RuleKind.FRESHNESS).sentence

@@ -433,6 +433,83 @@ def test_times_written_as_text_are_all_times_of_one_kind(
     assert says in faults[0][1]
 
 
+SILENT_TEXT = ("2030-01-01", "2030-01-01 06:00", "2030-01-02T06:00:00", "2030-01-02 06:00:00.125")
+ZONED_TEXT = {
+    "parquet": ("Z", "+01", "-0500", "+05:30", " UTC", " Europe/Berlin", " EST"),
+    "sqlite": ("Z", "+05:30", "-05:00"),
+    "postgresql": ("Z", "+01", "-0500", "+05:30", " UTC", " Europe/Berlin", " EST"),
+}
+"""What each engine reads, with the zone as it may be written."""
+
+
+@pytest.mark.parametrize("kind", ZONED_TEXT)
+def test_a_zone_in_a_text_is_known_however_it_is_written(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    address = f"sqlite:///{tmp_path / 'estate.db'}"
+    if kind == "postgresql":
+        address = request.getfixturevalue("postgres").replace("postgresql://", "postgresql+psycopg://")
+    room = monitored(a_world(tmp_path), tmp_path, connections={"estate": address})
+    mapping = ColumnMapping(timestamp="at", prediction="risk")
+
+    def seen(name: str, values: list[str]) -> tuple[list[str], list[str]]:
+        source = written_times(tmp_path, address, name, values, files=kind == "parquet")
+        found = room.service.preview(MODEL, source, mapping, actor=room.world.actor(DANA))
+        return [item.what for item in found.faults], [item.what for item in found.notes]
+
+    for place, zone in enumerate(ZONED_TEXT[kind]):
+        zoned = [f"2030-01-01 06:00:00{zone}", f"2030-01-02 06:00:00.5{zone}"]
+        assert seen(f"zoned{place}", zoned) == ([], []), f"all rows say{zone}"
+        faults, _ = seen(f"mixed{place}", [*zoned, SILENT_TEXT[place % 4]])
+        assert ["times without one" in item for item in faults] == [True], f"{zone} beside {SILENT_TEXT[place % 4]}"
+    assert seen("silent", list(SILENT_TEXT)) == ([], ["The times in `at` name no zone."])
+    room.world.database.dispose()
+
+
+def written_times(folder: Path, address: str, name: str, values: list[str], *, files: bool) -> Source:
+    if files:
+        return parquet(folder, pa.table({"at": values, "risk": [0.5] * len(values)}), name)
+    engine = sa.create_engine(address)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE TABLE {name} (at TEXT, risk DOUBLE PRECISION)")
+        connection.execute(sa.text(f"INSERT INTO {name} VALUES (:at, 0.5)"), [{"at": value} for value in values])
+    engine.dispose()
+    return Source(kind=SourceKind.SQL, connection="estate", table=name)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb", "postgresql"])
+def test_times_without_a_zone_are_noted_and_those_with_one_are_not(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    address = f"{kind}:///{tmp_path / 'estate.db'}"
+    if kind == "postgresql":
+        address = request.getfixturevalue("postgres").replace("postgresql://", "postgresql+psycopg://")
+    room = monitored(a_world(tmp_path), tmp_path, connections={"estate": address})
+    engine = sa.create_engine(address)
+    with engine.begin() as connection:
+        kinds = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMP") if kind != "sqlite" else ("TEXT", "DATETIME")
+        connection.exec_driver_sql(f"CREATE TABLE placed (placed {kinds[0]}, local {kinds[1]}, risk DOUBLE PRECISION)")
+        connection.exec_driver_sql("INSERT INTO placed VALUES ('2030-01-01 06:00:00+00:00', '2030-01-01 06:00:00', 1)")
+    engine.dispose()
+    source = Source(kind=SourceKind.SQL, connection="estate", table="placed")
+
+    for column, notes in (("placed", []), ("local", ["The times in `local` name no zone."])):
+        mapping = ColumnMapping(timestamp=column, prediction="risk")
+        found = room.service.preview(MODEL, source, mapping, actor=room.world.actor(DANA))
+        assert ([item.what for item in found.faults], [item.what for item in found.notes]) == ([], notes)
+    room.world.database.dispose()
+
+
+def test_what_an_engine_would_read_as_some_time_is_not_written_as_one(tmp_path: Path, room: Monitored) -> None:
+    """SQLite takes `now`, a lone clock and a number of days for times; nobody meant the same by them."""
+    for place, value in enumerate(("now", "06:00", "2460000.5")):
+        source = written_times(
+            tmp_path, f"sqlite:///{tmp_path / 'estate.db'}", f"odd{place}", ["2030-01-01", value], files=False
+        )
+        faults = look(room, source, ColumnMapping(timestamp="at", prediction="risk"))
+        assert "not every value is a time" in faults[0][1]
+
+
 def test_text_that_is_no_time_is_said_for_files_too(tmp_path: Path, rows: pa.Table, room: Monitored) -> None:
     source = parquet(tmp_path, rows)
     faults = look(room, source, replace(MAPPING, timestamp="carrier"))

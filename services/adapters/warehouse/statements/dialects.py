@@ -203,6 +203,20 @@ def _regexp_matches(element: Found, compiler: Any, **how: Any) -> str:
     return f"regexp_matches({compiler.process(element.clauses, **how)})"
 
 
+@compiles(Found, "postgresql")
+def _tilde(element: Found, compiler: Any, **how: Any) -> str:
+    # It has regexp_like since version 15 only.
+    value, pattern = (compiler.process(clause, **how) for clause in element.clauses)
+    return f"({value} ~ {pattern})"
+
+
+@compiles(Found, "sqlite")
+def _regexp(element: Found, compiler: Any, **how: Any) -> str:
+    # SQLAlchemy gives each connection the function behind this operator.
+    value, pattern = (compiler.process(clause, **how) for clause in element.clauses)
+    return f"({value} REGEXP {pattern})"
+
+
 @functools.cache
 def duckdb_dialect() -> Dialect:
     from duckdb_sqlalchemy import Dialect as DuckDbDialect

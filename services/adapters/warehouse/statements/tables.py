@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, and_, case, cast, func, literal, null, or_, select
 
 from services.adapters.warehouse.statements.dialects import (
-    Found,
     Microseconds,
     Moment,
     Number,
@@ -20,10 +19,10 @@ from services.adapters.warehouse.statements.dialects import (
     text_of,
     whole,
 )
+from services.adapters.warehouse.statements.zones import is_zoned
 from services.inventory.tables import QualityRule, RuleKind
 
 DAY = "__day"
-_OFFSET = "(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
 
 
 def rule_value(table: FromClause, rule: QualityRule, *, number: bool = True) -> Select[Any]:
@@ -121,7 +120,7 @@ def _time(table: FromClause, asked: AskedTable) -> tuple[ColumnElement[Any], Col
     at = Microseconds(Moment(column))
     if asked.time_kind is TimeKind.TYPED:
         return at, whole(0), whole(0)
-    readable, states = Moment(column).is_not(None), Found(func.trim(text_of(column)), _OFFSET)
+    readable, states = Moment(column).is_not(None), is_zoned(text_of(column))
     return (
         at,
         case((and_(readable, states), whole(1)), else_=whole(0)),
