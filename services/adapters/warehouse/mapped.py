@@ -1,7 +1,8 @@
 """Sketches of tables of other estates through the same port as our own predictions: only the column names differ.
 
-A day has changed when its number of rows, predictions or labels, its extremes or its latest time changed. A row that
-is rewritten in place with all of these equal is not noticed; a new version of the monitor reads everything again.
+A day has changed when its number of rows, predictions or labels, its extremes, its latest time, or a sum of its
+predictions, labels or their products changed. Another value of a feature alone is not noticed where all of these are
+equal; a new version of the monitor reads everything again.
 """
 
 from __future__ import annotations

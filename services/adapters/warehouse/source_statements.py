@@ -19,6 +19,8 @@ from services.monitoring.profile import SCORE_BINS, FeatureReference
 
 UNVERSIONED = "unknown"
 """Version of predictions whose source has no column for it."""
+_EXACT, _PRIME = 1e15, 1e9 + 7
+"""Up to the first every whole number is a double of its own; the second divides what is added up."""
 Condition = sa.ColumnElement[bool]
 Statement = sa.Select[Any]
 
@@ -53,13 +55,43 @@ def _bound(table: OpenTable, on: date) -> Any:
 
 
 def marks(table: OpenTable, mapping: ColumnMapping) -> Statement:
-    """(day, then what tells whether it changed). Sums are left out: their last digits depend on the order."""
+    """(day, then what tells whether it changed): counts, extremes, and sums of predictions, labels and their products.
+
+    The product tells that two labels changed places, which leaves all other sums as they were.
+    """
     on, x = day(table, mapping.timestamp), number(table, mapping.prediction)
-    label = table.column(mapping.label) if mapping.label else sa.null()
     at = table.column(mapping.timestamp)
-    asked = (sa.func.count(), sa.func.count(x), sa.func.count(label), sa.func.min(x), sa.func.max(x), sa.func.max(at))
+    asked = [sa.func.count(), sa.func.count(x), sa.func.min(x), sa.func.max(x), sa.func.max(at), _whole_sum(table, x)]
+    if mapping.label:
+        label = number(table, mapping.label)
+        asked += [
+            sa.func.count(table.column(mapping.label)),
+            _whole_sum(table, label),
+            _whole_sum(table, _product(table, x, label)),
+        ]
     inner = sa.select(on.label("day"), *(item.label(f"f{place}") for place, item in enumerate(asked)))
     return inner.select_from(table.table).where(at.is_not(None)).group_by(on).order_by(on)
+
+
+def _whole_sum(table: OpenTable, x: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """Of whole numbers made from each value: a sum of doubles ends in digits that depend on the order of the rows.
+
+    To a millionth up to a thousand million, whole beyond; what would not fit a double exactly is left out. The rest
+    of a division keeps the sum small enough for any number of rows.
+    """
+    fits = sa.and_(is_finite(table, x), sa.func.abs(x) <= literal(_EXACT))
+    scaled = sa.case((sa.and_(fits, sa.func.abs(x) <= literal(1e9)), x * literal(1e6)), (fits, x), else_=literal(0.0))
+    whole = sa.func.floor(scaled + literal(0.5))
+    rest = whole - sa.func.floor(whole / literal(_PRIME)) * literal(_PRIME)
+    return sa.func.sum(sa.cast(rest, sa.BigInteger))
+
+
+def _product(table: OpenTable, one: sa.ColumnElement[Any], other: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """PostgreSQL refuses a product that is too large or too small for a double."""
+    fit = (
+        sa.and_(is_finite(table, x), sa.func.abs(x).between(literal(1 / _EXACT), literal(_EXACT))) for x in (one, other)
+    )
+    return sa.case((sa.and_(*fit), one * other), else_=literal(0.0))
 
 
 # Cells of a reference

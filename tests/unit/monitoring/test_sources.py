@@ -26,6 +26,7 @@ from services.adapters.warehouse.mapped import MappedFacts
 from services.adapters.warehouse.mapped_performance import MappedPerformance
 from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
 from services.adapters.warehouse.performance import DuckDbPerformanceFacts
+from services.adapters.warehouse.source_statements import marks
 from services.adapters.warehouse.sources import OpenTable, SourceRefusedError
 from services.kernel.errors import RoleMissingError, TelemetryUnavailableError
 from services.kernel.health import Health
@@ -117,6 +118,7 @@ def fill(address: str, table: pa.Table) -> None:
     }  # fmt: skip
     made = sa.Table("scores", sa.MetaData(), *(sa.Column(name, kind) for name, kind in kinds.items()))
     with engine.begin() as connection:
+        made.drop(connection, checkfirst=True)
         made.create(connection)
         connection.execute(made.insert(), table.to_pylist())
     engine.dispose()
@@ -264,6 +266,102 @@ def test_an_import_with_labels_has_confirmed_figures_whose_arrival_is_assumed(
     assert any(cohort.confirmed for cohort in view.cohorts)
     assert "Each is taken to have come 40 hours after its prediction" in view.assumption
     assert view.confirmed_explanation.source.startswith("Predictions and labels of the")
+
+
+def confirmed(room: Monitored) -> tuple[int, int]:
+    """(positive, negative) labels as the cubes have them."""
+    known = SqlPerformance(room.world.database).arrivals(MODEL, date.min, before=date.max)
+    cube = cube_of(known, scored=True).known(date.min, date.max, at=date.max)
+    return int(cube.positives.sum()), int(cube.negatives.sum())
+
+
+@pytest.mark.parametrize("kind", ["parquet", "sqlite", "duckdb", "postgresql"])
+def test_labels_that_are_stated_anew_are_counted_anew(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    """As many rows, labels, scores and times as before: only what the labels say is another thing."""
+    address = f"{kind}:///{tmp_path / 'estate.db'}"
+    if kind == "postgresql":
+        address = request.getfixturevalue("postgres").replace("postgresql://", "postgresql+psycopg://")
+    room = monitored(a_world(tmp_path), tmp_path, connections={"estate": address})
+    told = a_table(days=10)
+    place = told.schema.get_field_index("late")
+    flipped = told.set_column(place, "late", pa.array([None if x is None else not x for x in told["late"].to_pylist()]))
+    source = SQL
+    if kind == "parquet":
+        source = parquet(tmp_path, told)
+    else:
+        fill(address, told)
+    monitored_by(room, source, MAPPING)
+    counted(room)
+    before = confirmed(room)
+
+    if kind == "parquet":
+        pq.write_table(flipped, tmp_path / "imports" / "flights" / "a.parquet")
+        (tmp_path / "imports" / "flights" / "b.parquet").unlink()
+    else:
+        fill(address, flipped)
+    counted(room)
+
+    assert confirmed(room) == before[::-1] != before
+    room.world.database.dispose()
+
+
+def test_two_labels_that_change_places_are_counted_anew(tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path / 'estate.db'}"
+    room = monitored(a_world(tmp_path), tmp_path, connections={"estate": address})
+    fill(address, a_table(days=10))
+    monitored_by(room, SQL, MAPPING)
+    counted(room)
+    before = SqlPerformance(room.world.database).arrivals(MODEL, date.min, before=date.max)
+
+    rows = "SELECT rowid FROM scores WHERE date(scored_at) = '2029-12-23' AND late = {} ORDER BY risk LIMIT 1"
+    run(address, f"UPDATE scores SET late = 1 - late WHERE rowid IN (SELECT * FROM ({rows.format(0)}) UNION ALL "
+                 f"SELECT * FROM ({rows.format(1)}))")  # fmt: skip
+    counted(room)
+
+    after = SqlPerformance(room.world.database).arrivals(MODEL, date.min, before=date.max)
+    moved = [one.day for one, other in zip(before, after, strict=True) if one.cells.tolist() != other.cells.tolist()]
+    assert len(moved) == 1
+    room.world.database.dispose()
+
+
+@pytest.mark.parametrize("values", [(1e308, -1e308, 1e-300), (3.5, -2.25, 1e12), (float("nan"), float("inf"), 0.0)])
+@pytest.mark.parametrize("kind", ["parquet", "duckdb", "postgresql"])
+def test_no_label_is_too_large_or_too_small_to_be_told_apart(
+    tmp_path: Path, kind: str, values: tuple[float, ...], request: pytest.FixtureRequest
+) -> None:
+    address = f"{kind}:///{tmp_path / 'estate.db'}"
+    if kind == "postgresql":
+        address = request.getfixturevalue("postgres").replace("postgresql://", "postgresql+psycopg://")
+    room = monitored(a_world(tmp_path), tmp_path, connections={"estate": address})
+    at = [datetime(2030, 1, 1, 6, tzinfo=UTC)] * 3
+    rows = pa.table({"at": at, "risk": list(values), "paid": list(values)})
+    if kind == "parquet":
+        source = parquet(tmp_path, rows, "amounts")
+    else:
+        columns = (sa.Column("at", sa.DateTime(timezone=True)), sa.Column("risk", sa.Double()))
+        made = sa.Table("amounts", sa.MetaData(), *columns, sa.Column("paid", sa.Double()))
+        engine = sa.create_engine(address)
+        with engine.begin() as connection:
+            made.drop(connection, checkfirst=True)
+            made.create(connection)
+            connection.execute(made.insert(), rows.to_pylist())
+        engine.dispose()
+        source = replace(SQL, table="amounts")
+
+    mapping = ColumnMapping(timestamp="at", prediction="risk", label="paid")
+    with room.estates.open(source) as table:
+        [(_, n, *_)] = table.rows(marks(table, mapping))
+    assert n == 3
+    room.world.database.dispose()
+
+
+def run(address: str, sql: str) -> None:
+    engine = sa.create_engine(address)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(sql)
+    engine.dispose()
 
 
 def test_another_delay_has_every_label_arrive_anew(tmp_path: Path, rows: pa.Table, room: Monitored) -> None:
