@@ -7,7 +7,7 @@ MLflow is never imported here: its adapter loads it when it is first asked, whic
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -152,6 +152,7 @@ from services.inventory.classification import ClassificationService
 from services.inventory.columns import ColumnService
 from services.inventory.handling import DataHandling
 from services.inventory.lineage import LineageGraph
+from services.inventory.lineage_sources import JoinedLineage, Way
 from services.inventory.models import DeploymentKind, GovernedModel, ServiceLevel, Task
 from services.inventory.owners import Orphan
 from services.inventory.ports import ModelRegistry
@@ -169,6 +170,7 @@ from services.kernel.errors import (
 )
 from services.kernel.health import Health
 from services.kernel.identity import Actor
+from services.kernel.remembered import remembered
 from services.kernel.secret import Secret
 from services.ledger.attempts import RecordingDesk
 from services.ledger.ports import RegistryTags, TagPlace
@@ -235,6 +237,7 @@ from services.rollout.releases import ReleaseService
 from services.rollout.retirement import RetirementService
 from services.rollout.retirement_models import RETENTION_CLASS, Counted, Retirement, TrafficFacts
 from services.rollout.service import RolloutService
+from services.rollout.serving_ports import ServedEntities
 from services.rollout.shadow import JudgedShadow
 from services.rollout.signed_plan import SignedPlans
 from services.rollout.stages import stage_rules
@@ -253,6 +256,8 @@ from services.value.statement_service import StatementService
 
 WATCHED = "worker:watch"
 """Name under which the worker records that it looked at the running releases."""
+_LISTED = timedelta(minutes=1)
+"""What is served and which models are traced is asked once in so long, however many models there are."""
 _TICK = 60
 """Seconds by which requests are counted after a model was switched off."""
 _INCIDENTS = 200
@@ -383,7 +388,7 @@ def _open(
         published=published, entries=trusted.attested, documents=PolicyFolder(settings.policy_folder)
     )
     access = AccessFile(settings.access_file or ACCESS_FILE)
-    handling = _handling(settings, database, reading.inventory, access, clock)
+    handling = _handling(settings, database, reading.inventory, access, clock, serving=serving)
     health = _data_health(settings, database, trusted, reading.inventory, handling=handling, clock=clock)
     evaluation = EvaluationService(
         inventory=reading.inventory,
@@ -1621,6 +1626,7 @@ def _reading(
         ledger=trusted.ledger,
         clock=clock,
         sweep=on_databricks.sweep(settings, database, registry, clock),
+        traced=_traced(SqlLineage(database), clock),
     )
     rates = Rates(currency=settings.currency, cpu_hour=settings.rate_cpu_hour, gb_month=settings.rate_gb_month)
     billing = BillingFile(settings.databricks_billing_file)
@@ -1881,14 +1887,25 @@ def _worth(value: ValueService, model: str, currency: str) -> Worth:
 
 
 def _handling(
-    settings: Settings, database: Database, inventory: InventoryService, access: AccessFile, clock: Clock
+    settings: Settings,
+    database: Database,
+    inventory: InventoryService,
+    access: AccessFile,
+    clock: Clock,
+    *,
+    serving: ServingPlatform,
 ) -> DataHandling:
     declared = DeclaredCatalog(settings.catalog_file) if settings.catalog_file else DeclaredCatalog()
+    # The catalog that ships describes the embedded workspace: elsewhere a model of the same name is another model.
+    stated = declared if settings.catalog_file or settings.profile is Profile.EMBEDDED else None
+    unity = _unity(settings)
     return DataHandling(
         inventory=inventory,
         store=SqlLineage(database),
         access=access,
-        lineage=_unity(settings) or declared,
+        lineage=JoinedLineage(
+            *(source for source in (unity, stated) if source is not None), answers=_answers(settings, serving, clock)
+        ),
         tables=declared,
         facts=RoutedTableFacts(
             DuckDbTableFacts(settings.inference_folder), CatalogTableFacts(_asked_warehouse(settings))
@@ -1896,6 +1913,39 @@ def _handling(
         counter=DuckDbCells(settings.inference_folder),
         clock=clock,
     )
+
+
+def _traced(lineage: SqlLineage, clock: Clock) -> Callable[[str], Collection[str]]:
+    """One model is looked up; all of them are found in every kept graph, so that answer is used for a minute."""
+    everybody = remembered(lineage.traced, clock=clock, lasting=_LISTED)
+    return lambda model: lineage.traced(model) if model else everybody()
+
+
+def _answers(settings: Settings, serving: ServingPlatform, clock: Clock) -> Callable[[GovernedModel], Iterable[Way]]:
+    """Where the answers of a model go, from whatever serves it. The embedded catalog states it itself."""
+    if settings.profile is Profile.EMBEDDED:
+        return lambda _model: ()
+    if settings.profile is Profile.DATABRICKS:
+        configured = settings.databricks_serving
+        seen = serving if isinstance(serving, ServedEntities) else None
+        listed = remembered(seen.entities if seen else tuple, clock=clock, lasting=_LISTED)
+
+        def on_platform(model: GovernedModel) -> Iterable[Way]:
+            own = configured.get(model.name)
+            if own is not None:
+                yield Way(place=f"endpoint:{own.endpoint}" if own.endpoint else f"job:{own.job}")
+            for item in listed():
+                if item.model == model.name and (own is None or item.endpoint != own.endpoint):
+                    yield Way(place=f"endpoint:{item.endpoint}", version=item.version)
+
+        return on_platform
+    names = remembered(serving.deployments, clock=clock, lasting=_LISTED)
+
+    def at_gateway(model: GovernedModel) -> Iterable[Way]:
+        if model.name in names():
+            yield Way(place=f"{'job' if model.kind is DeploymentKind.BATCH else 'endpoint'}:{model.name}")
+
+    return at_gateway
 
 
 def _data_health(

@@ -9,6 +9,7 @@ from pages.components.format import code, count, digest, md, plural, version, wh
 from services.inventory.access import ColumnHandling
 from services.inventory.guard import CellCount
 from services.inventory.lineage import LineageChange, LineageGraph
+from services.inventory.metadata import LINEAGE
 from services.inventory.models import GovernedModel, ModelVersion
 from services.inventory.tables import CheckedTable
 
@@ -32,6 +33,7 @@ def section(model: GovernedModel, versions: tuple[ModelVersion, ...], champion: 
     if found is None:
         with parts.card("Lineage"):
             notices.remark("The lineage of this version was not put together yet; the worker does it.", "help")
+            notices.remark(md(LINEAGE), "edit_note")
     else:
         show_graph(found, handling or ())
         _changes(model, chosen, champion)
@@ -58,6 +60,8 @@ def show_graph(graph: LineageGraph, handling: tuple[ColumnHandling, ...], *, key
             st.caption(f":red[Red lines] carry columns that end in {plural(len(personal), 'personal input')}.")
         if graph.unexplained:
             notices.remark(f"Nobody recorded where these inputs come from: {md(', '.join(graph.unexplained))}.", "help")
+        if not any(node.kind in {"raw", "table"} for node in graph.nodes):
+            notices.remark(md(LINEAGE), "edit_note")
         with st.expander(f"The same as a table, {plural(len(graph.edges), 'hop')}", icon=":material/table_rows:"):
             parts.table(lineage_facts.ways(graph, personal), alt=f"Hops {key}")
 
@@ -91,6 +95,7 @@ def _declared(model: GovernedModel) -> None:
     with parts.card("Lineage", "as far as it is known"):
         if not model.lineage:
             notices.remark("Nobody has recorded where this model's data comes from.", "help")
+            notices.remark(md(LINEAGE), "edit_note")
             return
         edges = model.lineage[:MOST_HOPS]
         figure = charts.lineage(

@@ -311,7 +311,7 @@ def _documentation(governed: GovernedModel) -> tuple[tuple[str, str], ...]:
         ("owner_business", owner("business_owner")),
         ("owner_sre", owner("sre")),
         ("service_level", "stated" if governed.service_level else ""),
-        ("lineage", "stated" if governed.lineage else ""),
+        ("lineage", "stated" if governed.lineage or governed.traced else ""),
     )
 
 

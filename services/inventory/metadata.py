@@ -97,6 +97,11 @@ def has_latency_contract(model: GovernedModel) -> bool:
     return level.p95_ms is not None
 
 
+LINEAGE = (
+    "Where its data come from and where its results go. Nobody types it here: it is declared under `lineage` in the "
+    "catalog file (COUNTERSIGN_CATALOG_FILE), or read from Unity Catalog for versions that were logged with their "
+    "feature tables (COUNTERSIGN_DATABRICKS_WAREHOUSE); the worker puts the graph together within minutes."
+)
 REQUIREMENTS = (
     Requirement(
         field="name", title="Name by the naming standard", tier=3, what=NAMING, fix="",
@@ -166,8 +171,8 @@ REQUIREMENTS = (
         is_given=lambda model: model.supplier is not None and bool(model.supplier.exit_plan),
     ),
     Requirement(
-        field="lineage", title="Lineage", tier=1, what="Where its data come from and where its results go.",
-        is_given=lambda model: bool(model.lineage), fix="lineage",
+        field="lineage", title="Lineage", tier=1, what=LINEAGE,
+        is_given=lambda model: bool(model.lineage) or model.traced, fix="lineage",
     ),
     Requirement(
         field="owner_data_engineer", title="Owner: data engineer", tier=1,

@@ -99,6 +99,8 @@ class GovernedModel:
     risk: RiskStanding | None = None
     review_calls: tuple[ReviewCall, ...] = ()
     """Events since the last review that ask for one before the regular day."""
+    traced: bool = False
+    """A graph that says where its data come from is kept. Found out on reading; no part of the stored entry."""
 
     @property
     def regular_review(self) -> date:

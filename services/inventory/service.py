@@ -6,6 +6,7 @@ Screens read only the copy; the worker calls `sync`. Wiring:
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
 
@@ -43,9 +44,14 @@ class InventoryService:
         ledger: EventRecorder,
         clock: Clock,
         sweep: Sweep | None = None,
+        traced: Callable[[str], Collection[str]] = lambda _model: (),
     ) -> None:
-        """`sweep` copies model by model, for a registry that is too large to be read at once."""
+        """`sweep` copies model by model, for a registry that is too large to be read at once.
+
+        `traced`: which models have a kept graph that says where their data come from; of all when the name is empty.
+        """
         self._sweep = sweep
+        self._traced = traced
         self._registry = registry
         self._store = store
         self._ledger = ledger
@@ -61,20 +67,26 @@ class InventoryService:
         """Raises UnknownModelError when neither catalog nor registry knows the name."""
         governed = self._store.governed(name)
         if governed is not None:
-            return tiering.in_force(governed, self._clock.now())
+            return self._followed(tiering.in_force(governed, self._clock.now()), self._traced)
         first = self._store.first_version_at(name)
         if first is None:
             raise UnknownModelError(
                 f"There is no model called {name!r}.", hint="Choose one from the inventory; names are exact."
             )
-        return unclassified(name, first)
+        return self._followed(unclassified(name, first), self._traced)
 
     def models(self) -> tuple[GovernedModel, ...]:
         """Catalog and registry together, by name."""
         now = self._clock.now()
         governed = {model.name: tiering.in_force(model, now) for model in self._store.catalog()}
         found = {name: unclassified(name, first) for name, first in self._store.registry_names()}
-        return tuple(model for _, model in sorted((found | governed).items()))
+        traced = self._traced("")
+        return tuple(self._followed(model, lambda _: traced) for _, model in sorted((found | governed).items()))
+
+    @staticmethod
+    def _followed(model: GovernedModel, traced: Callable[[str], Collection[str]]) -> GovernedModel:
+        """With what is known of its lineage, where the entry itself states none."""
+        return model if model.lineage else replace(model, traced=model.name in traced(model.name))
 
     def versions(self, name: str) -> tuple[ModelVersion, ...]:
         """Newest first. Raises UnknownModelError."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from services.rollout.models import Observed
 
@@ -41,6 +41,24 @@ class ConfigSnapshots(Protocol):
 
     def snapshots(self, deployment: str) -> tuple[ConfigSnapshot, ...]:
         """Newest first. Raises StorageUnavailableError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedEntity:
+    """A version of a model on an endpoint, whoever put it there and whatever its share."""
+
+    endpoint: str
+    model: str
+    version: str
+
+
+@runtime_checkable
+class ServedEntities(Protocol):
+    """A platform that can say in one request what all its endpoints serve."""
+
+    def entities(self) -> tuple[ServedEntity, ...]:
+        """Raises ServingUnavailableError."""
         ...
 
 

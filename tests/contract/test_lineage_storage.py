@@ -10,7 +10,9 @@ import pytest
 from services.adapters.sql.database import Database
 from services.adapters.sql.lineage import SqlLineage
 from services.inventory.guard import CellCount, Cells
+from services.inventory.lineage import Declared, build
 from services.inventory.tables import CheckedTable, FeatureTable, QualityRule, RuleKind, judge, unchecked
+from tests.builders import MODEL, a_model, a_version
 from tests.unit.monitoring.facts_on_disk import with_tables
 
 AT = datetime(2031, 3, 31, 12, tzinfo=UTC)
@@ -63,3 +65,12 @@ def test_tables_keep_their_order_and_one_that_is_no_longer_declared_is_gone(stor
 
     assert both == (checked, other)
     assert store.tables() == (other,)
+
+
+def test_a_model_is_traced_when_a_kept_graph_says_where_its_data_come_from(store: SqlLineage) -> None:
+    for name, way in (("m", ((MODEL, "endpoint:x"),)), ("n", (("raw", MODEL), (MODEL, "endpoint:x")))):
+        graph = build(a_model(lineage=way), a_version("1"), Declared())
+        store.save_lineage(name, "1", sha256=graph.sha256, document=graph.document, at=AT)
+
+    assert store.traced() == {"n"}
+    assert (store.traced("n"), store.traced("m")) == ({"n"}, frozenset())

@@ -122,6 +122,27 @@ def test_the_inventory_is_copied_from_the_catalog_with_its_age(room: ControlRoom
     assert room.inventory.sync_state().last_success is not None
 
 
+def test_lineage_ends_where_the_model_is_served_also_on_an_endpoint_that_nobody_named_here(
+    room: ControlRoom, platform: Platform
+) -> None:
+    entity = {"name": "v2", "entity_name": MODEL, "entity_version": "2", "workload_size": "Small"}
+    routes = [{"served_model_name": "v2", "traffic_percentage": 100}]
+    config = {"served_entities": [entity], "traffic_config": {"routes": routes}}
+    platform.endpoints.create({"name": "somebodys-trial", "config": config})
+    for _ in range(platform.endpoints.slow_polls + 1):
+        platform.endpoints.get("somebodys-trial")  # until the platform's own update ends
+
+    room.handling.refresh_lineage()
+    del platform.endpoints.all["somebodys-trial"]
+
+    own = ("endpoint:claims-score", "endpoint")
+    for version, places in (("1", {own}), ("2", {own, ("endpoint:somebodys-trial", "endpoint")})):
+        graph = room.handling.graph(MODEL, version)
+        assert graph is not None
+        assert {(node.id, node.kind) for node in graph.nodes if node.kind != "model"} == places
+    assert room.inventory.model(MODEL).traced is False, "nobody says where its data come from"
+
+
 def test_whoever_the_proxy_names_and_the_workspace_confirms_signs_in(room: ControlRoom) -> None:
     assert room.platform is not None
     token = room.platform.open(HEADERS, role=Role.COMPLIANCE)

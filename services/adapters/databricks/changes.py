@@ -23,7 +23,7 @@ from services.adapters.databricks.endpoint import Config, Found
 from services.adapters.databricks.errors import WaitRefusedError
 from services.adapters.databricks.marks import Marks
 from services.kernel.errors import ConflictError, InputError, UpdateInProgressError
-from services.rollout.serving_ports import ConfigSnapshot, ConfigSnapshots
+from services.rollout.serving_ports import ConfigSnapshot, ConfigSnapshots, ServedEntity
 
 _ABOUT_US = (Unauthenticated, PermissionDenied, TooManyRequests)
 """Answers to an invocation that say something about our access, not about the version."""
@@ -54,6 +54,17 @@ class Endpoints:
     def names(self) -> frozenset[str]:
         with self._workspace.asking("The endpoints cannot be listed"):
             return frozenset(item.name or "" for item in self._workspace.client.serving_endpoints.list())
+
+    def served(self) -> tuple[ServedEntity, ...]:
+        """What every endpoint of the workspace serves, in one request. Raises ServingUnavailableError."""
+        with self._workspace.asking("The endpoints cannot be listed"):
+            listed = list(self._workspace.client.serving_endpoints.list())
+        return tuple(
+            ServedEntity(endpoint=item.name or "", model=entity.entity_name, version=entity.entity_version)
+            for item in listed
+            for entity in (item.config.served_entities if item.config else None) or ()
+            if entity.entity_name and entity.entity_version
+        )
 
     def find(self, target: ServedModel) -> Found | None:
         """None when the endpoint does not exist. Raises ServingUnavailableError."""

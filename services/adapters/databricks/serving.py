@@ -28,7 +28,7 @@ from services.adapters.databricks.rules import (
 )
 from services.kernel.errors import InputError
 from services.rollout.models import Capabilities, Observed, Probe
-from services.rollout.serving_ports import ConfigSnapshot, ConfigSnapshots, JobPins
+from services.rollout.serving_ports import ConfigSnapshot, ConfigSnapshots, JobPins, ServedEntity
 
 _ENDPOINT = Capabilities(
     mirror="replay",
@@ -69,6 +69,10 @@ class DatabricksServing:
         """Those that were configured, whether or not their endpoint exists yet."""
         self._endpoints.names()
         return tuple(sorted({*self._targets, *self._batch()}))
+
+    def entities(self) -> tuple[ServedEntity, ...]:
+        """Of every endpoint of the workspace, also those that nobody configured here."""
+        return self._endpoints.served()
 
     def capabilities(self, deployment: str) -> Capabilities:
         if deployment in self._batch():

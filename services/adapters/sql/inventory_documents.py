@@ -32,7 +32,9 @@ from services.kernel.health import Health, Signal
 
 
 def model_text(model: GovernedModel) -> str:
-    return _text(asdict(model))
+    stored = asdict(model)
+    del stored["traced"]  # found out on reading
+    return _text(stored)
 
 
 def model_from(text: str) -> GovernedModel:

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import Connection, Table, delete, insert, or_, select, update
 
 from services.adapters.sql.database import Database
 from services.adapters.sql.schema.lineage import cell_count, feature_table, version_lineage
@@ -41,6 +41,14 @@ class SqlLineage:
         values = {"sha256": sha256, "document": document.decode(), "built_at": at}
         with self._database.write() as connection:
             _put(connection, version_lineage, {"model": model, "version": version}, values)
+
+    def traced(self, model: str = "") -> frozenset[str]:
+        """Models with a graph that says where their data come from: a table or a raw source lies before a version."""
+        c = version_lineage.c
+        of_data = or_(*(c.document.contains(f'"kind":"{kind}"', autoescape=True) for kind in ("raw", "table")))
+        asked = select(c.model).where(of_data).distinct()
+        with self._database.read() as connection:
+            return frozenset(connection.scalars(asked.where(c.model == model) if model else asked))
 
     def cells(self, model: str, version: str) -> CellCount | None:
         with self._database.read() as connection:

@@ -10,6 +10,7 @@ from typing import Any
 from databricks.sdk.service.serving import (
     EndpointCoreConfigInput,
     EndpointCoreConfigOutput,
+    EndpointCoreConfigSummary,
     EndpointPendingConfig,
     EndpointState,
     EndpointStateConfigUpdate,
@@ -18,6 +19,7 @@ from databricks.sdk.service.serving import (
     Route,
     ServedEntityInput,
     ServedEntityOutput,
+    ServedEntitySpec,
     ServedModelState,
     ServedModelStateDeployment,
     ServingEndpoint,
@@ -79,7 +81,21 @@ class Endpoints:
     order: random.Random = field(default_factory=lambda: random.Random(5))
 
     def listed(self) -> list[dict[str, Any]]:
-        found = [ServingEndpoint(name=item.name, state=self._state(item)).as_dict() for item in self.all.values()]
+        found = [
+            ServingEndpoint(
+                name=item.name,
+                state=self._state(item),
+                config=EndpointCoreConfigSummary(
+                    served_entities=[
+                        ServedEntitySpec(
+                            name=entity.name, entity_name=entity.entity_name, entity_version=entity.entity_version
+                        )
+                        for entity in self._entities(item)
+                    ]
+                ),
+            ).as_dict()
+            for item in self.all.values()
+        ]
         self.order.shuffle(found)
         return found
 

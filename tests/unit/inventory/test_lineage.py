@@ -13,6 +13,7 @@ from services.adapters.local.estate.catalog import load_catalog
 from services.adapters.local.estate.declared import DeclaredCatalog
 from services.adapters.local.estate.placed import FEATURES
 from services.inventory.lineage import ColumnEdge, Declared, LineageGraph, build, diff, read
+from services.inventory.lineage_sources import JoinedLineage, Way
 from services.inventory.models import DatasetRef
 from services.kernel.errors import TelemetryUnavailableError
 from tests.builders import MODEL, a_model, a_version
@@ -115,3 +116,47 @@ def test_a_catalog_file_that_cannot_be_read_is_said_and_not_taken_for_empty(tmp_
 
     with pytest.raises(TelemetryUnavailableError, match="cannot be read"):
         DeclaredCatalog(file).tables()
+
+
+def test_ways_of_a_model_whose_other_facts_are_kept_elsewhere_are_declared_in_the_catalog_file(tmp_path: Path) -> None:
+    file = tmp_path / "catalog.yaml"
+    file.write_text(
+        "lineage:\n"
+        f"  {MODEL}: [[raw, features], [features, {MODEL}]]\n"
+        "column_lineage:\n"
+        "  - {from: raw, to: features, columns: {dep_delay: [[minutes], Mean of 3 hours]}}\n"
+        "  - {from: other, to: features, same: [distance]}\n"
+    )
+    source = JoinedLineage(DeclaredCatalog(file), answers=lambda _: (Way(place="endpoint:claims"),))
+    model = a_model(lineage=())
+
+    graph = build(model, a_version("3", datasets=()), source.declared(model))
+
+    assert {node.id: node.kind for node in graph.nodes} == {
+        "raw": "raw",
+        "features": "table",
+        f"{MODEL} version 3": "model",
+        "endpoint:claims": "endpoint",
+    }
+    assert [(hop.column, hop.feature) for (hop,) in graph.paths("dep_delay")] == [("minutes", "dep_delay")]
+    assert graph.unexplained == ("distance",)
+
+
+def test_a_place_where_one_version_serves_beside_the_models_own_belongs_to_that_version() -> None:
+    ways = (Way(place="endpoint:claims"), Way(place="endpoint:trial", version="2"))
+    declared = JoinedLineage(answers=lambda _: ways).declared(a_model(lineage=()))
+
+    ends = {
+        number: {b for _, b in build(a_model(lineage=()), a_version(number, datasets=()), declared).edges}
+        for number in ("1", "2")
+    }
+
+    assert ends == {"1": {"endpoint:claims"}, "2": {"endpoint:claims", "endpoint:trial"}}
+
+
+def test_an_entry_of_the_catalogs_lineage_that_is_no_pair_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "catalog.yaml"
+    file.write_text("lineage: {m: [[a, b, c]]}")
+
+    with pytest.raises(TelemetryUnavailableError, match="lineage of m has the entry"):
+        DeclaredCatalog(file).declared(a_model(name="m"))

@@ -44,6 +44,16 @@ def test_a_complete_model_has_100_percent_and_nothing_to_fix() -> None:
     assert (lint(complete()).percent, missing(complete())) == (100, [])
 
 
+def test_lineage_that_is_kept_as_a_graph_counts_and_its_requirement_says_where_it_is_declared() -> None:
+    bare = complete(tier=Tier.ONE, lineage=())
+
+    assert "lineage" in missing(bare)
+    assert "lineage" not in missing(replace(bare, traced=True))
+    wanted = requirement("lineage")
+    assert wanted is not None
+    assert "COUNTERSIGN_CATALOG_FILE" in wanted.what
+
+
 def test_a_batch_model_owes_the_hours_in_which_a_run_is_finished() -> None:
     open_ended = ServiceLevel(p95_ms=None, error_rate=0.01, on_time_share=0.98)
     model = complete(kind=DeploymentKind.BATCH, service_level=open_ended)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +27,20 @@ class DeclaredCatalog:
     def __init__(self, file: Path = CATALOG_FILE, data: Path = DATA_FOLDER) -> None:
         self._file = file
         self._data = data
-        self._read: tuple[tuple[int, int], tuple[ColumnEdge, ...], tuple[FeatureTable, ...]] | None = None
+        self._read: tuple[tuple[int, int], _Content] | None = None
 
     def declared(self, model: GovernedModel) -> Declared:
-        """Only columns of tables that lie on this model's way."""
-        columns, _ = self._content()
-        ways = set(model.lineage)
-        return Declared(columns=tuple(item for item in columns if (item.source, item.target) in ways))
+        """The model's own ways, and columns of tables that lie on them."""
+        content = self._content()
+        own = content.ways.get(model.name, ())
+        ways = {*model.lineage, *own}
+        columns = tuple(item for item in content.columns if (item.source, item.target) in ways)
+        return Declared(columns=columns, edges=own)
 
     def tables(self) -> tuple[FeatureTable, ...]:
-        return self._content()[1]
+        return self._content().tables
 
-    def _content(self) -> tuple[tuple[ColumnEdge, ...], tuple[FeatureTable, ...]]:
+    def _content(self) -> _Content:
         try:
             facts = self._file.stat()
             version = (facts.st_mtime_ns, facts.st_size)
@@ -45,8 +48,8 @@ class DeclaredCatalog:
                 data = yaml.safe_load(self._file.read_text(encoding="utf-8"))
                 edges = tuple(edge for way in data.get("column_lineage") or () for edge in _edges(way))
                 tables = tuple(_table(entry, self._data) for entry in data.get("feature_tables") or ())
-                self._read = (version, edges, tables)
-            return self._read[1], self._read[2]
+                self._read = (version, _Content(columns=edges, tables=tables, ways=_ways(data)))
+            return self._read[1]
         except _CatalogError as wrong:
             raise TelemetryUnavailableError(
                 f"The catalog file cannot be used: {wrong}", hint=f"Correct {self._file.name}."
@@ -57,8 +60,28 @@ class DeclaredCatalog:
             ) from broken
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Content:
+    columns: tuple[ColumnEdge, ...]
+    tables: tuple[FeatureTable, ...]
+    ways: Mapping[str, tuple[tuple[str, str], ...]]
+    """By model."""
+
+
 class _CatalogError(ValueError):
     """An entry that says nothing that could be looked at; the text is for people."""
+
+
+def _ways(data: dict[str, Any]) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Of full entries of models, and under `lineage` for models whose other facts are kept elsewhere."""
+    given = [(entry["name"], entry.get("lineage") or ()) for entry in data.get("models") or ()]
+    found: dict[str, list[tuple[str, str]]] = {}
+    for name, ways in (*given, *(data.get("lineage") or {}).items()):
+        for way in ways:
+            if not isinstance(way, list) or len(way) != 2:
+                raise _CatalogError(f"lineage of {name} has the entry {way!r}; [source, target] is needed.")
+            found.setdefault(str(name), []).append((str(way[0]), str(way[1])))
+    return {name: tuple(ways) for name, ways in found.items()}
 
 
 def _edges(way: dict[str, Any]) -> Iterator[ColumnEdge]:
