@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 import streamlit as st
 
@@ -45,7 +46,14 @@ def mixes(found: Sequence[MixShift], as_of: datetime | None, window_days: int) -
             with right:
                 _course(mix)
             st.caption(_RULE)
-            parts.explain(_explanation(mix, as_of, window_days), key=f"explain-mix-{mix.column}")
+            with st.container(horizontal=True, key=f"mix-actions-{mix.column}"):
+                parts.explain(_explanation(mix, as_of, window_days), key=f"explain-mix-{mix.column}")
+                exporting.popover(
+                    f"mix-{mix.column}",
+                    partial(drift_tables.mix_exported, mix),
+                    note=f"Mix of {mix.title}, {window_days} days",
+                    as_of=as_of,
+                )
 
 
 def _course(mix: MixShift) -> None:
@@ -77,7 +85,7 @@ def _explanation(mix: MixShift, as_of: datetime | None, window_days: int) -> Exp
     )
 
 
-def slices(found: Sequence[SliceDrift], model: str, choice: Choice) -> None:
+def slices(found: Sequence[SliceDrift], model: str, choice: Choice, as_of: datetime | None) -> None:
     with parts.card("Drift inside each slice", f"against {choice.against}; gravest first"):
         parts.table(drift_tables.slices(found[:_MOST]), alt="Drift inside each slice")
         st.caption(
@@ -92,6 +100,27 @@ def slices(found: Sequence[SliceDrift], model: str, choice: Choice) -> None:
                     icon=badges.icon(item.state),
                     width="content",
                 )
+        with st.container(horizontal=True, key="slice-actions"):
+            parts.explain(_slices_explanation(found, choice, as_of), key="explain-slices")
+            exporting.popover(
+                f"slices-{model}",
+                lambda: drift_tables.slices_exported(found),
+                note=f"Drift of {model} inside slices, {choice.window_days} days against {choice.against}",
+                as_of=as_of,
+            )
+
+
+def _slices_explanation(found: Sequence[SliceDrift], choice: Choice, as_of: datetime | None) -> Explanation:
+    return Explanation(
+        formula="Every column of a slice against the same slice of what it is compared with, by the statistics and "
+        "limits of the monitor; a slice is as bad as its worst column. The value is PSI of the first one listed.",
+        source=f"Daily counts per slice and cell, against {choice.against}",
+        window=f"{choice.window_days} days up to the last recorded day",
+        as_of=as_of,
+        n=sum(item.n for item in found),
+        note="A value has to exceed its limit and the noise floor, whose level is shared by all slices and columns "
+        "(Sidak 1967), so that many small slices raise no false alarm. n adds up slices, which may share predictions.",
+    )
 
 
 def events(found: Sequence[Event], model: str, choice: Choice, as_of: datetime | None) -> None:
@@ -136,6 +165,7 @@ def changes(found: Sequence[Change], model: str, choice: Choice, as_of: datetime
             return
         parts.table(drift_tables.changes(found), alt="What changed, from and to, since when")
         with st.container(horizontal=True, key="change-actions"):
+            parts.explain(_changes_explanation(found, choice, as_of), key="explain-changes")
             exporting.popover(
                 f"what-changed-{model}",
                 lambda: drift_tables.changes_exported(found),
@@ -145,3 +175,17 @@ def changes(found: Sequence[Change], model: str, choice: Choice, as_of: datetime
             with st.popover("In words", icon=":material/notes:", type="tertiary"):
                 for change in found:
                     st.markdown(f"{badges.mark(change.state)} **{md(change.subject)}**: {md(change.sentence)}")
+
+
+def _changes_explanation(found: Sequence[Change], choice: Choice, as_of: datetime | None) -> Explanation:
+    return Explanation(
+        formula="Columns, missing and unseen values: beyond their limit and the noise floor, as the column's own page "
+        "says. Mix: PSI over the slices. Volume: the mean day is under half or over twice the median day of the four "
+        "windows before. Version: began or stopped to serve. Schema: columns of a day against those of the day before.",
+        source="Daily counts per cell and slice, predictions by version, and columns of recorded files",
+        window=f"{choice.window_days} days up to the last recorded day against {choice.against}; schema 30 days",
+        as_of=as_of,
+        n=len(found),
+        note="n counts changes; each sentence (In words) names its own observations. Nothing that stayed the same is "
+        "listed, and a column with too few observations cannot be said to have stayed.",
+    )

@@ -12,6 +12,7 @@ from services.kernel.health import Health
 from services.monitoring.changes import Change
 from services.monitoring.definitions import DEFINITIONS, Statistic
 from services.monitoring.events import Event
+from services.monitoring.mix import MixShift
 from services.monitoring.models import DriftView, FeatureDrift, SliceDrift
 
 
@@ -82,6 +83,28 @@ def slices(found: Sequence[SliceDrift]) -> pd.DataFrame:
             for item in found
         ]
     )
+
+
+def slices_exported(found: Sequence[SliceDrift]) -> list[dict[str, object]]:
+    return [
+        {
+            "slice": item.slice_key, "state": badges.word(item.state), "n": item.n, "moved": item.moved,
+            "judged": item.judged, "first_column": item.feature, "psi": item.value,
+        }
+        for item in found
+    ]  # fmt: skip
+
+
+def mix_exported(mix: MixShift) -> list[dict[str, object]]:
+    """A row per value with its shares now and before, then one per window with its distance."""
+    shares: list[dict[str, object]] = [
+        {"value": share.value, "reference": share.before, "previous": share.previous, "now": share.now, "n": mix.n}
+        for share in mix.shares
+    ]
+    windows: list[dict[str, object]] = [
+        {"window_to": point.day.isoformat(), "psi": point.value, "noise_floor": point.floor} for point in mix.series
+    ]
+    return [*shares, *windows]
 
 
 def changes(found: Sequence[Change]) -> pd.DataFrame:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
-from pages.components import notices, parts
+from pages.components import exporting, notices, parts
 from pages.components.format import NOTHING, age, count, md, plural, short_day
 from services.kernel.clock import Clock
+from services.kernel.health import Explanation
 from services.monitoring.vendor import VendorDrift
 from services.monitoring.vendor_service import VendorReading, VendorService
 
@@ -42,6 +43,43 @@ def show(vendor: VendorService, model: str, clock: Clock, read: Callable[[str], 
             f"{until}Read {age(found.read_at, clock.now())}. Computed by the platform with bins and limits of its own, "
             "so compare it with itself: it moves no verdict here."
         )
+        with st.container(horizontal=True, key="vendor-actions"):
+            parts.explain(_explanation(found), key="explain-vendor")
+            exporting.popover(
+                f"platform-monitoring-{model}",
+                lambda: [_exported(found, item) for item in found.drift],
+                note=f"Databricks' own monitoring of {found.table}",
+                as_of=found.read_at,
+            )
+
+
+def _explanation(found: VendorReading) -> Explanation:
+    counted = [profile.rows for item in found.drift if (profile := found.profile(item)) and profile.rows is not None]
+    return Explanation(
+        formula="Data profiling of the platform: its drift statistics of a window against its baseline or the window "
+        "before. Bins, and the base of its Jensen-Shannon distance, are not documented.",
+        source=f"Metric tables of {found.table}, newest window of each figure, copied every 15 minutes",
+        window="As the table says, up to 60 days back",
+        as_of=found.read_at,
+        n=max(counted, default=None),
+        note="n is that of the largest window; a figure whose profile is not there has none. The platform gives no "
+        "interval.",
+    )
+
+
+def _exported(found: VendorReading, item: VendorDrift) -> dict[str, object]:
+    profile = found.profile(item)
+    return {
+        "column": item.column,
+        "statistic": item.statistic,
+        "value": item.value,
+        "p_value": item.p_value,
+        "against": item.compared_with,
+        "granularity": item.granularity,
+        "start": item.start.isoformat(),
+        "end": item.end.isoformat(),
+        "n": profile.rows if profile else None,
+    }
 
 
 def _figures(found: VendorReading) -> None:

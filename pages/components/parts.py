@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -130,15 +131,24 @@ def _until(item: TodoItem) -> str:
     return f" :{colour}[· {word} {when(item.due, session.zone())}]"
 
 
-def signal_tile(title: str, signal: Signal, value: str) -> None:
-    """A judged number with its state, sentence, number of observations and age."""
+def signal_tile(
+    title: str, signal: Signal, value: str, *, interval: str = "", explanation: Explanation | None = None
+) -> None:
+    """A judged number with its state, sentence, number of observations, interval and age, and how it is computed."""
     with st.container(border=True, height="stretch", gap="xsmall"):
         st.metric(title, value)
         st.markdown(f"{badges.badge(signal.state)} :gray[{md(signal.sentence)}]")
-        seen = [f"n = {count(signal.n)}"] if signal.n is not None else []
-        if signal.as_of is not None:
-            seen.append(f"as of {when(signal.as_of, session.zone())}")
-        st.caption(" · ".join(seen) or "no observation yet")
+        st.caption(seen(signal.n, interval, signal.as_of) or "no observation yet")
+        if explanation is not None:
+            explain(explanation, key=f"explain-{title}")
+
+
+def seen(n: int | None, interval: str, as_of: datetime | None) -> str:
+    """What a number rests on, in one line."""
+    said = [f"n = {count(n)}"] if n is not None else []
+    said += [f"95 % {interval}"] if interval else []
+    said += [f"as of {when(as_of, session.zone())}"] if as_of is not None else []
+    return " · ".join(said)
 
 
 def explain(explanation: Explanation, *, label: str = "How is this computed?", key: str | None = None) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 import streamlit as st
 
-from pages.components import notices, parts
+from pages.components import exporting, notices, parts
 from pages.components import performance_charts as charts
 from pages.components.format import NOTHING, count, day, md, number, percent, plural, short_day, signed
+from services.kernel.health import Explanation
 from services.kernel.interval import Estimate
 from services.monitoring.metrics import WORDS
 from services.monitoring.performance_models import BusinessPoint, Cohort, DecayView, ValuePerDecision
@@ -122,6 +124,47 @@ def waiting(view: DecayView) -> None:
             "Early labels are not a fair sample: what a young cohort shows so far is set beside nothing but mature "
             "cohorts at the same age, and moves no verdict."
         )
+        with st.container(horizontal=True, key="waiting-actions"):
+            parts.explain(_waiting_explanation(view, young), key="explain-waiting")
+            exporting.popover(
+                f"waiting-{view.model}",
+                lambda: [_waiting_row(cohort) for cohort in young],
+                note=f"Cohorts of {view.model} that wait for labels",
+                key="export-waiting",
+            )
+
+
+def _waiting_explanation(view: DecayView, young: Sequence[Cohort]) -> Explanation:
+    return replace(
+        view.confirmed_explanation,
+        formula=f"Labels = labelled predictions / predictions of the cohort. So far: {WORDS[view.metric].title} of the "
+        "labels that came, with its 95 % interval. Mature ones then: the same of mature cohorts, counting only labels "
+        "that were there at that age.",
+        n=sum(cohort.n for cohort in young),
+        note="A cohort waits until every one of its days is as old as labels take to come, which the card on maturity "
+        "says. Late: far fewer labels than mature ones had at its age.",
+    )
+
+
+def _waiting_row(cohort: Cohort) -> dict[str, object]:
+    return {
+        "predicted": _period(cohort),
+        "age_days": cohort.age,
+        "n": cohort.n,
+        "labelled_share": cohort.coverage,
+        "usual_share": cohort.usual_coverage,
+        "late": cohort.late,
+        **_parts("so_far", cohort.so_far),
+        **_parts("mature_then", cohort.peers),
+    }
+
+
+def _parts(name: str, found: Estimate | None) -> dict[str, object]:
+    return {
+        name: found.value if found else None,
+        f"{name}_low": found.low if found else None,
+        f"{name}_high": found.high if found else None,
+    }
 
 
 def _labels(cohort: Cohort) -> str:

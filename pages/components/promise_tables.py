@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, time
+
 import pandas as pd
 import streamlit as st
 
 from pages.components import badges, exporting, notices, parts, reads, session
 from pages.components.badges import Status
 from pages.components.format import NOTHING, count, md, milliseconds, percent, version
-from services.kernel.health import Health
+from services.kernel.health import Explanation, Health
 from services.reliability.models import MonthKept, MonthsView, Traffic
 
 _WORDS = {
@@ -83,12 +85,29 @@ def endpoints(days: int) -> None:
             notices.remark("No endpoint answered a request in this window.", "help")
             return
         parts.table(_endpoint_frame(found), alt="Endpoints")
-        exporting.popover(
-            "endpoints",
-            lambda: [_endpoint_row(item) for item in found],
-            note=f"Endpoints, {days} days",
-            key="export-ends",
-        )
+        with st.container(horizontal=True):
+            parts.explain(_endpoints_explanation(found, days), key="explain-endpoints")
+            exporting.popover(
+                "endpoints",
+                lambda: [_endpoint_row(item) for item in found],
+                note=f"Endpoints, {days} days",
+                key="export-ends",
+            )
+
+
+def _endpoints_explanation(found: tuple[Traffic, ...], days: int) -> Explanation:
+    whole = [item for item in found if not item.version]
+    last = max((item.last for item in whole if item.last), default=None)
+    return Explanation(
+        formula="A minute = requests / minutes of the window, silent hours included. Failed = requests without answer "
+        "or with a 5xx status / all requests, with its 95 % interval after Wilson. Percentiles are read off buckets "
+        "of all days, added up.",
+        source="Requests of every endpoint by day of UTC and version, as recorded here or by the platform",
+        window=f"Today and {days - 1} days before, in UTC",
+        as_of=None if last is None else datetime.combine(last, time(), UTC),
+        n=sum(item.requests for item in whole),
+        note="Buckets of 2 %: a percentile is off by at most so much. Fresh as of: the newest day with a request.",
+    )
 
 
 def _endpoint_frame(found: tuple[Traffic, ...]) -> pd.DataFrame:

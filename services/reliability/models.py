@@ -48,6 +48,11 @@ class SlaView:
     """Length of the slots that the promise is held against; charts of long windows have longer ones."""
     notice: str = ""
     """What these figures are, where they are not those of our own log; empty where they are."""
+    latency_interval: Estimate | None = None
+    """95 % of `latency`: milliseconds, or for batch models the share of runs on time."""
+    errors_interval: Estimate | None = None
+    """95 % of `errors`, as a share."""
+    adherence_interval: Estimate | None = None
     complete_until: datetime | None = None
     """Later slots may still grow and are not judged; None where a request is recorded when it is answered."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from math import sqrt
 
 from services.inventory.models import ServiceLevel
 from services.kernel.health import Health, Signal
-from services.kernel.interval import share_of
+from services.kernel.interval import Z_95, Estimate, share_of
 from services.reliability.latency import merged, quantile
 from services.reliability.models import BatchRuns, RequestSlot
 
@@ -41,6 +42,25 @@ def latency(
         state = Health.BREACH
         sentence = f"{recently} p95 is {recent_value:,.0f} ms over {recent_n:,} requests. In all: {sentence}"
     return Signal(state=state, value=value, unit="ms p95", sentence=sentence, n=n, as_of=as_of)
+
+
+def latency_interval(slots: Sequence[RequestSlot], share: float = 0.95) -> Estimate | None:
+    """A quantile with its 95 % interval, from the requests whose rank could have been it (Hahn and Meeker 1991).
+
+    The number of requests under the true quantile is binomial: ranks within 1.96 standard deviations of n times share.
+    """
+    buckets = merged(slot.buckets for slot in slots)
+    n, value = sum(count for _, count in buckets), quantile(buckets, share)
+    if value is None or n < LEAST_FOR_P95:
+        return None
+    half = Z_95 * sqrt(n * share * (1 - share))
+    low, high = (quantile(buckets, min(1.0, max(0.0, (n * share + sign * half) / n))) for sign in (-1, 1))
+    return Estimate(value=value, low=value if low is None else low, high=value if high is None else high)
+
+
+def errors_interval(slots: Sequence[RequestSlot]) -> Estimate | None:
+    """The share that failed; each request counts as one of its own, so faults that come together make it too narrow."""
+    return share_of(sum(slot.errors for slot in slots), sum(slot.requests for slot in slots))
 
 
 def errors(

@@ -15,6 +15,7 @@ from services.inventory.models import DeploymentKind
 from services.kernel.clock import Clock
 from services.kernel.errors import TelemetryUnavailableError
 from services.kernel.health import Explanation
+from services.kernel.interval import share_of
 from services.reliability import months, promise, slo, sources
 from services.reliability.latency import quantile
 from services.reliability.models import (
@@ -35,6 +36,7 @@ SLOT_MINUTES = 60
 COUNT_MINUTES = 5
 """Counters of requests and failures are as fine as the shortest window of a burn rate."""
 _DAY = timedelta(days=1)
+_OWN_LOG = "Recorded live requests; mirrored copies and probes are left out"
 
 
 class ReliabilityService:
@@ -77,10 +79,12 @@ class ReliabilityService:
                 latency = sources.as_known(latency, silent)
                 errors = sources.as_known(sources.of_errors(errors, source), silent)
             adherence, counted = promise.adherence(judged, level)
+            intervals = promise.latency_interval(judged), promise.errors_interval(judged)
         else:
             latency, errors = promise.on_time(runs, level, days), promise.failures(runs, level, days)
             adherence = (runs.runs - runs.late) / runs.runs if runs.runs else None
             counted = runs.runs
+            intervals = share_of(runs.runs - runs.late, runs.runs), share_of(runs.failed, runs.runs)
         return SlaView(
             model=model,
             deployment=model,
@@ -93,6 +97,9 @@ class ReliabilityService:
             slots=counted,
             explanation=_explanation(governed.kind, days, slots, runs.runs, runs.last_finished, source),
             notice=_notice(source, slots, until, silent),
+            latency_interval=intervals[0],
+            errors_interval=intervals[1],
+            adherence_interval=None if adherence is None else share_of(round(adherence * counted), counted),
             complete_until=until if source else None,
         )
 
@@ -118,7 +125,7 @@ class ReliabilityService:
         source, until, silent = self._source(model, now)
         found = self._store.counts(model, until - objective.window - length, until + timedelta(minutes=1))
         served = [slo.Served(start=n.start, length=length, requests=n.requests, failed=n.errors) for n in found]
-        view = slo.budget(objective, served, until)
+        view = slo.budget(objective, served, until, recorded=_recorded(source) if source else _OWN_LOG)
         return sources.of_budget(view, source, silent) if source else view
 
     def months(self, model: str, *, back: int = 12) -> MonthsView:
@@ -254,14 +261,13 @@ def _explanation(  # noqa: PLR0917 - one caller, above
         return Explanation(
             formula="p95 of successful requests from logarithmic latency buckets, added up over all slots (within 2 %; "
             "quantiles are never averaged). Error rate = requests without answer or with a 5xx status / all requests.",
-            source=f"{_recorded(source)}; copies and probes are left out"
-            if source
-            else "Recorded live requests; mirrored copies and probes are left out",
+            source=f"{_recorded(source)}; copies and probes are left out" if source else _OWN_LOG,
             window=f"Last {days} days, slots of {SLOT_MINUTES} minutes",
             as_of=slots[-1].start + timedelta(minutes=SLOT_MINUTES) if slots else None,
             n=sum(slot.requests for slot in slots),
             note="Adherence is the share of slots with traffic in which both promises held. Requests made under an "
-            "injected fault count and are labelled.",
+            "injected fault count and are labelled. 95 % intervals: of shares after Wilson, of p95 from the ranks that "
+            "could have been it (binomial); requests that fail together make both too narrow.",
         )
     return Explanation(
         formula="On time = runs finished inside their window / all runs. Failures = runs that did not end well / all.",
@@ -269,5 +275,5 @@ def _explanation(  # noqa: PLR0917 - one caller, above
         window=f"Last {days} days",
         as_of=finished,
         n=runs,
-        note="A run that never started leaves no record and is not counted here.",
+        note="A run that never started leaves no record and is not counted here. 95 % intervals after Wilson.",
     )

@@ -21,7 +21,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from services.inventory.models import ServiceLevel
-from services.kernel.health import Health
+from services.kernel.health import Explanation, Health
+from services.kernel.interval import Estimate, share_of
 
 WINDOW = timedelta(days=30)
 LEAST_REQUESTS = 20
@@ -87,6 +88,8 @@ class Burn:
     short_rate: float | None
     firing: bool
     sentence: str
+    long_requests: int = 0
+    short_requests: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +106,9 @@ class BudgetView:
     sentence: str
     covers: timedelta = timedelta(0)
     """How far back anything is recorded, up to the window."""
+    left: Estimate | None = None
+    """`remaining` with its 95 % interval."""
+    explanation: Explanation | None = None
 
 
 def objective_of(level: ServiceLevel | None) -> Objective | None:
@@ -112,8 +118,13 @@ def objective_of(level: ServiceLevel | None) -> Objective | None:
     return Objective(target=1 - level.error_rate)
 
 
-def budget(objective: Objective, served: Sequence[Served], now: datetime) -> BudgetView:
-    """What is left of the budget at `now`, and which pairs burn. Slots may have any length; later ones do not count."""
+def budget(
+    objective: Objective, served: Sequence[Served], now: datetime, *, recorded: str = "Recorded live requests"
+) -> BudgetView:
+    """What is left of the budget at `now`, and which pairs burn. Slots may have any length; later ones do not count.
+
+    `recorded`: where the requests are from, in words.
+    """
     known = [slot for slot in served if slot.requests > 0 and slot.start < now]
     requests, failed = _counted(known, now - objective.window, now)
     burns = tuple(_burn(pair, objective, known, now) for pair in PAIRS)
@@ -130,6 +141,33 @@ def budget(objective: Objective, served: Sequence[Served], now: datetime) -> Bud
         burns=burns,
         sentence=_sentence(objective, requests, failed, remaining),
         covers=min(now - oldest, objective.window),
+        left=_left(objective, requests, failed),
+        explanation=_explanation(objective, known, requests, recorded),
+    )
+
+
+def _left(objective: Objective, requests: int, failed: int) -> Estimate | None:
+    rate = share_of(failed, requests)
+    if rate is None:
+        return None
+    value, low, high = (1 - share / objective.budget for share in (rate.value, rate.high, rate.low))
+    return Estimate(value=value, low=low, high=high)
+
+
+def _explanation(objective: Objective, known: Sequence[Served], requests: int, recorded: str) -> Explanation:
+    newest = max(known, key=lambda slot: slot.start, default=None)
+    days = objective.window.total_seconds() / 86_400
+    return Explanation(
+        formula=f"Left = 1 - failed / (requests x {objective.budget:.2%} allowed to fail). Burn rate = failed / "
+        "requests / allowed share: at 1 the budget lasts exactly the window. A pair fires when both its windows are at "
+        "or over its factor.",
+        source=f"{recorded}; all versions together, slots of five minutes",
+        window=f"Last {days:.0f} days; burn rates over "
+        + ", ".join(f"{_span(pair.long)} and {_span(pair.short)} ({pair.factor:g}x)" for pair in PAIRS),
+        as_of=None if newest is None else newest.start + newest.length,
+        n=requests,
+        note=f"SRE workbook, chapter 5, table 5-8. Fewer than {LEAST_REQUESTS} requests in a window say nothing about "
+        "its rate. The 95 % interval is that of the failed share after Wilson; faults come together, so it is narrow.",
     )
 
 
@@ -159,8 +197,8 @@ def _sentence(objective: Objective, requests: int, failed: int, remaining: float
 
 
 def _burn(pair: BurnPair, objective: Objective, served: Sequence[Served], now: datetime) -> Burn:
-    long_rate = _rate(objective, served, now - pair.long, now)
-    short_rate = _rate(objective, served, now - pair.short, now)
+    long_rate, long_requests = _rate(objective, served, now - pair.long, now)
+    short_rate, short_requests = _rate(objective, served, now - pair.short, now)
     firing = long_rate is not None and short_rate is not None and long_rate >= pair.factor and short_rate >= pair.factor
     return Burn(
         pair=pair,
@@ -168,6 +206,8 @@ def _burn(pair: BurnPair, objective: Objective, served: Sequence[Served], now: d
         short_rate=short_rate,
         firing=firing,
         sentence=_burn_sentence(pair, objective, long_rate, short_rate, firing=firing),
+        long_requests=long_requests,
+        short_requests=short_requests,
     )
 
 
@@ -185,9 +225,9 @@ def _burn_sentence(
     return f"The budget burns {measured}: a whole one would last {left}."
 
 
-def _rate(objective: Objective, served: Iterable[Served], since: datetime, until: datetime) -> float | None:
+def _rate(objective: Objective, served: Iterable[Served], since: datetime, until: datetime) -> tuple[float | None, int]:
     requests, failed = _counted(served, since, until)
-    return failed / requests / objective.budget if requests >= LEAST_REQUESTS else None
+    return (failed / requests / objective.budget if requests >= LEAST_REQUESTS else None), requests
 
 
 def _counted(served: Iterable[Served], since: datetime, until: datetime) -> tuple[int, int]:

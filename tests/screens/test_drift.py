@@ -195,3 +195,23 @@ def test_one_page_shows_one_state_and_the_next_page_asks_again(visit: Visit) -> 
     assert crashed(app) == []
     assert first >= 1
     assert asked.count("claims_triage") == first + 1
+
+
+def taken(app: AppTest) -> set[str]:
+    return {str(item.proto.id).split("-", 2)[-1] for item in app.get("download_button")}
+
+
+def test_slices_changes_and_the_platforms_figures_say_how_they_are_made_and_can_be_taken_along(visit: Visit) -> None:
+    room = FakeRoom()
+    slices = visit(room, "drift", model="delay_claim_score", show="slices")
+    assert "as bad as its worst column" in words(slices)
+    assert "slices-delay_claim_score-csv" in taken(slices)
+    assert any(name.startswith("mix-") for name in taken(slices))
+
+    changes = visit(room, "drift", model="delay_claim_score")
+    assert "median day of the four windows before" in words(changes)
+    assert "what-changed-delay_claim_score-json" in taken(changes)
+
+    theirs = visit(room, "drift", model=room_vendor.MAPPED)
+    assert "Data profiling of the platform" in words(theirs)
+    assert f"platform-monitoring-{room_vendor.MAPPED}-csv" in taken(theirs)

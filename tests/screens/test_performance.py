@@ -107,3 +107,10 @@ def test_a_slice_without_labels_has_not_enough_of_them(visit: Visit) -> None:
 
     assert "Not enough labels" in said
     assert "reviews are not counted by slice" in said
+
+
+def test_cohorts_that_wait_say_how_they_are_counted_and_can_be_taken_along(visit: Visit) -> None:
+    app = visit(FakeRoom(), "performance", model="delay_claim_score")
+
+    assert "counting only labels that were there at that age" in words(app)
+    assert "export-waiting-csv" in {str(item.proto.id).split("-", 2)[-1] for item in app.get("download_button")}

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from services.inventory.models import ServiceLevel
 from services.kernel.health import Health
@@ -162,3 +163,22 @@ def test_rates_agree_with_a_count_over_single_requests(slots: list[tuple[int, in
             mine = [failed for ago, failed in single if ago * MINUTE < span + MINUTE]
             expected = sum(mine) / len(mine) / PROMISE.budget if len(mine) >= 20 else None
             assert rate == (None if expected is None else pytest.approx(expected))
+
+
+def test_what_is_left_has_the_interval_of_the_failed_share_and_says_how_it_is_computed() -> None:
+    view = budget(PROMISE, per_minute(timedelta(days=2), timedelta(days=1), requests=0, failed=0), NOW)
+    assert view.left is None
+    assert view.explanation is not None
+    assert (view.explanation.n, view.explanation.as_of) == (0, None)
+
+    view = budget(
+        PROMISE, [Served(start=NOW - MINUTE, length=MINUTE, requests=10_000, failed=40)], NOW, recorded="A log"
+    )
+    assert view.left is not None
+    assert view.explanation is not None
+    assert view.left.value == view.remaining == pytest.approx(0.6)
+    share = binomtest(40, 10_000).proportion_ci(method="wilson")
+    assert (view.left.low, view.left.high) == pytest.approx((1 - share.high / 0.01, 1 - share.low / 0.01))
+    assert (view.explanation.n, view.explanation.as_of) == (10_000, NOW)
+    assert view.explanation.source.startswith("A log")
+    assert [(burn.long_requests, burn.short_requests) for burn in view.burns] == [(10_000, 10_000)] * len(PAIRS)
