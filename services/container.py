@@ -1794,6 +1794,7 @@ def warehouse_table(model: str, given: InferenceTable) -> WarehouseTable:
         inputs=given.inputs,
         reference=_parts_of(given.reference_table),
         reference_days=given.reference_days,
+        every_seconds=60.0 * given.every_minutes,
     )
 
 

@@ -69,6 +69,8 @@ class InferenceTable(_Mapping):
     """Empty: every other number or text of the table."""
     reference_table: _UnityName | None = None
     reference_days: tuple[date, date] | None = None
+    every_minutes: Annotated[int, Field(ge=1, le=1440)] = 10
+    """How often it is asked which days changed; each time wakes the warehouse."""
 
     @model_validator(mode="after")
     def _has_a_reference(self) -> Self:

@@ -66,8 +66,9 @@ def _tiles(view: SlaView, inside: Sequence[JobRun], runs: Sequence[JobRun], days
         )  # fmt: skip
     with middle:
         parts.signal_tile(
-            "Failed runs", view.errors, count(failed) if n else "none", interval=_between(view.errors_interval)
-        )
+            "Failed runs", view.errors, count(failed) if n else "none", interval=_between(view.errors_interval),
+            explanation=view.explanation,
+        )  # fmt: skip
     with right:
         latest = max(runs, key=lambda run: run.finished_at)
         said = when(latest.finished_at, session.zone())

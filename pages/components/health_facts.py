@@ -118,6 +118,22 @@ def pipelines(found: Sequence[PipelineHealth], zone: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
+def exported_pipelines(found: Sequence[PipelineHealth]) -> list[dict[str, object]]:
+    return [
+        {
+            "pipeline": item.pipeline, "title": item.title, "kind": item.kind, "state": item.state.value,
+            "on_time": item.on_time.value if item.on_time else None,
+            "on_time_low": item.on_time.low if item.on_time else None,
+            "on_time_high": item.on_time.high if item.on_time else None,
+            "runs": item.runs, "failed": item.failed, "late": item.late, "typical_seconds": item.typical_seconds,
+            "slow_seconds": item.slow_seconds, "last_ended": item.last.finished_at.isoformat() if item.last else None,
+            "due_by": item.expected_by.isoformat() if item.expected_by else None, "models": ", ".join(item.models),
+            "sentence": item.sentence,
+        }
+        for item in found
+    ]  # fmt: skip
+
+
 def _took(item: PipelineHealth) -> str:
     if item.typical_seconds is None:
         return NOTHING

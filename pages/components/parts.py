@@ -140,13 +140,13 @@ def signal_tile(
         st.markdown(f"{badges.badge(signal.state)} :gray[{md(signal.sentence)}]")
         st.caption(seen(signal.n, interval, signal.as_of) or "no observation yet")
         if explanation is not None:
-            explain(explanation, key=f"explain-{title}")
+            explain(explanation, key=f"explain-{title.split(',', maxsplit=1)[0].lower().replace(' ', '-')}")
 
 
 def seen(n: int | None, interval: str, as_of: datetime | None) -> str:
     """What a number rests on, in one line."""
     said = [f"n = {count(n)}"] if n is not None else []
-    said += [f"95 % {interval}"] if interval else []
+    said += [f"95 % interval {interval}"] if interval else []
     said += [f"as of {when(as_of, session.zone())}"] if as_of is not None else []
     return " · ".join(said)
 

@@ -28,11 +28,21 @@ def tiles(view: SlaView) -> None:
             else "p95, no promise on record"
         )
         parts.signal_tile(
-            title, view.latency, measured(view.latency), interval=_between(view.latency_interval, milliseconds)
+            title,
+            view.latency,
+            measured(view.latency),
+            interval=_between(view.latency_interval, milliseconds),
+            explanation=view.explanation,
         )
     with middle:
         title = f"Errors, promise {promise.error_rate * 100:g} %" if promise else "Errors, no promise on record"
-        parts.signal_tile(title, view.errors, measured(view.errors), interval=_between(view.errors_interval, _share))
+        parts.signal_tile(
+            title,
+            view.errors,
+            measured(view.errors),
+            interval=_between(view.errors_interval, _share),
+            explanation=view.explanation,
+        )
     with right, st.container(border=True, height="stretch", gap="xsmall"):
         st.metric("Promise kept", percent(view.adherence, 1))
         st.markdown(f":gray[of {plural(view.slots, 'slot')} with traffic, {view.judged_minutes} minutes each]")
@@ -69,7 +79,9 @@ def budget(model: str) -> None:
             icon = ":red[:material/local_fire_department:]" if burn.firing else calm
             counted = f"n = {count(burn.long_requests)} and {count(burn.short_requests)}"
             st.markdown(f"{icon} {md(burn.sentence)} :gray[{counted}]")
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if found.explanation:
+                parts.explain(found.explanation, key="explain-burns")
             exporting.popover(
                 f"burn-rates-{model}",
                 lambda: [_burn_row(found, burn) for burn in found.burns],

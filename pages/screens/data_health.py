@@ -167,7 +167,11 @@ def _pipelines(found: tuple[PipelineHealth, ...] | None) -> None:
         if address.get("pipeline"):
             found = tuple(item for item in found if item is chosen)
         parts.table(health_facts.pipelines(found, session.zone()), alt="Pipelines")
-        parts.explain(found[0].explanation, key="explain-pipelines")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            parts.explain(found[0].explanation, key="explain-pipelines")
+            exporting.popover(
+                "pipelines", lambda: health_facts.exported_pipelines(found), note="Pipelines, last 60 days"
+            )
         if address.get("pipeline"):
             st.page_link(places.path("data_health"), label="All pipelines", icon=":material/arrow_back:")
 

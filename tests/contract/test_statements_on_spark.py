@@ -568,3 +568,26 @@ def test_columns_of_a_mapped_table_are_noted_for_its_newest_day(spark: Any, tmp_
     [after] = facts.columns_by_day("m", (date(2031, 3, 31),))
     assert after[1] == {**before[1], "channel": "text", "parts": "other"}
     assert facts.columns_by_day("another", (date(2031, 3, 31),)) == ()
+
+
+def test_a_mapped_table_is_asked_no_more_often_than_its_mapping_says(
+    spark: Any, estate: tuple[DuckDbMonitoringFacts, SparkConnection]
+) -> None:
+    """The worker looks every half minute; each question would keep a warehouse awake that has nothing new to say."""
+    connection = SparkConnection(spark)
+    seldom = replace(MAPPED, every_seconds=600.0)
+    facts, labelled = warehouse(connection, seldom), replace(seldom, arrived_at="scored_at")
+    cubes = DatabricksPerformanceFacts(
+        SqlWarehouse(lambda: connection), labelled, delay_hours=lambda: 0.0, sketched=dict,
+        since=lambda: date(2031, 1, 1), today=lambda: date(2031, 4, 1),
+    )  # fmt: skip
+    first = (facts.partitions(), cubes.partitions())
+    assert connection.asked
+    connection.asked.clear()
+
+    assert (facts.partitions(), cubes.partitions()) == first
+    assert connection.asked == []
+
+    always = warehouse(connection, MAPPED)
+    assert set(always.partitions()) == set(always.partitions()) == set(first[0])
+    assert len([sql for sql in connection.asked if "scored`" in sql]) == 2

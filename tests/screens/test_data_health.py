@@ -80,5 +80,8 @@ def test_columns_that_changed_are_told_with_model_and_day_and_can_be_taken_along
     assert "Changes of columns" in said
     assert "of the same kind is new: it looks renamed" in said
     assert "Ratcliff and Obershelp" in said
+    assert {"column-changes-csv", "pipelines-json"} <= {
+        str(item.proto.id).split("-", 2)[-1] for item in app.get("download_button")
+    }
     assert "No column came, went" in words(visit(FakeRoom(), "data_health", model="plan_utilisation"))
     assert "No column came, went" in words(visit(FakeRoom("empty"), "data_health"))

@@ -43,8 +43,8 @@ def keys(app: AppTest) -> set[str]:
 def test_every_number_of_a_service_says_what_it_rests_on(visit: Callable[..., AppTest]) -> None:
     said = words(visit(FakeRoom(), "reliability", model="delay_claim_score"))
 
-    assert "95 % 82 ms to 86 ms" in said
-    assert "n = 1,398,000 · 95 %" in said, "the error budget"
+    assert "95 % interval 82 ms to 86 ms" in said
+    assert "n = 1,398,000 · 95 % interval" in said, "the error budget"
     assert "at 1 the budget lasts exactly the window" in said
     assert "SRE workbook, chapter 5" in said
     assert "n = 2,000 and 2,000" in said, "the requests behind both windows of a pair"

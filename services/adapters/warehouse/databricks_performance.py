@@ -25,6 +25,7 @@ from services.adapters.warehouse.databricks_sql import (
     table_columns,
     table_rows,
 )
+from services.adapters.warehouse.payload_tables import NotSoOften
 from services.adapters.warehouse.performance import arrivals_of, score_days_of
 from services.adapters.warehouse.sql_warehouse import SqlWarehouse
 from services.adapters.warehouse.statements import performance as statement
@@ -60,6 +61,7 @@ class DatabricksPerformanceFacts:
         self._sketched = sketched
         self._since = since
         self._today = today
+        self._seldom = NotSoOften(table.every_seconds)
 
     def partitions(self) -> tuple[Partition, ...]:
         model = self._table.model
@@ -102,6 +104,10 @@ class DatabricksPerformanceFacts:
             known = self._made(source, there).subquery()
             return score_days_of(ask, known, scores=scores, slices=there)
 
+    def _days_of_arrival(self) -> dict[date, list[Any]]:
+        with self._warehouse.asking(f"the labels of {self._table.model}") as ask:
+            return {day: facts for day, *facts in ask(self._filed()) if day is not None}
+
     def _labels(self, predicted: Sequence[Partition]) -> Iterator[Partition]:
         """Days of arrival: a statement where a column says so, else those of the predictions and the delay."""
         model, later = self._table.model, self._delay()
@@ -109,8 +115,7 @@ class DatabricksPerformanceFacts:
             for item in predicted:
                 yield Partition(source="labels", owner=model, day=item.day + later, fingerprint=item.fingerprint)
             return
-        with self._warehouse.asking(f"the labels of {model}") as ask:
-            found = {day: facts for day, *facts in ask(self._filed()) if day is not None}
+        found = self._seldom("labels", self._days_of_arrival)
         past = [day for day in found if day <= self._today()]
         # A day whose labels were all stated anew on others has none any more, and has to be counted as such.
         gaps = (min(past) + shift * _A_DAY for shift in range((max(past) - min(past)).days)) if past else ()

@@ -10,12 +10,14 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Date, FromClause, Select, cast, false, func, literal_column, null, select, text
 
 from services.adapters.warehouse.cells import NUMBER, TEXT, reference_of, sketches, splits_of
 from services.adapters.warehouse.labelled import labelled_from
+from services.adapters.warehouse.payload_tables import NotSoOften
 from services.adapters.warehouse.sql_warehouse import Session, SqlWarehouse
 from services.adapters.warehouse.statements import labels
 from services.adapters.warehouse.statements.counting import DAY
@@ -54,6 +56,8 @@ class WarehouseTable:
     reference: tuple[str, ...] = ()
     """Table of the reference window; with `reference_days` rows of the same table instead."""
     reference_days: tuple[date, date] | None = None
+    every_seconds: float = 0.0
+    """How often it is asked which days changed: each time wakes the warehouse, however often the worker looks."""
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -72,17 +76,22 @@ class DatabricksMonitoringFacts:
         self._warehouse = warehouse
         self._tables = {table.model: table for table in tables}
         self._since = since
+        self._seldom = {table.model: NotSoOften(table.every_seconds) for table in tables}
 
     def partitions(self) -> tuple[Partition, ...]:
         found: list[Partition] = []
-        for table in self._tables.values():
-            with self._warehouse.asking(f"the days of {table.model}") as ask:
-                rows = table_rows(table, table.name, table.named)
-                for day, *facts in ask(_fingerprints(rows, table, since=self._since())):
-                    found.append(partition_of("predictions", table.model, day, facts))
-                if table.reference or table.reference_days:
-                    held = sorted(ask(_fingerprints(_reference_rows(table, table.named), table, since=None)), key=str)
-                    found += [partition_of("reference", table.model, _NEVER, held)] if held else []
+        for model, table in self._tables.items():
+            found += self._seldom[model]("days", partial(self._days, table))
+        return tuple(found)
+
+    def _days(self, table: WarehouseTable) -> tuple[Partition, ...]:
+        with self._warehouse.asking(f"the days of {table.model}") as ask:
+            rows = table_rows(table, table.name, table.named)
+            told = ask(_fingerprints(rows, table, since=self._since()))
+            found = [partition_of("predictions", table.model, day, facts) for day, *facts in told]
+            if table.reference or table.reference_days:
+                held = sorted(ask(_fingerprints(_reference_rows(table, table.named), table, since=None)), key=str)
+                found += [partition_of("reference", table.model, _NEVER, held)] if held else []
         return tuple(found)
 
     def fit_reference(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from services import inference_tables
+from services.container import warehouse_table
 from services.kernel.errors import SettingsError
 from services.settings import read_settings
 
@@ -99,6 +100,20 @@ def test_the_log_of_an_endpoint_is_named_beside_a_model(monkeypatch: pytest.Monk
     assert (payload.score, payload.late_minutes, payload.every_minutes) == ("[0].risk", 30, 10)
     [(model, table)] = inference_tables.tables(settings).items()
     assert (model, table.name, table.late_seconds) == ("claims", ("main", "claims", "score_payload"), 1800.0)
+
+
+def test_how_often_a_mapped_table_is_asked_is_stated_in_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = {"claims": MAPPED, "seldom": {"inference": MAPPED["inference"] | {"every_minutes": 45}}}
+    monkeypatch.setenv("COUNTERSIGN_DATABRICKS_WAREHOUSE", "abc123")
+    monkeypatch.setenv("COUNTERSIGN_DATABRICKS_TABLES", json.dumps(named))
+    found = read_settings().databricks_tables
+
+    asked = {
+        model: warehouse_table(model, mapped.inference).every_seconds
+        for model, mapped in found.items()
+        if mapped.inference
+    }
+    assert asked == {"claims": 600.0, "seldom": 2700.0}
 
 
 def test_mapped_tables_need_a_warehouse_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
