@@ -1648,6 +1648,7 @@ def _reading(
         RoutedFacts(DuckDbMonitoringFacts(facts), _tables(settings, clock)),
         estates=_estates(settings),
         in_force=SqlMonitorsInForce(database),
+        sketched=SqlMonitoring(database).seen,
     )
     return _Reading(
         inventory=inventory,

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
+NO_DAY = date(1970, 1, 1)
+"""Of a partition that is no day: a reference, or a source that could not be read."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partition:
@@ -29,6 +32,42 @@ def changed(found: Iterable[Partition], seen: Mapping[tuple[str, str, date], str
     """Partitions that are new or differ from what was read, oldest first."""
     fresh = [partition for partition in found if seen.get(partition.key) != partition.fingerprint]
     return tuple(sorted(fresh, key=lambda partition: (partition.owner, partition.day, partition.source)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vanished:
+    """Days of one source that were read and that it does not list any more, oldest first; `listed` days are left."""
+
+    source: str
+    owner: str
+    days: tuple[date, ...]
+    listed: int
+
+    @property
+    def is_believable(self) -> bool:
+        """More days gone than left looks like half an answer, not like days that somebody deleted."""
+        return len(self.days) <= self.listed
+
+
+def vanished(found: Iterable[Partition], seen: Mapping[tuple[str, str, date], str]) -> tuple[Vanished, ...]:
+    """Days that were read and are gone between days that their source still lists.
+
+    Days before its first and after its last one stay: a source that answers with nothing is one that is away, and one
+    that keeps its raw rows for a month has not taken back what older ones said.
+    """
+    there: dict[tuple[str, str], set[date]] = {}
+    for item in found:
+        if item.day != NO_DAY:
+            there.setdefault((item.source, item.owner), set()).add(item.day)
+    gone: dict[tuple[str, str], list[date]] = {}
+    for source, owner, day in seen:
+        listed = there.get((source, owner))
+        if listed and min(listed) < day < max(listed) and day not in listed:
+            gone.setdefault((source, owner), []).append(day)
+    return tuple(
+        Vanished(source=source, owner=owner, days=tuple(sorted(days)), listed=len(there[source, owner]))
+        for (source, owner), days in sorted(gone.items())
+    )
 
 
 def by_owner(partitions: Iterable[Partition]) -> dict[str, tuple[Partition, ...]]:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
-from services.inventory.facts import Partition, by_owner
+from services.inventory.facts import Partition, by_owner, vanished
 from services.inventory.models import Task
 from services.kernel.clock import Clock
 from services.kernel.errors import TelemetryUnavailableError, UnknownModelError
@@ -68,9 +68,15 @@ class CubeRefresh:
         fresh = [item for item in partitions if seen.get(item.key) != item.fingerprint]
         predictions = sorted((item for item in fresh if item.source == "predictions"), key=lambda item: item.day)
         labels = [item for item in partitions if item.source == "labels"]
+        ours = {key: fingerprint for key, fingerprint in seen.items() if key[1] == model}
+        lost = tuple(item for item in vanished(partitions, ours) if item.is_believable)
+        taken = {item.source: item.days for item in lost}
         # Found before anything is remembered: if this run ends early, the next one finds them again.
-        again = self._store.arrivals_about(model, tuple(item.day for item in predictions))
-        due = arrivals_due(labels, [item for item in fresh if item.source == "labels"], seen, again)
+        days = (*(item.day for item in predictions), *taken.get("predictions", ()))
+        again = self._store.arrivals_about(model, days)
+        due = arrivals_due(
+            labels, [item for item in fresh if item.source == "labels"], seen, again, gone=taken.get("labels", ())
+        )
         for part in _parts(due):
             days = tuple(item.day for item in part)
             arrived = self._facts.arrived(model, days, scores=scores, slices=slices)
@@ -79,7 +85,9 @@ class CubeRefresh:
             days = tuple(item.day for item in part)
             scored = self._facts.scored(model, days, scores=scores, slices=slices)
             self._store.replace_scores(model, days, scored, part)
-        return len(due) + len(predictions)
+        for item in lost:
+            self._store.forget_days(item)
+        return len(due) + len(predictions) + sum(len(item.days) for item in lost)
 
     def _is_scored(self, model: str) -> bool:
         try:
@@ -101,14 +109,16 @@ def arrivals_due(
     fresh: Sequence[Partition],
     seen: Mapping[tuple[str, str, date], str],
     again: Sequence[date],
+    *,
+    gone: Sequence[date] = (),
 ) -> tuple[Partition, ...]:
     """Days of arrival to count: new ones, those that speak about changed predictions, and everything after a change.
 
-    A later day takes the value away that an earlier one stated. So a day that changes behind others makes all known
-    days after it due as well.
+    A later day takes the value away that an earlier one stated. So a day that changes behind others, or is `gone`,
+    makes all known days after it due as well.
     """
     changed = {item.day for item in fresh}
-    first = min(changed, default=date.max)
+    first = min((*changed, *gone), default=date.max)
     return tuple(
         sorted(
             (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol, runtime_checkable
 
-from services.inventory.facts import Partition
+from services.inventory.facts import Partition, Vanished
 from services.inventory.models import GovernedModel
 from services.monitoring.cubes import Arrival, ScoreDay
 from services.monitoring.fleet import DriftVerdict, Judged
@@ -121,6 +121,10 @@ class MonitoringStore(Protocol):
         """Of all models with their names, newest first, in one question."""
         ...
 
+    def forget_days(self, gone: Vanished) -> None:
+        """Deletes what was counted of these days of this source, and that they were read, in one transaction."""
+        ...
+
     def forget_before(self, day: date) -> None:
         """Deletes sketches and columns of older days. Changes of columns that were found stay."""
         ...
@@ -218,6 +222,10 @@ class PerformanceStore(Protocol):
     def replace_scores(
         self, model: str, days: tuple[date, ...], scores: tuple[ScoreDay, ...], read: tuple[Partition, ...]
     ) -> None: ...
+
+    def forget_days(self, gone: Vanished) -> None:
+        """Deletes what was counted of these days of this source, and that they were read, in one transaction."""
+        ...
 
     def arrivals_about(self, model: str, days: tuple[date, ...]) -> tuple[date, ...]:
         """Days of arrival that speak, or tried to speak, about predictions of these days or their neighbours."""

@@ -21,6 +21,7 @@ from services.monitoring.definitions import Statistic, Versus
 from services.monitoring.drift import Question
 from services.monitoring.events import Event
 from services.monitoring.fleet import DriftVerdict, FleetRow, Judged, verdicts_of
+from services.monitoring.keeping import Keeping
 from services.monitoring.mix import MixShift
 from services.monitoring.models import Distribution, DriftView, JobRun, MonitoringConfig, PerformanceView, SliceDrift
 from services.monitoring.ports import FleetCatalog, MonitoringFacts, MonitoringStore, RecordedColumns
@@ -61,6 +62,7 @@ class MonitoringService:
         self._catalog = catalog
         self._clock = clock
         self._drift = DriftReader(store=store, clock=clock)
+        self._keeping = Keeping(facts=facts, store=store, has_scores=self._has_scores)
 
     def register_config(self, configs: tuple[MonitoringConfig, ...]) -> None:
         self._store.put_configs(configs)
@@ -218,7 +220,7 @@ class MonitoringService:
         return self._store.all_schema_changes(self._clock.now().date() - timedelta(days=days))
 
     def refresh(self) -> int:
-        """Reads days that are new or changed; returns how many. A model that cannot be read does not stop the others.
+        """Reads days that are new, changed or gone; returns how many. An unreadable model does not stop the others.
 
         Raises the first TelemetryUnavailableError at the end, after recording it.
         """
@@ -230,6 +232,7 @@ class MonitoringService:
             raise
         if self._keep_days:
             self._store.forget_before(self._kept_from())
+        read += self._keeping.forget_vanished(found, broken)
         self._renew_references(found, broken)
         for model, partitions in by_owner(changed(found, self._store.seen())).items():
             try:

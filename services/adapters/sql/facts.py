@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, Table, and_, delete, insert, or_, select, update
 
 from services.adapters.sql.schema.facts import facts_seen
 from services.adapters.sql.schema.ops import sync_state
-from services.inventory.facts import Partition
+from services.inventory.facts import Partition, Vanished
 
 _AT_ONCE = 200
 
@@ -44,6 +44,17 @@ def remember(connection: Connection, consumer: str, partitions: Iterable[Partiti
                 for item in part
             ],
         )  # fmt: skip
+
+
+def forget(connection: Connection, consumer: str, gone: Vanished, *tables: Table) -> None:
+    """Rows about these days of their owner, and that the days were read."""
+    for start in range(0, len(gone.days), _AT_ONCE):
+        days = gone.days[start : start + _AT_ONCE]
+        for table in tables:
+            connection.execute(delete(table).where(table.c.model == gone.owner, table.c.day.in_(days)))
+        seen = facts_seen.c
+        same = (seen.consumer == consumer, seen.source == gone.source, seen.owner == gone.owner)
+        connection.execute(delete(facts_seen).where(*same, seen.day.in_(days)))
 
 
 def record_attempt(connection: Connection, source: str, *, at: datetime, error: str) -> None:

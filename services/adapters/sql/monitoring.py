@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 
 from services.adapters.sql import heads
 from services.adapters.sql.database import Database
-from services.adapters.sql.facts import counts_of, fetched, packed, record_attempt, remember, seen, sums_of
+from services.adapters.sql.facts import counts_of, fetched, forget, packed, record_attempt, remember, seen, sums_of
 from services.adapters.sql.monitors import SqlMonitors
 from services.adapters.sql.schema.facts import facts_seen
 from services.adapters.sql.schema.inventory import registry_version
@@ -31,7 +31,7 @@ from services.adapters.sql.schema.monitoring import (
     schema_set,
 )
 from services.adapters.sql.schema.rollout import deployment
-from services.inventory.facts import Partition
+from services.inventory.facts import Partition, Vanished
 from services.kernel.health import Health
 from services.monitoring import recorded_schema
 from services.monitoring.fleet import DriftVerdict, Judged
@@ -41,6 +41,8 @@ from services.monitoring.profile import DayProfile, FeatureReference, LabelledDa
 from services.monitoring.recorded_schema import Columns, SchemaChange, SchemaWord
 
 _CONSUMER = "monitoring"
+_OF_SOURCE = {"predictions": (feature_day, labelled_day, schema_day), "jobs": (batch_run,)}
+"""What is counted of the days of a source. Labels are counted with the day of their prediction."""
 _NAME = 200
 
 
@@ -252,6 +254,12 @@ class SqlMonitoring:
             )
             for row in found
         )  # fmt: skip
+
+    def forget_days(self, gone: Vanished) -> None:
+        with self._database.write() as connection:
+            heads.moved(connection, gone.owner, heads.DRIFT, heads.VALUE)
+            forget(connection, _CONSUMER, gone, *_OF_SOURCE.get(gone.source, ()))
+            self._find_changes(connection, gone.owner)
 
     def forget_before(self, day: date) -> None:
         with self._database.write() as connection:

@@ -11,17 +11,18 @@ from sqlalchemy import delete, func, insert, select, update
 
 from services.adapters.sql import heads
 from services.adapters.sql.database import Database
-from services.adapters.sql.facts import counts_of, fetched, packed, record_attempt, remember, seen, sums_of
+from services.adapters.sql.facts import counts_of, fetched, forget, packed, record_attempt, remember, seen, sums_of
 from services.adapters.sql.schema.facts import facts_seen
 from services.adapters.sql.schema.performance import (
     performance_arrival,
     performance_definition,
     performance_score,
 )
-from services.inventory.facts import Partition
+from services.inventory.facts import Partition, Vanished
 from services.monitoring.cubes import Arrival, ScoreDay
 
 _CONSUMER = "performance"
+_OF_SOURCE = {"predictions": (performance_score,), "labels": (performance_arrival,)}
 _NEIGHBOUR = timedelta(days=1)
 
 
@@ -85,6 +86,11 @@ class SqlPerformance:
             for item in scores
         ]  # fmt: skip
         self._replace(performance_score, model, days, rows, read)
+
+    def forget_days(self, gone: Vanished) -> None:
+        with self._database.write() as connection:
+            heads.moved(connection, gone.owner, heads.PERFORMANCE)
+            forget(connection, _CONSUMER, gone, *_OF_SOURCE.get(gone.source, ()))
 
     def arrivals_about(self, model: str, days: tuple[date, ...]) -> tuple[date, ...]:
         if not days:

@@ -22,7 +22,7 @@ from services.adapters.warehouse.sql_warehouse import Session, SqlWarehouse
 from services.adapters.warehouse.statements import labels
 from services.adapters.warehouse.statements.counting import DAY
 from services.adapters.warehouse.statements.dialects import Number, databricks_dialect, relation
-from services.inventory.facts import Partition
+from services.inventory.facts import NO_DAY, Partition
 from services.kernel.errors import TelemetryUnavailableError
 from services.monitoring.models import JobRun
 from services.monitoring.profile import DayProfile, LabelledDay, Reference
@@ -30,7 +30,6 @@ from services.monitoring.recorded_schema import Columns
 
 _NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
 _TEXTS = ("string", "varchar", "char", "boolean")
-_NEVER = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +90,7 @@ class DatabricksMonitoringFacts:
             found = [partition_of("predictions", table.model, day, facts) for day, *facts in told]
             if table.reference or table.reference_days:
                 held = sorted(ask(_fingerprints(_reference_rows(table, table.named), table, since=None)), key=str)
-                found += [partition_of("reference", table.model, _NEVER, held)] if held else []
+                found += [partition_of("reference", table.model, NO_DAY, held)] if held else []
         return tuple(found)
 
     def fit_reference(
@@ -231,7 +230,7 @@ def partition_of(source: str, model: str, day: date, facts: Sequence[Any]) -> Pa
 def _source(
     rows: FromClause, table: WarehouseTable, columns: tuple[str, ...], days: tuple[date, ...] = ()
 ) -> FromClause:
-    day = day_of(rows, table) if days else literal_column(f"DATE '{_NEVER}'")
+    day = day_of(rows, table) if days else literal_column(f"DATE '{NO_DAY}'")
     named = [
         (rows.c[table.score].label("score") if column == "score" else rows.c[column].label(column))
         for column in columns

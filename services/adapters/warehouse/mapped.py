@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
@@ -31,7 +31,7 @@ from services.adapters.warehouse.cells import (
 )
 from services.adapters.warehouse.source_reader import as_day
 from services.adapters.warehouse.sources import Estates, OpenTable
-from services.inventory.facts import Partition
+from services.inventory.facts import NO_DAY, Partition
 from services.kernel.errors import ControlRoomError, TelemetryUnavailableError
 from services.monitoring.models import JobRun
 from services.monitoring.monitors import FeatureKind, Monitor, MonitorVersion, SourceKind, document
@@ -52,23 +52,33 @@ from services.monitoring.recorded_schema import Columns
 
 _RANKS = (0.001, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.999)
 _SUB_CELLS, _SLICE_SHARE, _MOST_SLICES = 8, 0.01, 20
-_NEVER = date(1970, 1, 1)
+
+
+Sketched = Callable[[], Mapping[tuple[str, str, date], str]]
+"""Fingerprints of what was sketched, by (source, model, day)."""
 
 
 class MappedFacts:
     """Implements monitoring.ports.MonitoringFacts: imported models here, every other one by `recorded`."""
 
     def __init__(
-        self, recorded: MonitoringFacts, *, estates: Estates, in_force: Callable[[], tuple[MonitorVersion, ...]]
+        self,
+        recorded: MonitoringFacts,
+        *,
+        estates: Estates,
+        in_force: Callable[[], tuple[MonitorVersion, ...]],
+        sketched: Sketched = dict,
     ) -> None:
         self._recorded = recorded
         self._estates = estates
         self._in_force = in_force
+        self._sketched = sketched
 
     def partitions(self) -> tuple[Partition, ...]:
         imported = self._imported()
         recorded = tuple(item for item in self._recorded.partitions() if item.owner not in imported)
-        return (*recorded, *(item for monitor in imported.values() for item in self._partitions(monitor)))
+        seen = self._sketched() if imported else {}
+        return (*recorded, *(item for monitor in imported.values() for item in self._partitions(monitor, seen)))
 
     def fit_reference(
         self, model: str, digest: str, *, slices: tuple[str, ...] = (), threshold: float | None = None
@@ -121,20 +131,26 @@ class MappedFacts:
     def _imported(self) -> dict[str, Monitor]:
         return imported(self._in_force())
 
-    def _partitions(self, monitor: Monitor) -> Iterator[Partition]:
+    def _partitions(self, monitor: Monitor, seen: Mapping[tuple[str, str, date], str]) -> Iterator[Partition]:
         """A source that cannot be read is one changed partition: reading it fails, and that is then recorded."""
         meaning = hashlib.sha256(document(replace(monitor, thresholds=(), windows=(1,))).encode()).hexdigest()
         try:
             with self._estates.open(monitor.source) as table:
-                days = _days(table, monitor)
+                days = {on: _fingerprint(meaning, mark) for on, mark in _days(table, monitor)}
         except ControlRoomError:
-            yield Partition(source="reference", owner=monitor.model, day=_NEVER, fingerprint="cannot-be-read")
+            yield Partition(source="reference", owner=monitor.model, day=NO_DAY, fingerprint="cannot-be-read")
             return
+        # Days that the source no longer keeps are in the reference as they were read: it is not fitted to what is left.
+        aged = {
+            day: fingerprint
+            for (source, model, day), fingerprint in seen.items()
+            if (source, model) == ("predictions", monitor.model) and days and day < min(days)
+        }
         start, end = monitor.reference.start or date.min, monitor.reference.end or date.max
-        inside = [f"{on}{mark}" for on, mark in days if start <= on <= end]
-        yield Partition(source="reference", owner=monitor.model, day=_NEVER, fingerprint=_fingerprint(meaning, *inside))
-        for on, mark in days:
-            yield Partition(source="predictions", owner=monitor.model, day=on, fingerprint=_fingerprint(meaning, mark))
+        inside = [f"{on}{mark}" for on, mark in sorted({**aged, **days}.items()) if start <= on <= end]
+        yield Partition(source="reference", owner=monitor.model, day=NO_DAY, fingerprint=_fingerprint(meaning, *inside))
+        for on, mark in days.items():
+            yield Partition(source="predictions", owner=monitor.model, day=on, fingerprint=mark)
 
 
 def imported(in_force: Iterable[MonitorVersion]) -> dict[str, Monitor]:
@@ -295,7 +311,7 @@ def _profiles(
         found: dict[date, DayProfile] = {}
         counted = statement.in_cells(table, monitor.mapping, feature, inside, whole=whole)
         for on_day, place, n, added in table.rows(counted):
-            known = _NEVER if whole else as_day(on_day)
+            known = NO_DAY if whole else as_day(on_day)
             if known is None:
                 continue
             profile = found.setdefault(known, _blank(feature, known, part))

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from services.adapters.warehouse import source_statements as statement
-from services.adapters.warehouse.mapped import imported, spoken
+from services.adapters.warehouse.mapped import Sketched, imported, spoken
 from services.adapters.warehouse.source_reader import as_day
 from services.adapters.warehouse.sources import Estates, OpenTable
 from services.inventory.facts import Partition
@@ -25,9 +25,6 @@ from services.monitoring.cubes import Arrival, ScoreDay
 from services.monitoring.monitors import Monitor, MonitorVersion
 from services.monitoring.ports import PerformanceFacts, SliceColumn
 from services.monitoring.profile import slice_key
-
-Sketched = Callable[[], Mapping[tuple[str, str, date], str]]
-"""Fingerprints of what was sketched, by (source, model, day)."""
 
 
 class MappedPerformance:

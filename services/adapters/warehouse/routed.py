@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from services.data_health.models import TableDay
 from services.data_health.ports import TableRows
 from services.data_health.rules import TableRules
-from services.inventory.facts import Partition
+from services.inventory.facts import NO_DAY, Partition
 from services.inventory.tables import FeatureTable, Measured, TableFacts
 from services.kernel.errors import TelemetryUnavailableError
 from services.monitoring.cubes import Arrival, ScoreDay
@@ -25,8 +25,6 @@ from services.reliability.models import RequestSlot
 from services.reliability.ports import RequestFacts
 from services.rollout.release_models import ShadowComparison, TelemetryBatch
 from services.rollout.release_ports import ShadowFacts, Telemetry
-
-_NEVER = date(1970, 1, 1)
 
 
 class _Partitioned(Protocol):
@@ -40,7 +38,7 @@ def _partitions(recorded: _Partitioned, mapped: Mapping[str, _Partitioned], *, u
         try:
             found += facts.partitions()
         except TelemetryUnavailableError:
-            found.append(Partition(source=unread, owner=model, day=_NEVER, fingerprint="cannot-be-read"))
+            found.append(Partition(source=unread, owner=model, day=NO_DAY, fingerprint="cannot-be-read"))
     return tuple(found)
 
 

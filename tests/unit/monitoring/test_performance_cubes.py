@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -222,6 +223,58 @@ class Stumbling:
         if self._left == -1:
             raise TelemetryUnavailableError("The disk is away.")
         return self._facts.arrived(*given, **named)  # type: ignore[arg-type]
+
+
+def gone(room: Room, source: str, day: date) -> None:
+    shutil.rmtree(room.folder / source / "model=m" / f"date={day}")
+
+
+def same_as_raw(room: Room) -> None:
+    """What is known after the run is what the rows that are left say, as known on any day."""
+    room.refresh.run()
+    for after in (12, 18, 40):
+        at = START + timedelta(days=after)
+        known, rows = room.cube().known(START, LATER, at=at), raw(room.folder, START, LATER, at)
+        assert (known.n, int(known.positives.sum())) == (len(rows), int(rows["label"].sum()))
+
+
+def test_predictions_that_their_source_deleted_lose_their_scores_and_labels(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    a_history(room)
+    room.refresh.run()
+    day = START + timedelta(days=5)
+
+    gone(room, "predictions", day)
+    same_as_raw(room)
+
+    assert day not in {item.day for item in room.store.scores("m", START, before=LATER)}
+    assert room.refresh.run() == 0
+
+
+def test_labels_that_their_source_deleted_are_taken_back_also_where_they_were_stated_anew(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    a_history(room)
+    room.refresh.run()
+
+    gone(room, "labels", START + timedelta(days=9))
+    same_as_raw(room)
+
+    assert room.refresh.run() == 0
+
+
+def test_a_source_that_keeps_its_rows_for_a_while_only_takes_nothing_back(tmp_path: Path, lived: Room) -> None:
+    room = Room(tmp_path)
+    a_history(room)
+    room.refresh.run()
+
+    for number in range(10):
+        gone(room, "predictions", START + timedelta(days=number))
+        gone(room, "labels", START + timedelta(days=number))
+    room.refresh.run()
+
+    ours, theirs = (item.cube().known(START, LATER, at=LATER) for item in (room, lived))
+    assert (ours.positives == theirs.positives).all()
+    assert len(room.store.scores("m", START, before=LATER)) == len(lived.store.scores("m", START, before=LATER))
 
 
 def test_labels_from_before_their_prediction_are_known_when_the_prediction_is(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 from services.adapters.sql.monitoring import SqlMonitoring
 from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
 from services.kernel.clock import FrozenClock
+from services.kernel.errors import TelemetryUnavailableError
 from services.kernel.health import Health
 from services.monitoring import service as monitoring
 from services.monitoring.profile import DayProfile, Reference
@@ -26,6 +29,7 @@ from tests.unit.monitoring.facts_on_disk import (
     a_database,
     a_model,
     at,
+    labels,
     predictions,
     write,
     write_reference,
@@ -183,6 +187,80 @@ def test_sketches_older_than_the_setting_are_deleted_and_not_made_again(tmp_path
     job.store.forget_before(TODAY)
 
     assert set(job.counts()) == {0}
+
+
+def gone(job: Job, back: int, source: str = "predictions") -> None:
+    shutil.rmtree(job.folder / source / "model=m" / f"date={TODAY - timedelta(days=back)}")
+
+
+def test_a_day_that_its_source_deleted_loses_all_its_figures(job: Job, caplog: pytest.LogCaptureFixture) -> None:
+    for back in range(6):
+        given = job.day(back, job.inputs(20, **({"height": 1.0} if back == 3 else {})))
+        write(job.folder, "labels", "m", TODAY - timedelta(days=back), labels(given, [0.0, 1.0] * 10, delay_days=0))
+    job.service.refresh()
+    assert len(job.service.schema_changes("m")) == 2
+
+    gone(job, 3)
+    assert job.service.refresh() == 1
+    assert job.service.refresh() == 0
+
+    assert set(job.counts()) == {5, 4, 2, 1, 0}
+    assert TODAY - timedelta(days=3) not in {day.day for day in job.store.labelled("m", date.min)}
+    assert job.service.schema_changes("m") == (), "the column that was there on that day alone"
+    assert "1 days of predictions of m" in caplog.text
+
+    job.day(3, job.inputs(7))
+    job.service.refresh()
+    assert job.counts()[3] == 7, "a day that comes back is read again"
+
+
+def test_labels_that_were_deleted_are_taken_back(job: Job) -> None:
+    for back in range(4):
+        given = job.day(back, job.inputs(20))
+        write(job.folder, "labels", "m", TODAY - timedelta(days=back), labels(given, [0.0, 1.0] * 10, delay_days=0))
+    job.service.refresh()
+
+    gone(job, 2, "labels")
+    job.service.refresh()
+
+    labelled = {(TODAY - day.day).days: day.labelled for day in job.store.labelled("m", date.min)}
+    assert labelled == {3: 20, 2: 0, 1: 20, 0: 20}
+
+
+@pytest.mark.parametrize("left", [(), (0,), (2, 1, 0), (5, 0), (5, 4, 3)], ids=str)
+def test_no_outage_and_no_window_of_the_source_deletes_history(
+    job: Job, left: tuple[int, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing, today alone, the last three days, two of six days, or all but the newest: none was deleted for sure."""
+    for back in range(6):
+        job.day(back, job.inputs(20))
+    job.service.refresh()
+
+    for back in set(range(6)) - set(left):
+        gone(job, back)
+    job.service.refresh()
+    job.service.refresh()
+
+    assert set(job.counts()) == set(range(6))
+    assert len(job.store.labelled("m", date.min)) == 6
+    assert caplog.text.count("looks like half an answer") == (1 if left == (5, 0) else 0)
+
+
+def test_a_folder_that_cannot_be_listed_deletes_nothing(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    for back in range(6):
+        job.day(back, job.inputs(20))
+    job.service.refresh()
+
+    def away(_folder: object) -> Any:
+        raise PermissionError("the share is away")
+
+    gone(job, 3)
+    monkeypatch.setattr(os, "scandir", away)
+    with pytest.raises(TelemetryUnavailableError):
+        job.service.refresh()
+    monkeypatch.undo()
+
+    assert set(job.counts()) == set(range(6))
 
 
 ODD: dict[str, Any] = {

@@ -163,7 +163,9 @@ def counted(room: Monitored) -> PerformanceService:
     world, recorded = room.world, Path("nowhere")
     in_force, store = SqlMonitorsInForce(world.database), SqlMonitoring(world.database)
     MonitoringService(
-        facts=MappedFacts(DuckDbMonitoringFacts(recorded), estates=room.estates, in_force=in_force),
+        facts=MappedFacts(
+            DuckDbMonitoringFacts(recorded), estates=room.estates, in_force=in_force, sketched=store.seen
+        ),
         store=store, catalog=world.inventory, clock=world.clock,
     ).refresh()  # fmt: skip
     cubes = CubeRefresh(
@@ -354,6 +356,58 @@ def test_no_label_is_too_large_or_too_small_to_be_told_apart(
     with room.estates.open(source) as table:
         [(_, n, *_)] = table.rows(marks(table, mapping))
     assert n == 3
+    room.world.database.dispose()
+
+
+def figures(room: Monitored) -> tuple[set[date], set[date], set[date]]:
+    """Days with sketches, with labels, and with scores."""
+    store, cubes = SqlMonitoring(room.world.database), SqlPerformance(room.world.database)
+    return (
+        {item.day for item in store.profiles(MODEL, FIRST, date.max, SCORE)},
+        {item.day for item in store.labelled(MODEL, FIRST)},
+        {item.day for item in cubes.scores(MODEL, FIRST, before=date.max)},
+    )
+
+
+def test_a_day_that_a_table_deleted_loses_its_figures(tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path / 'estate.db'}"
+    room = monitored(a_world(tmp_path), tmp_path, connections={"estate": address})
+    fill(address, a_table())
+    monitored_by(room, SQL, MAPPING)
+    counted(room)
+    erased = FIRST + timedelta(days=33)
+
+    run(address, f"DELETE FROM scores WHERE date(scored_at) = '{erased}'")
+    counted(room)
+
+    left = {FIRST + timedelta(days=number) for number in range(DAYS)} - {erased}
+    assert figures(room) == (left, left, left)
+    assert sum(confirmed(room)) == (DAYS - 4) * A_DAY
+    room.world.database.dispose()
+
+
+def test_a_table_that_keeps_its_rows_for_a_while_loses_neither_reference_nor_history(tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path / 'estate.db'}"
+    room = monitored(a_world(tmp_path), tmp_path, connections={"estate": address})
+    fill(address, a_table())
+    monitored_by(room, SQL, MAPPING)
+    counted(room)
+    before = confirmed(room)
+    reference = SqlMonitoring(room.world.database).reference(MODEL)
+
+    for days in (5, 15, 30):
+        run(address, f"DELETE FROM scores WHERE date(scored_at) < '{FIRST + timedelta(days=days)}'")
+        run(address, f"UPDATE scores SET risk = risk / 2 WHERE date(scored_at) = '{FIRST + timedelta(days=38)}'")
+        counted(room)
+
+    whole = {FIRST + timedelta(days=number) for number in range(DAYS)}
+    kept = SqlMonitoring(room.world.database).reference(MODEL)
+    assert figures(room) == (whole, whole, whole)
+    assert confirmed(room) == before
+    assert reference is not None
+    assert kept is not None
+    assert kept.digest == reference.digest
+    assert kept.rows == reference.rows == 20 * A_DAY
     room.world.database.dispose()
 
 
