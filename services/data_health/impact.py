@@ -53,7 +53,7 @@ def _by_table(table: TableHealth, edges: Edges, models: Collection[str]) -> list
         return []
     since = min(item.since for item in broken)
     words = " ".join(item.result.sentence for item in broken[:2])
-    ways = {name: (table.name, name) for name in table.models} | dict(reached([table.name], edges, models))
+    ways = {name: (table.name, name) for name in table.models} | dict(reached(table.nodes, edges, models))
     return [
         Hurt(
             model=model, kind="table", subject=table.name, title=table.title, state=Health.BREACH,

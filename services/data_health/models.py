@@ -144,6 +144,13 @@ class TableHealth:
     checked_at: datetime | None
     problem: str = ""
     """Why nothing could be found out just now."""
+    catalog_name: str = ""
+    """Its three names in a catalog, by which a platform's lineage knows it."""
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """What lineage may call it."""
+        return (self.name, self.catalog_name) if self.catalog_name else (self.name,)
 
     @property
     def state(self) -> Health:

@@ -88,7 +88,7 @@ class DataHealthService:
             self._standing(
                 table,
                 checked.get(table.name),
-                impact.reached([table.name], edges, models),
+                impact.reached(filter(None, (table.name, table.table)), edges, models),
                 word=words.get(table.name, _NOTHING_SAID),
                 revision=revisions.get(table.name, 0),
             )
@@ -350,6 +350,7 @@ class DataHealthService:
             last_day=word.last_day,
             checked_at=at,
             problem=problem,
+            catalog_name=table.table,
         )
 
     def _judged(self, days: int) -> tuple[tuple[PipelineHealth, ...], Mapping[str, PipelineRun]]:
