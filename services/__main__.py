@@ -74,6 +74,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")
 Model = Annotated[str, typer.Argument(help="Name of the registered model.")]
 Version = Annotated[str, typer.Argument(help="Version number.")]
 Reason = Annotated[str, typer.Option(help="Why, in a sentence; kept in the history of versions.")]
+Signs = Annotated[bool, typer.Option("--sign", help="Sign it, so that a release may rest on it.")]
 PolicyFile = Annotated[Path, typer.Argument(help="A policy document in YAML.")]
 
 
@@ -400,11 +401,11 @@ def monitor_list(*, as_json: AsJson = False) -> None:
 
 
 @monitor_app.command("propose")
-def monitor_propose(model: Model, *, subject: AsSubject, reason: Reason) -> None:
+def monitor_propose(model: Model, *, subject: AsSubject, reason: Reason, sign: Signs = False) -> None:
     """Save the default monitor of a model: from its signature and its training dataset."""
     with _spoken():
         room = _room()
-        _save_monitor(room, room.monitors.propose_default(model), subject, reason)
+        _save_monitor(room, room.monitors.propose_default(model), subject, reason, sign=sign)
 
 
 @monitor_app.command("import")
@@ -422,6 +423,7 @@ def monitor_import(
     version: Annotated[str, typer.Option()] = "",
     entity: Annotated[str, typer.Option()] = "",
     reason: Reason = "",
+    sign: Signs = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Preview and checks only; nothing is written.")] = False,
 ) -> None:
     """Point the monitor of a model at a table of another estate. Exit 1 when the preview finds faults."""
@@ -449,11 +451,11 @@ def monitor_import(
         if found:
             raise typer.Exit(1)
         if not dry_run:
-            _save_monitor(room, proposed, subject, reason)
+            _save_monitor(room, proposed, subject, reason, sign=sign)
 
 
-def _save_monitor(room: ControlRoom, monitor: Monitor, subject: str, reason: str) -> None:
-    """Asks for the passphrase only where the monitor guards a release."""
+def _save_monitor(room: ControlRoom, monitor: Monitor, subject: str, reason: str, *, sign: bool) -> None:
+    """Asks for the passphrase where it is to be signed, and where the monitor guards a release."""
     from services.monitoring.monitors import SaveMonitor
 
     versions = room.monitors.view(monitor.model).versions
@@ -464,7 +466,7 @@ def _save_monitor(room: ControlRoom, monitor: Monitor, subject: str, reason: str
             monitor=monitor,
             based_on=number,
             reason=reason,
-            passphrase=_passphrase() if room.monitors.guards(monitor.model) else None,
+            passphrase=_passphrase() if sign or room.monitors.guards(monitor.model) else None,
         ),
         actor=_actor(room, subject),
     )

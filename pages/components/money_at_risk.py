@@ -118,6 +118,7 @@ def _table(rows: list[ThresholdImpact], found: Impact) -> None:
         columns=["Level", "From", "Low", "Base", "High", "Weakest assumption"],
     )
     parts.table(frame, alt="Money at risk a day")
+    st.markdown(f":gray[:material/person: A breach is {_paid(found)}.]")
     for line in rows:
         st.caption(md(f"{line.title}: {line.formula}."))
     if found.stated:

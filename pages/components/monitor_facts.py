@@ -43,6 +43,8 @@ def in_force(view: MonitorView) -> None:
             icon="help",
         )
         return
+    if view.hindrance:
+        notices.remark(f"**No release may rest on it.** {md(view.hindrance)}", "draw")
     left, right = st.columns([3, 2])
     with left:
         levels(monitor)
@@ -62,11 +64,12 @@ def levels(monitor: Monitor) -> None:
             md(money(impact.watch_per_day, impact.currency)),
             f"{item.breach:g}",
             md(money(impact.breach_per_day, impact.currency)),
+            md(impact.payer) or "nobody is named",
         )
         for item in monitor.thresholds
     ]
-    with parts.card("Levels and what they cost", md(impact.payer) or "nobody is named who pays", key="monitor-levels"):
-        columns = ["Statistic", "Watch from", "At risk", "Breach from", "At risk "]
+    with parts.card("Levels and what they cost", "per day beyond the level", key="monitor-levels"):
+        columns = ["Statistic", "Watch from", "At risk", "Breach from", "At risk ", "Who pays"]
         parts.table(pd.DataFrame(rows, columns=columns), alt="Levels")
         st.caption(md(impact.basis) or "Nobody wrote down how the amounts were arrived at.")
 
@@ -127,8 +130,8 @@ def signed_by(version: CheckedVersion) -> str:
     if item.signed:
         return f":material/verified: Signed by {md(item.by_name)}; the signature holds."
     if item.by_name:
-        return f":material/history_edu: Saved by {md(item.by_name)}; it guarded no release, so nobody signed it."
-    return ":material/inventory: What this deployment began with, signed by the service."
+        return f":material/history_edu: Saved by {md(item.by_name)} without a signature; it guarded no release then."
+    return ":material/inventory: What this deployment began with, signed by the service and by nobody else."
 
 
 def history(view: MonitorView) -> None:

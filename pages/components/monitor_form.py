@@ -42,6 +42,8 @@ def section(room: ControlRoom, me: Actor, view: MonitorView) -> None:
         return
     if view.row.guards:
         notices.remark(f"{view.row.guards} A change has to be signed.", "shield")
+    if view.hindrance:
+        notices.remark(md(view.hindrance), "draw")
     with st.container(horizontal=True):
         st.button(
             "Propose the default",
@@ -55,6 +57,11 @@ def section(room: ControlRoom, me: Actor, view: MonitorView) -> None:
         if view.row.monitor is not None:
             text = document(view.row.monitor)
             st.button("Start from the one in force", key="monitor-restart", on_click=_begin, args=(model, text))
+            if not view.versions[0].item.signed:
+                st.button(
+                    "Sign the one in force", icon=":material/draw:", key="monitor-sign", on_click=_offer_again,
+                    args=(model, text), help="As it is: a version with the same settings and your signature.",
+                )  # fmt: skip
     problem = st.session_state.pop("monitor-problem", None)
     if problem is not None:
         notices.show(problem, key="monitor-problem-reload")
@@ -84,6 +91,11 @@ def _propose(model: str) -> None:
 def _begin(model: str, text: str) -> None:
     st.session_state[_DRAFT] = {model: text}
     st.session_state.pop(_CHECKED, None)
+
+
+def _offer_again(model: str, text: str) -> None:
+    _begin(model, text)
+    st.session_state[_CHECKED] = {model: text}
 
 
 def _fields(draft: Monitor) -> None:
@@ -225,11 +237,13 @@ def save_dialog() -> None:
     st.markdown(f"**Version {state['based_on'] + 1} of the monitor of {md(monitor.model)} comes into force**")
     if state["guards"]:
         st.markdown(f":material/shield: {md(state['guards'])} You sign the change.")
+    else:
+        st.markdown(":gray[A release may rest only on a signed monitor. Without a passphrase it is saved unsigned.]")
     faults = forms.FieldErrors()
     with st.form("save-monitor", border=False, enter_to_submit=False):
         reason = st.text_area("Why", key="monitor-reason", max_chars=500, placeholder="What changed, and who agreed?")
         faults.place("reason")
-        passphrase = forms.passphrase_field("monitor-passphrase") if state["guards"] else ""
+        passphrase = forms.passphrase_field("monitor-passphrase")
         faults.place("passphrase")
         with st.container(horizontal=True, horizontal_alignment="right"):
             go = st.form_submit_button(

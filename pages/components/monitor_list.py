@@ -61,7 +61,7 @@ def _row(row: MonitorRow) -> tuple[str, ...]:
     return (
         f"{badges.badge(row.state)} :gray[{md(row.sentence)}]",
         f"{md(row.model)}{guard}",
-        f"{version.version}{', signed' if version.signed else ''}" if version else _unsaved(row),
+        f"{version.version}, {'signed' if version.signed else 'unsigned'}" if version else _unsaved(row),
         day(row.last_day) if row.last_day else NOTHING,
         md(money(monitor.impact.breach_per_day, monitor.impact.currency)) if monitor else NOTHING,
         md(monitor.impact.payer) or NOTHING if monitor else NOTHING,

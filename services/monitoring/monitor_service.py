@@ -68,6 +68,7 @@ from services.monitoring.sources import Places, Preview, SourceColumn, SourceRea
 SAVED, REFUSED, PROPOSED = "monitor-saved", "monitor-refused", "monitor-proposed"
 REASON_MIN, REASON_MAX = 3, 500
 _FIRST_WORDS = "The monitor this deployment began with."
+_RELIED_ON = "A signed monitor is what a release rests on."
 
 
 class MonitorService:
@@ -127,7 +128,12 @@ class MonitorService:
             )
             for item, older in zip(history, before, strict=True)
         )
-        return MonitorView(row=self._row(governed, history[0] if history else None, proposal), versions=versions)
+        relied = Reliance.of(history[0], versions[0].problem) if history else Reliance()
+        return MonitorView(
+            row=self._row(governed, history[0] if history else None, proposal),
+            versions=versions,
+            hindrance=relied.hindrance if governed.kind is DeploymentKind.REALTIME else "",
+        )
 
     def in_force(self, model: str) -> Reliance:
         """What a release of this model rests on."""
@@ -136,9 +142,7 @@ class MonitorService:
         if item is None:
             return Reliance()
         problem = self.problem_of(item)
-        return Reliance(
-            version=item.version, problem=problem, watches_prediction=not problem and item.monitor.watches_prediction
-        )
+        return Reliance.of(item, problem)
 
     def problem_of(self, item: MonitorVersion) -> str:
         """Why this row is not what its entry says; empty when text, number, model and signer agree."""
@@ -311,13 +315,14 @@ class MonitorService:
             earlier, newest, head = unit.ledger.find(idem), unit.monitors.newest(model), unit.ledger.head()
         if earlier is not None:
             return replace(earlier, repeated=True)
-        guards = self._guarding(model)
+        guards, signs = self._guarding(model), command.passphrase is not None
         reason = _reason(command.reason)
         _require_new(command, newest)
-        found = problems(command.monitor, self._facts(command.monitor), guards=guards)
+        asked = guards or (_RELIED_ON if signs else "")
+        found = problems(command.monitor, self._facts(command.monitor), guards=asked)
         if found:
             raise MonitorInvalidError(found)
-        if guards and command.passphrase is None:
+        if guards and not signs:
             raise SignatureNeededError(
                 f"{guards} What guards a release changes by signature only.",
                 hint="Enter your signing passphrase and save again.",
@@ -325,7 +330,7 @@ class MonitorService:
         salt, reason_sha256 = salted(reason)
         item = replace(
             self._item(model, (newest.version if newest else 0) + 1, document(command.monitor), reason, salt),
-            signed=command.passphrase is not None,
+            signed=signs,
             guards=guards,
             by_issuer=actor.issuer,
             by_subject=actor.subject,
@@ -399,7 +404,12 @@ class MonitorService:
                     f"There is no row with a time in {monitor.source.words}.", hint="Choose a source that has rows."
                 )
             return SourceFacts(columns=columns, first=first, last=last)
-        signature = proposing.signature_columns(next(iter(self._catalog.versions(monitor.model)), None))
+        # Whatever any version was asked is recorded; the one in force need not be the newest. Newer types win.
+        signature = {
+            name: kind
+            for version in reversed(self._catalog.versions(monitor.model))
+            for name, kind in proposing.signature_columns(version).items()
+        }
         recorded = {
             "event_at": ColumnKind.TIME, "score": ColumnKind.NUMBER, "label": ColumnKind.NUMBER,
             "version": ColumnKind.TEXT, "entity": ColumnKind.TEXT,
@@ -433,7 +443,10 @@ def _require_new(command: SaveMonitor, newest: MonitorVersion | None) -> None:
             f"Version {current} of this monitor is in force, and you looked at version {command.based_on}.",
             hint="Look at what changed and save again.",
         )
-    if newest is not None and newest.sha256 == digest(document(command.monitor)):
+    if newest is None or newest.sha256 != digest(document(command.monitor)):
+        return
+    # The same text once more is a change where it was not signed and now is.
+    if newest.signed or command.passphrase is None:
         raise ConflictError(f"This is version {newest.version}, which is in force already.", hint="Nothing was saved.")
 
 

@@ -213,7 +213,7 @@ class SaveMonitor:
     based_on: int
     reason: str
     passphrase: Secret | None = None
-    """Needed when the monitor guards a release."""
+    """Needed when the monitor guards a release, and before a release may rest on it."""
 
 
 def document(monitor: Monitor) -> str:

@@ -1,24 +1,32 @@
-"""Ben signs what each model is measured against before it goes live; Fiona attests the months he proposes, or cuts."""
+"""Ben signs what each model is measured against before it goes live, Dana how it is watched; Fiona attests the months
+that Ben proposes, or cuts them.
+"""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from decimal import ROUND_DOWN, Decimal
 
+from services.adapters.local.estate.catalog import load_at_risk
 from services.attestation import documents
 from services.container import ControlRoom
 from services.kernel.errors import RefusalError
 from services.kernel.ids import new_id
 from services.kernel.secret import Secret
+from services.monitoring.monitors import SaveMonitor
+from services.monitoring.proposing import DEFAULT_THRESHOLDS
 from services.value import periods
 from services.value.periods import AttestPeriod, ProposePeriod
 from services.value.statements import SignStatement
-from services.workspace.cast import BEN, Cast
+from services.workspace.cast import BEN, DANA, Cast
 
 logger = logging.getLogger(__name__)
 
 FIONA = "fiona.finance"
 MONTHS = 3
+_WINDOWS = (7, 1, 14, 28)
+"""A week judges; a day shows a storm, four weeks a slow change."""
 _CUT = Decimal("0.8")
 _CENT = Decimal("0.01")
 
@@ -34,6 +42,23 @@ def sign_baseline(cast: Cast, model: str) -> None:
             passphrase=cast.passphrase(BEN),
         ),
         actor=cast.actor(BEN),
+    )
+
+
+def sign_monitor(cast: Cast, model: str) -> None:
+    """The monitor this deployment began with, with every level and what a breach costs, as version 2 under a name."""
+    begun = cast.room.monitors.view(model).versions[0].item
+    cast.room.monitors.save(
+        SaveMonitor(
+            command_id=cast.command(),
+            monitor=replace(
+                begun.monitor, windows=_WINDOWS, thresholds=DEFAULT_THRESHOLDS, impact=load_at_risk()[model]
+            ),
+            based_on=begun.version,
+            reason="Levels and money at risk agreed with Ben before the first release.",
+            passphrase=cast.passphrase(DANA),
+        ),
+        actor=cast.actor(DANA),
     )
 
 

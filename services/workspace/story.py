@@ -75,6 +75,7 @@ def beats(made: Callable[[str, str], datetime], *, start: datetime, end: datetim
         ("plan_utilisation", 6),
     ):
         at(start + timedelta(hours=1), f"Ben signs the baseline of {model}", _baseline(model))
+        at(start + timedelta(hours=1), f"Dana signs how {model} is watched", _monitor(model))
         promote(model, "1", asked=start + timedelta(hours=hours), note=first)
 
     _delay(at, promote, after, end)
@@ -89,6 +90,10 @@ def beats(made: Callable[[str, str], datetime], *, start: datetime, end: datetim
 
 def _baseline(model: str) -> Callable[[Cast], None]:
     return lambda cast: bookkeeping.sign_baseline(cast, model)
+
+
+def _monitor(model: str) -> Callable[[Cast], None]:
+    return lambda cast: bookkeeping.sign_monitor(cast, model)
 
 
 def _fallbacks(at: At, start: datetime, end: datetime) -> None:

@@ -15,7 +15,7 @@ from services.kernel.health import Health
 from services.kernel.identity import Actor
 from services.monitoring import proposing
 from services.monitoring.monitor_rules import ColumnKind, Problem, SourceFacts, problems
-from services.monitoring.monitor_views import CheckedVersion, MonitorRow, MonitorView
+from services.monitoring.monitor_views import CheckedVersion, MonitorRow, MonitorView, Reliance
 from services.monitoring.monitors import (
     BusinessImpact,
     ColumnMapping,
@@ -91,6 +91,11 @@ HISTORY = (
 class FakeMonitors:
     def __init__(self, room: FakeRoom) -> None:
         self._room = room
+        self._unsigned = False
+
+    def unsign(self) -> None:
+        """The version in force was saved without a signature."""
+        self._unsigned = True
 
     def monitors(self) -> tuple[MonitorRow, ...]:
         self._answer()
@@ -113,6 +118,7 @@ class FakeMonitors:
                 CheckedVersion(item=second, problem=self._problem(), changes=diff(FIRST, SECOND)),
                 CheckedVersion(item=first, problem="", changes=diff(None, FIRST)),
             ),
+            hindrance=Reliance.of(second, self._problem()).hindrance,
         )
 
     def propose_default(self, model: str) -> Monitor:
@@ -198,6 +204,8 @@ class FakeMonitors:
         )
 
     def _history(self) -> tuple[MonitorVersion, MonitorVersion]:
+        if self._unsigned:
+            return replace(HISTORY[0], signed=False), HISTORY[1]
         if not self._room.hostile:
             return HISTORY
         told = replace(

@@ -10,7 +10,7 @@ from services.attestation.documents import digest
 from services.kernel.identity import Permission
 from services.monitoring.monitors import SourceKind, document
 from tests.fakes.room import FakeRoom
-from tests.fakes.room_monitors import GUARDS, SECOND
+from tests.fakes.room_monitors import GUARDS, HISTORY, SECOND
 from tests.screens.conftest import crashed, words
 
 Visit = Callable[..., AppTest]
@@ -80,6 +80,34 @@ def test_one_click_proposes_a_default_and_one_more_saves_it(visit: Visit) -> Non
     assert crashed(app) == []
     [command] = room.written
     assert (command.monitor.model, command.based_on, command.passphrase) == ("claims_triage", 0, None)
+
+
+def test_an_unsigned_monitor_says_what_is_missing_and_is_signed_as_it_is(visit: Visit) -> None:
+    room = FakeRoom()
+    room.monitors.unsign()
+    said = words(visit(room, "monitors", model=MODEL))
+    app = visit(room, "monitors", DANA, model=MODEL, show="edit")
+
+    assert "No release may rest on it" in said
+    assert "Nobody signed version 2 of the monitor" in said
+    app.button(key="monitor-sign").click().run()
+    app.button(key="monitor-save").click().run()
+    app.text_area(key="monitor-reason").set_value("Read and agreed.")
+    app.text_input(key="monitor-passphrase").set_value("dana asks for promotion")
+    app.button(key="monitor-go").click().run()
+    assert crashed(app) == []
+    [command] = room.written
+    assert (command.based_on, command.passphrase is not None) == (2, True)
+    assert document(command.monitor) == HISTORY[0].text
+
+
+def test_every_level_carries_its_money_and_who_pays(visit: Visit) -> None:
+    app = visit(FakeRoom(), "monitors", model=MODEL)
+
+    [levels] = [table.value for table in app.table if "Who pays" in table.value.columns]
+    assert len(levels) == len(SECOND.thresholds)
+    assert set(levels["At risk"]) == {"400 USD a day"}
+    assert set(levels["Who pays"]) == {"Ben Okafor, claims"}
 
 
 def test_a_change_of_what_guards_a_release_asks_for_the_passphrase(visit: Visit) -> None:

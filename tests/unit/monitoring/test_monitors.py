@@ -44,7 +44,7 @@ from services.monitoring.monitors import (
     of_config,
     read,
 )
-from tests.builders import MODEL, World, a_world
+from tests.builders import MODEL, World, a_version, a_world
 from tests.contract.conftest import database_url, postgres
 from tests.unit.monitoring.monitored import ADA, CLARA, GUARDED, Monitored, monitored
 
@@ -96,6 +96,19 @@ def test_a_default_comes_from_the_signature_the_training_dataset_and_the_owner(r
     assert "training dataset flights (aa11)" in found.reference.sentence
     assert (found.impact.breach_per_day, found.impact.payer) == (Decimal(1200), "Ben Okafor, business owner")
     assert room.service.check(found) == ()
+
+
+def test_an_input_of_the_version_in_force_is_a_column_although_a_newer_version_lacks_it(
+    room: Monitored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = a_version("3", aliases=("champion",))
+    newer = a_version("4", inputs=(("distance", "double"),))
+    monkeypatch.setattr(room.world.inventory, "versions", lambda _model: (newer, served))
+
+    assert room.default().columns == ("dep_delay", "distance")
+    assert room.service.check(room.default()) == ()
+    gone = Feature(column="gone", title="Gone", kind=FeatureKind.NUMERIC)
+    assert "not a column" in room.service.check(replace(room.default(), features=(gone,)))[0].sentence
 
 
 def test_a_model_without_a_monitor_is_proposed_one_that_nobody_signed_and_nothing_obeys(room: Monitored) -> None:
@@ -188,7 +201,7 @@ def test_a_double_click_saves_once_and_a_stale_look_saves_nothing(room: Monitore
 
 
 def test_a_row_that_was_changed_is_red_and_a_release_does_not_rest_on_it(room: Monitored) -> None:
-    room.save(room.default())
+    room.save(room.default(), sign=True)
     assert room.service.in_force(MODEL).hindrance == ""
     loose = document(replace(room.default(), minimum_rows=1))
     with room.world.database.write() as connection:
@@ -203,6 +216,50 @@ def test_a_signature_cannot_be_claimed_by_changing_a_row(room: Monitored) -> Non
     with room.world.database.write() as connection:
         connection.execute(update(monitor_version).values(signed=True))
     assert room.service.view(MODEL).versions[0].problem != ""
+
+
+def test_no_release_rests_on_a_monitor_that_nobody_signed_or_that_names_no_money(room: Monitored) -> None:
+    """Loosened before the release, without a signature, it would guard it all the same."""
+    loose = replace(
+        room.default(), thresholds=(Threshold(statistic="psi", watch=5.0, breach=9.0),), statistics=("psi",)
+    )
+    room.save(replace(loose, impact=BusinessImpact()))
+    unpaid = room.service.in_force(MODEL).hindrance
+    room.save(loose)
+    unsigned = room.service.view(MODEL)
+
+    assert "does not say what a breach costs per day and who pays" in unpaid
+    assert "Nobody signed version 2 of the monitor" in unsigned.hindrance
+    assert "signs it on the page Monitors" in room.service.in_force(MODEL).hindrance
+
+    room.save(loose, sign=True)
+    assert (room.service.view(MODEL).versions[0].item.version, room.service.view(MODEL).hindrance) == (3, "")
+    room.save(room.default())
+    assert "Nobody signed version 4" in room.service.in_force(MODEL).hindrance
+
+
+def test_an_unsigned_text_is_signed_as_it_is_and_a_signed_one_only_once(room: Monitored) -> None:
+    room.save(room.default())
+    with pytest.raises(ConflictError, match="in force already"):
+        room.save(room.default())
+
+    room.save(room.default(), sign=True)
+    with pytest.raises(ConflictError, match="in force already"):
+        room.save(room.default(), sign=True)
+
+    newest, first = (found.item for found in room.service.view(MODEL).versions)
+    assert (newest.sha256, newest.signed, first.signed) == (first.sha256, True, False)
+
+
+def test_a_signature_is_put_only_under_what_states_the_money(room: Monitored) -> None:
+    with pytest.raises(MonitorInvalidError, match="money per day at risk"):
+        room.save(replace(room.default(), impact=BusinessImpact()), sign=True)
+
+
+def test_what_a_deployment_began_with_is_no_ground_for_a_release(room: Monitored) -> None:
+    room.service.found([room.default()])
+
+    assert "Nobody signed version 1" in room.service.in_force(MODEL).hindrance
 
 
 def test_a_release_needs_a_monitor_that_watches_the_prediction(room: Monitored) -> None:

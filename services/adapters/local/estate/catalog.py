@@ -27,6 +27,7 @@ from services.inventory.models import (
 from services.inventory.tiering import SHEET, assess
 from services.kernel.clock import SystemClock
 from services.monitoring.models import MonitoringConfig
+from services.monitoring.monitors import BusinessImpact
 from services.value.models import Baseline, BenefitRule, ValueConfig
 
 CATALOG_FILE = Path(__file__).with_name("catalog.yaml")
@@ -77,6 +78,20 @@ def load_monitoring(file: Path = CATALOG_FILE) -> tuple[MonitoringConfig, ...]:
         for entry in _entries(file)
         if "monitoring" in entry
     )
+
+
+def load_at_risk(file: Path = CATALOG_FILE) -> dict[str, BusinessImpact]:
+    """What a day beyond the levels of its monitor costs and who pays it, by model, as stated."""
+    return {
+        entry["name"]: BusinessImpact(
+            watch_per_day=Decimal(stated["watch_per_day"]),
+            breach_per_day=Decimal(stated["breach_per_day"]),
+            payer=stated["payer"],
+            basis=stated["basis"],
+        )
+        for entry in _entries(file)
+        if (stated := entry.get("monitoring", {}).get("at_risk"))
+    }
 
 
 def load_value(file: Path = CATALOG_FILE) -> tuple[ValueConfig, ...]:
