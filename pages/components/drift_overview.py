@@ -26,6 +26,7 @@ _CODE = {
     Health.HEALTHY: "No code red",
     Health.UNKNOWN: "Cannot be said",
 }
+_TOLD = frozenset({Health.WATCH, Health.BREACH})
 
 
 def tiles(view: DriftView) -> None:
@@ -53,8 +54,8 @@ def tiles(view: DriftView) -> None:
 
 
 def _no_code(view: DriftView) -> str:
-    if view.slice_key or view.versus.value != "reference" or view.statistic.value != "psi":
-        return "judged over everything, by PSI against the reference"
+    if view.slice_key or view.versus.value != "reference":
+        return "judged over everything, against the reference"
     return "no column and no mix is named to be watched that closely"
 
 
@@ -80,6 +81,9 @@ def one_window(view: DriftView, choice: Choice, day: date) -> None:
                 f"{badges.badge(state)} **{md(item.title)}** {short} {value} "
                 f":gray[n = {count(point.n)}, noise floor {drift_tables.written(point.floor, choice.statistic)}]"
             )
+        red = next((one for one in view.red_windows if one.day == day and one.state in _TOLD), None)
+        if red is not None:
+            st.markdown(f"{badges.badge(red.state)} **{_CODE[red.state]}**: {md(', '.join(red.titles))}")
         if not moved:
             unknown = sum(state is Health.UNKNOWN for _, _, state in found)
             too_few = f" {unknown} of them had too few observations to say." if unknown else ""

@@ -13,19 +13,16 @@ from pages.components.drift_controls import Choice, link
 from pages.components.format import count, md, short_day
 from services.kernel.health import Explanation
 from services.monitoring.changes import Change
+from services.monitoring.definitions import Limits
 from services.monitoring.events import Event
-from services.monitoring.mix import AMBER, RED, MixShift
-from services.monitoring.models import SliceDrift
+from services.monitoring.mix import MixShift
+from services.monitoring.models import DriftView, SliceDrift
 
 _MOST = 12
 _MOST_EVENTS = 60
-_RULE = (
-    f"Code red: PSI {RED:g} or more in the mix, or in one of the five most important columns, in two windows running. "
-    f"Amber from {AMBER:g}."
-)
 
 
-def mixes(found: Sequence[MixShift], as_of: datetime | None, window_days: int) -> None:
+def mixes(found: Sequence[MixShift], view: DriftView) -> None:
     """How predictions spread over each splitting column: reference, previous and current window."""
     for mix in found:
         with parts.card(f"Mix of {md(mix.title.lower())}", f"share of predictions, n = {count(mix.n)}"):
@@ -44,19 +41,19 @@ def mixes(found: Sequence[MixShift], as_of: datetime | None, window_days: int) -
                 if len(mix.shares) > _MOST:
                     st.caption(f"{len(mix.shares) - _MOST} more values changed less.")
             with right:
-                _course(mix)
-            st.caption(_RULE)
+                _course(mix, view.red_limits)
+            st.caption(md(view.red_rule))
             with st.container(horizontal=True, key=f"mix-actions-{mix.column}"):
-                parts.explain(_explanation(mix, as_of, window_days), key=f"explain-mix-{mix.column}")
+                parts.explain(_explanation(mix, view), key=f"explain-mix-{mix.column}")
                 exporting.popover(
                     f"mix-{mix.column}",
                     partial(drift_tables.mix_exported, mix),
-                    note=f"Mix of {mix.title}, {window_days} days",
-                    as_of=as_of,
+                    note=f"Mix of {mix.title}, {view.window_days} days",
+                    as_of=view.signal.as_of,
                 )
 
 
-def _course(mix: MixShift) -> None:
+def _course(mix: MixShift, levels: Limits) -> None:
     if not mix.series:
         return
     days = [point.day for point in mix.series]
@@ -66,22 +63,22 @@ def _course(mix: MixShift) -> None:
         charts.Line(name="Noise floor", x=days, y=[point.floor for point in mix.series], style="dots"),
     ]
     limits = [
-        charts.Limit(value=RED, label=f"Red, {RED:g}"),
-        charts.Limit(value=AMBER, label=f"Amber, {AMBER:g}", severity="watch"),
+        charts.Limit(value=levels.breach, label=f"Red, {levels.breach:g}"),
+        charts.Limit(value=levels.watch, label=f"Amber, {levels.watch:g}", severity="watch"),
     ]
     figure = charts.trend(lines, parts.ink(), limits=limits, from_zero=True, hover="%{y:.3f}", right=100)
     parts.chart(figure, key=f"mix-course-{mix.column}", alt=f"PSI of the mix of {mix.title} over time")
 
 
-def _explanation(mix: MixShift, as_of: datetime | None, window_days: int) -> Explanation:
+def _explanation(mix: MixShift, view: DriftView) -> Explanation:
     return Explanation(
         formula="Share of a slice = its predictions / all predictions of the window; PSI over the slices of the "
         "reference and every other value together (Siddiqi 2006).",
         source="Daily counts per slice, against the reference window",
-        window=f"{window_days} days up to the last recorded day, and the {window_days} days before",
-        as_of=as_of,
+        window=f"{view.window_days} days up to the last recorded day, and the {view.window_days} days before",
+        as_of=view.signal.as_of,
         n=mix.n,
-        note=_RULE,
+        note=view.red_rule,
     )
 
 

@@ -100,12 +100,19 @@ def stated(monitor: Monitor) -> None:
                 ("Current windows", ", ".join(f"{days} days" for days in monitor.windows)),
                 ("Judged by", md(", ".join(STATISTICS.get(name, name) for name in monitor.statistics))),
                 ("Slices", md(", ".join(monitor.slices)) or NOTHING),
+                ("Code red", f"{monitor.code_red.words}; {md(_closely(monitor))}"),
                 ("No verdict below", f"{count(monitor.minimum_rows)} predictions in a window"),
                 ("Labels a week needs", f"{count(monitor.minimum_labels)} and {monitor.minimum_coverage:.0%}"),
                 ("Label delay", "nobody stated it" if delay is None else f"{delay:g} hours"),
             ],
             alt="How it is judged",
         )
+
+
+def _closely(monitor: Monitor) -> str:
+    titles = {item.column: item.title for item in monitor.features}
+    named = ", ".join(titles.get(column, column) for column in monitor.code_red.columns)
+    return f"watched most closely: {named}" if named else "the five columns that moved most are watched"
 
 
 def signature(version: CheckedVersion) -> None:

@@ -13,10 +13,12 @@ from pages.components.format import md
 from services.attestation.documents import digest
 from services.kernel.errors import ControlRoomError
 from services.kernel.identity import Actor, Permission
+from services.monitoring.monitor_rules import MOST_CLOSELY, MOST_WINDOWS
 from services.monitoring.monitor_views import MonitorView
 from services.monitoring.monitors import (
     STATISTICS,
     BusinessImpact,
+    CodeRed,
     Monitor,
     SaveMonitor,
     Threshold,
@@ -118,6 +120,11 @@ def _fields(draft: Monitor) -> None:
             least = st.number_input(
                 "No verdict below this many predictions", min_value=1, value=draft.minimum_rows, key=f"least-{mark}"
             )
+            closely = st.multiselect(
+                "Watched most closely, for code red", list(columns), key=f"closely-{mark}",
+                default=[name for name in draft.code_red.columns if name in columns], max_selections=MOST_CLOSELY,
+                format_func=lambda name: columns[name].title, placeholder="The five that moved most",
+            )  # fmt: skip
         with right:
             delay = st.text_input(
                 "Label delay in hours", "" if draft.label_delay_hours is None else f"{draft.label_delay_hours:g}",
@@ -127,6 +134,7 @@ def _fields(draft: Monitor) -> None:
                                      key=f"labels-{mark}")  # fmt: skip
             coverage = st.number_input("Share of labels a week needs, percent", min_value=1, max_value=100,
                                        value=round(draft.minimum_coverage * 100), key=f"coverage-{mark}")  # fmt: skip
+        rule = _code_red(draft, mark)
         st.markdown("**Judged by** :gray[a statistic that is not ticked informs and does not judge]")
         chosen = _levels(draft, mark)
         st.markdown("**Money at risk per day, and who pays it**")
@@ -141,6 +149,7 @@ def _fields(draft: Monitor) -> None:
             features=tuple(columns[name] for name in kept),
             windows=tuple(_whole(part) for part in windows.split(",") if part.strip()),
             slices=tuple(slices),
+            code_red=replace(rule, columns=tuple(closely)),
             minimum_rows=int(least),
             minimum_labels=int(labels),
             minimum_coverage=int(coverage) / 100,
@@ -156,6 +165,22 @@ def _fields(draft: Monitor) -> None:
         faults.say("form", "A window is a whole number of days, a delay and an amount are numbers.")
         return
     st.session_state[_CHECKED] = {draft.model: document(made)}
+
+
+def _code_red(draft: Monitor, mark: str) -> CodeRed:
+    """Levels and windows; the columns stand with the other columns."""
+    st.markdown("**Code red** :gray[PSI of a mix, or of a column that is watched most closely]")
+    left, middle, right = st.columns(3)
+    rule = draft.code_red
+    with left:
+        watch = st.number_input("Amber from", value=rule.watch, step=0.01, format="%.3f", key=f"amber-{mark}")
+    with middle:
+        breach = st.number_input("Red from", value=rule.breach, step=0.01, format="%.3f", key=f"red-{mark}")
+    with right:
+        windows = st.number_input(
+            "In windows in a row", value=rule.windows, min_value=1, max_value=MOST_WINDOWS, key=f"in-a-row-{mark}"
+        )
+    return replace(rule, watch=float(watch), breach=float(breach), windows=int(windows))
 
 
 def _levels(draft: Monitor, mark: str) -> list[tuple[Threshold, bool]]:

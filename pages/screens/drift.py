@@ -56,7 +56,7 @@ def _column(view: DriftView, item: FeatureDrift, choice: Choice) -> None:
 
 
 def _slices(view: DriftView, choice: Choice) -> None:
-    model, as_of = view.model, view.signal.as_of
+    model = view.model
     mixes = reads.attempt(
         "the mix of slices",
         lambda: reads.figures(
@@ -82,7 +82,7 @@ def _slices(view: DriftView, choice: Choice) -> None:
             notices.remark("No column splits the sketches of this model. A monitor can name some.", "help")
         return
     if mixes:
-        drift_slices.mixes(mixes, as_of, choice.window_days)
+        drift_slices.mixes(mixes, view)
     if found:
         drift_slices.slices(found, model, choice, as_of)
 

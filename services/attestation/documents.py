@@ -7,7 +7,7 @@ so what a person signed is what is obeyed. Digests of records that exist rest on
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, Field, asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from services.attestation import canonical
@@ -29,10 +29,15 @@ class DocumentKind(Generic[T]):
     """What to do with a text that is no such document."""
     build: Callable[[dict[str, Any]], T]
     """From the parsed document without its format. Raises any of the errors of a value that does not fit."""
+    later: tuple[str, ...] = ()
+    """Fields that came after the format; left out while they have their default, so that older texts keep their bytes.
+    """
 
     def write(self, value: T) -> str:
         """Canonical text. Raises InputError for text that cannot be signed."""
-        return canonical.to_bytes({"format": self.format, **plain(asdict(value))}).decode()
+        unset = {item.name for item in fields(value) if item.name in self.later and _is_default(value, item)}
+        stated = {name: found for name, found in asdict(value).items() if name not in unset}
+        return canonical.to_bytes({"format": self.format, **plain(stated)}).decode()
 
     def read(self, text: str) -> T:
         """What `write` wrote. Raises InputError for anything else."""
@@ -52,6 +57,11 @@ class Change:
     what: str
     before: str
     after: str
+
+
+def _is_default(value: object, item: Field[Any]) -> bool:
+    default = item.default_factory() if item.default_factory is not MISSING else item.default
+    return bool(getattr(value, item.name) == default)
 
 
 def digest(text: str) -> str:

@@ -124,6 +124,8 @@ DEFINITIONS: Mapping[Statistic, Definition] = {
     ),
 }
 
+CODE_RED = Limits(watch=0.10, breach=0.25)
+"""Amber and red of what is watched most closely, unless a monitor says otherwise: the usual levels of PSI."""
 JUDGING = (Statistic.PSI, Statistic.MISSING, Statistic.UNSEEN, Statistic.ALERTS)
 """What a verdict about a column rests on unless its monitor says otherwise; each where it applies."""
 

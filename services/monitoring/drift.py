@@ -22,6 +22,7 @@ from services.monitoring.models import (
     Level,
     MonitoringConfig,
     Reading,
+    RedWindow,
     SliceDrift,
 )
 from services.monitoring.profile import (
@@ -149,6 +150,7 @@ def _feature(
     state, sentence = _verdict(readings, column, config)
     place = verdicts.running_since(history) if current else None
     points = _points(run, asked.statistic, judged)
+    closely = _points(run, Statistic.PSI, {Statistic.PSI: verdicts.states(run, Statistic.PSI, config.red_limits)})
     ks = next((item.value for item in readings if item.statistic is Statistic.KS), None)
     return FeatureDrift(
         feature=column.feature,
@@ -174,6 +176,7 @@ def _feature(
         missing_series=_shares(run, Statistic.MISSING),
         unseen_series=_shares(run, Statistic.UNSEEN),
         alert_rate=_alert_rate(column, run, judged.get(Statistic.ALERTS, ())) if current else None,
+        closely=closely,
     )
 
 
@@ -335,30 +338,42 @@ def view(
     asked: Question,
     *,
     today: date,
-    code_red: Signal | None,
+    red: Signal | None,
+    red_windows: tuple[RedWindow, ...] = (),
+    red_rule: str = "",
 ) -> DriftView:
     limits = config.limits_of(asked.statistic)
     said = signal(found, reference, last, asked, today)
-    if code_red is not None and said.n is None:
+    if red is not None and said.n is None:
         # Old figures are no verdict about now, in either direction.
         words = f"Code red cannot be excluded: {said.sentence[:1].lower()}{said.sentence[1:]}"
-        code_red = replace(code_red, state=Health.UNKNOWN, sentence=words)
+        red = replace(red, state=Health.UNKNOWN, sentence=words)
     return DriftView(
         model=config.model,
         window_days=asked.window_days,
         watch=config.watch,
         breach=config.breach,
         features=found,
-        signal=said,
+        signal=_folded(said, red),
         reference=reference_words(config, reference),
         explanation=explanation(config, reference, last, found, asked=asked, limits=limits),
         statistic=asked.statistic,
         versus=asked.versus,
         slice_key=asked.slice_key,
         limits=limits,
-        code_red=code_red,
+        code_red=red,
+        red_windows=red_windows,
+        red_limits=config.red_limits,
+        red_rule=red_rule,
         last_day=last,
     )
+
+
+def _folded(said: Signal, red: Signal | None) -> Signal:
+    """The state of a model with its code red in it: a mix may be red although no column is."""
+    if red is None or said.n is None or Health.worst([said.state, red.state]) is said.state:
+        return said
+    return replace(said, state=red.state, sentence=f"{red.sentence} {said.sentence}")
 
 
 def reference_words(config: MonitoringConfig, reference: Reference | None) -> str:

@@ -1,18 +1,18 @@
 """All models against time: one stored verdict per model and window, made by the worker when figures changed. Pure.
 
 A model is judged as on its own screen: red where a column is red in two of three windows, amber where one moved or is
-red for the first time, grey where one cannot be judged and none moved.
+red for the first time, grey where one cannot be judged and none moved; code red and its amber count beside the columns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from services.kernel.health import Health
 from services.monitoring import verdicts
-from services.monitoring.models import FeatureDrift
+from services.monitoring.models import FeatureDrift, RedWindow
 
 _ORDER = (Health.BREACH, Health.WATCH, Health.UNKNOWN, Health.HEALTHY)
 
@@ -63,8 +63,9 @@ class Judged:
     at: datetime
 
 
-def verdicts_of(model: str, found: Sequence[FeatureDrift]) -> tuple[DriftVerdict, ...]:
-    """Of every window of the course, oldest first."""
+def verdicts_of(model: str, found: Sequence[FeatureDrift], red: Sequence[RedWindow] = ()) -> tuple[DriftVerdict, ...]:
+    """Of every window of the course, oldest first; code red counts where it is graver than every column."""
+    reds = {window.day: window for window in red}
     days = sorted({day for item in found for day, _ in item.history})
     rows = {day: list[tuple[int, FeatureDrift, Health, bool, int]]() for day in days}
     for place, item in enumerate(found):
@@ -73,7 +74,13 @@ def verdicts_of(model: str, found: Sequence[FeatureDrift]) -> tuple[DriftVerdict
         for at, (day, state) in enumerate(item.history):
             lasting = verdicts.sustained(states[max(0, at + 1 - verdicts.ALERT_OF) : at + 1])
             rows[day].append((place, item, state, lasting, sizes.get(day, 0)))
-    return tuple(_verdict(model, day, seen) for day, seen in rows.items())
+    return tuple(_with_red(_verdict(model, day, seen), reds.get(day)) for day, seen in rows.items())
+
+
+def _with_red(verdict: DriftVerdict, red: RedWindow | None) -> DriftVerdict:
+    if red is None or Health.worst([verdict.state, red.state]) is verdict.state:
+        return verdict
+    return replace(verdict, state=red.state, feature=red.feature, title=red.titles[0])
 
 
 def _verdict(model: str, day: date, seen: Sequence[tuple[int, FeatureDrift, Health, bool, int]]) -> DriftVerdict:

@@ -1,25 +1,22 @@
-"""Mix shift: how the share of each slice of the predictions changed, and the rule that turns it into code red."""
+"""Mix shift: how the share of each slice of the predictions changed, judged by the levels of code red."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import date
 
 import numpy as np
 
-from services.kernel.health import Health, Signal
+from services.kernel.health import Health
 from services.monitoring import verdicts
 from services.monitoring.courses import course
-from services.monitoring.definitions import Limits, Statistic
+from services.monitoring.definitions import Statistic
 from services.monitoring.drift import Question
-from services.monitoring.models import DriftPoint, FeatureDrift, MonitoringConfig
+from services.monitoring.models import DriftPoint, MonitoringConfig
 from services.monitoring.profile import DayProfile, FeatureReference, Reference, column_and_value, slice_key
 
-AMBER, RED = 0.10, 0.25
-"""Population stability index of a mix or of one of the five most important columns."""
-TOP = 5
 REST = "every other value"
 _SINGLE_LEVEL = 0.01
 
@@ -37,7 +34,9 @@ class MixShare:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MixShift:
-    """How predictions spread over the slices of one column. `series` is PSI against the reference, per window."""
+    """How predictions spread over the slices of one column. `series` is PSI against the reference, per window, judged
+    by the levels of code red.
+    """
 
     column: str
     title: str
@@ -47,8 +46,6 @@ class MixShift:
     series: tuple[DriftPoint, ...]
     since: date | None
     n: int
-    history: tuple[Health, ...]
-    """State of each window, oldest first."""
 
 
 def category_mix(
@@ -98,7 +95,8 @@ def _compared(
         since=asked.since(last),
         level=_SINGLE_LEVEL,
     )
-    states = verdicts.states(run, Statistic.PSI, Limits(watch=AMBER, breach=RED))
+    limits = config.red_limits
+    states = verdicts.states(run, Statistic.PSI, limits)
     current = bool(run.days) and run.days[-1] == last
     place = verdicts.running_since(states) if current else None
     previous = course(
@@ -106,7 +104,7 @@ def _compared(
         versus=asked.versus.PREVIOUS,
     )  # fmt: skip
     words = (
-        verdicts.sentence(run, len(run) - 1, Statistic.PSI, Limits(watch=AMBER, breach=RED), states[-1])
+        verdicts.sentence(run, len(run) - 1, Statistic.PSI, limits, states[-1])
         if current
         else "No predictions were recorded in this window."
     )
@@ -127,7 +125,6 @@ def _compared(
         ),
         since=run.days[place] if place is not None else None,
         n=int(now.sum()),
-        history=states,
     )
 
 
@@ -175,53 +172,3 @@ def _shares(names: Sequence[str], before: np.ndarray, previous: np.ndarray, now:
         if name != REST or before[place] + previous[place] + now[place]
     ]  # fmt: skip
     return tuple(sorted(rows, key=lambda row: -abs((row.now or 0.0) - (row.before or 0.0))))
-
-
-def code_red(
-    config: MonitoringConfig,
-    features: Sequence[FeatureDrift],
-    mixes: Sequence[MixShift],
-    last: date | None,
-) -> Signal | None:
-    """Red when a mix or one of the five most important columns is at PSI 0.25 or more in two windows running.
-
-    Amber from 0.10, or in the first red window. Unknown when any of them cannot be judged and none is moved; what was
-    not recorded up to the last day cannot be judged, whatever its old windows say. None when nothing is named to be
-    watched that closely.
-    """
-    order = [column for column, _, _ in config.features[:TOP]]
-    top = [item for item in features if item.feature in order]
-    watched = [(item.title, [_state(point) for point in item.series[-2:]] if item.latest else []) for item in top]
-    watched += [
-        (f"the mix of {mix.title.lower()}", list(mix.history[-2:]) if mix.series and mix.series[-1].day == last else [])
-        for mix in mixes
-    ]
-    if not watched:
-        return None
-    as_of = datetime.combine(last, time(), UTC) if last else None
-    for title, states in watched:
-        if len(states) == 2 and set(states) == {Health.BREACH}:
-            words = f"Code red: {title} is at PSI {RED:g} or more in two windows running."
-            return Signal(state=Health.BREACH, value=None, unit="", sentence=words, as_of=as_of)
-    moved = [title for title, states in watched if states and states[-1] in {Health.WATCH, Health.BREACH}]
-    if moved:
-        words = f"Amber: {_listed(moved)} at PSI {AMBER:g} or more. Red from {RED:g} in two windows running."
-        return Signal(state=Health.WATCH, value=None, unit="", sentence=words, as_of=as_of)
-    silent = [title for title, states in watched if not states or states[-1] is Health.UNKNOWN]
-    if silent:
-        words = f"Code red cannot be excluded: {_listed(silent)} cannot be judged in this window."
-        return Signal(state=Health.UNKNOWN, value=None, unit="", sentence=words, as_of=as_of)
-    words = f"No code red: {len(watched)} watched distributions stay under PSI {AMBER:g}."
-    return Signal(state=Health.HEALTHY, value=None, unit="", sentence=words, as_of=as_of)
-
-
-def _state(point: DriftPoint) -> Health:
-    """By the fixed levels of the rule, whatever the monitor's own limits are."""
-    if point.state is Health.UNKNOWN or point.value <= point.floor:
-        return Health.HEALTHY if point.value < AMBER and point.state is not Health.UNKNOWN else Health.UNKNOWN
-    return Health.BREACH if point.value >= RED else Health.WATCH if point.value >= AMBER else Health.HEALTHY
-
-
-def _listed(titles: Sequence[str]) -> str:
-    shown = ", ".join(titles[:3])
-    return f"{shown} and {len(titles) - 3} more" if len(titles) > 3 else shown

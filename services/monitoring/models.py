@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from services.kernel.health import Explanation, Health, Signal
 from services.kernel.interval import Estimate
-from services.monitoring.definitions import JUDGING, Limits, Statistic, Versus, limits_of
+from services.monitoring.definitions import CODE_RED, JUDGING, Limits, Statistic, Versus, limits_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +95,8 @@ class FeatureDrift:
     unseen_series: tuple[tuple[date, float], ...] = ()
     alert_rate: AlertRate | None = None
     """Of the score of a model that decides at a threshold."""
+    closely: tuple[DriftPoint, ...] = ()
+    """PSI of every window, judged by the levels of code red."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,18 @@ class Distribution:
     current_n: int
     previous: tuple[float, ...] = ()
     previous_n: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedWindow:
+    """Code red of the window that ends on `day`. `titles` are what its state rests on, `feature` the first of them if
+    that is a column; none where it is healthy.
+    """
+
+    day: date
+    state: Health
+    titles: tuple[str, ...] = ()
+    feature: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +141,13 @@ class DriftView:
     limits: Limits | None = None
     """Of the chosen statistic."""
     code_red: Signal | None = None
+    """Over everything, against the reference; None elsewhere, and where nothing is watched that closely."""
+    red_windows: tuple[RedWindow, ...] = ()
+    """The same for every window of the course."""
+    red_limits: Limits = CODE_RED
+    """PSI of a mix or of a column that is watched most closely."""
+    red_rule: str = ""
+    """What code red is for this model, in words."""
     last_day: date | None = None
 
 
@@ -179,7 +200,7 @@ class MonitoringConfig:
 
     model: str
     features: tuple[tuple[str, str, str], ...] = ()
-    """(column, title in words, `numeric` or `categorical`), most important first."""
+    """(column, title in words, `numeric` or `categorical`)."""
     score_title: str = "Prediction"
     metric_title: str = ""
     baseline_name: str = "Simple rule on the hold-out rows"
@@ -199,6 +220,12 @@ class MonitoringConfig:
     """Names of the statistics that judge; empty leaves the choice to the verdicts."""
     limits: tuple[tuple[str, float, float], ...] = ()
     """(statistic, watch, breach); a statistic that is not named keeps its usual limits."""
+    code_red_columns: tuple[str, ...] = ()
+    """Columns that are watched most closely; empty: those that moved most."""
+    code_red_limits: tuple[float, float] = (CODE_RED.watch, CODE_RED.breach)
+    """PSI of one of them or of a mix: amber, red."""
+    code_red_windows: int = 2
+    """Windows in a row, without a common day, that make it red."""
     minimum_rows: int = 0
     """Predictions a window needs before it is judged at all, beside what each statistic needs by itself."""
     monitor_version: int | None = None
@@ -219,6 +246,11 @@ class MonitoringConfig:
         """Its own where the monitor names them, else the usual ones; None for a statistic that only informs."""
         own = {name: Limits(watch=watch, breach=breach) for name, watch, breach in self.limits}
         return own.get(statistic.value) or limits_of(statistic, watch=self.watch, breach=self.breach)
+
+    @property
+    def red_limits(self) -> Limits:
+        amber, red = self.code_red_limits
+        return Limits(watch=amber, breach=red)
 
     def title(self, column: str) -> str:
         return next((title for name, title, _ in self.features if name == column), column.replace("_", " "))

@@ -23,6 +23,7 @@ from services.monitoring.monitors import (
     Threshold,
 )
 
+MOST_CLOSELY = 5
 MOST_FEATURES, MOST_SLICES, MOST_WINDOWS, LONGEST_WINDOW = 500, 5, 4, 366
 _SHARES = frozenset({"js", "ks", "missing", "unseen"})
 """Statistics that cannot exceed 1."""
@@ -91,6 +92,7 @@ def problems(monitor: Monitor, facts: SourceFacts, *, guards: str = "") -> tuple
         *_windows(monitor, facts),
         *_judging(monitor),
         *_slices(monitor, facts),
+        *_code_red(monitor),
         *_guards(monitor),
         *_impact(monitor, guards),
     )
@@ -346,6 +348,33 @@ def _slices(monitor: Monitor, facts: SourceFacts) -> Iterator[Problem]:
                 "slices", f"`{column}` holds an equals sign.", "A slice is written column=value.", "Rename the column."
             )
         yield from _column(facts, column, kinds, "text or a number", field_="slices", role="a slice")
+
+
+def _code_red(monitor: Monitor) -> Iterator[Problem]:
+    rule = monitor.code_red
+    yield from _threshold(Threshold(statistic="code red", watch=rule.watch, breach=rule.breach), twice=False)
+    if not 1 <= rule.windows <= MOST_WINDOWS:
+        yield _problem(
+            "code_red",
+            f"Code red is asked for after {rule.windows} windows in a row.",
+            f"Between 1 and {MOST_WINDOWS} can be asked for.",
+            "Choose 2 where nothing speaks against it.",
+        )
+    strangers = [column for column in rule.columns if column not in monitor.columns]
+    if strangers:
+        yield _problem(
+            "code_red",
+            f"`{strangers[0]}` is watched most closely and is no feature.",
+            "Only what is watched at all can be watched closely.",
+            "Add it to the features, or leave it out here.",
+        )
+    if len(rule.columns) > MOST_CLOSELY:
+        yield _problem(
+            "code_red",
+            f"{len(rule.columns)} columns are watched most closely.",
+            f"Where everything is urgent nothing is; at most {MOST_CLOSELY} are.",
+            "Keep the most important ones.",
+        )
 
 
 def _guards(monitor: Monitor) -> Iterator[Problem]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from services.attestation.documents import Change, DocumentKind, changes
 from services.kernel.secret import Secret
+from services.monitoring.definitions import CODE_RED
 from services.monitoring.models import MonitoringConfig
 
 FORMAT = "countersign.monitor/1"
@@ -134,6 +135,21 @@ class BusinessImpact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CodeRed:
+    """From when on something that is watched most closely is an emergency: see `services.monitoring.code_red`."""
+
+    columns: tuple[str, ...] = ()
+    """The most important ones; without any, the five that moved most are watched."""
+    watch: float = CODE_RED.watch
+    breach: float = CODE_RED.breach
+    windows: int = 2
+
+    @property
+    def words(self) -> str:
+        return f"amber {self.watch:g}, red {self.breach:g} in {self.windows} windows in a row"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Monitor:
     model: str
     features: tuple[Feature, ...]
@@ -145,6 +161,7 @@ class Monitor:
     statistics: tuple[str, ...] = ("psi", "missing", "unseen")
     thresholds: tuple[Threshold, ...] = ()
     slices: tuple[str, ...] = ()
+    code_red: CodeRed = field(default_factory=CodeRed)
     minimum_rows: int = 100
     """Small-sample guard: a window with fewer predictions has no verdict."""
     minimum_labels: int = 50
@@ -245,6 +262,9 @@ def config_of(monitor: Monitor, *, version: int | None = None) -> MonitoringConf
         current_days=monitor.windows,
         statistics=monitor.statistics,
         limits=tuple((item.statistic, item.watch, item.breach) for item in monitor.thresholds),
+        code_red_columns=monitor.code_red.columns,
+        code_red_limits=(monitor.code_red.watch, monitor.code_red.breach),
+        code_red_windows=monitor.code_red.windows,
         minimum_rows=monitor.minimum_rows,
         monitor_version=version,
         imported_from="" if monitor.source.kind is SourceKind.INFERENCE else monitor.source.words,
@@ -264,6 +284,12 @@ def of_config(config: MonitoringConfig) -> Monitor:
         windows=config.current_days,
         thresholds=tuple(Threshold(statistic=name, watch=watch, breach=breach) for name, watch, breach in limits),
         slices=config.slices,
+        code_red=CodeRed(
+            columns=config.code_red_columns,
+            watch=config.red_limits.watch,
+            breach=config.red_limits.breach,
+            windows=config.code_red_windows,
+        ),
         minimum_rows=config.minimum_rows or 100,
         minimum_labels=config.minimum_labels,
         minimum_coverage=config.minimum_coverage,
@@ -296,6 +322,8 @@ def _words(monitor: Monitor) -> dict[str, str]:
         "Current windows": ", ".join(f"{days} days" for days in monitor.windows),
         "Judged by": ", ".join(STATISTICS.get(name, name) for name in monitor.statistics),
         "Slices": ", ".join(monitor.slices),
+        "Code red": monitor.code_red.words,
+        "Watched most closely": ", ".join(monitor.code_red.columns) or "the five that moved most",
         "Fewest predictions in a window": f"{monitor.minimum_rows:,}",
         "Fewest labels in a week": f"{monitor.minimum_labels:,}",
         "Share of labels a week needs": f"{monitor.minimum_coverage:.0%}",
@@ -333,6 +361,7 @@ def _monitor(found: dict[str, Any]) -> Monitor:
             for item in found["thresholds"]
         ),
         slices=tuple(found["slices"]),
+        code_red=_code_red(found.get("code_red")),
         minimum_rows=int(found["minimum_rows"]),
         minimum_labels=int(found["minimum_labels"]),
         minimum_coverage=float(found["minimum_coverage"]),
@@ -347,6 +376,18 @@ def _monitor(found: dict[str, Any]) -> Monitor:
     )  # fmt: skip
 
 
+def _code_red(found: dict[str, Any] | None) -> CodeRed:
+    """Documents from before this setting do not have it."""
+    if found is None:
+        return CodeRed()
+    return CodeRed(
+        columns=tuple(found["columns"]),
+        watch=float(found["watch"]),
+        breach=float(found["breach"]),
+        windows=int(found["windows"]),
+    )
+
+
 def _day(text: str) -> date | None:
     return date.fromisoformat(text) if text else None
 
@@ -355,4 +396,6 @@ def _amount(text: str) -> Decimal | None:
     return Decimal(text) if text else None
 
 
-_KIND = DocumentKind(format=FORMAT, name="a monitor", hint="Start from the proposed default.", build=_monitor)
+_KIND = DocumentKind(
+    format=FORMAT, name="a monitor", hint="Start from the proposed default.", build=_monitor, later=("code_red",)
+)

@@ -8,13 +8,13 @@ from datetime import date, timedelta
 from services.kernel.clock import Clock
 from services.kernel.errors import InputError
 from services.kernel.health import Signal
-from services.monitoring import changes, drift, events, verdicts, windows
+from services.monitoring import changes, code_red, drift, events, verdicts, windows
 from services.monitoring.changes import Change
-from services.monitoring.definitions import Statistic, Versus
+from services.monitoring.definitions import Versus
 from services.monitoring.drift import Question, judged_columns
 from services.monitoring.events import Event
-from services.monitoring.mix import MixShift, category_mix, code_red, mix_shift
-from services.monitoring.models import Distribution, DriftView, FeatureDrift, MonitoringConfig, SliceDrift
+from services.monitoring.mix import MixShift, category_mix, mix_shift
+from services.monitoring.models import Distribution, DriftView, FeatureDrift, MonitoringConfig, RedWindow, SliceDrift
 from services.monitoring.ports import MonitoringStore
 from services.monitoring.profile import DayProfile, Reference, column_and_value
 
@@ -28,12 +28,37 @@ class DriftReader:
         reference, last = self._store.reference(config.model), self._store.last_day(config.model)
         found: tuple[FeatureDrift, ...] = ()
         red: Signal | None = None
+        before: tuple[RedWindow, ...] = ()
         if reference is not None and last is not None:
             self._require_slice(reference, asked.slice_key)
             found = self._features(reference, config, asked, last)
-            if not asked.slice_key and asked.versus is Versus.REFERENCE and asked.statistic is Statistic.PSI:
-                red = code_red(config, found, self._mixes(reference, config, asked, last), last)
-        return drift.view(config, reference, last, found, asked, today=self._clock.now().date(), code_red=red)
+            if not asked.slice_key and asked.versus is Versus.REFERENCE:
+                red, before = self._code_red(reference, config, asked, last, found)
+        today = self._clock.now().date()
+        return drift.view(
+            config, reference, last, found, asked,
+            today=today, red=red, red_windows=before, red_rule=code_red.watches(config),
+        )  # fmt: skip
+
+    def _code_red(
+        self,
+        reference: Reference,
+        config: MonitoringConfig,
+        asked: Question,
+        last: date,
+        found: tuple[FeatureDrift, ...],
+    ) -> tuple[Signal | None, tuple[RedWindow, ...]]:
+        """Of the last window, and of each window of the course."""
+        needed = config.code_red_windows * asked.window_days
+        longer = replace(asked, days=max(asked.days, needed))
+        judged = found if longer == asked else self._features(reference, config, longer, last)
+        mixes, length = self._mixes(reference, config, longer, last), asked.window_days
+        course = code_red.course(config, judged, mixes, window_days=length)
+        since = asked.since(last)
+        return (
+            code_red.code_red(config, judged, mixes, last, window_days=length),
+            tuple(window for window in course if window.day >= since),
+        )
 
     def distribution(self, model: str, feature: str, asked: Question) -> Distribution:
         """Reference, current and previous window of one column. Raises InputError for one without a reference."""

@@ -254,7 +254,8 @@ class MonitoringService:
                 continue
             config = self._config(model)
             asked = Question(window_days=_length(config, None), days=SERIES_DAYS)
-            found = verdicts_of(model, self._drift.view(config, asked).features)
+            view = self._drift.view(config, asked)
+            found = verdicts_of(model, view.features, view.red_windows)
             self._store.put_verdicts(model, found, Judged(head=head, window_days=asked.window_days, at=at))
 
     def _renew_references(self, found: tuple[Partition, ...], broken: list[TelemetryUnavailableError]) -> None:

@@ -17,7 +17,7 @@ from services.kernel.clock import FrozenClock
 from services.kernel.health import Health
 from services.monitoring.definitions import Statistic, Versus
 from services.monitoring.drift import Question
-from services.monitoring.fleet import FleetRow, verdicts_of
+from services.monitoring.fleet import DriftVerdict, FleetRow, verdicts_of
 from services.monitoring.models import DriftView, MonitoringConfig
 from services.monitoring.profile import (
     SCORE,
@@ -219,7 +219,7 @@ class FakeDrift:
         rows = [
             FleetRow(
                 model=row.name,
-                verdicts=verdicts_of(row.name, self._drift(row.name).features) if number else (),
+                verdicts=self._verdicts(row.name) if number else (),
                 judged_at=NOW - timedelta(minutes=3),
                 window_days=7,
                 is_current=True,
@@ -229,6 +229,10 @@ class FakeDrift:
         if self._room.mode == "empty":
             return ()
         return tuple(replace(row, model=HOSTILE) if self._room.hostile else row for row in rows)
+
+    def _verdicts(self, model: str) -> tuple[DriftVerdict, ...]:
+        view = self._drift(model)
+        return verdicts_of(model, view.features, view.red_windows)
 
     def _drift(
         self,

@@ -8,11 +8,11 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from services.kernel.health import Health
-from services.monitoring import changes, drift, events, mix, verdicts
+from services.kernel.health import Health, Signal
+from services.monitoring import changes, code_red, drift, events, fleet, mix, verdicts
 from services.monitoring.definitions import Statistic, Versus
 from services.monitoring.drift import Question
-from services.monitoring.models import MonitoringConfig
+from services.monitoring.models import DriftPoint, FeatureDrift, MonitoringConfig, RedWindow
 from services.monitoring.profile import (
     DayProfile,
     FeatureReference,
@@ -222,46 +222,137 @@ def test_rows_of_no_known_slice_count_as_every_other_value() -> None:
     assert {share.value: share.now for share in found.shares}[mix.REST] == pytest.approx(0.2)
 
 
-def test_code_red_needs_two_windows_running() -> None:
+def closely(*back: tuple[int, Health, float]) -> tuple[DriftPoint, ...]:
+    """Windows that end so many days before the last one, with state and PSI."""
+    return tuple(
+        DriftPoint(day=LAST - timedelta(days=days), value=value, n=900, floor=0.01, state=state)
+        for days, state, value in sorted(back, reverse=True)
+    )
+
+
+def said(
+    *back: tuple[int, Health, float], config: MonitoringConfig = CONFIG, days: int = 7, last: date = LAST
+) -> Signal | None:
+    """Code red where nothing is watched but one mix with these windows."""
+    mix_of_providers = replace(shift({"A": 30, "B": 90, "C": 180}), series=closely(*back))
+    return code_red.code_red(config, [], [mix_of_providers], last, window_days=days)
+
+
+RED, AMBER, QUIET = (Health.BREACH, 0.3), (Health.WATCH, 0.15), (Health.HEALTHY, 0.02)
+
+
+@pytest.mark.parametrize(
+    ("windows", "state"),
+    [
+        ([(0, *RED), (7, *RED)], Health.BREACH),
+        ([(0, *RED), (9, *RED)], Health.BREACH),  # nothing ended 7 or 8 days ago; this one shares no day either
+        ([(0, *RED), (1, *RED), (2, *RED), (6, *RED)], Health.WATCH),  # all share days with the newest one
+        ([(0, *RED), (1, *RED), (7, *QUIET)], Health.WATCH),
+        ([(0, *RED), (14, *RED)], Health.WATCH),  # the window between them is not known
+        ([(0, *AMBER), (7, *RED)], Health.WATCH),
+        ([(0, *QUIET), (7, *RED)], Health.HEALTHY),
+        ([(0, Health.UNKNOWN, 0.3), (7, *RED)], Health.UNKNOWN),
+        ([(1, *RED), (8, *RED)], Health.UNKNOWN),  # not recorded up to the last day
+    ],
+)
+def test_code_red_needs_two_windows_in_a_row_that_share_no_day(
+    windows: list[tuple[int, Health, float]], state: Health
+) -> None:
+    found = said(*windows)
+
+    assert found is not None
+    assert found.state is state
+
+
+def test_levels_and_windows_of_code_red_are_those_of_the_monitor() -> None:
+    strict = replace(CONFIG, code_red_windows=3)
+    loose = replace(CONFIG, code_red_limits=(2.0, 5.0))
+    providers = {"A": 30, "B": 90, "C": 180}
+    seen = mix.mix_shift("provider", loose, a_reference(), slices(providers), asked=ASKED, last=LAST)
+
+    two, three = (
+        said(*windows, config=strict) for windows in ([(0, *RED), (7, *RED)], [(n, *RED) for n in (0, 7, 14)])
+    )
+
+    assert [one.state for one in (two, three) if one] == [Health.WATCH, Health.BREACH]
+    assert three is not None
+    assert "in 3 windows in a row" in three.sentence
+    assert shift(providers).state is Health.BREACH
+    assert seen is not None
+    assert seen.state is Health.HEALTHY
+    assert "PSI 5 or more in a mix" in code_red.watches(loose)
+
+
+def columns(*values: float) -> list[FeatureDrift]:
+    """Columns c0, c1, ... at this PSI, now and a window ago."""
+    plain = of(days())
+    return [
+        replace(
+            plain, feature=f"c{number}", title=f"Column {number}",
+            closely=closely(*((back, Health.BREACH if value >= 0.25 else Health.HEALTHY, value) for back in (0, 7))),
+        )
+        for number, value in enumerate(values)
+    ]  # fmt: skip
+
+
+def test_the_columns_a_monitor_names_are_watched_and_without_any_the_five_that_moved_most() -> None:
+    """The order of the columns says nothing about what matters."""
+    moved = columns(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.4)
+    named = replace(CONFIG, code_red_columns=("c0", "c1"))
+
+    def state(config: MonitoringConfig, found: list[FeatureDrift]) -> Signal:
+        answer = code_red.code_red(config, found, [], LAST, window_days=7)
+        assert answer is not None
+        return answer
+
+    assert state(CONFIG, moved).state is Health.BREACH
+    assert "Column 6" in state(CONFIG, moved).sentence
+    assert state(named, moved).state is Health.HEALTHY
+    assert "No code red: 2 watched" in state(named, moved).sentence
+    assert state(named, columns(0.0, 0.5)).state is Health.BREACH
+    assert "No code red: 5 watched" in state(CONFIG, columns(*[0.0] * 9)).sentence
+    assert code_red.code_red(replace(CONFIG, code_red_columns=("gone",)), moved, [], LAST, window_days=7) is None
+    assert code_red.code_red(CONFIG, [], [], LAST, window_days=7) is None
+
+
+def test_every_window_of_the_course_is_judged_as_on_its_last_day() -> None:
+    [column] = columns(0.4)
+    rising = replace(column, closely=closely((21, *QUIET), (14, *RED), (7, *RED), (0, *QUIET)))
+
+    found = code_red.course(CONFIG, [rising], [], window_days=7)
+
+    assert [(LAST - window.day).days for window in found] == [21, 14, 7, 0]
+    assert [window.state for window in found] == [Health.HEALTHY, Health.WATCH, Health.BREACH, Health.HEALTHY]
+    assert (found[2].feature, found[2].titles) == ("c0", ("Column 0",))
+
+
+def test_a_model_whose_columns_are_quiet_is_red_where_code_red_is() -> None:
+    """Its own state and its line among all models say what the tile of code red says."""
     column = of(days())
-    red = shift({"A": 30, "B": 90, "C": 180})
-    steady = shift({"A": 150, "B": 90, "C": 60})
+    quiet = drift.view(CONFIG, a_reference(), LAST, (column,), ASKED, today=LAST, red=None)
+    red = said((0, *RED), (7, *RED))
+    assert red is not None
 
-    def said(*history: Health) -> Health | None:
+    view = drift.view(CONFIG, a_reference(), LAST, (column,), ASKED, today=LAST, red=red)
+    window = RedWindow(day=LAST, state=Health.BREACH, titles=("the mix of provider",))
+    verdicts = fleet.verdicts_of("m", (column,), [window])
 
-        found = mix.code_red(CONFIG, [column], [replace(red, history=history)], LAST)
-        return found.state if found else None
-
-    assert said(Health.BREACH, Health.BREACH) is Health.BREACH
-    assert said(Health.HEALTHY, Health.BREACH) is Health.WATCH
-    assert said(Health.BREACH, Health.WATCH) is Health.WATCH
-    assert said(Health.HEALTHY, Health.UNKNOWN) is Health.UNKNOWN
-    assert mix.code_red(CONFIG, [column], [steady], LAST).state is Health.HEALTHY  # type: ignore[union-attr]
-    assert mix.code_red(MonitoringConfig(model="m"), [column], [], LAST) is None
-
-
-def test_what_was_not_recorded_up_to_the_last_day_is_neither_code_red_nor_free_of_it() -> None:
-    column, red = of(days()), replace(shift({"A": 30, "B": 90, "C": 180}), history=(Health.BREACH, Health.BREACH))
-    later = LAST + timedelta(days=40)
-    stopped = replace(column, latest=None)
-
-    found = [
-        mix.code_red(CONFIG, [column], [red], later),
-        mix.code_red(CONFIG, [stopped], [], LAST),
-    ]
-
-    assert [one.state for one in found if one] == [Health.UNKNOWN, Health.UNKNOWN]
+    assert quiet.signal.state is Health.HEALTHY
+    assert view.signal.state is Health.BREACH
+    assert view.signal.sentence.startswith("Code red: the mix of provider")
+    assert (verdicts[-1].state, verdicts[-1].title) == (Health.BREACH, "the mix of provider")
+    assert verdicts[-2].state is Health.HEALTHY
 
 
 def test_old_figures_say_nothing_about_code_red_now() -> None:
     column = of(days())
     steady = shift({"A": 150, "B": 90, "C": 60})
-    said = mix.code_red(CONFIG, [column], [steady], LAST)
-    assert said is not None
-    assert said.state is Health.HEALTHY
+    now = code_red.code_red(CONFIG, [column], [steady], LAST, window_days=7)
+    assert now is not None
+    assert now.state is Health.HEALTHY
 
     seen = [
-        drift.view(CONFIG, a_reference(), LAST, (column,), ASKED, today=LAST + timedelta(days=after), code_red=said)
+        drift.view(CONFIG, a_reference(), LAST, (column,), ASKED, today=LAST + timedelta(days=after), red=now)
         for after in (0, 40)
     ]
 

@@ -56,7 +56,7 @@ def test_one_slice_can_be_looked_at_alone(room: Room) -> None:
     assert shape.previous_n > 0
 
 
-def test_the_mix_of_slices_shifted_and_this_is_code_red(room: Room) -> None:
+def test_the_mix_of_slices_shifted_and_its_first_window_is_amber(room: Room) -> None:
     [mix] = room.service.mixes("m")
 
     assert mix.shares[0].value == "LGA"
@@ -65,7 +65,35 @@ def test_the_mix_of_slices_shifted_and_this_is_code_red(room: Room) -> None:
     assert mix.state is Health.BREACH
     red = room.service.drift("m").code_red
     assert red is not None
-    assert red.state is Health.BREACH
+    assert red.state is Health.WATCH
+    assert "Red from 0.25 in 2 windows in a row" in red.sentence
+
+
+def test_a_mix_that_stays_moved_for_two_weeks_turns_model_and_fleet_red_although_no_column_is(tmp_path: Path) -> None:
+    made = Room(tmp_path)
+    made.service.register_config(
+        (MonitoringConfig(model="m", features=(("amount", "Amount", "numeric"),), slices=("origin",)),)
+    )
+    made.reference(6000)
+    for back in range(25, -1, -1):
+        day, frame = TODAY - timedelta(days=back), rows(400, seed=50 + back)
+        if back < 14:
+            frame["origin"] = np.where(np.random.default_rng(back).random(400) < 0.7, "LGA", frame["origin"])
+        write(made.facts, "predictions", "m", day, predictions(day, frame, scores(400, back)))
+    made.service.refresh()
+
+    view, [row] = made.service.drift("m"), made.service.fleet()
+    by_day = {item.day: item for item in row.verdicts}
+
+    assert {item.state for item in view.features} == {Health.HEALTHY}
+    assert view.code_red is not None
+    assert view.code_red.state is Health.BREACH
+    assert view.signal.state is Health.BREACH
+    assert view.signal.sentence.startswith("Code red: the mix of origin")
+    assert (row.state(TODAY), by_day[TODAY].title) == (Health.BREACH, "the mix of origin")
+    assert by_day[TODAY - timedelta(days=7)].state is Health.WATCH
+    assert by_day[TODAY - timedelta(days=20)].state is Health.HEALTHY
+    assert made.service.drift("m", statistic=Statistic.KS).signal.state is Health.BREACH
 
 
 def test_the_table_of_changes_has_the_column_and_the_mix(room: Room) -> None:

@@ -29,6 +29,7 @@ from services.monitoring.monitor_rules import (
 )
 from services.monitoring.monitors import (
     BusinessImpact,
+    CodeRed,
     ColumnMapping,
     Feature,
     FeatureKind,
@@ -326,6 +327,9 @@ def test_what_a_deployment_began_with_is_signed_by_the_service_once(room: Monito
         ),
         ({"statistics": ("hellinger",)}, "statistics", "not a statistic"),
         ({"slices": ("terminal",)}, "slices", "not a column of the source"),
+        ({"code_red": CodeRed(columns=("gone",))}, "code_red", "is no feature"),
+        ({"code_red": CodeRed(watch=0.3, breach=0.2)}, "thresholds", "before its warning"),
+        ({"code_red": CodeRed(windows=0)}, "code_red", "after 0 windows"),
         ({"minimum_rows": 0}, "minimum", "switched off"),
         ({"label_delay_hours": -2.0}, "label_delay", "no delay"),
         ({"impact": BusinessImpact(breach_per_day=Decimal(-1), payer="Ben")}, "impact", "below 0"),
@@ -362,6 +366,7 @@ def test_a_document_is_read_as_it_was_written() -> None:
         windows=(7, 28),
         label_delay_hours=5.5,
         slices=("carrier",),
+        code_red=CodeRed(columns=("distance",), watch=0.2, breach=0.5, windows=3),
         reference=ReferenceWindow(kind=ReferenceKind.DATES, start=date(2030, 1, 1), end=date(2030, 1, 14)),
         source=Source(kind=SourceKind.PARQUET, folder="flights"),
     )
@@ -380,6 +385,7 @@ def test_no_field_of_a_monitor_is_left_out_of_the_difference_people_see() -> Non
         "statistics": ("psi",),
         "thresholds": before.thresholds[:1],
         "slices": ("carrier",),
+        "code_red": CodeRed(breach=0.5),
         "minimum_rows": 5,
         "minimum_labels": 5,
         "minimum_coverage": 0.1,

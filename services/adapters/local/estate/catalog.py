@@ -27,6 +27,7 @@ from services.inventory.models import (
 from services.inventory.tiering import SHEET, assess
 from services.kernel.clock import SystemClock
 from services.monitoring.models import MonitoringConfig
+from services.monitoring.monitor_rules import MOST_CLOSELY
 from services.monitoring.monitors import BusinessImpact
 from services.value.models import Baseline, BenefitRule, ValueConfig
 
@@ -74,6 +75,8 @@ def load_monitoring(file: Path = CATALOG_FILE) -> tuple[MonitoringConfig, ...]:
             label_delay_hours=float(entry["monitoring"]["label_delay_hours"]),
             reference=REFERENCE_WORDS,
             slices=tuple(entry["monitoring"].get("slices", ())),
+            # The file lists them by what the model leans on most.
+            code_red_columns=tuple(column for column, _, _ in entry["monitoring"]["features"][:MOST_CLOSELY]),
         )
         for entry in _entries(file)
         if "monitoring" in entry
