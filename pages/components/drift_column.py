@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from pages.components import address, badges, charts, drift_charts, drift_tables, notices, parts, places, reads
 from pages.components.drift_controls import Choice, link
 from pages.components.format import count, md, number, percent, short_day
 from services.kernel.health import Explanation
-from services.monitoring.definitions import DEFINITIONS, Statistic, limits_of
+from services.monitoring.definitions import DEFINITIONS, Statistic, plainly
 from services.monitoring.models import Distribution, DriftView, FeatureDrift
 from services.monitoring.verdicts import written
 
@@ -90,23 +90,21 @@ def readings(view: DriftView, item: FeatureDrift) -> None:
         if not item.readings:
             notices.remark("No prediction was recorded in the last window.", "help")
             return
-        table = reads.made("readings", item, f"{view.watch} {view.breach}", lambda: _readings(view, item))
+        table = reads.made("readings", item, "", lambda: drift_tables.readings(item))
         parts.table(table, alt=f"Statistics of {item.title}")
-        st.caption("PSI, the missing share and unseen values decide the verdict; the others inform.")
+        st.caption(_decide([reading.statistic for reading in item.readings if reading.judges]))
         with st.popover("How are these computed?", icon=":material/function:", type="tertiary"):
             for reading in item.readings:
                 definition = DEFINITIONS[reading.statistic]
                 st.markdown(f"**{md(definition.title)}** :gray[{md(definition.formula)} {md(definition.source)}.]")
 
 
-def _readings(view: DriftView, item: FeatureDrift) -> pd.DataFrame:
-    limits = {
-        statistic: f"{written(bound.watch, DEFINITIONS[statistic].share)} / "
-        f"{written(bound.breach, DEFINITIONS[statistic].share)}"
-        for statistic in Statistic
-        if (bound := limits_of(statistic, watch=view.watch, breach=view.breach)) is not None
-    }
-    return drift_tables.readings(item, limits)
+def _decide(judging: Sequence[Statistic]) -> str:
+    if not judging:
+        return "Nothing that the monitor judges by applies to this column; every statistic informs."
+    words = plainly(judging)
+    verb = "decides" if len(judging) == 1 else "decide"
+    return f"{words[:1].upper()}{words[1:]} {verb} the verdict; the others inform."
 
 
 def before_and_now(view: DriftView, item: FeatureDrift, shape: Distribution | None) -> None:

@@ -126,7 +126,7 @@ def _explanation(found: Sequence[FleetRow]) -> Explanation:
     lengths = sorted({row.window_days for row in found if row.window_days})
     return Explanation(
         formula="Red where a column is red in two of the last three windows, amber where one moved, grey where one "
-        "cannot be judged and none moved, else within its limits.",
+        "cannot be judged and none moved, else within its limits. Code red and its amber count beside the columns.",
         source="Verdicts that the worker stored when the figures of a model last changed",
         window=f"{', '.join(map(str, lengths)) or 'no'} days, ending on each recorded day; last 90 days",
         as_of=min(judged, default=None),

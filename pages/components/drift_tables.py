@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -10,10 +10,11 @@ from pages.components import badges
 from pages.components.format import NOTHING, count, md, percent, short_day
 from services.kernel.health import Health
 from services.monitoring.changes import Change
-from services.monitoring.definitions import DEFINITIONS, Statistic
+from services.monitoring.definitions import DEFINITIONS, Limits, Statistic
 from services.monitoring.events import Event
 from services.monitoring.mix import MixShift
-from services.monitoring.models import DriftView, FeatureDrift, SliceDrift
+from services.monitoring.models import DriftView, FeatureDrift, Reading, SliceDrift
+from services.monitoring.verdicts import written as level
 
 
 def written(value: float | None, statistic: Statistic) -> str:
@@ -28,23 +29,33 @@ def probability(p: float | None) -> str:
     return NOTHING if p is None else "under 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def readings(feature: FeatureDrift, limits: Mapping[Statistic, object]) -> pd.DataFrame:
+def readings(feature: FeatureDrift) -> pd.DataFrame:
     """Every statistic of the last window; cells are our Markdown."""
     rows = []
     for item in feature.readings:
         definition = DEFINITIONS[item.statistic]
-        bound = limits.get(item.statistic)
+        bound = item.limits
         rows.append(
             {
                 "Statistic": md(definition.title),
                 "Value": written(item.value, item.statistic),
                 "Noise floor": written(item.floor, item.statistic),
-                "Watch / breach": NOTHING if bound is None else md(bound),
+                "Watch / breach": NOTHING if bound is None else _levels(bound, item.statistic),
                 "p": probability(item.p),
-                "Verdict": badges.badge(item.state) if item.state else ":gray[informs only]",
+                "Verdict": badges.badge(item.state) if item.state and item.judges else _informs(item),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _levels(bound: Limits, statistic: Statistic) -> str:
+    share = DEFINITIONS[statistic].share
+    return f"{level(bound.watch, share)} / {level(bound.breach, share)}"
+
+
+def _informs(item: Reading) -> str:
+    """What it would say, without the colour of a verdict: nothing rests on it."""
+    return f":gray[informs: {badges.word(item.state).lower()}]" if item.state else ":gray[informs only]"
 
 
 def movers(view: DriftView) -> list[dict[str, object]]:

@@ -9,13 +9,16 @@ from datetime import date, timedelta
 from statistics import median
 
 from services.kernel.health import Health
+from services.monitoring.definitions import Statistic
 from services.monitoring.drift import Question
 from services.monitoring.mix import MixShift
-from services.monitoring.models import FeatureDrift
+from services.monitoring.models import FeatureDrift, Reading
 from services.monitoring.profile import DayProfile, LabelledDay
 from services.monitoring.recorded_schema import SchemaChange
 
 _MOVED = frozenset({Health.WATCH, Health.BREACH})
+_SHAPE = frozenset({Statistic.PSI, Statistic.JENSEN_SHANNON, Statistic.KS, Statistic.WASSERSTEIN})
+"""One shift seen by several of them is one change."""
 _HALF, _DOUBLE = 0.5, 2.0
 """A day's average outside this range of the usual day is a change of volume."""
 _USUAL_WINDOWS = 4
@@ -61,19 +64,12 @@ def schema_fact(change: SchemaChange) -> Change:
 
 
 def _feature_changes(feature: FeatureDrift) -> list[Change]:
-    found = []
+    """By what the verdict rests on: the gravest of the distances, missing and unseen values, the alert rate."""
+    found, shape = [], _gravest([item for item in feature.readings if item.statistic in _SHAPE and item.judges])
     for reading in feature.readings:
-        if reading.state not in _MOVED or reading.statistic.value not in {"psi", "missing", "unseen"}:
+        if reading.state not in _MOVED or not reading.judges or (reading.statistic in _SHAPE and reading is not shape):
             continue
-        kind, before, now = {
-            "psi": (
-                "prediction" if feature.kind == "prediction" else "column",
-                feature.before.words if feature.before else "nothing",
-                feature.now.words if feature.now else "nothing",
-            ),
-            "missing": ("missing values", _percent(feature.missing_reference), _percent(feature.missing_current)),
-            "unseen": ("unseen values", "none listed", _percent(feature.unseen_current)),
-        }[reading.statistic.value]
+        kind, before, now = _words(feature, reading.statistic)
         found.append(
             Change(
                 kind=kind, subject=feature.title, before=before, now=now, since=feature.since,
@@ -81,6 +77,26 @@ def _feature_changes(feature: FeatureDrift) -> list[Change]:
             )
         )  # fmt: skip
     return found
+
+
+def _gravest(readings: Sequence[Reading]) -> Reading | None:
+    return min(readings, key=lambda item: _ORDER.index(item.state or Health.UNKNOWN), default=None)
+
+
+def _words(feature: FeatureDrift, statistic: Statistic) -> tuple[str, str, str]:
+    """Kind of change, before and now."""
+    if statistic is Statistic.MISSING:
+        return "missing values", _percent(feature.missing_reference), _percent(feature.missing_current)
+    if statistic is Statistic.UNSEEN:
+        return "unseen values", "none listed", _percent(feature.unseen_current)
+    rate = feature.alert_rate
+    if statistic is Statistic.ALERTS and rate is not None:
+        return "alert rate", _percent(rate.before), _percent(rate.now.value if rate.now else None)
+    return (
+        "prediction" if feature.kind == "prediction" else "column",
+        feature.before.words if feature.before else "nothing",
+        feature.now.words if feature.now else "nothing",
+    )
 
 
 def _mix_change(mix: MixShift) -> Change:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -128,6 +128,24 @@ CODE_RED = Limits(watch=0.10, breach=0.25)
 """Amber and red of what is watched most closely, unless a monitor says otherwise: the usual levels of PSI."""
 JUDGING = (Statistic.PSI, Statistic.MISSING, Statistic.UNSEEN, Statistic.ALERTS)
 """What a verdict about a column rests on unless its monitor says otherwise; each where it applies."""
+
+
+_PLAINLY = {
+    Statistic.PSI: "PSI",
+    Statistic.JENSEN_SHANNON: "the Jensen-Shannon distance",
+    Statistic.KS: "the Kolmogorov-Smirnov statistic",
+    Statistic.WASSERSTEIN: "the Wasserstein distance",
+    Statistic.MISSING: "the missing share",
+    Statistic.UNSEEN: "unseen values",
+    Statistic.ALERTS: "the alert rate",
+    Statistic.CHI_SQUARED: "chi-squared",
+}
+
+
+def plainly(statistics: Sequence[Statistic]) -> str:
+    """Several statistics in a sentence: `PSI, the missing share and unseen values`."""
+    words = [_PLAINLY[item] for item in dict.fromkeys(statistics)]
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def limits_of(statistic: Statistic, *, watch: float, breach: float) -> Limits | None:

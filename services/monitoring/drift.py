@@ -13,7 +13,7 @@ from services.kernel.health import Explanation, Health, Signal
 from services.kernel.interval import share_of
 from services.monitoring import floors, verdicts, windows
 from services.monitoring.courses import Course, alert_rates, applies, course, statistics_for
-from services.monitoring.definitions import DEFINITIONS, Limits, Statistic, Versus
+from services.monitoring.definitions import DEFINITIONS, Limits, Statistic, Versus, plainly
 from services.monitoring.models import (
     AlertRate,
     DriftPoint,
@@ -146,8 +146,8 @@ def _feature(
     judged = {item: verdicts.states(run, item, found) for item in run.floors if (found := limits[item]) is not None}
     history = verdicts.together([judged[item] for item in _judging(column, config)])
     current = bool(run.days) and run.days[-1] > last - timedelta(days=asked.window_days)
-    readings = _readings(run, judged, limits, column) if current else ()
-    state, sentence = _verdict(readings, column, config)
+    readings = _readings(run, judged, limits, column, _judging(column, config)) if current else ()
+    state, sentence = _verdict(readings)
     place = verdicts.running_since(history) if current else None
     points = _points(run, asked.statistic, judged)
     closely = _points(run, Statistic.PSI, {Statistic.PSI: verdicts.states(run, Statistic.PSI, config.red_limits)})
@@ -232,6 +232,7 @@ def _readings(
     judged: Mapping[Statistic, tuple[Health, ...]],
     limits: Mapping[Statistic, Limits | None],
     column: FeatureReference,
+    judging: Sequence[Statistic],
 ) -> tuple[Reading, ...]:
     """The last window by every statistic that applies to the column."""
     found = []
@@ -241,7 +242,9 @@ def _readings(
             freedom = int(run.bins[-1]) - 1
             p = None if value is None else floors.chi_square_tail(value, freedom)
             words = f"With {freedom} degrees of freedom; informs, and does not judge."
-            found.append(Reading(statistic=item, value=value, floor=None, state=None, sentence=words, p=p))
+            found.append(
+                Reading(statistic=item, value=value, floor=None, state=None, sentence=words, p=p, judges=False)
+            )
             continue
         state = judged[item][-1]
         p = (
@@ -251,15 +254,16 @@ def _readings(
         )
         found.append(
             Reading(
-                statistic=item, value=value, floor=_last(run.floors, item), state=state, p=p,
+                statistic=item, value=value, floor=_last(run.floors, item), state=state, p=p, limits=bound,
+                judges=item in judging,
                 sentence=verdicts.sentence(run, len(run) - 1, item, bound, state),
             )
         )  # fmt: skip
     return tuple(found)
 
 
-def _verdict(readings: Sequence[Reading], column: FeatureReference, config: MonitoringConfig) -> tuple[Health, str]:
-    judging = [item for item in readings if item.statistic in _judging(column, config)]
+def _verdict(readings: Sequence[Reading]) -> tuple[Health, str]:
+    judging = [item for item in readings if item.judges]
     if not judging:
         return Health.UNKNOWN, "No predictions were recorded in this window."
     state = Health.worst([item.state or Health.UNKNOWN for item in judging])
@@ -412,7 +416,8 @@ def explanation(
         n=latest.n if latest else None,
         note=bounds + "A verdict also needs to exceed what noise alone reaches: all columns and judging statistics "
         f"of one window together show a false verdict in at most {floors.FAMILY_LEVEL:.0%} of windows, for independent "
-        "rows (Sidak 1967; Yurdakul and Naranjo 2020 for PSI). A column is judged by PSI, by its missing share and by "
-        "its unseen values; the model turns red when a column is red in two of the last three windows. A moved "
-        "distribution is not yet a worse model: see performance.",
+        "rows (Sidak 1967; Yurdakul and Naranjo 2020 for PSI). A column is judged by "
+        f"{plainly(config.judging)}, each where it applies; the model turns red when a column is red in "
+        f"{verdicts.ALERT_WINDOWS} of the last {verdicts.ALERT_OF} windows, and at code red. A moved distribution is "
+        "not yet a worse model: see performance.",
     )

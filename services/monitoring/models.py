@@ -34,6 +34,10 @@ class Reading:
     state: Health | None
     sentence: str
     p: float | None = None
+    limits: Limits | None = None
+    """Of the monitor of this model."""
+    judges: bool = True
+    """The verdict of the column rests on it; else it informs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

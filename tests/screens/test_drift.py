@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -45,6 +46,20 @@ def test_the_windows_are_those_of_the_monitor_and_the_address_may_ask_for_anothe
     assert "Drift, 3 days" in words(other)
     assert "Drift, 28 days" in words(strange)
     assert "which does not exist here" in words(strange)
+
+
+def test_what_decides_the_verdict_is_said_as_the_monitor_has_it(visit: Visit) -> None:
+    room = FakeRoom()
+    usual = visit(room, "drift", model="claims_triage", feature="distance", show="column")
+    view = room.monitoring.drift("claims_triage")
+    [item] = [one for one in view.features if one.feature == "distance"]
+    only = replace(item, readings=tuple(replace(one, judges=one.statistic == "ks") for one in item.readings))
+    room.monitoring.drift = lambda *_, **__: replace(view, features=(only,))  # type: ignore[method-assign,assignment]
+    own = visit(room, "drift", model="claims_triage", feature="distance", show="column")
+
+    assert "PSI and the missing share decide the verdict; the others inform." in words(usual)
+    assert "The Kolmogorov-Smirnov statistic decides the verdict; the others inform." in words(own)
+    assert "PSI and the missing share decide" not in words(own)
 
 
 def test_a_selector_writes_the_address(visit: Visit) -> None:

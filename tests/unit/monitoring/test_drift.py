@@ -10,7 +10,7 @@ import pytest
 
 from services.kernel.health import Health, Signal
 from services.monitoring import changes, code_red, drift, events, fleet, mix, verdicts
-from services.monitoring.definitions import Statistic, Versus
+from services.monitoring.definitions import Limits, Statistic, Versus
 from services.monitoring.drift import Question
 from services.monitoring.models import DriftPoint, FeatureDrift, MonitoringConfig, RedWindow
 from services.monitoring.profile import (
@@ -358,6 +358,41 @@ def test_old_figures_say_nothing_about_code_red_now() -> None:
 
     assert [one.code_red.state for one in seen if one.code_red] == [Health.HEALTHY, Health.UNKNOWN]
     assert "40 days ago" in (seen[1].code_red.sentence if seen[1].code_red else "")
+
+
+def test_what_judges_is_said_as_the_monitor_has_it_with_its_own_levels() -> None:
+    config = replace(CONFIG, statistics=("ks",), limits=(("ks", 0.07, 0.15),))
+    profiles = days(counts=[21, 23, 25, 27, 29, 31, 33, 35, 37, 39])
+
+    usual = of(profiles)
+    [own] = [item for item in drift.features(a_reference(), config, profiles, ASKED, LAST) if item.feature == "amount"]
+    readings = {item.statistic: item for item in own.readings}
+    told = [
+        drift.view(one, a_reference(), LAST, (own,), ASKED, today=LAST, red=None).explanation.note
+        for one in (CONFIG, config)
+    ]
+
+    assert usual.state is Health.HEALTHY
+    assert own.state is Health.WATCH
+    assert [item.statistic for item in own.readings if item.judges] == [Statistic.KS]
+    assert readings[Statistic.KS].limits == Limits(watch=0.07, breach=0.15)
+    assert readings[Statistic.PSI].limits == Limits(watch=0.10, breach=0.25)
+    assert "judged by PSI, the missing share, unseen values and the alert rate, each where it applies" in told[0]
+    assert "judged by the Kolmogorov-Smirnov statistic, each" in told[1]
+
+
+def test_what_changed_lists_what_the_verdict_rests_on_once_for_each_shift() -> None:
+    config = replace(CONFIG, statistics=("psi", "ks", "w1"))
+    profiles = days(counts=[0] * 5 + [60] * 5)
+
+    def kinds(one: MonitoringConfig) -> list[str]:
+        found = drift.features(a_reference(), one, profiles, ASKED, LAST)
+        rows = changes.what_changed(found, (), (), (), asked=ASKED, last=LAST)
+        return [change.kind for change in rows if change.subject == "Amount"]
+
+    assert kinds(config) == ["column"]
+    assert kinds(replace(CONFIG, statistics=("ks",))) == ["column"]
+    assert kinds(replace(CONFIG, statistics=("missing",))) == []
 
 
 def test_slices_share_one_level_and_small_ones_are_grey() -> None:
