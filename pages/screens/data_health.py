@@ -252,6 +252,9 @@ with parts.header(
     health_facts.summary(tables, hurt or ()) if tables is not None else ":gray[Not known just now.]",
 ):
     actions = st.container()
+asked_for_one = bool(address.get("pipeline"))
+if tables is not None and asked_for_one:
+    _pipelines(reads.attempt("the pipelines", room.data_health.pipelines, key="pipelines"))
 if tables:
     _body(tables, hurt or ())
 elif tables is not None:
@@ -262,7 +265,7 @@ elif tables is not None:
         page="tables",
         link="Feature tables",
     )
-if tables is not None:
+if tables is not None and not asked_for_one:
     _pipelines(reads.attempt("the pipelines", room.data_health.pipelines, key="pipelines"))
 if not address.get("table"):
     _columns()

@@ -303,7 +303,7 @@ def pipelines(found: Iterable[PipelineHealth]) -> tuple[Condition, ...]:
             title=f"Runs of {pipeline.title}",
             sentence=pipeline.sentence,
             window=_run_window(pipeline),
-            target=target_of("data_health", show="pipelines", pipeline=pipeline.pipeline, model=model),
+            target=target_of("data_health", pipeline=pipeline.pipeline, model=model),
             as_of=pipeline.explanation.as_of,
             n=pipeline.runs,
         )
@@ -328,20 +328,23 @@ def promise(view: SlaView, model: GovernedModel) -> tuple[Condition, ...]:
         return ()
     batch = model.kind is DeploymentKind.BATCH
     first, second = ("Late runs", "Failed runs") if batch else ("Latency", "Errors")
+    # The screen of a batch model shows its runs, whatever the window.
+    days = "" if batch else str(promise_days(model))
+    target = target_of("reliability", model=view.model, days=days)
     return (
-        _promised(view, "latency", f"{first} of {model.name}", view.latency),
-        _promised(view, "errors", f"{second} of {model.name}", view.errors),
+        _promised(view, "latency", f"{first} of {model.name}", view.latency, target),
+        _promised(view, "errors", f"{second} of {model.name}", view.errors, target),
     )
 
 
-def _promised(view: SlaView, subject: str, title: str, signal: Signal) -> Condition:
+def _promised(view: SlaView, subject: str, title: str, signal: Signal, target: str) -> Condition:
     return Condition(
         key=Key(model=view.model, kind=AlertKind.SERVICE_LEVEL, subject=subject),
         state=signal.state,
         title=title,
         sentence=signal.sentence,
         window=utc_text(signal.as_of) if signal.as_of else "",
-        target=target_of("reliability", model=view.model),
+        target=target,
         as_of=signal.as_of,
         value=signal.value,
         unit=signal.unit,
