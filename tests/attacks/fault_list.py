@@ -275,6 +275,11 @@ FAULTS = {
         outcome="no request fails",
         tests=("test_fifty_requests_a_second_lose_nothing_while_traffic_is_switched",),
     ),
+    40: Fault(
+        what="a monitor is loosened without a signature before a release starts",
+        outcome="the release does not start; the page says what is missing",
+        tests=("test_no_release_rests_on_a_monitor_that_nobody_signed_or_that_names_no_money",),
+    ),
 }
 
 
