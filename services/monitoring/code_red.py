@@ -128,8 +128,9 @@ def _states(item: _Watched, day: date, windows: int, window_days: int) -> list[H
     found = [point.state if point else Health.UNKNOWN]
     for place in range(1, windows):
         latest = day - timedelta(days=place * window_days)
-        ends = [end for end in item.points if latest - timedelta(days=window_days) < end <= latest]
-        found.append(item.points[max(ends)].state if ends else Health.UNKNOWN)
+        ends = (latest - timedelta(days=back) for back in range(window_days))
+        earlier = next((item.points[end] for end in ends if end in item.points), None)
+        found.append(earlier.state if earlier else Health.UNKNOWN)
     return found
 
 
