@@ -123,8 +123,8 @@ def before_and_now(view: DriftView, item: FeatureDrift, shape: Distribution | No
         figure = reads.drawn("sides", shape, ink.paper, lambda: drift_charts.overlay(shape.bins, sides, ink))
         alt = f"Share per value of {item.title}: reference, previous and current window"
         parts.wide_chart(figure, key="distribution", alt=alt)
-        words = f"{item.before.words} before, {item.now.words} now. " if item.before and item.now else ""
-        st.caption(f"{md(words)}Reference: {md(view.reference)}.")
+        words = f"{md(f'{item.before.words} before, {item.now.words} now.')} " if item.before and item.now else ""
+        st.caption(f"{words}Reference: {md(view.reference)}.")
         parts.explain(
             Explanation(
                 formula="Share of predictions per bin: deciles of the reference for numbers, values for categories.",

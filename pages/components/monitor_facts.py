@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.components import badges, exporting, notices, parts, places, session
-from pages.components.format import NOTHING, code, count, digest, md, when
+from pages.components.format import NOTHING, code, count, digest, md, plural, when
 from services.attestation.documents import Change
 from services.kernel.health import Health
 from services.monitoring.monitor_rules import Problem
@@ -97,7 +97,7 @@ def stated(monitor: Monitor) -> None:
                 ("Time, prediction", f"{code(mapping.timestamp)}, {code(mapping.prediction)}"),
                 ("Label", code(mapping.label) if mapping.label else "none in the source"),
                 ("Reference window", md(monitor.reference.sentence)),
-                ("Current windows", ", ".join(f"{days} days" for days in monitor.windows)),
+                ("Current windows", ", ".join(plural(days, "day") for days in monitor.windows)),
                 ("Judged by", md(", ".join(STATISTICS.get(name, name) for name in monitor.statistics))),
                 ("Slices", md(", ".join(monitor.slices)) or NOTHING),
                 ("Code red", f"{monitor.code_red.words}; {md(_closely(monitor))}"),

@@ -120,11 +120,6 @@ def _fields(draft: Monitor) -> None:
             least = st.number_input(
                 "No verdict below this many predictions", min_value=1, value=draft.minimum_rows, key=f"least-{mark}"
             )
-            closely = st.multiselect(
-                "Watched most closely, for code red", list(columns), key=f"closely-{mark}",
-                default=[name for name in draft.code_red.columns if name in columns], max_selections=MOST_CLOSELY,
-                format_func=lambda name: columns[name].title, placeholder="The five that moved most",
-            )  # fmt: skip
         with right:
             delay = st.text_input(
                 "Label delay in hours", "" if draft.label_delay_hours is None else f"{draft.label_delay_hours:g}",
@@ -149,7 +144,7 @@ def _fields(draft: Monitor) -> None:
             features=tuple(columns[name] for name in kept),
             windows=tuple(_whole(part) for part in windows.split(",") if part.strip()),
             slices=tuple(slices),
-            code_red=replace(rule, columns=tuple(closely)),
+            code_red=rule,
             minimum_rows=int(least),
             minimum_labels=int(labels),
             minimum_coverage=int(coverage) / 100,
@@ -168,8 +163,13 @@ def _fields(draft: Monitor) -> None:
 
 
 def _code_red(draft: Monitor, mark: str) -> CodeRed:
-    """Levels and windows; the columns stand with the other columns."""
     st.markdown("**Code red** :gray[PSI of a mix, or of a column that is watched most closely]")
+    titles = {item.column: item.title for item in draft.features}
+    columns = st.multiselect(
+        "Watched most closely", list(titles), key=f"closely-{mark}", max_selections=MOST_CLOSELY,
+        default=[name for name in draft.code_red.columns if name in titles],
+        format_func=titles.__getitem__, placeholder="The five that moved most",
+    )  # fmt: skip
     left, middle, right = st.columns(3)
     rule = draft.code_red
     with left:
@@ -180,7 +180,7 @@ def _code_red(draft: Monitor, mark: str) -> CodeRed:
         windows = st.number_input(
             "In windows in a row", value=rule.windows, min_value=1, max_value=MOST_WINDOWS, key=f"in-a-row-{mark}"
         )
-    return replace(rule, watch=float(watch), breach=float(breach), windows=int(windows))
+    return replace(rule, columns=tuple(columns), watch=float(watch), breach=float(breach), windows=int(windows))
 
 
 def _levels(draft: Monitor, mark: str) -> list[tuple[Threshold, bool]]:

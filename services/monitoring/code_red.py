@@ -147,5 +147,6 @@ def _sentence(found: RedWindow, watched: int, config: MonitoringConfig) -> str:
 
 
 def _listed(titles: Sequence[str]) -> str:
-    shown = ", ".join(titles[:3])
-    return f"{shown} and {len(titles) - 3} more" if len(titles) > 3 else shown
+    """`A, B, C and 2 more`; empty for none."""
+    shown = [*titles[:3], f"{len(titles) - 3} more"] if len(titles) > 3 else list(titles)
+    return " and ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))

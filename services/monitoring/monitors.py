@@ -319,7 +319,7 @@ def _words(monitor: Monitor) -> dict[str, str]:
         "Version column": mapping.version,
         "Entity column": mapping.entity,
         "Reference window": monitor.reference.sentence,
-        "Current windows": ", ".join(f"{days} days" for days in monitor.windows),
+        "Current windows": ", ".join("1 day" if days == 1 else f"{days} days" for days in monitor.windows),
         "Judged by": ", ".join(STATISTICS.get(name, name) for name in monitor.statistics),
         "Slices": ", ".join(monitor.slices),
         "Code red": monitor.code_red.words,
