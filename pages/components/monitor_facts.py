@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 import pandas as pd
 import streamlit as st
@@ -13,7 +14,7 @@ from services.attestation.documents import Change
 from services.kernel.health import Health
 from services.monitoring.monitor_rules import Problem
 from services.monitoring.monitor_views import CheckedVersion, MonitorView
-from services.monitoring.monitors import STATISTICS, Monitor, money
+from services.monitoring.monitors import STATISTICS, Monitor
 
 _SHOWN = 12
 
@@ -61,17 +62,22 @@ def levels(monitor: Monitor) -> None:
         (
             _judging(item.statistic, monitor),
             f"{item.watch:g}",
-            md(money(impact.watch_per_day, impact.currency)),
+            _a_day(impact.watch_per_day, impact.currency),
             f"{item.breach:g}",
-            md(money(impact.breach_per_day, impact.currency)),
+            _a_day(impact.breach_per_day, impact.currency),
             md(impact.payer) or "nobody is named",
         )
         for item in monitor.thresholds
     ]
-    with parts.card("Levels and what they cost", "per day beyond the level", key="monitor-levels"):
-        columns = ["Statistic", "Watch from", "At risk", "Breach from", "At risk ", "Who pays"]
+    payer = f"paid by {md(impact.payer)}" if impact.payer else "nobody is named who pays"
+    with parts.card("Levels and what they cost", payer, key="monitor-levels"):
+        columns = ["Statistic", "Watch from", "At risk a day", "Breach from", "At risk a day ", "Who pays"]
         parts.table(pd.DataFrame(rows, columns=columns), alt="Levels")
         st.caption(md(impact.basis) or "Nobody wrote down how the amounts were arrived at.")
+
+
+def _a_day(amount: Decimal | None, currency: str) -> str:
+    return ":orange[not stated]" if amount is None else f"{amount:,.0f} {md(currency)}"
 
 
 def _judging(statistic: str, monitor: Monitor) -> str:
