@@ -84,7 +84,7 @@ def _slices(view: DriftView, choice: Choice) -> None:
     if mixes:
         drift_slices.mixes(mixes, view)
     if found:
-        drift_slices.slices(found, model, choice, as_of)
+        drift_slices.slices(found, model, choice, view.signal.as_of)
 
 
 def _changes(view: DriftView, choice: Choice) -> None:
