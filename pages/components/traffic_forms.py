@@ -188,7 +188,9 @@ def progress_lines(action: ActionView) -> None:
 def ways_out(view: DeploymentView) -> None:
     """Revert, adopt or roll back, each with its effect before the click."""
     room, me = session.control_room(), session.signed_in()
-    if room.people.may(me, Permission.REVERT):
+    if not view.desired and not view.champion:
+        _first_ways(view)
+    elif room.people.may(me, Permission.REVERT):
         st.button(
             "Revert",
             icon=":material/settings_backup_restore:",
@@ -210,6 +212,19 @@ def ways_out(view: DeploymentView) -> None:
             query_params={"name": view.model, "show": "gates", "v": view.adoptable_version, "purpose": "adoption"},
         )
         st.caption("Opens a request with the normal gates and signatures. Until it is complete, this finding stays.")
+
+
+def _first_ways(view: DeploymentView) -> None:
+    """Nothing was ever signed, so there is nothing to put back; an alias alone is made right by a promotion."""
+    named = next((change.version for change in view.changes if change.kind == "alias"), "")
+    notices.remark("Nothing was ever signed for this model, so there is nothing to put back.", "block")
+    if named and view.adoptable_version is None:
+        st.page_link(
+            places.path("model"),
+            label=f"Ask for the promotion of {version(named)}",
+            icon=":material/assignment_turned_in:",
+            query_params={"name": view.model, "show": "gates", "v": named},
+        )
 
 
 def open_revert(model: str) -> None:

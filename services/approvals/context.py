@@ -93,9 +93,9 @@ def known(unit: ApprovalUnit, request_id: str) -> PromotionRequest:
 
 def unsigned_change(request: PromotionRequest, deployment: Deployment | None) -> str:
     """The change made outside that stands on the model, in words; empty for the request that would adopt it."""
-    if deployment is None or not deployment.finding_digest or request.purpose is Purpose.ADOPTION:
+    if deployment is None or request.purpose is Purpose.ADOPTION:
         return ""
-    return deployment.finding
+    return deployment.barring
 
 
 def short_digest(*parts: str) -> str:

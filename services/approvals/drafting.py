@@ -284,7 +284,12 @@ def _traffic(drafted: Drafted, deployment: Deployment | None) -> list[str]:
     if purpose is Purpose.ADOPTION:
         served = deployment.observed.routes if deployment and deployment.observed else None
         found = adoptable(deployment.changes, served=served) if deployment else None
-        return [] if found == version else ["There is no unsigned change with this version to adopt."]
+        if found == version:
+            return []
+        why = "There is no unsigned change with this version to adopt."
+        if deployment and deployment.finding_kind == "alias" and not deployment.was_ordered:
+            why += " Only the alias names it, and nothing of ours serves it: ask for its promotion."
+        return [why]
     if serving:
         return [f"Version {version} is serving already."]
     if deployment is not None and deployment.candidate:

@@ -45,9 +45,10 @@ def findings(
 def _of_model(served: ServedModel) -> list[TodoItem]:
     target = f"rollouts?model={served.model}"
     if served.finding:
+        never = not served.champion and not served.desired
         return [
             TodoItem(
-                title=f"{served.model}: unsigned change",
+                title=f"{served.model}: {'serves without any signed approval' if never else 'unsigned change'}",
                 why=served.finding,
                 state=Health.BREACH,
                 due=None,

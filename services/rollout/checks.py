@@ -147,7 +147,9 @@ class Checks:
             alias = self._registry.alias_target(action.model, ALIAS)
         except (UnknownModelError, UnknownVersionError):
             alias = None
-        if alias == action.from_version or self._already_moved(action, alias):
+        # Named by hand before anything was signed, and now approved: there is nothing that this would cover up.
+        first = action.from_version is None and alias == action.champion
+        if alias == action.from_version or first or self._already_moved(action, alias):
             return
         raise Halt(
             ActionState.CONFLICT,

@@ -41,6 +41,7 @@ _NOT_PUT_BACK = {
     "files": "the files of version {version} are not the signed ones",
 }
 _NOBODY = "The registry does not record who did it."
+_NOTHING_SIGNED = "Nothing was ever signed and carried out for this model."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +123,34 @@ def compare(ordered: Ordered, seen: Seen, *, batch: bool, alias_pending: bool) -
     if seen.registry is not None:
         found += _in_registry(ordered, seen.registry, alias_pending=alias_pending)
     found += _in_files(ordered, seen.digests)
+    return _ranked(found)
+
+
+def never_ordered(
+    routes: Routes | None, alias: str | None, *, approved: Collection[str], batch: bool
+) -> tuple[UnsignedChange, ...]:
+    """What serves of a model for which nothing signed was ever carried out. What is approved is only on its way."""
+    found = []
+    if any(version not in approved for version, share in routes or () if share):
+        found.append(
+            UnsignedChange(
+                kind="pin" if batch else "traffic",
+                there=f"Serves without any signed approval: {plan.words(routes or ())}.",
+                signed=_NOTHING_SIGNED,
+                by="Adopt it by a request, or take it down where it is served.",
+                version=max(routes or (), key=lambda route: route[1])[0],
+            )
+        )
+    if alias and alias not in approved:
+        found.append(
+            UnsignedChange(
+                kind="alias",
+                there=f"Alias `champion` points at version {alias} without any signed approval.",
+                signed=_NOTHING_SIGNED,
+                by=f"Ask for the promotion of version {alias}, or take the alias away in the registry. {_NOBODY}",
+                version=alias,
+            )
+        )
     return _ranked(found)
 
 

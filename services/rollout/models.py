@@ -268,6 +268,20 @@ class Deployment:
     def candidate_share(self) -> int:
         return dict(self.desired).get(self.candidate or "", 0)
 
+    @property
+    def was_ordered(self) -> bool:
+        """Whether anything signed was ever carried out for the model."""
+        return bool(self.desired or self.champion)
+
+    @property
+    def barring(self) -> str:
+        """The change made outside that keeps anything but its adoption from being signed, or empty.
+
+        An alias on a model for which nothing was ever signed bars nothing: a promotion is the way to make it right.
+        """
+        alone = self.finding_kind == "alias" and not self.was_ordered
+        return self.finding if self.finding_digest and not alone else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:

@@ -159,8 +159,8 @@ def hindrances(unit: RolloutUnit, model: str, *, now: datetime) -> tuple[str, ..
     found = [why] if (why := unit.rollouts.retiring(model)) else []
     found += unit.rollouts.overdue_reviews(model, now=now)
     row = unit.rollouts.deployment(model)
-    if row is not None and row.finding_digest:
-        found.append(f"There is a change that nobody signed. {row.finding} Revert it or adopt it first.")
+    if row is not None and row.barring:
+        found.append(f"There is a change that nobody signed. {row.barring} Revert it or adopt it first.")
     if unit.rollouts.open_actions(model):
         found.append("Another action on this model is still running.")
     return tuple(found)

@@ -105,6 +105,11 @@ def _column_from(given: dict[str, Any]) -> SensitiveColumn:
 _VERSION_FIELDS = tuple(field.name for field in fields(ModelVersion))
 
 
+def aliases_in(text: str) -> tuple[str, ...]:
+    """Of a kept version, without reading the rest of it."""
+    return tuple(json.loads(text)["aliases"])
+
+
 def version_text(version: ModelVersion, aliases: Sequence[str]) -> str:
     """The version with these aliases. A registry has a hundred thousand of them, so nothing is copied in depth."""
     document = {name: getattr(version, name) for name in _VERSION_FIELDS}

@@ -8,12 +8,15 @@ from datetime import datetime
 from sqlalchemy import func, insert, select, update
 
 from services.adapters.sql.emergency import SqlEmergencies
+from services.adapters.sql.inventory_documents import aliases_in
 from services.adapters.sql.retirements import SqlRetirements
 from services.adapters.sql.rollout_actions import SqlActions
 from services.adapters.sql.rollout_rows import deployment_from, deployment_values
 from services.adapters.sql.rollout_served import SqlServed
 from services.adapters.sql.schema import approvals as approval_tables
 from services.adapters.sql.schema import rollout as tables
+from services.adapters.sql.schema.inventory import governed_model, registry_version
+from services.inventory.models import DeploymentKind
 from services.rollout.emergency_rules import blocks
 from services.rollout.models import Basis, Challenge, Deployment
 from services.rollout.retirement_rules import forbids
@@ -33,6 +36,23 @@ class SqlRollouts(SqlActions, SqlServed):
     def deployments(self) -> tuple[Deployment, ...]:
         rows = self._connection.execute(select(tables.deployment).order_by(tables.deployment.c.model))
         return tuple(deployment_from(row) for row in rows)
+
+    def unordered(self, alias: str) -> tuple[tuple[str, str], ...]:
+        """One statement whatever the size of the registry; what its pattern finds is read before it is believed."""
+        version, governed = registry_version.c, governed_model.c
+        found = self._connection.execute(
+            select(version.model, governed.kind, version.document)
+            .join(governed_model, governed.name == version.model)
+            .join(tables.deployment, tables.deployment.c.model == version.model, isouter=True)
+            .where(
+                tables.deployment.c.model.is_(None),
+                version.deleted_at.is_(None),
+                governed.kind != DeploymentKind.VENDOR.value,
+                version.document.contains(f'"{alias}"', autoescape=True),
+            )
+            .order_by(version.model)
+        )
+        return tuple(dict.fromkeys((row.model, row.kind) for row in found if alias in aliases_in(row.document)))
 
     def save_deployment(self, deployment: Deployment, *, at: datetime) -> None:
         values = deployment_values(deployment) | {"updated_at": at}
