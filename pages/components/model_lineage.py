@@ -6,14 +6,17 @@ import streamlit as st
 
 from pages.components import address, charts, lineage_facts, notices, parts, places, reads, session
 from pages.components.format import code, count, digest, md, plural, version, when
+from services.approvals.models import Purpose, RequestState
 from services.inventory.access import ColumnHandling
 from services.inventory.guard import CellCount
-from services.inventory.lineage import LineageChange, LineageGraph
+from services.inventory.lineage import LineageChange, LineageGraph, Previous, previous
 from services.inventory.metadata import LINEAGE
 from services.inventory.models import GovernedModel, ModelVersion
 from services.inventory.tables import CheckedTable
 
 MOST_HOPS = 60
+_APPROVED = {RequestState.APPROVED, RequestState.APPLIED}
+_RELEASES = {Purpose.PROMOTION, Purpose.ADOPTION}
 
 
 def section(model: GovernedModel, versions: tuple[ModelVersion, ...], champion: str | None) -> None:
@@ -37,6 +40,7 @@ def section(model: GovernedModel, versions: tuple[ModelVersion, ...], champion: 
     else:
         show_graph(found, handling or ())
         _changes(model, chosen, champion)
+        _since_previous(model, chosen, versions, champion)
         _columns(found, handling or ())
     cells = reads.attempt("small groups", lambda: room.handling.cells(model, chosen), key=f"cells-{name}")
     if cells is not None:
@@ -46,10 +50,12 @@ def section(model: GovernedModel, versions: tuple[ModelVersion, ...], champion: 
         _tables(tables)
 
 
-def show_graph(graph: LineageGraph, handling: tuple[ColumnHandling, ...], *, key: str = "lineage") -> None:
-    """The figure, and the same as a table that a keyboard reaches."""
+def show_graph(
+    graph: LineageGraph, handling: tuple[ColumnHandling, ...], *, key: str = "lineage", note: str = ""
+) -> None:
+    """The figure, and the same as a table that a keyboard reaches. `note`: of when it is, where that is not now."""
     personal = {item.name for item in handling if item.is_personal}
-    with parts.card(f"Lineage of {version(graph.version)}", f"digest {code(digest(graph.sha256))}"):
+    with parts.card(f"Lineage of {version(graph.version)}", f"{note}digest {code(digest(graph.sha256))}"):
         edges = graph.edges[:MOST_HOPS]
         marked = lineage_facts.sensitive_ways(graph, personal)
         figure = charts.lineage(edges, parts.ink(), marked=[f"{graph.model} version {graph.version}"], sensitive=marked)
@@ -66,14 +72,34 @@ def show_graph(graph: LineageGraph, handling: tuple[ColumnHandling, ...], *, key
             parts.table(lineage_facts.ways(graph, personal), alt=f"Hops {key}")
 
 
-def show_changes(lines: tuple[LineageChange, ...], base: str) -> None:
+def show_changes(lines: tuple[LineageChange, ...], base: str, what: str = "which is live") -> None:
+    """`what` says which version the other one is."""
     if not lines:
-        notices.remark(f"The same lineage as {version(base)}, which is live.", "check")
+        notices.remark(f"The same lineage as {version(base)}, {what}.", "check")
         return
-    st.markdown(f"**{plural(len(lines), 'difference')} to {version(base)}, which is live**")
+    st.markdown(f"**{plural(len(lines), 'difference')} to {version(base)}, {what}**")
+    listed(lines)
+
+
+def listed(lines: tuple[LineageChange, ...]) -> None:
     st.markdown("\n".join(lineage_facts.changes(lines[:20])))
     if len(lines) > 20:
         st.caption(f"{len(lines) - 20} more are in the two graphs.")
+
+
+def previous_of(model: str, number: str, listed: tuple[str, ...]) -> Previous | None:
+    """The last version that was approved before this one, or the one before it by number."""
+    asked = reads.attempt(
+        "the requests of the model",
+        lambda: session.control_room().approvals.requests_of(model),
+        key=f"requests-{model}",
+    )
+    approved = {item.version for item in asked or () if item.state in _APPROVED and item.purpose in _RELEASES}
+    return previous(number, listed, approved)
+
+
+def previous_words(found: Previous) -> str:
+    return "the last version approved before it" if found.approved else "the version before it, which nobody approved"
 
 
 def _choose(versions: tuple[ModelVersion, ...]) -> ModelVersion:
@@ -119,6 +145,29 @@ def _changes(model: GovernedModel, chosen: ModelVersion, champion: str | None) -
             notices.remark(f"The lineage of {version(champion)} is not known, so nothing can be compared.", "help")
         else:
             show_changes(lines, champion)
+
+
+def _since_previous(
+    model: GovernedModel, chosen: ModelVersion, versions: tuple[ModelVersion, ...], champion: str | None
+) -> None:
+    """Also of the live version itself, and where none is live."""
+    found = previous_of(model.name, chosen.version, tuple(item.version for item in versions))
+    if found is None:
+        with parts.card("Changed since the version before"):
+            notices.remark(f"{version(chosen.version)} is the first version: there is nothing to compare.", "looks_one")
+        return
+    if found.version == champion:
+        return  # compared above
+    lines = reads.attempt(
+        "the earlier version's lineage",
+        lambda: session.control_room().handling.changes(model.name, found.version, chosen.version),
+        key=f"lineage-before-{model.name}-{chosen.version}",
+    )
+    with parts.card("Changed since the version before"):
+        if lines is None:
+            notices.remark(f"The lineage of {version(found.version)} is not known, so nothing can be compared.", "help")
+        else:
+            show_changes(lines, found.version, previous_words(found))
 
 
 def _columns(graph: LineageGraph, handling: tuple[ColumnHandling, ...]) -> None:

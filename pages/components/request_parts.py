@@ -35,6 +35,7 @@ from pages.components.request_facts import (
 )
 from services.approvals.models import ColumnFact, RequestView, RetirementTerms
 from services.evaluation.detail import Criterion, criteria
+from services.inventory.lineage import FrozenGraph, LineageGraph, diff
 from services.kernel.errors import ControlRoomError
 from services.kernel.identity import Actor, Permission
 from services.rollout import job_evidence
@@ -160,12 +161,18 @@ def _data(view: RequestView) -> None:
 
 
 def _lineage(view: RequestView) -> None:
-    """The graph as it is now, and whether it is the one that is signed."""
+    """The graph that is signed, as it was frozen; what is different today; and the difference to an earlier version."""
     room, model, number = session.control_room(), view.row.model, view.row.version
-    graph = reads.attempt("the lineage", lambda: room.handling.graph(model, number), key=f"graph-{model}-{number}")
-    signed = dict(view.parts).get("lineage")
+    signed = dict(view.parts).get("lineage", "")
+    now = reads.attempt("the lineage", lambda: room.handling.graph(model, number), key=f"graph-{model}-{number}")
+    frozen = (
+        reads.attempt("the signed lineage", lambda: room.handling.frozen(signed), key=f"frozen-{signed}")
+        if signed
+        else None
+    )
+    graph = frozen.graph if frozen else now
     if graph is None:
-        if signed is not None:
+        if signed:
             notices.remark("The lineage of this version is not known just now.", "help")
         return
     inputs = graph.inputs
@@ -174,19 +181,46 @@ def _lineage(view: RequestView) -> None:
         lambda: room.handling.columns(room.inventory.model(model), inputs),
         key=f"handling-{model}-{number}",
     )
-    model_lineage.show_graph(graph, handling or ())
-    if signed and signed != graph.sha256:
-        st.markdown(":orange[:material/difference: What is signed is an earlier graph; this one is of now.]")
-    base = view.row.base
-    if not base:
+    note = f"as frozen for this request on {when(frozen.kept_at, session.zone())}, " if frozen else ""
+    model_lineage.show_graph(graph, handling or (), note=note)
+    _today(signed, frozen, now)
+    _since(view)
+
+
+def _today(signed: str, frozen: FrozenGraph | None, now: LineageGraph | None) -> None:
+    """What became of the signed graph since."""
+    if not signed or (now is not None and now.sha256 == signed):
         return
+    if now is None:
+        notices.remark("How the lineage is today is not known just now.", "help")
+    elif frozen is None:
+        st.markdown(":orange[:material/difference: What is signed is an earlier graph; this one is of now.]")
+    else:
+        lines = diff(frozen.graph, now)
+        found = plural(len(lines), "difference") if lines else "the same facts under another description"
+        st.markdown(f":orange[:material/difference: The lineage is another one today: {found}.]")
+        model_lineage.listed(lines)
+
+
+def _since(view: RequestView) -> None:
+    """Against what was live when it was asked; else against the version that was approved before, or the one before."""
+    room, model, number, base = session.control_room(), view.row.model, view.row.version, view.row.base
+    what = "which was live when this was asked"
+    if not base or base == number:
+        versions = reads.attempt("versions", lambda: room.inventory.versions(model), key=f"versions-{model}") or ()
+        found = model_lineage.previous_of(model, number, tuple(item.version for item in versions))
+        if found is None:
+            notices.remark(f"{version(number)} is the first version: there is nothing to compare.", "looks_one")
+            return
+        base, what = found.version, model_lineage.previous_words(found)
+    earlier = base
     lines = reads.attempt(
-        "the live version's lineage",
-        lambda: room.handling.changes(model, base, number),
-        key=f"lineage-changes-{model}-{number}",
+        "the earlier version's lineage",
+        lambda: room.handling.changes(model, earlier, number),
+        key=f"lineage-changes-{model}-{earlier}-{number}",
     )
     if lines is not None:
-        model_lineage.show_changes(lines, base)
+        model_lineage.show_changes(lines, earlier, what)
 
 
 def _way_to_tag(view: RequestView) -> None:

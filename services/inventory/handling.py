@@ -15,7 +15,7 @@ from services.attestation.canonical import sha256_hex, to_bytes
 from services.inventory import guard
 from services.inventory.access import AccessRules, AccessRuleSource, ColumnHandling
 from services.inventory.guard import CellCount, CellCounter
-from services.inventory.lineage import LineageChange, LineageGraph, LineageSource, build, diff, read
+from services.inventory.lineage import FrozenGraph, LineageChange, LineageGraph, LineageSource, build, diff, read
 from services.inventory.models import GovernedModel, ModelVersion
 from services.inventory.ports import Catalog
 from services.inventory.tables import (
@@ -46,6 +46,10 @@ class HandlingStore(Protocol):
     def digests(self, model: str) -> dict[str, str]: ...
 
     def save_lineage(self, model: str, version: str, *, sha256: str, document: bytes, at: datetime) -> None: ...
+
+    def frozen(self, sha256: str) -> tuple[bytes, datetime] | None:
+        """The document a request cited by this digest, and when it was kept for it."""
+        ...
 
     def cells(self, model: str, version: str) -> CellCount | None: ...
 
@@ -103,6 +107,16 @@ class DataHandling:
         """As last put together; None while the worker has not looked at the version."""
         found = self._store.lineage(model, version)
         return read(found[1]) if found else None
+
+    def frozen(self, sha256: str) -> FrozenGraph | None:
+        """The graph that a request cites, as it was then; None where nothing is kept under the digest."""
+        found = self._store.frozen(sha256)
+        if found is None:
+            return None
+        try:
+            return FrozenGraph(graph=read(found[0]), kept_at=found[1])
+        except ValueError:
+            return None  # a digest of something else
 
     def changes(self, model: str, base: str, version: str) -> tuple[LineageChange, ...] | None:
         """From the base version to this one; None when one of the graphs is not known."""

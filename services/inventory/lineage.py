@@ -11,8 +11,9 @@ the training run logged, and the signature. What none of them states is missing 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from services.attestation.canonical import sha256_hex, to_bytes
@@ -158,6 +159,14 @@ def read(document: bytes) -> LineageGraph:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FrozenGraph:
+    """A graph as it was when a request cited it."""
+
+    graph: LineageGraph
+    kept_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LineageChange:
     """One line of the difference. `sign`: `+` or `-`."""
 
@@ -175,6 +184,23 @@ def diff(before: LineageGraph, after: LineageGraph) -> tuple[LineageChange, ...]
         for sign, names in (("+", new[what] - old[what]), ("-", old[what] - new[what]))
         for name in sorted(names)
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Previous:
+    """The version that another is compared with. `approved`: it is the last one that was; else only the one before."""
+
+    version: str
+    approved: bool
+
+
+def previous(version: str, listed: Sequence[str], approved: Collection[str]) -> Previous | None:
+    """`listed`: every version, newest first. None for the first one."""
+    before = listed[listed.index(version) + 1 :] if version in listed else ()
+    found = next((item for item in before if item in approved), None)
+    if found is not None:
+        return Previous(version=found, approved=True)
+    return Previous(version=before[0], approved=False) if before else None
 
 
 def _comparable(graph: LineageGraph) -> dict[str, set[str]]:

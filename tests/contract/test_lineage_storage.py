@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from services.adapters.sql.database import Database
+from services.adapters.sql.evidence import SqlEvidence
 from services.adapters.sql.lineage import SqlLineage
 from services.inventory.guard import CellCount, Cells
 from services.inventory.lineage import Declared, build
@@ -74,3 +75,13 @@ def test_a_model_is_traced_when_a_kept_graph_says_where_its_data_come_from(store
 
     assert store.traced() == {"n"}
     assert (store.traced("n"), store.traced("m")) == ({"n"}, frozenset())
+
+
+def test_the_graph_that_a_request_cites_is_found_by_its_digest_with_its_date(store: SqlLineage) -> None:
+    graph = build(a_model(), a_version("1"), Declared())
+    with store._database.write() as connection:
+        kept = SqlEvidence(connection).keep(graph.document, model="m", media_type="application/json", title="t", at=AT)
+
+    assert kept == graph.sha256
+    assert store.frozen(kept) == (graph.document, AT)
+    assert store.frozen("0" * 64) is None

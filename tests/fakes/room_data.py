@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from services.inventory.access import AccessRules, ColumnHandling, Mask, MaskKind, ServingRight
 from services.inventory.guard import CellCount, Cells
-from services.inventory.lineage import ColumnEdge, Declared, LineageChange, LineageGraph, build, diff
+from services.inventory.lineage import ColumnEdge, Declared, FrozenGraph, LineageChange, LineageGraph, build, diff
 from services.inventory.models import GovernedModel, ModelVersion
 from services.inventory.rows import ShownInput, ShownRow
 from services.inventory.tables import CheckedTable, FeatureTable, QualityRule, RuleKind, RuleResult, unchecked
@@ -32,6 +32,9 @@ class FakeHandling:
         self.columns = room.measured(self._columns)
         self.graph = room.measured(self._graph)
         self.changes = room.measured(self._changes)
+        self.kept: FrozenGraph | None = None
+        """What a request cites, whatever the digest."""
+        self.frozen = room.measured(lambda _sha256: self.kept)
         self.cells = room.measured(self._cells)
         self.tables = room.measured(self._tables)
         self.tables_of = room.measured(lambda model: tuple(t for t in self._tables() if model in t.table.models))

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, delete, insert, or_, select, update
 
 from services.adapters.sql.database import Database
+from services.adapters.sql.schema.evidence import evidence_document
 from services.adapters.sql.schema.lineage import cell_count, feature_table, version_lineage
 from services.inventory.guard import CellCount, Cells
 from services.inventory.tables import CheckedTable, FeatureTable, QualityRule, RuleKind, RuleResult
@@ -41,6 +42,12 @@ class SqlLineage:
         values = {"sha256": sha256, "document": document.decode(), "built_at": at}
         with self._database.write() as connection:
             _put(connection, version_lineage, {"model": model, "version": version}, values)
+
+    def frozen(self, sha256: str) -> tuple[bytes, datetime] | None:
+        c = evidence_document.c
+        with self._database.read() as connection:
+            row = connection.execute(select(c.data, c.kept_at).where(c.sha256 == sha256)).first()
+        return (bytes(row.data), row.kept_at) if row else None
 
     def traced(self, model: str = "") -> frozenset[str]:
         """Models with a graph that says where their data come from: a table or a raw source lies before a version."""

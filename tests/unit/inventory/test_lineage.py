@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.adapters.local.estate.catalog import load_catalog
 from services.adapters.local.estate.declared import DeclaredCatalog
 from services.adapters.local.estate.placed import FEATURES
-from services.inventory.lineage import ColumnEdge, Declared, LineageGraph, build, diff, read
+from services.inventory.lineage import ColumnEdge, Declared, LineageGraph, Previous, build, diff, previous, read
 from services.inventory.lineage_sources import JoinedLineage, Way
 from services.inventory.models import DatasetRef
 from services.kernel.errors import TelemetryUnavailableError
@@ -160,3 +160,19 @@ def test_an_entry_of_the_catalogs_lineage_that_is_no_pair_is_named(tmp_path: Pat
 
     with pytest.raises(TelemetryUnavailableError, match="lineage of m has the entry"):
         DeclaredCatalog(file).declared(a_model(name="m"))
+
+
+@pytest.mark.parametrize(
+    ("version", "approved", "expected"),
+    [
+        ("4", {"1", "4"}, Previous(version="1", approved=True)),
+        ("4", {"2", "3"}, Previous(version="3", approved=True)),
+        ("3", {"3", "4"}, Previous(version="2", approved=False)),
+        ("1", {"4"}, None),
+        ("9", {"4"}, None),
+    ],
+)
+def test_a_version_is_compared_with_the_last_approved_before_it_or_with_the_one_before(
+    version: str, approved: set[str], expected: Previous | None
+) -> None:
+    assert previous(version, ("4", "3", "2", "1"), approved) == expected
