@@ -1672,6 +1672,7 @@ def _reading(
             monitoring=SqlMonitoring(database),
             catalog=inventory,
             clock=clock,
+            keep_days=settings.sketch_days,
         ),
         reliability=ReliabilityService(
             facts=RoutedRequests(DuckDbRequestFacts(facts), inference_tables.requests(settings, database, clock)),

@@ -34,6 +34,11 @@ def changed(found: Iterable[Partition], seen: Mapping[tuple[str, str, date], str
     return tuple(sorted(fresh, key=lambda partition: (partition.owner, partition.day, partition.source)))
 
 
+def kept_from(first: date, found: Iterable[Partition]) -> tuple[Partition, ...]:
+    """Partitions of this day and later, and those that are no day."""
+    return tuple(item for item in found if item.day >= first or item.day == NO_DAY)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vanished:
     """Days of one source that were read and that it does not list any more, oldest first; `listed` days are left."""

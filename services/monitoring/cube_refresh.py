@@ -11,10 +11,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
-from services.inventory.facts import Partition, by_owner, vanished
+from services.inventory.facts import Partition, by_owner, kept_from, vanished
 from services.inventory.models import Task
 from services.kernel.clock import Clock
 from services.kernel.errors import TelemetryUnavailableError, UnknownModelError
+from services.monitoring.cubes import about_days_from
+from services.monitoring.keeping import KeptDays
 from services.monitoring.ports import Catalog, MonitoringStore, PerformanceFacts, PerformanceStore, SliceColumn
 from services.monitoring.profile import SCORE_BINS, column_and_value
 
@@ -33,12 +35,15 @@ class CubeRefresh:
         monitoring: MonitoringStore,
         catalog: Catalog,
         clock: Clock,
+        keep_days: int = 0,
     ) -> None:
+        """Predictions older than `keep_days` are deleted with what labels said about them; 0 keeps all."""
         self._facts = facts
         self._store = store
         self._monitoring = monitoring
         self._catalog = catalog
         self._clock = clock
+        self._kept = KeptDays(keep_days, clock)
 
     def run(self) -> int:
         """Reads days that are new or changed; returns how many. A model that cannot be read does not stop the others.
@@ -47,10 +52,11 @@ class CubeRefresh:
         """
         at, read, broken = self._clock.now(), 0, list[TelemetryUnavailableError]()
         try:
-            found = by_owner(self._facts.partitions())
+            found = by_owner(kept_from(self._kept.first, self._facts.partitions()))
         except TelemetryUnavailableError as missing:
             self._store.record_sync(SOURCE, at=at, error=str(missing))
             raise
+        self._kept.forget_older(self._store.forget_before)
         for model, partitions in found.items():
             try:
                 read += self._refresh(model, partitions)
@@ -73,14 +79,15 @@ class CubeRefresh:
         taken = {item.source: item.days for item in lost}
         # Found before anything is remembered: if this run ends early, the next one finds them again.
         days = (*(item.day for item in predictions), *taken.get("predictions", ()))
-        again = self._store.arrivals_about(model, days)
+        again = (*self._store.arrivals_about(model, days), *_told_later(predictions, labels, ours))
         due = arrivals_due(
             labels, [item for item in fresh if item.source == "labels"], seen, again, gone=taken.get("labels", ())
         )
         for part in _parts(due):
             days = tuple(item.day for item in part)
             arrived = self._facts.arrived(model, days, scores=scores, slices=slices)
-            self._store.replace_arrivals(model, days, arrived, part)
+            kept = tuple(about_days_from(self._kept.first, item) for item in arrived)
+            self._store.replace_arrivals(model, days, kept, part)
         for part in _parts(predictions):
             days = tuple(item.day for item in part)
             scored = self._facts.scored(model, days, scores=scores, slices=slices)
@@ -102,6 +109,16 @@ class CubeRefresh:
         for column, value in map(column_and_value, reference.slice_keys if reference else ()):
             values.setdefault(column, []).append(value)
         return tuple(SliceColumn(column=column, values=tuple(sorted(known))) for column, known in values.items())
+
+
+def _told_later(
+    predictions: Sequence[Partition], labels: Sequence[Partition], seen: Mapping[tuple[str, str, date], str]
+) -> Iterator[date]:
+    """Days of arrival from which the oldest days were left out while less was kept: what is kept now reaches back."""
+    known = min((day for source, _, day in seen if source == "predictions"), default=date.min)
+    first = min((item.day for item in predictions), default=date.max)
+    if first < known:
+        yield from (item.day for item in labels if item.day >= first)
 
 
 def arrivals_due(

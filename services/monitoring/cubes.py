@@ -12,7 +12,7 @@ about what could be known then.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -43,6 +43,14 @@ class Arrival:
     cells: Ints
     days: Ints
     sums: Floats
+
+
+def about_days_from(first: date, arrival: Arrival) -> Arrival:
+    """What it says about predictions of this day and later."""
+    cells, days = (rows[:, 0] >= first.toordinal() for rows in (arrival.cells, arrival.days))
+    if cells.all() and days.all():
+        return arrival
+    return replace(arrival, cells=arrival.cells[cells], days=arrival.days[days], sums=arrival.sums[days])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

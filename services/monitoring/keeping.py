@@ -1,4 +1,4 @@
-"""Which days of figures are kept: days that their source deleted lose theirs, and nothing else does.
+"""Which days of figures are kept: older ones than the setting says go, and days that their source deleted.
 
 A deleted day between days that are still listed was taken back: erased, or moved to other days. Days older than the
 first one listed were not: their source keeps its rows for a while only, and a sketch is what remains of them.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 
 from services.inventory.facts import Partition, Vanished, vanished
+from services.kernel.clock import Clock
 from services.kernel.errors import TelemetryUnavailableError
 from services.monitoring.ports import MonitoringFacts, MonitoringStore
 
@@ -18,6 +19,25 @@ LONGEST_DELAY = timedelta(days=184)
 """Labels are looked for as long after a prediction as performance is drawn."""
 _A_DAY = timedelta(days=1)
 _log = logging.getLogger("countersign.monitoring")
+
+
+class KeptDays:
+    """The first day that is kept: `days` ago, or the beginning where that is 0."""
+
+    def __init__(self, days: int, clock: Clock) -> None:
+        self._days = days
+        self._clock = clock
+        self._forgotten = date.min
+
+    @property
+    def first(self) -> date:
+        return self._clock.now().date() - timedelta(days=self._days) if self._days else date.min
+
+    def forget_older(self, forget_before: Callable[[date], None]) -> None:
+        """Once a day: nothing older is read meanwhile."""
+        if self._forgotten < self.first:
+            forget_before(self.first)
+            self._forgotten = self.first
 
 
 class Keeping:

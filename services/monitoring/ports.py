@@ -126,7 +126,7 @@ class MonitoringStore(Protocol):
         ...
 
     def forget_before(self, day: date) -> None:
-        """Deletes sketches and columns of older days. Changes of columns that were found stay."""
+        """Deletes all figures of older days, and that they were read. Changes of columns that were found stay."""
         ...
 
     def head(self, model: str) -> int:
@@ -225,6 +225,10 @@ class PerformanceStore(Protocol):
 
     def forget_days(self, gone: Vanished) -> None:
         """Deletes what was counted of these days of this source, and that they were read, in one transaction."""
+        ...
+
+    def forget_before(self, day: date) -> None:
+        """Deletes scores of older days and what labels said about them, and that these days were read."""
         ...
 
     def arrivals_about(self, model: str, days: tuple[date, ...]) -> tuple[date, ...]:

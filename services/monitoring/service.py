@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from itertools import groupby
 
-from services.inventory.facts import Partition, by_owner, changed
+from services.inventory.facts import Partition, by_owner, changed, kept_from
 from services.inventory.models import DeploymentKind, Task
 from services.kernel.clock import Clock
 from services.kernel.errors import TelemetryUnavailableError, UnknownModelError
@@ -21,7 +21,7 @@ from services.monitoring.definitions import Statistic, Versus
 from services.monitoring.drift import Question
 from services.monitoring.events import Event
 from services.monitoring.fleet import DriftVerdict, FleetRow, Judged, verdicts_of
-from services.monitoring.keeping import Keeping
+from services.monitoring.keeping import Keeping, KeptDays
 from services.monitoring.mix import MixShift
 from services.monitoring.models import Distribution, DriftView, JobRun, MonitoringConfig, PerformanceView, SliceDrift
 from services.monitoring.ports import FleetCatalog, MonitoringFacts, MonitoringStore, RecordedColumns
@@ -50,14 +50,14 @@ class MonitoringService:
         keep_days: int = 0,
         threshold: Callable[[str], float | None] = lambda _model: None,
     ) -> None:
-        """`columns` tells which columns were recorded; sketches older than `keep_days` are deleted, 0 keeps all.
+        """`columns` tells which columns were recorded; figures older than `keep_days` are deleted, 0 keeps all.
 
         `threshold` is where the score of a model becomes a positive decision, where somebody recorded it.
         """
         self._threshold = threshold
         self._facts = facts
         self._columns = columns
-        self._keep_days = keep_days
+        self._kept = KeptDays(keep_days, clock)
         self._store = store
         self._catalog = catalog
         self._clock = clock
@@ -226,12 +226,11 @@ class MonitoringService:
         """
         at, read, broken = self._clock.now(), 0, list[TelemetryUnavailableError]()
         try:
-            found = self._facts.partitions()
+            found = kept_from(self._kept.first, self._facts.partitions())
         except TelemetryUnavailableError as missing:
             self._store.record_sync(TELEMETRY, at=at, error=str(missing))
             raise
-        if self._keep_days:
-            self._store.forget_before(self._kept_from())
+        self._kept.forget_older(self._store.forget_before)
         read += self._keeping.forget_vanished(found, broken)
         self._renew_references(found, broken)
         for model, partitions in by_owner(changed(found, self._store.seen())).items():
@@ -287,7 +286,7 @@ class MonitoringService:
             self._store.replace_jobs(model, self._facts.job_runs(model, tuple(item.day for item in jobs)), jobs)
         predicted = tuple(item.day for item in predictions)
         spoken = self._facts.labelled_on(model, tuple(item.day for item in labels)) if labels else ()
-        if days := tuple(sorted({*predicted, *spoken})):
+        if days := tuple(sorted({*predicted, *(day for day in spoken if day >= self._kept.first)})):
             rows = self._facts.labelled_days(model, days, scores=self._has_scores(model))
             self._store.replace_labelled(model, days, rows, labels)
         elif labels:
@@ -300,14 +299,13 @@ class MonitoringService:
 
         Columns are recorded first. A day counts as read once its sketches are kept, so neither can be missing alone.
         """
-        reference, kept = self._store.reference(model), self._kept_from()
+        reference = self._store.reference(model)
         for start in range(0, len(predictions), DAYS_AT_ONCE):
             batch = predictions[start : start + DAYS_AT_ONCE]
             days = tuple(item.day for item in batch)
-            fresh = tuple(day for day in days if day >= kept)
-            if self._columns is not None and fresh:
-                self._note_columns(model, fresh, self._columns.columns_by_day(model, fresh))
-            profiles = self._facts.profile(reference, fresh) if reference and fresh else ()
+            if self._columns is not None:
+                self._note_columns(model, days, self._columns.columns_by_day(model, days))
+            profiles = self._facts.profile(reference, days) if reference else ()
             self._store.replace_profiles(model, days, profiles, batch)
 
     def _note_columns(self, model: str, days: tuple[date, ...], found: Sequence[tuple[date, Columns]]) -> None:
@@ -316,9 +314,6 @@ class MonitoringService:
             first, columns = found[0]
             found = (*((day, columns) for day in days if day < first), *found)
         self._store.put_columns(model, tuple(found))
-
-    def _kept_from(self) -> date:
-        return self._clock.now().date() - timedelta(days=self._keep_days) if self._keep_days else date.min
 
     def _has_scores(self, model: str) -> bool:
         try:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table, and_, delete, insert, or_, select, upd
 
 from services.adapters.sql.schema.facts import facts_seen
 from services.adapters.sql.schema.ops import sync_state
-from services.inventory.facts import Partition, Vanished
+from services.inventory.facts import NO_DAY, Partition, Vanished
 
 _AT_ONCE = 200
 
@@ -55,6 +55,12 @@ def forget(connection: Connection, consumer: str, gone: Vanished, *tables: Table
         seen = facts_seen.c
         same = (seen.consumer == consumer, seen.source == gone.source, seen.owner == gone.owner)
         connection.execute(delete(facts_seen).where(*same, seen.day.in_(days)))
+
+
+def forget_before(connection: Connection, consumer: str, day: date) -> None:
+    """That these days were read, so that they are read again where a longer time is kept later."""
+    seen = facts_seen.c
+    connection.execute(delete(facts_seen).where(seen.consumer == consumer, seen.day < day, seen.day != NO_DAY))
 
 
 def record_attempt(connection: Connection, source: str, *, at: datetime, error: str) -> None:

@@ -10,11 +10,21 @@ from datetime import date, datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, union
 
 from services.adapters.sql import heads
 from services.adapters.sql.database import Database
-from services.adapters.sql.facts import counts_of, fetched, forget, packed, record_attempt, remember, seen, sums_of
+from services.adapters.sql.facts import (
+    counts_of,
+    fetched,
+    forget,
+    forget_before,
+    packed,
+    record_attempt,
+    remember,
+    seen,
+    sums_of,
+)
 from services.adapters.sql.monitors import SqlMonitors
 from services.adapters.sql.schema.facts import facts_seen
 from services.adapters.sql.schema.inventory import registry_version
@@ -41,6 +51,7 @@ from services.monitoring.profile import DayProfile, FeatureReference, LabelledDa
 from services.monitoring.recorded_schema import Columns, SchemaChange, SchemaWord
 
 _CONSUMER = "monitoring"
+_DAILY = (feature_day, labelled_day, schema_day, batch_run, drift_verdict)
 _OF_SOURCE = {"predictions": (feature_day, labelled_day, schema_day), "jobs": (batch_run,)}
 """What is counted of the days of a source. Labels are counted with the day of their prediction."""
 _NAME = 200
@@ -263,8 +274,12 @@ class SqlMonitoring:
 
     def forget_before(self, day: date) -> None:
         with self._database.write() as connection:
-            for table in (feature_day, schema_day):
+            older = union(*(select(table.c.model).where(table.c.day < day) for table in _DAILY))
+            for row in fetched(connection, older):
+                heads.moved(connection, row.model, heads.DRIFT, heads.VALUE)
+            for table in _DAILY:
                 connection.execute(delete(table).where(table.c.day < day))
+            forget_before(connection, _CONSUMER, day)
 
     def head(self, model: str) -> int:
         return heads.heads(self._database, heads.DRIFT, model).get(model, 0)

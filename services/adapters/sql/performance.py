@@ -7,11 +7,21 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import numpy as np
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, union, update
 
 from services.adapters.sql import heads
 from services.adapters.sql.database import Database
-from services.adapters.sql.facts import counts_of, fetched, forget, packed, record_attempt, remember, seen, sums_of
+from services.adapters.sql.facts import (
+    counts_of,
+    fetched,
+    forget,
+    forget_before,
+    packed,
+    record_attempt,
+    remember,
+    seen,
+    sums_of,
+)
 from services.adapters.sql.schema.facts import facts_seen
 from services.adapters.sql.schema.performance import (
     performance_arrival,
@@ -19,7 +29,7 @@ from services.adapters.sql.schema.performance import (
     performance_score,
 )
 from services.inventory.facts import Partition, Vanished
-from services.monitoring.cubes import Arrival, ScoreDay
+from services.monitoring.cubes import Arrival, ScoreDay, about_days_from
 
 _CONSUMER = "performance"
 _OF_SOURCE = {"predictions": (performance_score,), "labels": (performance_arrival,)}
@@ -65,9 +75,7 @@ class SqlPerformance:
         rows = [
             {
                 "model": model, "version": item.version, "slice_key": item.slice_key, "day": item.day,
-                "first_day": date.fromordinal(int(item.days[:, 0].min())),
-                "last_day": date.fromordinal(int(item.days[:, 0].max())),
-                "cells": packed(item.cells), "days": packed(item.days), "sums": packed(item.sums),
+                **_told(item),
             }
             for item in arrivals
             if len(item.days)
@@ -92,6 +100,20 @@ class SqlPerformance:
             heads.moved(connection, gone.owner, heads.PERFORMANCE)
             forget(connection, _CONSUMER, gone, *_OF_SOURCE.get(gone.source, ()))
 
+    def forget_before(self, day: date) -> None:
+        told, made = performance_arrival.c, performance_score.c
+        with self._database.write() as connection:
+            older = union(select(told.model).where(told.first_day < day), select(made.model).where(made.day < day))
+            for row in fetched(connection, older):
+                heads.moved(connection, row.model, heads.PERFORMANCE)
+            connection.execute(delete(performance_score).where(made.day < day))
+            connection.execute(delete(performance_arrival).where(told.last_day < day))
+            for row in fetched(connection, select(performance_arrival).where(told.first_day < day)):
+                kept = about_days_from(day, _arrival(row))
+                same = [told[key.name] == getattr(row, key.name) for key in performance_arrival.primary_key]
+                connection.execute(update(performance_arrival).where(*same).values(**_told(kept)))
+            forget_before(connection, _CONSUMER, day)
+
     def arrivals_about(self, model: str, days: tuple[date, ...]) -> tuple[date, ...]:
         if not days:
             return ()
@@ -114,13 +136,7 @@ class SqlPerformance:
         )
         with self._database.read() as connection:
             found = fetched(connection, statement.order_by(table.c.day, table.c.version))
-        return tuple(
-            Arrival(
-                version=row.version, slice_key=row.slice_key, day=row.day, cells=_rows(row.cells),
-                days=_rows(row.days), sums=sums_of(row.sums).reshape(-1, 4),
-            )
-            for row in found
-        )  # fmt: skip
+        return tuple(map(_arrival, found))
 
     def scores(self, model: str, since: date, *, before: date, slice_key: str = "") -> tuple[ScoreDay, ...]:
         table = performance_score
@@ -158,6 +174,21 @@ class SqlPerformance:
 
 def _rows(data: bytes) -> Any:
     return counts_of(data).reshape(-1, 3)
+
+
+def _arrival(row: Any) -> Arrival:
+    return Arrival(
+        version=row.version, slice_key=row.slice_key, day=row.day, cells=_rows(row.cells), days=_rows(row.days),
+        sums=sums_of(row.sums).reshape(-1, 4),
+    )  # fmt: skip
+
+
+def _told(item: Arrival) -> dict[str, Any]:
+    days = item.days[:, 0]
+    return {
+        "first_day": date.fromordinal(int(days.min())), "last_day": date.fromordinal(int(days.max())),
+        "cells": packed(item.cells), "days": packed(item.days), "sums": packed(item.sums),
+    }  # fmt: skip
 
 
 def _score_day(row: Any) -> ScoreDay:

@@ -277,6 +277,68 @@ def test_a_source_that_keeps_its_rows_for_a_while_only_takes_nothing_back(tmp_pa
     assert len(room.store.scores("m", START, before=LATER)) == len(lived.store.scores("m", START, before=LATER))
 
 
+def kept(room: Room, days: int) -> None:
+    """As after a restart with this setting."""
+    room.refresh = CubeRefresh(
+        facts=room.facts, store=room.store, monitoring=SqlMonitoring(room.database), catalog=ACatalog(a_model()),
+        clock=AClock(), keep_days=days,
+    )  # fmt: skip
+    room.refresh.run()
+    assert room.refresh.run() == 0
+
+
+def test_predictions_older_than_the_setting_go_with_their_labels_and_come_back_with_a_longer_one(
+    tmp_path: Path, lived: Room
+) -> None:
+    room = Room(tmp_path)
+    a_history(room)
+    room.refresh.run()
+    first = START + timedelta(days=8)
+    days = (AClock().now().date() - first).days
+
+    kept(room, days)
+
+    told = room.store.arrivals("m", date(2030, 1, 1), before=LATER)
+    assert min(item.day for item in room.store.scores("m", START, before=LATER)) == first
+    assert {bool((item.days[:, 0] >= first.toordinal()).all()) for item in told} == {True}
+    assert min(day for _, _, day in room.store.seen()) == first
+    known, rows = room.cube().known(START, LATER, at=LATER), raw(room.folder, first, LATER, LATER)
+    assert (known.n, int(known.positives.sum())) == (len(rows), int(rows["label"].sum()))
+
+    room.write_labels(START + timedelta(days=12), told_late(room), "late")
+    room.refresh.run()
+    assert {bool((item.days[:, 0] >= first.toordinal()).all()) for item in room.store.arrivals(
+        "m", date(2030, 1, 1), before=LATER)} == {True}  # fmt: skip
+
+    kept(room, 0)
+
+    ours, rows = room.cube().known(START, LATER, at=LATER), raw(room.folder, START, LATER, LATER)
+    assert (ours.n, int(ours.positives.sum())) == (len(rows), int(rows["label"].sum()))
+    assert len(room.store.scores("m", START, before=LATER)) == len(lived.store.scores("m", START, before=LATER))
+
+
+def told_late(room: Room) -> pd.DataFrame:
+    """One more statement about the first day, which is older than what is kept."""
+    made = pd.read_parquet(room.folder / "predictions" / "model=m" / f"date={START}" / "part-0.parquet")
+    return labels(made.head(20), np.ones(20), delay_days=12)
+
+
+def test_labels_that_came_after_what_was_kept_are_counted_again_when_more_is(tmp_path: Path) -> None:
+    """No label was filed before the first kept day, so nothing but the predictions says that these are missing."""
+    room = Room(tmp_path)
+    for number in (0, 30):
+        day = START + timedelta(days=number)
+        made = predictions(day, features(40), np.linspace(0.1, 0.9, 40))
+        write(tmp_path, "predictions", "m", day, made)
+        room.write_labels(START + timedelta(days=35), labels(made, [0, 1] * 20, delay_days=35 - number), f"of-{number}")
+    kept(room, (AClock().now().date() - START).days - 10)
+    assert room.cube().known(START, LATER, at=LATER).n == 40
+
+    kept(room, 0)
+
+    assert room.cube().known(START, LATER, at=LATER).n == 80
+
+
 def test_labels_from_before_their_prediction_are_known_when_the_prediction_is(tmp_path: Path) -> None:
     room = Room(tmp_path)
     day = START + timedelta(days=5)

@@ -12,8 +12,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pytest
+from sqlalchemy import func, select
 
 from services.adapters.sql.monitoring import SqlMonitoring
+from services.adapters.sql.schema.base import metadata
 from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
 from services.kernel.clock import FrozenClock
 from services.kernel.errors import TelemetryUnavailableError
@@ -59,13 +61,18 @@ class Job:
     def __init__(self, folder: Path, *, keep_days: int = 0) -> None:
         self.folder = folder / "inference"
         self.facts = CountingFacts(self.folder)
-        self.store = SqlMonitoring(a_database(folder))
-        self.service = MonitoringService(
-            facts=self.facts, store=self.store, catalog=ACatalog(a_model()), clock=FrozenClock(NOON),
-            columns=self.facts, keep_days=keep_days,
-        )  # fmt: skip
+        self.database = a_database(folder)
+        self.store = SqlMonitoring(self.database)
+        self.keep(keep_days)
         self.random = np.random.default_rng(3)
         write_reference(self.folder, "m", self.inputs(2000).assign(score=self.random.random(2000), label=0.0))
+
+    def keep(self, days: int) -> None:
+        """As after a restart with this setting."""
+        self.service = MonitoringService(
+            facts=self.facts, store=self.store, catalog=ACatalog(a_model()), clock=FrozenClock(NOON),
+            columns=self.facts, keep_days=days,
+        )  # fmt: skip
 
     def inputs(self, n: int, **columns: Any) -> pd.DataFrame:
         made = {"amount": self.random.normal(0, 1, n), "origin": self.random.choice(["EWR", "JFK"], n)}
@@ -187,6 +194,59 @@ def test_sketches_older_than_the_setting_are_deleted_and_not_made_again(tmp_path
     job.store.forget_before(TODAY)
 
     assert set(job.counts()) == {0}
+
+
+DAILY = ("feature_day", "labelled_day", "schema_day", "batch_run", "drift_verdict", "facts_seen")
+
+
+def oldest(job: Job) -> dict[str, int]:
+    """Days back of the oldest row of each table of daily figures."""
+    with job.database.read() as connection:
+        found = {name: connection.scalar(select(func.min(metadata.tables[name].c.day))) for name in DAILY}
+    return {name: (TODAY - day).days for name, day in found.items()}
+
+
+def test_every_daily_figure_older_than_the_setting_goes_and_comes_back_with_a_longer_one(tmp_path: Path) -> None:
+    job = Job(tmp_path)
+    for back in (60, 45, 29, 0):
+        given = job.day(back, job.inputs(300))
+        write(job.folder, "labels", "m", TODAY - timedelta(days=back), labels(given, [0.0, 1.0] * 150, delay_days=0))
+        write(job.folder, "jobs", "m", TODAY - timedelta(days=back), a_run(TODAY - timedelta(days=back)))
+    job.service.refresh()
+    assert oldest(job) == dict.fromkeys(DAILY, 60)
+
+    job.keep(30)
+    job.service.refresh()
+    assert oldest(job) == dict.fromkeys(DAILY, 29)
+    assert job.service.refresh() == 0
+
+    job.keep(50)
+    job.service.refresh()
+    assert oldest(job) == dict.fromkeys(DAILY, 45)
+    assert {(TODAY - day.day).days: day.labelled for day in job.store.labelled("m", date.min)} == {
+        45: 300,
+        29: 300,
+        0: 300,
+    }
+    assert set(job.counts()) == {45, 29, 0}
+
+
+def test_a_label_about_a_day_that_is_no_longer_kept_brings_nothing_back(tmp_path: Path) -> None:
+    job = Job(tmp_path, keep_days=30)
+    given = job.day(31, job.inputs(20))
+    job.day(29, job.inputs(20))
+    write(job.folder, "labels", "m", TODAY, labels(given, [0.0, 1.0] * 10, delay_days=31))
+    job.service.refresh()
+
+    assert {(TODAY - day.day).days for day in job.store.labelled("m", date.min)} == {29}
+
+
+def a_run(day: date) -> pd.DataFrame:
+    noon = pd.Timestamp(day, tz="UTC") + pd.Timedelta(hours=12)
+    return pd.DataFrame(
+        {"job": ["nightly"], "model": ["m"], "version": ["1"], "window_start": [noon], "started_at": [noon],
+         "finished_at": [noon], "rows": [300], "ok": [True], "on_time": [True], "error": [""]}
+    )  # fmt: skip
 
 
 def gone(job: Job, back: int, source: str = "predictions") -> None:
