@@ -418,7 +418,7 @@ def monitor_import(
     prediction: Annotated[str, typer.Option(help="Column with the score or forecast.")],
     folder: Annotated[str, typer.Option(help="Below an allowed folder; for parquet and delta.")] = "",
     connection: Annotated[str, typer.Option(help="Name of a connection of the settings; for sql.")] = "",
-    table: Annotated[str, typer.Option(help="table or schema.table; for sql.")] = "",
+    table: Annotated[str, typer.Option(help="table, schema.table or (Databricks) catalog.schema.table; for sql.")] = "",
     label: Annotated[str, typer.Option()] = "",
     version: Annotated[str, typer.Option()] = "",
     entity: Annotated[str, typer.Option()] = "",

@@ -49,7 +49,7 @@ class Source:
     """Of a Parquet folder or a Delta table; must lie under an allowed folder of the settings."""
     connection: str = ""
     table: str = ""
-    """`table`, `schema.table` or `catalog.schema.table`."""
+    """`table`, `schema.table` or, on Databricks, `catalog.schema.table`."""
 
     @property
     def words(self) -> str:

@@ -45,6 +45,8 @@ class EstateReader:
             [(total,)] = table.rows(sa.select(sa.func.count()).select_from(table.table))
             faults = [*_empty(total, source), *(_zones(table, mapping) if total else ())]
             first, last, days = _span(table, mapping) if total and not faults else (None, None, 0)
+            if total and not faults and first is None and _has_time(table, mapping):
+                faults.append(_timeless(mapping))
             sampled = _sampled(table, mapping)
             return Preview(
                 rows=int(total),
@@ -78,6 +80,15 @@ def _empty(total: int, source: Source) -> Iterator[Problem]:
             why="Nothing can be compared with nothing.",
             next="Choose another source, or come back when it has rows.",
         )
+
+
+def _timeless(mapping: ColumnMapping) -> Problem:
+    return Problem(
+        field="timestamp",
+        what=f"No row has a time in `{mapping.timestamp}`.",
+        why="Rows without a time belong to no day, so there is nothing to compare.",
+        next="Choose the column that says when the prediction was made.",
+    )
 
 
 def _zones(table: OpenTable, mapping: ColumnMapping) -> Iterator[Problem]:

@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlparse
 import sqlalchemy as sa
 from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, StaticPool
+from sqlalchemy.sql.elements import quoted_name
 
 from services.adapters.warehouse.statements.dialects import compiled, databricks_dialect
 from services.kernel.errors import InputError, TelemetryUnavailableError
@@ -28,6 +29,7 @@ from services.monitoring.monitors import Source, SourceKind
 from services.monitoring.sources import Places, SourceColumn
 
 _CONFIG = {"threads": 2, "memory_limit": "1GB", "autoinstall_known_extensions": False}
+_HINT = "Write it as table, as schema.table, or on Databricks as catalog.schema.table."
 _REFUSED_FEATURES = {
     "deletionVectors": "deletion vectors, so its files still hold rows that were deleted",
     "columnMapping": "column mapping, so the names in its files are not the names of its columns",
@@ -173,9 +175,9 @@ class Estates:
                 hint=f"Known: {known}. An administrator names them with COUNTERSIGN_MONITOR_CONNECTIONS.",
             )
         *above, name = source.table.split(".")
-        schema = ".".join(above) or None
         try:
-            engine = _engine(address)
+            catalog, schema = _places(address, above)
+            engine = _engine(address, catalog=catalog)
         except (SQLAlchemyError, ImportError, ValueError) as broken:
             raise SourceRefusedError(
                 f"The address of connection {source.connection} cannot be used ({type(broken).__name__}).",
@@ -187,17 +189,14 @@ class Estates:
                 found = sa.inspect(connection).get_columns(name, schema=schema)
                 columns = {str(item["name"]): _reflected(str(item["name"]), item["type"]) for item in found}
                 if not columns:
-                    raise SourceRefusedError(
-                        f"There is no {source.words}.", hint="Write it as table, or as schema.table."
-                    )
+                    raise SourceRefusedError(f"There is no {source.words}.", hint=_HINT)
                 yield OpenTable(
-                    connection=connection, table=_table(name, columns, schema), columns=columns, files=(),
+                    connection=connection,
+                    table=_table(name, columns, _schema(connection, catalog, schema)), columns=columns, files=(),
                     words=source.words,
                 )  # fmt: skip
         except NoSuchTableError as absent:
-            raise SourceRefusedError(
-                f"There is no {source.words}.", hint="Write it as table, or as schema.table."
-            ) from absent
+            raise SourceRefusedError(f"There is no {source.words}.", hint=_HINT) from absent
         except SQLAlchemyError as broken:
             raise unreadable(source.words, broken) from broken
         finally:
@@ -293,8 +292,25 @@ def _inside(file: Path, root: Path) -> str:
     return str(place)
 
 
-def _engine(address: str) -> sa.Engine:
+def _places(address: str, above: Sequence[str]) -> tuple[str, str | None]:
+    """(catalog, schema) of a table. Its dialect asks for columns in the catalog of the connection alone."""
+    if len(above) == 2 and sa.make_url(address).get_backend_name() == "databricks":
+        return above[0], above[1]
+    return "", ".".join(above) or None
+
+
+def _schema(connection: sa.Connection, catalog: str, schema: str | None) -> str | None:
+    """Each name in quotes of its own: both together would be one name with a dot in it."""
+    if not catalog or not schema:
+        return schema
+    quote = connection.dialect.identifier_preparer.quote
+    return quoted_name(f"{quote(catalog)}.{quote(schema)}", quote=False)
+
+
+def _engine(address: str, *, catalog: str = "") -> sa.Engine:
     url = sa.make_url(address)
+    if catalog:
+        url = url.update_query_dict({"catalog": catalog})
     given: dict[str, Any] = {"read_only": True} if url.get_backend_name() == "duckdb" else {}
     file = url.database or ""
     if url.get_backend_name() in {"sqlite", "duckdb"} and file not in {"", ":memory:"} and not Path(file).exists():

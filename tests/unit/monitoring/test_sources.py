@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -28,12 +29,13 @@ from services.adapters.warehouse.monitoring import DuckDbMonitoringFacts
 from services.adapters.warehouse.performance import DuckDbPerformanceFacts
 from services.adapters.warehouse.source_statements import marks
 from services.adapters.warehouse.sources import OpenTable, SourceRefusedError
-from services.kernel.errors import RoleMissingError, TelemetryUnavailableError
+from services.kernel.errors import InputError, RoleMissingError, TelemetryUnavailableError
 from services.kernel.health import Health
 from services.monitoring import statistics
 from services.monitoring.cube_refresh import CubeRefresh
 from services.monitoring.cubes import cube_of
 from services.monitoring.metrics import Metric
+from services.monitoring.monitor_rules import ColumnKind
 from services.monitoring.monitors import ColumnMapping, Feature, FeatureKind, Source, SourceKind
 from services.monitoring.performance_models import PerformanceQuery, ValuePerDecision
 from services.monitoring.performance_service import PerformanceService
@@ -555,6 +557,32 @@ def test_a_source_without_rows_says_so(tmp_path: Path, rows: pa.Table, room: Mon
     assert "There are no rows" in sentence
 
 
+@pytest.mark.parametrize(
+    ("column", "says"),
+    [
+        ("", "No time column is named."),
+        ("dep_delay", "`dep_delay` holds numbers."),
+        ("gone", "`gone` is not a column of the source."),
+        ("never", "No row has a time in `never`."),
+        ("unwritten", "`unwritten` is text, and not every value is a time."),
+    ],
+)
+def test_a_preview_says_what_the_check_of_the_monitor_would_say_about_time(
+    tmp_path: Path, rows: pa.Table, room: Monitored, column: str, says: str
+) -> None:
+    empty = [None] * rows.num_rows
+    table = rows.append_column("never", pa.array(empty, pa.timestamp("us", tz="UTC")))
+    source = parquet(tmp_path, table.append_column("unwritten", pa.array(empty, pa.string())))
+    mapping = replace(MAPPING, timestamp=column)
+
+    faults = look(room, source, mapping)
+
+    assert [(field, sentence.startswith(says)) for field, sentence in faults] == [("timestamp", True)]
+    asked = replace(room.service.propose_import(MODEL, source, MAPPING, actor=room.world.actor(DANA)), mapping=mapping)
+    with contextlib.suppress(InputError):
+        assert room.service.check(asked), "what the preview refuses, the check refuses too"
+
+
 def test_files_with_and_without_a_zone_do_not_mix(tmp_path: Path, rows: pa.Table, room: Monitored) -> None:
     folder = tmp_path / "imports" / "zones"
     folder.mkdir()
@@ -726,6 +754,81 @@ def test_usual_names_are_recognised_and_nothing_is_guessed_by_position(
     columns = room.service.columns(parquet(tmp_path, rows), actor=room.world.actor(DANA))
     found = suggested(columns)
     assert (found.timestamp, found.prediction, found.label) == ("scored_at", "", "")
+
+
+class AWarehouse:
+    """A DBAPI connection of Databricks that has one table, whatever it is called, and notes what is asked."""
+
+    def __init__(self) -> None:
+        self.connected: list[Any] = []
+        self.looked_up: list[tuple[Any, ...]] = []
+        self.asked: list[str] = []
+        self.description = [("n", "bigint", None, None, None, None, None)]
+
+    def connect(self, **given: Any) -> AWarehouse:
+        self.connected.append(given.get("catalog"))
+        return self
+
+    def cursor(self, *_: Any, **__: Any) -> AWarehouse:
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def close(self) -> None: ...
+
+    def rollback(self) -> None: ...
+
+    def commit(self) -> None: ...
+
+    def execute(self, sql: str, *_: Any, **__: Any) -> None:
+        self.asked.append(sql)
+
+    def columns(self, *, catalog_name: Any, schema_name: Any, table_name: Any) -> Any:
+        self.looked_up.append((catalog_name, schema_name, table_name))
+        kinds = {"scored_at": "TIMESTAMP", "local_at": "TIMESTAMP_NTZ", "risk": "DOUBLE", "tiny": "TINYINT"}
+        rows = [
+            SimpleNamespace(COLUMN_NAME=name, TYPE_NAME=kind, NULLABLE=1, COLUMN_DEF=None, REMARKS="")
+            for name, kind in kinds.items()
+        ]
+        return SimpleNamespace(fetchall=lambda: rows)
+
+    def fetchall(self) -> list[tuple[int]]:
+        return [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("table", "place", "text"),
+    [
+        ("main.claims.scored", ("main", "claims", "scored"), "FROM main.claims.scored"),
+        ("my-lake.claims.scored", ("my-lake", "claims", "scored"), "FROM `my-lake`.claims.scored"),
+        ("claims.scored", ("hive", "claims", "scored"), "FROM claims.scored"),
+        ("scored", ("hive", "default", "scored"), "FROM scored"),
+    ],
+)
+def test_a_table_of_databricks_is_found_by_one_to_three_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str, place: tuple[str, ...], text: str
+) -> None:
+    warehouse = AWarehouse()
+    monkeypatch.setattr("databricks.sql.connect", warehouse.connect)
+    address = "databricks://token:secret@example.org:443?http_path=/sql/1&catalog=hive&schema=default"
+    room = monitored(a_world(tmp_path), tmp_path, connections={"estate": address})
+
+    with room.estates.open(replace(SQL, table=table)) as opened:
+        opened.rows(sa.select(sa.func.count()).select_from(opened.table))
+
+    kinds = {item.name: item.kind for item in opened.columns.values()}
+    assert warehouse.looked_up == [place]
+    assert set(warehouse.connected) == {place[0]}
+    assert warehouse.asked[-1].replace("\n", "").endswith(text)
+    assert kinds == {
+        "scored_at": ColumnKind.TIME, "local_at": ColumnKind.TIME, "risk": ColumnKind.NUMBER, "tiny": ColumnKind.NUMBER
+    }  # fmt: skip
+    assert [item.type.endswith("TIME ZONE") for item in opened.columns.values()] == [True, False, False, False]
+    room.world.database.dispose()
 
 
 def test_databricks_is_asked_with_nothing_left_to_bind() -> None:
