@@ -20,7 +20,7 @@ _MOVED = frozenset({Health.WATCH, Health.BREACH})
 _SHAPE = frozenset({Statistic.PSI, Statistic.JENSEN_SHANNON, Statistic.KS, Statistic.WASSERSTEIN})
 """One shift seen by several of them is one change."""
 _HALF, _DOUBLE = 0.5, 2.0
-"""A day's average outside this range of the usual day is a change of volume."""
+"""A window outside this range of the usual one is a change of volume."""
 _USUAL_WINDOWS = 4
 _ORDER = [Health.BREACH, Health.WATCH, Health.UNKNOWN, Health.HEALTHY]
 
@@ -108,21 +108,29 @@ def _mix_change(mix: MixShift) -> Change:
 
 
 def _volume(rows_by_day: Sequence[tuple[date, int]], asked: Question, last: date) -> list[Change]:
-    """The average day of this window against the median day of the four windows before it."""
-    start = last - timedelta(days=asked.window_days)
-    usual_from = start - timedelta(days=_USUAL_WINDOWS * asked.window_days)
-    now = [rows for day, rows in rows_by_day if day > start]
-    usual = [rows for day, rows in rows_by_day if usual_from < day <= start]
-    if not now or len(usual) < asked.window_days:
+    """Predictions of this window against the four windows before it, as far as they are on record.
+
+    A day without a prediction counts as none. Named when it is outside half to double of their median, and outside
+    what any of them had: what runs once in ten days has windows without a run.
+    """
+    size = asked.window_days
+    starts = [last - timedelta(days=number * size) for number in range(1, _USUAL_WINDOWS + 2)]
+    begun = min((day for day, _ in rows_by_day), default=last)
+    here, *usual = [
+        sum(rows for day, rows in rows_by_day if start < day <= start + timedelta(days=size)) / size
+        for start in starts
+        if start == starts[0] or start + timedelta(days=1) >= begun
+    ]
+    if not usual or not median(usual):
         return []
-    here, there = sum(now) / len(now), median(usual)
-    if not there or _HALF <= here / there <= _DOUBLE:
+    there = median(usual)
+    if _HALF <= here / there <= _DOUBLE or min(usual) <= here <= max(usual):
         return []
     words = f"{here:,.0f} predictions a day instead of {there:,.0f}: {here / there:.1f} times the usual day."
     return [
         Change(
             kind="volume", subject="Predictions a day", before=f"{there:,.0f}", now=f"{here:,.0f}",
-            since=start + timedelta(days=1), state=Health.WATCH, sentence=words,
+            since=starts[0] + timedelta(days=1), state=Health.WATCH, sentence=words,
         )
     ]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -437,6 +438,29 @@ def test_nothing_changed_is_an_empty_table() -> None:
     volume = [(LAST - timedelta(days=back), 300) for back in range(40, -1, -1)]
 
     assert changes.what_changed(columns, [], volume, labelled("3", 40, 0), asked=ASKED, last=LAST) == ()
+
+
+def changed(
+    columns: Sequence[FeatureDrift], volume: Sequence[tuple[date, int]] = (), versions: Sequence[LabelledDay] = (),
+) -> tuple[changes.Change, ...]:  # fmt: skip
+    return changes.what_changed(columns, [], volume, versions, asked=ASKED, last=LAST)
+
+
+def test_days_without_a_prediction_are_a_change_of_volume() -> None:
+    steady = [(LAST - timedelta(days=back), 1000) for back in range(35)]
+
+    assert changed([], steady) == ()
+    [stopped] = changed([], [*steady[7:], (LAST, 1000)])
+
+    assert (stopped.kind, stopped.before, stopped.now) == ("volume", "1,000", "143")
+    assert [one.now for one in changed([], steady[7:])] == ["0"]
+    assert changed([], [(LAST - timedelta(days=back), 1000) for back in range(3)]) == ()
+
+
+def test_what_runs_once_in_ten_days_changes_no_volume_between_its_runs() -> None:
+    for since in range(10):
+        runs = [(LAST - timedelta(days=since + 10 * number), 300) for number in range(5)]
+        assert changed([], runs) == ()
 
 
 def wavering(storm: int | None) -> list[DayProfile]:
