@@ -14,7 +14,7 @@ from pages.components.format import NOTHING, count, day, md, number, percent, pl
 from services.kernel.health import Explanation
 from services.kernel.interval import Estimate
 from services.monitoring.metrics import WORDS
-from services.monitoring.performance_models import BusinessPoint, Cohort, DecayView, ValuePerDecision
+from services.monitoring.performance_models import ALL_VERSIONS, BusinessPoint, Cohort, DecayView, ValuePerDecision
 
 _WAITING_SHOWN = 12
 
@@ -236,7 +236,8 @@ def business(view: DecayView) -> None:
     with middle, parts.card("Override rate", "reviews that decided otherwise"):
         _overrides(view.business.overrides, sliced=bool(view.query.slice_key))
     with right, parts.card("Value per decision"):
-        _value(view.business.value, today=view.query.known_on is None)
+        is_part = bool(view.query.slice_key) or view.version != ALL_VERSIONS
+        _value(view.business.value, today=view.query.known_on is None, is_part=is_part)
         parts.explain(view.business_explanation, key="explain-business")
 
 
@@ -268,7 +269,7 @@ def _overrides(points: Sequence[BusinessPoint], *, sliced: bool) -> None:
     st.caption(f"{count(corrected)} of {count(reviewed)} reviews decided otherwise.")
 
 
-def _value(found: ValuePerDecision | None, *, today: bool) -> None:
+def _value(found: ValuePerDecision | None, *, today: bool, is_part: bool) -> None:
     if found is None:
         notices.remark("Not recorded: no benefit is accounted for this model. That is not a value of zero.", "help")
         return
@@ -278,6 +279,7 @@ def _value(found: ValuePerDecision | None, *, today: bool) -> None:
         f"{spread}; {count(found.decisions)} decisions, {md(found.window)}."
         + (f" Assumed: {md(found.assumed)}." if found.assumed else "")
         + ("" if today else " As accounted today, not on the day looked at.")
+        + (" Of the whole model: value is not accounted by slice or version." if is_part else "")
     )
 
 

@@ -104,6 +104,7 @@ def test_what_is_not_recorded_is_said_and_not_shown_as_zero(visit: Visit) -> Non
 
 def test_a_slice_without_labels_has_not_enough_of_them(visit: Visit) -> None:
     said = words(visit(FakeRoom(), "performance", model="claims_triage", slice="region=north"))
+    assert "Of the whole model: value is not accounted by slice or version." in said
 
     assert "Not enough labels" in said
     assert "reviews are not counted by slice" in said
