@@ -117,7 +117,7 @@ from services.adapters.warehouse.value import DuckDbUsageFacts
 from services.alerts import sources as alert_sources
 from services.alerts.answering import Answering, Levels
 from services.alerts.models import AlertKind, Condition
-from services.alerts.service import AlertService
+from services.alerts.service import AlertService, Quiet
 from services.alerts.stakes import Stakes
 from services.approvals.models import Purpose, SubmitRequest
 from services.approvals.records import DecisionRecord
@@ -188,7 +188,10 @@ from services.monitoring.profile import SCORE, column_and_value
 from services.monitoring.proposing import Worth
 from services.monitoring.service import MonitoringService
 from services.monitoring.vendor_service import VendorService, VendorSource
+from services.notices import quiet as quiet_hours
+from services.notices.models import Severity
 from services.notices.others import OtherFacts
+from services.notices.ports import Channels
 from services.notices.service import NoticeService
 from services.oversight.board import BoardFacts, ValueBoard
 from services.oversight.board_money import Unallocated
@@ -480,6 +483,7 @@ def _open(
         clock=clock,
     )
     performance = _performance(settings, database, clock, reading)
+    channels = _channels(settings)
     alerts = _alerts(
         units, trusted, reading, incidents, clock, performance=performance, health=health,
         portfolio=portfolio, marks=lambda part: {name: str(head) for name, head in heads.heads(database, part).items()},
@@ -490,6 +494,7 @@ def _open(
         levels=Levels(
             high=settings.alert_high_per_day, medium=settings.alert_medium_per_day, currency=settings.currency
         ),
+        quiet=lambda tier, wakes, at: _told_at(channels, tier, wakes, at),
     )  # fmt: skip
     standing = _standing(approvals)
     runner = OutboxRunner(
@@ -796,7 +801,7 @@ def _open(
         packs=_packs(settings, database, trusted, clock),
         reports=_reports(settings, database, clock, trusted, reading, policy, units, runner, exceptions),
         notices=_notices(
-            settings,
+            channels,
             database,
             trusted,
             clock,
@@ -951,6 +956,7 @@ def _alerts(
     stakes: Stakes,
     orphans: Callable[[], tuple[Orphan, ...]],
     levels: Levels,
+    quiet: Quiet,
 ) -> AlertService:
     """One source per slice that judges; what a slice calls unknown stays unknown here."""
     monitoring, reliability, models = reading.monitoring, reading.reliability, reading.inventory.models
@@ -1021,7 +1027,14 @@ def _alerts(
         ),
         incidents=incidents,
         clock=clock,
+        quiet=quiet,
     )
+
+
+def _told_at(channels: Channels, tier: int, wakes: bool, at: datetime) -> datetime:  # noqa: FBT001
+    """What is only on the screen is there at once."""
+    severity = Severity.RED if wakes else Severity.AMBER
+    return quiet_hours.earliest(at, severity, channels.quiet(tier)) if channels.all() else at
 
 
 def _preconditions(  # noqa: PLR0917 - one caller, some lines above
@@ -2014,14 +2027,17 @@ def _packs(settings: Settings, database: Database, trusted: _Trusted, clock: Clo
     )
 
 
-def _notices(
-    settings: Settings, database: Database, trusted: _Trusted, clock: Clock, others: OtherFacts
-) -> NoticeService:
-    channels = ConfiguredChannels(
+def _channels(settings: Settings) -> ConfiguredChannels:
+    return ConfiguredChannels(
         settings.channels_file,
         urls=Secret(settings.notify_urls.get_secret_value()),
         base_url=settings.notify_base_url,
     )
+
+
+def _notices(
+    channels: ConfiguredChannels, database: Database, trusted: _Trusted, clock: Clock, others: OtherFacts
+) -> NoticeService:
     return NoticeService(
         people=trusted.people,
         ledger=trusted.ledger,

@@ -209,6 +209,8 @@ class Alert:
     """None while it is only watched. A reopened one keeps the first opening."""
     told_from: datetime | None = None
     """Since when somebody should act: opened, reopened or worsened, whichever came last."""
+    heard_from: datetime | None = None
+    """When messages about it may go out, where quiet hours hold them back; not stored, since those hours may change."""
     closed_at: datetime | None = None
     reopened: int = 0
     owner: Account | None = None

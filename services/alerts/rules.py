@@ -278,9 +278,15 @@ def late_at(alert: Alert, *, now: datetime) -> datetime | None:
     """Until when it has to be acknowledged; None where nobody has to: acknowledged, snoozed, over, or an incident."""
     if alert.state(now) is not AlertState.OPEN or alert.incident_id or alert.by_rule_only or alert.told_from is None:
         return None
-    # A snooze that ran out begins the time anew: nobody was asked in between.
-    start = max(alert.told_from, alert.snooze.until) if alert.snooze is not None else alert.told_from
-    return start + ACKNOWLEDGE_WITHIN[alert.severity]
+    start = asked_from(alert) or alert.told_from
+    return max(start, alert.heard_from or start) + ACKNOWLEDGE_WITHIN[alert.severity]
+
+
+def asked_from(alert: Alert) -> datetime | None:
+    """A snooze that ran out begins the time anew: nobody was asked in between."""
+    if alert.told_from is None or alert.snooze is None:
+        return alert.told_from
+    return max(alert.told_from, alert.snooze.until)
 
 
 # What people may do

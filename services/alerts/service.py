@@ -48,6 +48,9 @@ from services.ledger.service import LedgerService
 from services.people.persons import Account
 from services.people.service import PeopleService
 
+Quiet = Callable[[int, bool, datetime], datetime]
+"""(tier, told also in quiet hours, since when) -> when a message about it may go out."""
+
 
 class AlertService:
     def __init__(
@@ -61,8 +64,12 @@ class AlertService:
         about: Callable[[], AboutModel],
         incidents: IncidentDesk,
         clock: Clock,
+        quiet: Quiet | None = None,
     ) -> None:
-        """`about` reads what it needs once per round; the answer is then asked for each condition."""
+        """`about` reads what it needs once per round; the answer is then asked for each condition.
+
+        `quiet` says when a message about an alert of a tier goes out that is told now; without it, at once.
+        """
         self._units = units
         self._people = people
         self._ledger = ledger
@@ -71,18 +78,20 @@ class AlertService:
         self._about = about
         self._incidents = incidents
         self._clock = clock
+        self._quiet = quiet
 
     # looking
 
     def find(self, query: AlertQuery) -> Page[Alert]:
         """The gravest first, then by impact, then the oldest. Raises StorageUnavailableError."""
         with self._units.read() as unit:
-            return unit.alerts.find(query, self._clock.now())
+            found = unit.alerts.find(query, self._clock.now())
+        return replace(found, items=tuple(self._heard(alert) for alert in found.items))
 
     def standing(self, model: str = "") -> tuple[Alert, ...]:
         """Everything that is open, acknowledged or snoozed, in the order of `find`."""
         with self._units.read() as unit:
-            return unit.alerts.standing(model)
+            return tuple(self._heard(alert) for alert in unit.alerts.standing(model))
 
     def counts(self) -> Counts:
         with self._units.read() as unit:
@@ -104,7 +113,14 @@ class AlertService:
             for permission in (Permission.HANDLE_ALERT, Permission.OPEN_INCIDENT)
             if self._people.may(actor, permission)
         )
-        return views.view(alert, history, may=may, now=now)
+        return views.view(self._heard(alert), history, may=may, now=now)
+
+    def _heard(self, alert: Alert) -> Alert:
+        """Nobody is late who could not have heard of it yet."""
+        start = rules.asked_from(alert)
+        if self._quiet is None or start is None:
+            return alert
+        return replace(alert, heard_from=self._quiet(alert.tier, rules.wakes(alert), start))
 
     # the worker
 
