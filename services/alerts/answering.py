@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from services.alerts.models import About, AlertKind, Impact, Key, Stake
+from services.alerts.models import About, AlertKind, Condition, Impact, Stake
 from services.alerts.ports import AboutModel
 from services.incidents.on_call import OnCall
 from services.inventory.models import GovernedModel
@@ -21,6 +21,9 @@ _OF_THE_MODEL = frozenset({AlertKind.DRIFT, AlertKind.PERFORMANCE, AlertKind.DAT
 """What the model or its data do is looked into by whoever made it; what serving does, by whoever is on call.
 
 A budget is the business owner's, and so is naming another owner."""
+
+_COSTS = _OF_THE_MODEL | {AlertKind.SERVICE_LEVEL, AlertKind.BURN_RATE, AlertKind.PIPELINE}
+"""What takes away results or makes them wrong. A budget is money itself, a missing owner or a late rollback is not."""
 
 
 def _role(kind: AlertKind) -> Role:
@@ -41,26 +44,33 @@ class Levels:
     currency: str = "USD"
 
     def impact(self, stake: Stake) -> Impact:
-        """By the base of the range. Amounts in another currency are not compared: no rate of exchange is known here."""
-        if stake.per_day is None or stake.currency != self.currency:
-            return Impact.LOW
-        return (
-            Impact.HIGH if stake.per_day >= self.high else Impact.MEDIUM if stake.per_day >= self.medium else Impact.LOW
-        )
+        """By the base of the range or by what a person stated, whichever is more.
+
+        Amounts in another currency are not compared: no rate of exchange is known here.
+        """
+        known = ((stake.per_day, stake.currency), (stake.stated, stake.stated_currency))
+        amounts = [amount for amount, currency in known if amount is not None and currency == self.currency]
+        most = max(amounts, default=Decimal(0))
+        return Impact.HIGH if most >= self.high else Impact.MEDIUM if most >= self.medium else Impact.LOW
 
     def words(self, stake: Stake) -> str:
-        if stake.per_day is None:
-            return f"not known: {stake.problem}"
-        other = (
-            "" if stake.currency == self.currency else f"; not compared with the levels, which are in {self.currency}"
-        )
         paid = f", paid by {stake.payer}" if stake.payer else ""
-        if stake.low is None or stake.high is None:
-            return f"{stake.per_day:,.0f} {stake.currency} a day in breach{paid} (assumption, {stake.source}{other})"
-        ends = (
-            f"{stake.low:,.2f} to {stake.high:,.2f} {stake.currency} a day in breach, {stake.per_day:,.2f} at the base"
-        )
-        return f"{ends}{paid} ({stake.source}{other})"
+        stated = f"{stake.stated:,.0f} {stake.stated_currency} a day in {stake.level}" if stake.stated is not None else ""
+        if stake.per_day is None:
+            if not stated:
+                return f"not known: {stake.problem}"
+            return f"{stated}{paid} (assumption, {stake.stated_by}{self._other(stake.stated_currency)})"
+        ends = f"{stake.per_day:,.2f} {stake.currency} a day in {stake.level}"
+        if stake.low is not None and stake.high is not None:
+            ends = (
+                f"{stake.low:,.2f} to {stake.high:,.2f} {stake.currency} a day in {stake.level}, "
+                f"{stake.per_day:,.2f} at the base"
+            )
+        beside = f"; {stated} as {stake.stated_by} assumes{self._other(stake.stated_currency)}" if stated else ""
+        return f"{ends}{beside}{paid} ({stake.source}{self._other(stake.currency)})"
+
+    def _other(self, currency: str) -> str:
+        return "" if currency == self.currency else f"; not compared with the levels, which are in {self.currency}"
 
 
 class Answering:
@@ -72,10 +82,10 @@ class Answering:
         models: Callable[[], Iterable[GovernedModel]],
         people: Callable[[], Iterable[Person]],
         duties: Callable[[Sequence[str]], Sequence[OnCall]],
-        stakes: Callable[[], Callable[[str, AlertKind], Stake | None]] = lambda: _nothing_asked,
+        stakes: Callable[[], Callable[[GovernedModel, Condition], Stake | None]] = lambda: _nothing_asked,
         levels: Levels | None = None,
     ) -> None:
-        """`stakes` is read once per round and then asked for each model and kind; None: money was never asked for."""
+        """`stakes` is read once per round and then asked for each condition; None: money was never asked for."""
         self._stakes = stakes
         self._levels = levels or Levels()
         self._models = models
@@ -88,7 +98,8 @@ class Answering:
         duties = {item.model: item for item in self._duties(tuple(models))}
         stakes = self._stakes()
 
-        def about(key: Key) -> About:
+        def about(seen: Condition) -> About:
+            key = seen.key
             model = models.get(key.model)
             if model is None:
                 raise UnknownModelError(f"There is no model named {key.model}.", hint="Choose one from the list.")
@@ -98,8 +109,9 @@ class Answering:
             if role is Role.SRE:
                 duty = duties.get(key.model)
                 person = able.get(duty.subject) if duty and duty.name else None
-            # The money is about the model being wrong; what serving costs while it is away was not asked for.
-            stake = stakes(key.model, key.kind) if key.kind in _OF_THE_MODEL else None
+            stake = stakes(model, seen) if key.kind in _COSTS else None
+            if stake is not None and not stake.payer:
+                stake = replace(stake, payer=_payer(model))
             impact = _BY_TIER.get(int(model.tier), Impact.HIGH)
             if stake is not None:
                 impact = min(impact, self._levels.impact(stake), key=_GRAVEST.index)
@@ -114,5 +126,11 @@ class Answering:
         return about
 
 
-def _nothing_asked(_model: str, _kind: AlertKind) -> Stake | None:
+def _payer(model: GovernedModel) -> str:
+    """Who carries the loss where the monitor names nobody."""
+    owner = model.owner_of("cost_owner") or model.owner_of("business_owner")
+    return owner.name if owner else ""
+
+
+def _nothing_asked(_model: GovernedModel, _seen: Condition) -> Stake | None:
     return None

@@ -48,7 +48,7 @@ def _of_conditions(
         if alert is None and condition.state is Health.HEALTHY:
             continue
         try:
-            facts = about(condition.key)
+            facts = about(condition)
         except UnknownModelError:
             continue
         change = rules.look(alert, condition, facts, now=now)

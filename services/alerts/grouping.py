@@ -44,6 +44,14 @@ def gathered(alert: Alert | None, seen: Condition, *, now: datetime) -> Conditio
     )
 
 
+def gravest(seen: Condition) -> tuple[Health, str]:
+    """State and measure of what is as bad as it gets in it; of one without parts, its own."""
+    if not seen.parts:
+        return seen.state, seen.measure
+    first = min(seen.parts, key=lambda part: _ORDER.index(part.state))
+    return first.state, first.measure
+
+
 def _kept(before: Sequence[Part], seen: Sequence[Part], now: datetime) -> tuple[Part, ...]:
     """The gravest first, else in the order in which the source names them."""
     known, there = {part.name: part for part in before}, {part.name for part in seen}

@@ -100,6 +100,8 @@ class Part:
     value: float | None = None
     since: datetime | None = None
     """When it joined the alert."""
+    measure: str = ""
+    """The statistic or promise whose limit it passed, where it has several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,23 +130,31 @@ class Condition:
     """Everything that was measured for it, the healthy ones too; what they add up to is decided with the alert."""
     noun: str = "part"
     """What one of them is called."""
+    measure: str = ""
+    """The statistic or promise whose limit was passed; of a group, its parts say it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stake:
-    """What a breach costs a day: a range from the value statement, else what a monitor states, an assumption."""
+    """What a condition costs a day: a range from the value statement, and what a monitor states, an assumption."""
 
     per_day: Decimal | None
-    """At the base; None where nobody can say."""
+    """At the base of the range; None where nobody can say."""
     currency: str
     payer: str
     source: str
-    """Where it is stated, or the formula with its weakest assumption, in words."""
+    """The formula of the range with its weakest assumption, in words."""
     low: Decimal | None = None
     high: Decimal | None = None
-    """Ends of the range; None for an amount that a person typed."""
+    level: str = "breach"
+    """The level of the limit that the amounts are about: `watch` or `breach`."""
     problem: str = ""
     """Why nobody can say, and where to state it."""
+    stated: Decimal | None = None
+    """What a person typed into the monitor; None where nobody did."""
+    stated_currency: str = ""
+    stated_by: str = ""
+    """Where, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,6 @@ from services.alerts.models import (
     AlertQuery,
     Condition,
     Counts,
-    Key,
     Look,
 )
 from services.attestation.models import Receipt
@@ -50,7 +49,7 @@ class Source(Protocol):
     def report(self) -> Report: ...
 
 
-AboutModel = Callable[[Key], About]
+AboutModel = Callable[[Condition], About]
 """Raises UnknownModelError for a model nobody governs any more."""
 
 

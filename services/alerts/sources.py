@@ -20,6 +20,7 @@ from services.kernel.clock import Clock, utc_text
 from services.kernel.errors import UnavailableError, UnknownModelError
 from services.kernel.health import Health, Signal
 from services.kernel.targets import target_of
+from services.monitoring.definitions import Statistic
 from services.monitoring.metrics import WORDS as METRICS
 from services.monitoring.models import DriftView, FeatureDrift
 from services.monitoring.performance_models import DecayView
@@ -187,6 +188,7 @@ def drift(view: DriftView) -> tuple[Condition, ...]:
                 sentence=view.signal.sentence if blind else item.sentence,
                 target=_chart(view, feature=item.feature),
                 value=item.latest.value if item.latest else None,
+                measure=_measure(item),
             )
             for item in view.features
         ),
@@ -234,8 +236,15 @@ def _code_red(view: DriftView, together: Condition) -> tuple[Condition, ...]:
             target=_chart(view, show="slices"),
             as_of=red.as_of,
             n=view.signal.n,
+            measure=Statistic.PSI.value,
         ),
     )
+
+
+def _measure(item: FeatureDrift) -> str:
+    """The statistic that its state rests on."""
+    found = (reading for reading in item.readings if reading.judges and reading.state is item.state)
+    return next((reading.statistic.value for reading in found), "")
 
 
 def _sustained(item: FeatureDrift) -> Health:
@@ -349,6 +358,7 @@ def _promised(view: SlaView, subject: str, title: str, signal: Signal, target: s
         value=signal.value,
         unit=signal.unit,
         n=signal.n,
+        measure=subject,
     )
 
 
@@ -430,6 +440,7 @@ def burn(view: BudgetView, model: str, *, now: datetime) -> tuple[Condition, ...
             value=firing.long_rate if firing else None,
             unit="times too fast" if firing else "",
             n=view.requests,
+            measure="errors",
             incident_key=f"burn:{model}:{firing.pair.urgency.value}" if firing else "",
         ),
     )

@@ -1,24 +1,46 @@
-"""What a breach of a model puts at risk per day: from the value statement, else as a monitor states it by hand.
+"""What a condition of a model puts at risk per day: by its value statement, and as a monitor states it by hand.
 
 Wiring: `Stakes(value=values.model, monitors=SqlMonitorsInForce(database), currency=settings.currency, clock=clock)`.
-The range is that of `value.at_risk`, at the level from which on the monitor calls it a breach.
+The range is that of `value.at_risk`, at the limit that was passed: of the statistic and level that judged, of the
+promise that was missed. Where neither says how many decisions it touches, every decision of the day is exposed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from enum import StrEnum
 
-from services.alerts.models import AlertKind, Stake
+from services.alerts import grouping
+from services.alerts.models import AlertKind, Condition, Stake
+from services.inventory.models import GovernedModel
 from services.kernel.clock import Clock
 from services.kernel.errors import ControlRoomError
+from services.kernel.health import Health
 from services.monitoring.definitions import DEFINITIONS, Statistic
 from services.monitoring.monitors import MonitorVersion
-from services.value.at_risk import EVERYTHING, LIFT_GONE, DayWorth, Share, at_risk, day_worth, share_affected
+from services.value.at_risk import (
+    EVERYTHING,
+    LIFT_GONE,
+    DayWorth,
+    Share,
+    at_risk,
+    day_worth,
+    promised_shares,
+    share_affected,
+)
 from services.value.models import ModelValue
 
 FRESH = timedelta(minutes=10)
 """Benefit is recorded by the day; a round of every minute does not compute it anew."""
+
+_MONITORED = frozenset({AlertKind.DRIFT, AlertKind.PERFORMANCE, AlertKind.DATA})
+"""What the amount that a monitor states is about: the model being wrong."""
+
+
+class Level(StrEnum):
+    WATCH = "watch"
+    BREACH = "breach"
 
 
 class Stakes:
@@ -36,28 +58,37 @@ class Stakes:
         self._clock = clock
         self._worth: dict[str, tuple[datetime, DayWorth]] = {}
 
-    def __call__(self) -> Callable[[str, AlertKind], Stake | None]:
+    def __call__(self) -> Callable[[GovernedModel, Condition], Stake]:
         """Read once per round; only models that something stands about are computed."""
         in_force = {item.model: item for item in self._monitors()}
 
-        def stake(model: str, kind: AlertKind) -> Stake | None:
-            return self._of(model, kind, in_force.get(model))
+        def stake(model: GovernedModel, seen: Condition) -> Stake:
+            return self._of(model, seen, in_force.get(model.name))
 
         return stake
 
-    def _of(self, model: str, kind: AlertKind, version: MonitorVersion | None) -> Stake:
-        worth, stated = self._day(model), version.monitor.impact if version else None
-        found = at_risk(worth, _share(kind, version))
-        payer = stated.payer if stated else ""
-        if found.span is not None:
-            return Stake(
-                per_day=found.span.base, low=found.span.low, high=found.span.high, currency=found.currency,
-                payer=payer, source=f"{found.formula}; weakest assumption: {found.weakest}",
-            )  # fmt: skip
-        if stated is not None and version is not None and stated.breach_per_day is not None:
-            source = f"monitor version {version.version}"
-            return Stake(per_day=stated.breach_per_day, currency=stated.currency, payer=payer, source=source)
-        return Stake(per_day=None, currency=worth.currency, payer=payer, source="", problem=found.problem)
+    def _of(self, model: GovernedModel, seen: Condition, version: MonitorVersion | None) -> Stake:
+        state, measure = grouping.gravest(seen)
+        level = Level.WATCH if state is Health.WATCH else Level.BREACH
+        worth, stated = self._day(model.name), version.monitor.impact if version else None
+        found = at_risk(worth, _share(model, seen.key.kind, measure, level, version))
+        typed = None
+        if stated is not None and seen.key.kind in _MONITORED:
+            typed = stated.watch_per_day if level is Level.WATCH else stated.breach_per_day
+        span = found.span
+        return Stake(
+            per_day=span.base if span else None,
+            low=span.low if span else None,
+            high=span.high if span else None,
+            currency=found.currency or worth.currency,
+            payer=stated.payer if stated else "",
+            source=f"{found.formula}; weakest assumption: {found.weakest}" if span else "",
+            level=level.value,
+            problem="" if span else found.problem,
+            stated=typed,
+            stated_currency=stated.currency if stated else "",
+            stated_by=f"monitor version {version.version}" if version and typed is not None else "",
+        )
 
     def _day(self, model: str) -> DayWorth:
         now = self._clock.now()
@@ -72,12 +103,19 @@ class Stakes:
         return found
 
 
-def _share(kind: AlertKind, version: MonitorVersion | None) -> Share:
+def _share(
+    model: GovernedModel, kind: AlertKind, measure: str, level: Level, version: MonitorVersion | None
+) -> Share:
     if kind is AlertKind.PERFORMANCE:
         return LIFT_GONE
+    if kind in {AlertKind.SERVICE_LEVEL, AlertKind.BURN_RATE}:
+        return promised_shares(model.service_level, model.kind).get(measure, EVERYTHING)
     if kind is not AlertKind.DRIFT:
         return EVERYTHING
-    own = version.monitor.threshold(Statistic.PSI) if version else None
-    usual = DEFINITIONS[Statistic.PSI].limits
-    limit = own.breach if own else usual.breach if usual else 1.0
-    return share_affected(Statistic.PSI, limit)
+    statistic = Statistic(measure) if measure in set(Statistic) else Statistic.PSI
+    own = version.monitor.threshold(statistic) if version else None
+    usual = DEFINITIONS[statistic].limits
+    limits = own or usual
+    if limits is None:
+        return EVERYTHING
+    return share_affected(statistic, limits.watch if level is Level.WATCH else limits.breach)

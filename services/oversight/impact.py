@@ -18,12 +18,19 @@ from services.kernel.health import Explanation
 from services.monitoring.definitions import DEFINITIONS, JUDGING, Limits, Statistic
 from services.monitoring.monitors import STATISTICS, Monitor
 from services.monitoring.verdicts import written
-from services.value.at_risk import LIFT_GONE, AtRisk, DayWorth, Share, at_risk, day_worth, share_affected
+from services.value.at_risk import (
+    LIFT_GONE,
+    AtRisk,
+    DayWorth,
+    Share,
+    at_risk,
+    day_worth,
+    promised_shares,
+    share_affected,
+)
 from services.value.models import ModelValue
 
 WATCH, BREACH, PERFORMANCE = "watch", "breach", "performance"
-_SLOW_SHARE = Decimal("0.05")
-"""A 95th percentile at its limit means that one request in twenty takes longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +79,9 @@ def impact(model: GovernedModel, value: ModelValue, monitor: Monitor | None = No
             currency=value.currency, payer=payer, lines=(), explanation=None, stated=stated,
             problem=f"What a passed threshold costs is not known; nobody can say: {worth.problem}",
         )  # fmt: skip
-    lines = [_promise(worth, *found) for found in _promises(model.service_level, model.kind)]
+    lines = [
+        _line(at_risk(worth, share), title, limit) for title, limit, share in _promises(model.service_level, model.kind)
+    ]
     lines += [_performance(worth), *(_drift(worth, *found) for found in _levels(monitor))]
     return Impact(
         currency=value.currency,
@@ -114,14 +123,6 @@ def _performance(worth: DayWorth) -> ThresholdImpact:
     return replace(found, statistic=PERFORMANCE, level=BREACH)
 
 
-def _promise(worth: DayWorth, title: str, limit: str, share: Decimal) -> ThresholdImpact:
-    affected = Share(
-        low=float(share), base=float(share), high=float(share), how=f"{_percent(share)} of the results",
-        weakest="that a result that comes late or not at all is worth nothing",
-    )  # fmt: skip
-    return _line(at_risk(worth, affected), title, limit)
-
-
 def _line(found: AtRisk, title: str, limit: str) -> ThresholdImpact:
     assert found.span is not None  # noqa: S101 - the worth of a day is known here
     return ThresholdImpact(
@@ -138,18 +139,18 @@ def _stated(monitor: Monitor | None) -> str:
     return f"{stated.breach_per_day:,.0f} {stated.currency} a day in breach{paid} (assumption of the monitor)"
 
 
-def _promises(level: ServiceLevel | None, kind: DeploymentKind) -> Iterable[tuple[str, str, Decimal]]:
+def _promises(level: ServiceLevel | None, kind: DeploymentKind) -> Iterable[tuple[str, str, Share]]:
     """Title, limit in words, and the share of results that is lost at the limit."""
+    shares = promised_shares(level, kind)
     if level is None:
-        return []
-    errors = Decimal(str(level.error_rate))
-    found = [("Errors", f"{_percent(errors)} of requests", errors)]
-    if level.p95_ms is not None:
-        found.append(("Response time p95", f"{level.p95_ms:.0f} ms", _SLOW_SHARE))
+        return
+    yield "Errors", f"{_percent(Decimal(str(level.error_rate)))} of requests", shares["errors"]
+    if "latency" not in shares:
+        return
     if kind is DeploymentKind.BATCH and level.on_time_share is not None:
-        late = 1 - Decimal(str(level.on_time_share))
-        found.append(("Runs on time", _percent(1 - late), late))
-    return found
+        yield "Runs on time", _percent(Decimal(str(level.on_time_share))), shares["latency"]
+    else:
+        yield "Response time p95", f"{level.p95_ms:.0f} ms", shares["latency"]
 
 
 def _percent(share: Decimal) -> str:

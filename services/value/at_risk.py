@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from math import pi, sqrt
 
+from services.inventory.models import DeploymentKind, ServiceLevel
 from services.value.calculation import cents, decimal
 from services.value.models import ModelValue
 from services.value.returns import Span
@@ -33,6 +34,7 @@ _NORMAL = 1 / sqrt(2 * pi)
 _JS_SHIFT, _JS_MOST = 0.940, 1.177
 _ALL_WRONG = "that each of these rows is decided wrong"
 WHERE = "Value, Baseline and months"
+_SLOW_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +172,27 @@ def share_affected(statistic: str, limit: float) -> Share:
         return EVERYTHING
     (low, base, high), how, weakest = found
     return _share(low, base, high, how, weakest)
+
+
+def promised_shares(level: ServiceLevel | None, kind: DeploymentKind) -> dict[str, Share]:
+    """Share of the results that is lost at each limit that is promised: `errors`, and `latency` of calls or of runs.
+
+    A 95th percentile at its limit means that one request in twenty takes longer. Nothing where nothing is promised.
+    """
+    if level is None:
+        return {}
+    lost = {"errors": float(level.error_rate)}
+    if kind is DeploymentKind.BATCH and level.on_time_share is not None:
+        lost["latency"] = 1 - level.on_time_share
+    elif level.p95_ms is not None:
+        lost["latency"] = _SLOW_SHARE
+    return {
+        name: Share(
+            low=share, base=share, high=share, how=f"{share:.2%} of the results",
+            weakest="that a result that comes late or not at all is worth nothing",
+        )
+        for name, share in lost.items()
+    }  # fmt: skip
 
 
 def at_risk(worth: DayWorth, share: Share) -> AtRisk:

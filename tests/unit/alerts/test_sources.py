@@ -27,6 +27,7 @@ from tests.fakes.room import FakeRoom
 from tests.fakes.room_drift import FakeDrift
 from tests.fakes.room_incidents import ROLLBACK
 from tests.fakes.room_sample import NOW
+from tests.unit.alerts.conditions import a_condition
 
 WAITING = replace(ROLLBACK, state=ActionState.PENDING, created_at=NOW - timedelta(minutes=3), seq_outcome=None)
 
@@ -228,14 +229,17 @@ def test_the_model_is_answered_for_by_its_maker_and_serving_by_who_is_on_call() 
     duty = OnCall(model="m", name="Ada", subject="ada.admin", sentence="Ada stands in.", issuer="countersign:demo")
     about = Answering(models=lambda: (model,), people=people, duties=lambda _names: (duty,))()
 
-    drift, sla = (about(Key(model="m", kind=kind, subject="x")) for kind in (AlertKind.DRIFT, AlertKind.SERVICE_LEVEL))
+    drift, sla = (
+        about(a_condition(key=Key(model="m", kind=kind, subject="x")))
+        for kind in (AlertKind.DRIFT, AlertKind.SERVICE_LEVEL)
+    )
 
     assert drift.owner is not None
     assert sla.owner is not None
     assert (drift.owner.subject, sla.owner.subject) == ("dana.datascience", "ada.admin")
     assert (drift.impact, drift.tier) == (Impact.HIGH, 1)
     with pytest.raises(UnknownModelError):
-        about(Key(model="nobody", kind=AlertKind.DRIFT, subject="x"))
+        about(a_condition(key=Key(model="nobody", kind=AlertKind.DRIFT, subject="x")))
 
 
 def test_a_model_is_asked_again_only_when_its_figures_or_the_day_changed_or_it_could_not_be_read() -> None:

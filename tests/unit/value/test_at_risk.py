@@ -11,8 +11,8 @@ from math import erf, sqrt
 import numpy as np
 import pytest
 
-from services.alerts.answering import Levels
-from services.alerts.models import AlertKind, Impact, Stake
+from services.alerts.answering import Answering, Levels
+from services.alerts.models import AlertKind, Condition, Impact, Key, Part, Stake
 from services.alerts.stakes import FRESH, Stakes
 from services.inventory.models import GovernedModel
 from services.kernel.clock import FrozenClock
@@ -175,10 +175,15 @@ def stakes(value: Callable[[str], ModelValue], *monitors: Monitor, clock: Frozen
     )
 
 
-def _ask(found: Stakes, kind: AlertKind) -> Stake:
-    stake = found()("m", kind)
-    assert stake is not None
-    return stake
+def _ask(found: Stakes, kind: AlertKind, state: Health = Health.BREACH, measure: str = "psi") -> Stake:
+    return found()(a_model(name="m"), a_condition(kind, state, measure))
+
+
+def a_condition(kind: AlertKind, state: Health = Health.BREACH, measure: str = "psi") -> Condition:
+    return Condition(
+        key=Key(model="m", kind=kind, subject="x"), state=state, title="", sentence="", window="1", target="",
+        measure=measure,
+    )  # fmt: skip
 
 
 def test_an_alert_says_the_range_of_the_level_that_is_breached() -> None:
@@ -202,6 +207,66 @@ def test_without_a_statement_an_alert_falls_back_to_what_the_monitor_states_else
     unknown = _ask(stakes(lambda _name: nothing), AlertKind.DRIFT)
     assert Levels().words(unknown).startswith("not known: nobody stated what a right decision of m is worth")
     assert Levels().impact(unknown) is Impact.LOW
+
+
+def test_money_is_that_of_the_statistic_and_level_that_were_passed() -> None:
+    found = stakes(lambda _name: a_value(a_line(200, 300, 400)), a_monitor(impact=BusinessImpact(payer="Claims")))
+
+    watch = Levels().words(_ask(found, AlertKind.DRIFT, Health.WATCH))
+    missing = _ask(found, AlertKind.DRIFT, measure="missing")
+
+    assert watch.startswith("0.00 to 20.00 USD a day in watch")
+    assert (missing.low, missing.per_day, missing.high) == (Decimal("10.00"), Decimal("15.00"), Decimal("20.00"))
+    parts = tuple(
+        Part(name=name, title=name, state=state, sentence="", target="", measure=measure)
+        for name, state, measure in (("a", Health.WATCH, "psi"), ("b", Health.BREACH, "missing"))
+    )
+    group = found()(a_model(name="m"), replace(a_condition(AlertKind.DRIFT, Health.UNKNOWN, ""), parts=parts))
+    assert group == missing
+
+
+def test_a_missed_promise_costs_the_results_that_are_lost_at_its_limit() -> None:
+    found, model = stakes(lambda _name: a_value(a_line(200, 300, 400))), a_model(name="m")
+    assert model.service_level is not None
+
+    lost = {
+        (kind, measure): found()(model, a_condition(kind, measure=measure)).per_day
+        for kind, measure in ((AlertKind.SERVICE_LEVEL, "errors"), (AlertKind.SERVICE_LEVEL, "latency"),
+                              (AlertKind.BURN_RATE, "errors"), (AlertKind.PIPELINE, ""))
+    }  # fmt: skip
+
+    errors = (Decimal(150) * Decimal(str(model.service_level.error_rate))).quantize(Decimal("0.01"))
+    assert lost[AlertKind.SERVICE_LEVEL, "errors"] == lost[AlertKind.BURN_RATE, "errors"] == errors
+    assert lost[AlertKind.SERVICE_LEVEL, "latency"] == Decimal("7.50")
+    assert lost[AlertKind.PIPELINE, ""] == Decimal(150)
+
+
+def test_what_a_person_stated_raises_the_impact_beside_what_was_computed() -> None:
+    typed = a_monitor(
+        impact=BusinessImpact(watch_per_day=Decimal(2_000), breach_per_day=Decimal(50_000), payer="Claims")
+    )
+    found = stakes(lambda _name: a_value(a_line(200, 300, 400)), typed)
+
+    breach, watch = _ask(found, AlertKind.DRIFT), _ask(found, AlertKind.DRIFT, Health.WATCH)
+
+    assert (Levels().impact(breach), Levels().impact(watch)) == (Impact.HIGH, Impact.MEDIUM)
+    assert Levels().words(breach).startswith(
+        "0.00 to 40.00 USD a day in breach, 23.94 at the base; 50,000 USD a day in breach as monitor version 4 assumes, "
+        "paid by Claims (Benefit per day"
+    )
+    elsewhere = replace(breach, stated_currency="EUR")
+    assert Levels().impact(elsewhere) is Impact.LOW
+    assert "not compared with the levels, which are in USD" in Levels().words(elsewhere)
+
+
+def test_where_the_monitor_names_no_payer_it_is_who_owns_the_cost() -> None:
+    found = stakes(lambda _name: a_value(a_line(200, 300, 400)))
+    model = a_model(name="m")
+    owner = model.owner_of("cost_owner") or model.owner_of("business_owner")
+    about = Answering(models=lambda: (model,), people=lambda: (), duties=lambda _names: (), stakes=found)()
+
+    assert owner is not None
+    assert f", paid by {owner.name} (" in about(a_condition(AlertKind.DRIFT)).at_risk
 
 
 def test_value_that_cannot_be_read_is_said_and_is_asked_for_again_after_ten_minutes() -> None:
