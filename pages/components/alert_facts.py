@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.components import alert_forms, badges, money_at_risk, notices, parts, places, session
 from pages.components.format import age, md, plural, when
-from services.alerts import rules, views
+from services.alerts import rules, views, wording
 from services.alerts.models import Alert, AlertEvent, AlertState, AlertView, Happening, Look
 from services.alerts.wording import HAPPENED, KIND_WORDS
 from services.incidents.models import SEVERITIES
@@ -86,7 +86,7 @@ def _line(alert: Alert) -> str:
         md(f"owner {alert.owner.name}") if alert.owner else "nobody is named for it",
     ]
     if alert.at_risk:
-        words.append(md(f"money at risk {alert.at_risk.partition(' (')[0].partition(': ')[0]}"))
+        words.append(md(f"money at risk {wording.amount(alert.at_risk)}"))
     late = rules.late_at(alert, now=now)
     if late is not None:
         words.append(

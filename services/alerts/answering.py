@@ -55,7 +55,9 @@ class Levels:
 
     def words(self, stake: Stake) -> str:
         paid = f", paid by {stake.payer}" if stake.payer else ""
-        stated = f"{stake.stated:,.0f} {stake.stated_currency} a day in {stake.level}" if stake.stated is not None else ""
+        stated = (
+            f"{stake.stated:,.0f} {stake.stated_currency} a day in {stake.level}" if stake.stated is not None else ""
+        )
         if stake.per_day is None:
             if not stated:
                 return f"not known: {stake.problem}"

@@ -103,9 +103,7 @@ class Stakes:
         return found
 
 
-def _share(
-    model: GovernedModel, kind: AlertKind, measure: str, level: Level, version: MonitorVersion | None
-) -> Share:
+def _share(model: GovernedModel, kind: AlertKind, measure: str, level: Level, version: MonitorVersion | None) -> Share:
     if kind is AlertKind.PERFORMANCE:
         return LIFT_GONE
     if kind in {AlertKind.SERVICE_LEVEL, AlertKind.BURN_RATE}:

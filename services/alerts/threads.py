@@ -30,6 +30,8 @@ class Thread:
     """When somebody else has to hear of it; None while there is time."""
     owner: Account | None
     owner_role: str
+    at_risk: str = ""
+    """Money a day and who pays, of the gravest, without its formula; empty where money was never asked for."""
 
 
 def threads(alerts: Iterable[Alert], *, now: datetime) -> tuple[Thread, ...]:
@@ -61,4 +63,5 @@ def _thread(name: str, group: list[Alert], now: datetime) -> Thread:
         late_at=min(limits, default=None),
         owner=first.owner,
         owner_role=first.owner_role,
+        at_risk=wording.amount(first.at_risk),
     )

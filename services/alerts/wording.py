@@ -61,3 +61,8 @@ def incident(alert: Alert, who: str, incident_id: str) -> str:
 
 def linked(incident_id: str) -> str:
     return f"A rule opened {incident_id} about the same thing; it is followed there."
+
+
+def amount(at_risk: str) -> str:
+    """What stands on an alert about money without its formula, or that it is not known."""
+    return at_risk.partition(" (")[0].partition(": ")[0]

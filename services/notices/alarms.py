@@ -38,7 +38,7 @@ def announced(alert: OpenAlert) -> Iterator[Announcement]:
             at=alert.since,
             audience=audience,
             title=f"Alert, severity {alert.severity}: {alert.title}",
-            why=f"{alert.sentence} Acknowledge it, so that others know that you have it.",
+            why=f"{alert.sentence}{_at_risk(alert)} Acknowledge it, so that others know that you have it.",
             stands_while=token,
             **common,
         )
@@ -51,11 +51,15 @@ def announced(alert: OpenAlert) -> Iterator[Announcement]:
             at=alert.late_at,
             audience=Audience(role=role.value),
             title=f"Nobody has taken up an alert: {alert.title}",
-            why=f"Severity {alert.severity}; it should have been acknowledged by {_when(alert.late_at)}. "
-            "Find out who can, or acknowledge it yourself.",
+            why=f"Severity {alert.severity}; it should have been acknowledged by {_when(alert.late_at)}."
+            f"{_at_risk(alert)} Find out who can, or acknowledge it yourself.",
             stands_while=f"{token}/unattended",
             **common,
         )
+
+
+def _at_risk(alert: OpenAlert) -> str:
+    return f" Money at risk: {alert.at_risk}." if alert.at_risk else ""
 
 
 def _when(at: datetime) -> str:

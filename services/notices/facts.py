@@ -158,6 +158,8 @@ class OpenAlert:
     """When somebody else has to hear that nobody took it up; None while there is time."""
     owner: tuple[str, str] | None
     owner_role: str
+    at_risk: str = ""
+    """Money a day and who pays, in words; empty where money was never asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

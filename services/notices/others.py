@@ -124,6 +124,7 @@ class OtherFacts:
                 late_at=item.late_at,
                 owner=(item.owner.issuer, item.owner.subject) if item.owner else None,
                 owner_role=item.owner_role,
+                at_risk=item.at_risk,
             )
             for item in threads(found, now=self._clock.now())
         )

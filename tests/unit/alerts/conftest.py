@@ -25,7 +25,7 @@ from services.alerts.models import (
     WakeAlert,
 )
 from services.alerts.ports import Report
-from services.alerts.service import AlertService
+from services.alerts.service import AlertService, Quiet
 from services.attestation import envelope, statement
 from services.attestation.models import Receipt
 from services.kernel.clock import FrozenClock
@@ -136,7 +136,7 @@ class Watch:
         return found
 
 
-def a_watch(world: World) -> Watch:
+def a_watch(world: World, quiet: Quiet | None = None) -> Watch:
     source = Told()
     return Watch(
         world=world,
@@ -150,6 +150,7 @@ def a_watch(world: World) -> Watch:
             about=Answering(models=world.inventory.models, people=world.people.people, duties=world.incidents.duties),
             incidents=world.incidents,
             clock=world.clock,
+            quiet=quiet,
         ),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -11,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from services.adapters.sql.alerts import SqlAlerts
 from services.alerts import rules
 from services.alerts.models import AlertKind, AlertState, Counts, Happening, Key, Part, RaiseIncident
+from services.alerts.threads import threads
 from services.attestation.free_text import digest_of
 from services.incidents.models import IncidentState
 from services.kernel.errors import (
@@ -24,7 +26,7 @@ from services.kernel.errors import (
     TelemetryUnavailableError,
 )
 from services.kernel.health import Health
-from tests.builders import MODEL
+from tests.builders import MODEL, a_world
 from tests.unit.alerts.conditions import KEY, a_condition
 from tests.unit.alerts.conftest import DANA, OTTO, SAM, VERA, Watch, a_watch
 
@@ -412,3 +414,18 @@ def test_what_is_over_cannot_be_acknowledged(quick_watch: Watch) -> None:
 def test_an_unknown_alert_is_told_calmly(quick_watch: Watch) -> None:
     with pytest.raises(InputError, match="There is no alert"):
         quick_watch.alerts.view(HOSTILE, actor=quick_watch.world.actor(SAM))
+
+
+def test_nobody_is_late_for_what_quiet_hours_kept_from_them(tmp_path: Path) -> None:
+    made = a_watch(a_world(tmp_path), quiet=lambda _tier, wakes, at: at if wakes else at + timedelta(hours=10))
+    opened = made.now
+    made.look(B)
+
+    late = opened + timedelta(hours=11)
+    assert made.view().late_at == late
+    assert {rules.late_at(alert, now=made.now) for alert in (*made.alerts.standing(), made.one)} == {late}
+    [thread] = threads(made.alerts.standing(), now=late - timedelta(minutes=1))
+    assert thread.late_at is None
+    [thread] = threads(made.alerts.standing(), now=late)
+    assert thread.late_at == late
+    made.world.database.dispose()

@@ -246,3 +246,12 @@ def test_alerts_that_cannot_be_read_fold_no_notice(watch: Watch) -> None:
         blind.refresh()
 
     assert desk.of(DANA) == [NoticeKind.ALERT]
+
+
+def test_a_message_says_what_is_at_risk_and_who_pays() -> None:
+    found = told(at_risk="0.00 to 40.00 USD a day in breach, 23.94 at the base, paid by Claims", late_at=NOON)
+
+    assert all("Money at risk: 0.00 to 40.00 USD a day in breach, 23.94 at the base, paid by Claims." in one.why
+               for one in found)  # fmt: skip
+    assert {one.kind for one in found} == {NoticeKind.ALERT, NoticeKind.ALERT_UNATTENDED}
+    assert not any("Money" in one.why for one in told(late_at=NOON))

@@ -250,9 +250,13 @@ def test_what_a_person_stated_raises_the_impact_beside_what_was_computed() -> No
     breach, watch = _ask(found, AlertKind.DRIFT), _ask(found, AlertKind.DRIFT, Health.WATCH)
 
     assert (Levels().impact(breach), Levels().impact(watch)) == (Impact.HIGH, Impact.MEDIUM)
-    assert Levels().words(breach).startswith(
-        "0.00 to 40.00 USD a day in breach, 23.94 at the base; 50,000 USD a day in breach as monitor version 4 assumes, "
-        "paid by Claims (Benefit per day"
+    assert (
+        Levels()
+        .words(breach)
+        .startswith(
+            "0.00 to 40.00 USD a day in breach, 23.94 at the base; 50,000 USD a day in breach as monitor version 4 "
+            "assumes, paid by Claims (Benefit per day"
+        )
     )
     elsewhere = replace(breach, stated_currency="EUR")
     assert Levels().impact(elsewhere) is Impact.LOW
