@@ -62,6 +62,21 @@ def performance(model: str, found: Impact | None, *, state: Health) -> None:
         _table([line], found)
 
 
+def promises(model: str) -> None:
+    """What a missed promise takes away a day; nothing for somebody who may not see value."""
+    found = read(model)
+    if found is None:
+        return
+    with parts.card("Money at risk", "a day, at the limit of each promise", key="money-at-risk"):
+        rows = [line for line in found.lines if not line.statistic]
+        if found.problem:
+            unknown(model, found)
+        elif rows:
+            _table(rows, found)
+        else:
+            notices.remark("Nothing is promised for this model, so nothing can be missed.", "help")
+
+
 def line_of(found: Impact | None, *, statistic: str, state: Health) -> str:
     """What the level that fired puts at risk, in one line; empty where nothing fired."""
     if found is None or state not in _LEVELS:

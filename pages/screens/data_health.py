@@ -14,6 +14,7 @@ from pages.components import (
     health_charts,
     health_facts,
     health_forms,
+    money_at_risk,
     notices,
     parts,
     places,
@@ -86,6 +87,8 @@ def _hurt(found: tuple[Hurt, ...]) -> None:
                 )
                 st.markdown(f":gray[{item.kind.capitalize()}] {md(item.title)}: {md(item.sentence)}")
                 st.caption(health_facts.way(item))
+                if at_risk := money_at_risk.while_it_lasts(item.model):
+                    st.markdown(f":gray[:material/payments: At risk:] {at_risk}")
         if len(found) > 20:
             st.caption(f"{len(found) - 20} more; narrow the view by table.")
 

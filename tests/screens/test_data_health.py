@@ -20,6 +20,8 @@ def test_a_broken_table_and_a_failed_pipeline_name_their_models_with_the_way(vis
     assert "region is missing in 700 of" in said
     assert "route\\_features → delay\\_claim\\_score" in said
     assert "The last run failed: run\\_execution\\_error" in said
+    assert "At risk:" in said
+    assert "a day" in said.partition("At risk:")[2]
 
 
 def test_the_address_chooses_table_state_and_model(visit: Visit) -> None:
