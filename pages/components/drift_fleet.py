@@ -8,7 +8,18 @@ from datetime import date
 import plotly.graph_objects as go
 import streamlit as st
 
-from pages.components import address, badges, drift_charts, money_at_risk, notices, parts, places, reads, session
+from pages.components import (
+    address,
+    badges,
+    drift_charts,
+    exporting,
+    money_at_risk,
+    notices,
+    parts,
+    places,
+    reads,
+    session,
+)
 from pages.components.drift_charts import Cell
 from pages.components.format import age, count, md, plural, short_day
 from services.kernel.health import Explanation, Health
@@ -37,9 +48,35 @@ def show(found: Sequence[FleetRow]) -> None:
         if silent:
             names = md(", ".join(silent[:8])) + (f" and {len(silent) - 8} more" if len(silent) > 8 else "")
             st.caption(f":material/help: Never judged, so nothing is known about their drift: {names}.")
-        parts.explain(_explanation(found), key="explain-fleet")
+        with st.container(horizontal=True):
+            exporting.popover(
+                "drift-of-all-models",
+                lambda: exported(found),
+                note="Drift of all models, one verdict per model and window",
+                as_of=min((row.judged_at for row in found if row.judged_at), default=None),
+            )
+            parts.explain(_explanation(found), key="explain-fleet")
         parts.paging(len(found), PAGE_SIZE, key="fleet")
     _links(shown, today)
+
+
+def exported(found: Sequence[FleetRow]) -> list[dict[str, object]]:
+    """Every verdict; a model that was never judged has one line without a window, as unknown."""
+    return [
+        {
+            "model": row.model,
+            "window_to": item.day.isoformat() if item else "",
+            "window_days": row.window_days,
+            "state": (item.state if item else Health.UNKNOWN).value,
+            "columns_moved": item.moved if item else None,
+            "columns_judged": item.judged if item else None,
+            "predictions": item.n if item else None,
+            "first_column": item.feature if item else "",
+            "judged_at": row.judged_at.isoformat() if row.judged_at else "",
+        }
+        for row in found
+        for item in (row.verdicts or (None,))
+    ]
 
 
 def _headline(found: Sequence[FleetRow], today: date) -> None:

@@ -6,7 +6,17 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pages.components import address, batch_promise, notices, parts, promise_tables, reads, service_level, session
+from pages.components import (
+    address,
+    batch_promise,
+    money_at_risk,
+    notices,
+    parts,
+    promise_tables,
+    reads,
+    service_level,
+    session,
+)
 from pages.components.format import md, version
 from services.inventory.models import DeploymentKind, InventoryRow
 from services.reliability.models import SlaView
@@ -72,10 +82,12 @@ def _body(row: InventoryRow) -> None:
         notices.empty(
             "Runs at the supplier", "The supplier reports no latency or errors to Countersign.", icon="storefront"
         )
-    elif row.kind is DeploymentKind.BATCH:
+        return
+    if row.kind is DeploymentKind.BATCH:
         batch_promise.show(row, _window())
     else:
         _realtime(row, _window())
+    money_at_risk.promises(row.name)
 
 
 with parts.header("Reliability", ":gray[Whether each service keeps the promise of its use case.]"):

@@ -9,10 +9,11 @@ from datetime import date, timedelta
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.components import drift_charts
+from pages.components import drift_charts, drift_fleet
 from pages.components.charts import LIGHT
 from pages.components.drift_charts import Cell
 from services.kernel.health import Health
+from services.monitoring.fleet import DriftVerdict, FleetRow
 from tests.fakes import room_vendor
 from tests.fakes.room import FakeRoom
 from tests.screens.conftest import crashed, words
@@ -224,9 +225,29 @@ def test_slices_changes_and_the_platforms_figures_say_how_they_are_made_and_can_
     assert any(name.startswith("mix-") for name in taken(slices))
 
     changes = visit(room, "drift", model="delay_claim_score")
-    assert "median day of the four windows before" in words(changes)
+    assert "median of the four windows before" in words(changes)
     assert "what-changed-delay_claim_score-json" in taken(changes)
 
     theirs = visit(room, "drift", model=room_vendor.MAPPED)
     assert "Data profiling of the platform" in words(theirs)
     assert f"platform-monitoring-{room_vendor.MAPPED}-csv" in taken(theirs)
+
+
+def test_the_picture_of_all_models_is_exported_with_models_that_were_never_judged() -> None:
+    verdict = DriftVerdict(
+        model="claims", day=date(2031, 3, 1), state=Health.WATCH, moved=2, judged=9, n=400, feature="age", title="Age"
+    )
+    judged = FleetRow(model="claims", verdicts=(verdict,), judged_at=None, window_days=7, is_current=True)
+    never = FleetRow(model="new", verdicts=(), judged_at=None, window_days=None, is_current=False)
+
+    first, second = drift_fleet.exported([judged, never])
+
+    assert (first["model"], first["window_to"], first["state"], first["columns_moved"]) == (
+        "claims", "2031-03-01", "watch", 2,
+    )  # fmt: skip
+    assert (second["model"], second["window_to"], second["state"], second["predictions"]) == (
+        "new",
+        "",
+        "unknown",
+        None,
+    )
