@@ -178,7 +178,8 @@ def _changes_explanation(found: Sequence[Change], choice: Choice, as_of: datetim
     return Explanation(
         formula="Columns, missing and unseen values: beyond their limit and the noise floor, as the column's own page "
         "says. Mix: PSI over the slices. Volume: under half or over twice the median of the four windows before, and "
-        "outside what any of them had. Version: began or stopped to serve. Schema: columns of a day against those of the day before.",
+        "outside what any of them had. Version: began or stopped to serve. Schema: columns of a day against those of "
+        "the day before.",
         source="Daily counts per cell and slice, predictions by version, and columns of recorded files",
         window=f"{choice.window_days} days up to the last recorded day against {choice.against}; schema 30 days",
         as_of=as_of,

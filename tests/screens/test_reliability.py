@@ -21,6 +21,8 @@ def test_the_error_budget_and_a_fast_burn_are_said_in_words(visit: Callable[...,
     assert "Error budget left, 30 days" in said
     assert "of the budget is left" in said
     assert "The budget burns" in said
+    assert "a day, at the limit of each promise" in said
+    assert "Response time p95" in said
 
 
 def test_what_the_figures_are_is_said_above_them_where_a_platform_records_them(visit: Callable[..., AppTest]) -> None:
