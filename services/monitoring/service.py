@@ -13,7 +13,7 @@ from itertools import groupby
 from services.inventory.facts import Partition, by_owner, changed, kept_from
 from services.inventory.models import DeploymentKind, Task
 from services.kernel.clock import Clock
-from services.kernel.errors import TelemetryUnavailableError, UnknownModelError
+from services.kernel.errors import InputError, TelemetryUnavailableError, UnknownModelError
 from services.kernel.health import Explanation, Health
 from services.monitoring import performance
 from services.monitoring.changes import Change, schema_fact
@@ -65,6 +65,9 @@ class MonitoringService:
         self._keeping = Keeping(facts=facts, store=store, has_scores=self._has_scores)
 
     def register_config(self, configs: tuple[MonitoringConfig, ...]) -> None:
+        """Raises InputError for one that nothing could be judged by."""
+        for config in configs:
+            _require_usable(config)
         self._store.put_configs(configs)
 
     def drift(
@@ -327,6 +330,18 @@ class MonitoringService:
 
     def _config(self, model: str) -> MonitoringConfig:
         return self._store.config(model) or MonitoringConfig(model=model)
+
+
+def _require_usable(config: MonitoringConfig) -> None:
+    known = {item.value for item in Statistic}
+    strangers = [name for name in (*config.statistics, *(name for name, *_ in config.limits)) if name not in known]
+    if strangers:
+        raise InputError(
+            f"{strangers[0]!r} is not a statistic that {config.model} could be judged by.",
+            hint=f"Choose among {', '.join(sorted(known))}.",
+        )
+    if not config.current_days or min(config.current_days) < 1:
+        raise InputError(f"{config.model} has no current window.", hint="Name at least one length in days.")
 
 
 def _length(config: MonitoringConfig, window_days: int | None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -113,6 +114,24 @@ def test_too_few_predictions_are_neither_green_nor_red(room: Room) -> None:
 
     assert amount.state is Health.UNKNOWN
     assert "Too few" in amount.sentence
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"statistics": ("gini",)}, "'gini' is not a statistic"),
+        ({"limits": (("gini", 0.1, 0.2),)}, "'gini' is not a statistic"),
+        ({"current_days": ()}, "no current window"),
+        ({"current_days": (7, 0)}, "no current window"),
+    ],
+)
+def test_a_configuration_that_nothing_could_be_judged_by_is_refused(
+    room: Room, changes: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(InputError, match=says):
+        room.service.register_config((MonitoringConfig(model="m", **changes),))
+
+    assert room.service.drift("m").window_days == 7
 
 
 def test_one_single_row_is_too_few(room: Room) -> None:
