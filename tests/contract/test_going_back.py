@@ -24,7 +24,7 @@ from tests.contract.databricks_server.server import TOKEN, a_workspace
 from tests.contract.deployment import STARTED, Deployment
 
 EARLIER = "0018"
-"""Sign-in, sweeping, sampled requests and replayed ones came after it."""
+"""Sign-in, sweeping, sampled and replayed requests, and how far copied runs are known came after it."""
 Rows = dict[str, list[tuple[Any, ...]]]
 Run = Callable[..., Result]
 
@@ -55,6 +55,7 @@ def test_what_was_decided_is_there_after_going_back_and_forward(deployment: Depl
     assert gone == later
     kept = {name: columns_of(deployment.database, name) for name in after}
     added = {("person_session", "login"), ("request_slot", "estimated"), ("request_day", "estimated")}
+    added |= {("pipeline_run", "aside"), ("pipeline_run", "known_to")}
     for table in before.keys() - gone - {"alembic_version"}:
         blank = {index for index, column in enumerate(kept[table]) if (table, column) in added}
         expected = [tuple(None if i in blank else value for i, value in enumerate(row)) for row in before[table]]
