@@ -17,7 +17,7 @@ _CODES = {Health.UNKNOWN: 0, Health.HEALTHY: 1, Health.WATCH: 2, Health.BREACH: 
 _RANK = {Health.HEALTHY: 0, Health.UNKNOWN: 1, Health.WATCH: 2, Health.BREACH: 3}
 """Which of neighbours that share a place is drawn: one that could not be judged is not hidden by a healthy one."""
 WORDS = {
-    Health.UNKNOWN: "too few to say",
+    Health.UNKNOWN: "cannot be judged",
     Health.HEALTHY: "within its limits",
     Health.WATCH: "watch",
     Health.BREACH: "breach",

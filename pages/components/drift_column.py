@@ -23,6 +23,19 @@ def course(view: DriftView, item: FeatureDrift, choice: Choice) -> None:
     with parts.card(md(item.title), f"{note}, n = {count(item.latest.n)}" if item.latest else note):
         since = f" Moved since the window to {short_day(item.since)}." if item.since else ""
         st.markdown(f"{badges.badge(item.state)} {md(item.sentence)}{since}")
+        if not item.is_compared:
+            st.markdown(f"**What to do next.** {md(item.next_step)}")
+            st.caption(
+                "Until then nobody would notice a shift of this column, so the model is not shown as within its limits."
+            )
+            st.page_link(places.path("monitors"), label="The monitor", icon=":material/tune:",
+                         query_params={"model": view.model}, width="content")  # fmt: skip
+            return
+        if item.together:
+            st.caption(
+                f"The common values are told apart; all others, {percent(item.together, 1)} of the reference, are "
+                "compared together: a change among those is not seen."
+            )
         if not item.series:
             notices.remark(_nothing(item, choice), "help")
             return

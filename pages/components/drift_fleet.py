@@ -28,7 +28,7 @@ from services.monitoring.fleet import DriftVerdict, FleetRow
 
 PAGE_SIZE = 40
 _LINKS = 12
-_OF_ONE_MODEL = ("show", "page", "feature", "slice", "window", "versus", "statistic", "days")
+_OF_ONE_MODEL = ("show", "page", "feature", "slice", "version", "window", "versus", "statistic", "days")
 """Parameters that would show another picture of the model than the one its verdict rests on."""
 
 

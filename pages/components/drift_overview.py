@@ -48,13 +48,17 @@ def tiles(view: DriftView) -> None:
         sustained = sum(item.sustained for item in view.features)
         parts.tile(
             "Columns that moved",
-            f"{drift_tables.moved(view.features)} of {len(view.features)}",
-            f"{bounds}; {sustained} red in {ALERT_WINDOWS} of the last {ALERT_OF} windows",
+            f"{drift_tables.moved(view.features)} of {len(view.features) - len(view.uncompared)}",
+            f"{bounds}; {sustained} red in {ALERT_WINDOWS} of the last {ALERT_OF} windows{_silent(view)}",
         )
 
 
+def _silent(view: DriftView) -> str:
+    return f"; {len(view.uncompared)} cannot be compared" if view.uncompared else ""
+
+
 def _no_code(view: DriftView) -> str:
-    if view.slice_key or view.versus.value != "reference":
+    if view.slice_key or view.version or view.versus.value != "reference":
         return "judged over everything, against the reference"
     return "no column and no mix is named to be watched that closely"
 
@@ -88,6 +92,8 @@ def one_window(view: DriftView, choice: Choice, day: date) -> None:
             unknown = sum(state is Health.UNKNOWN for _, _, state in found)
             too_few = f" {unknown} of them had too few observations to say." if unknown else ""
             notices.remark(f"No column moved in this window.{too_few}", "help" if unknown else "check_circle")
+        if view.uncompared:
+            st.caption(f"Cannot be compared in any window: {md(', '.join(item.title for item in view.uncompared))}.")
         st.page_link(
             places.path("drift"), label="Without this window", query_params=link(view.model, choice),
             icon=":material/close:", width="content",
@@ -96,7 +102,7 @@ def one_window(view: DriftView, choice: Choice, day: date) -> None:
 
 def heat_map(view: DriftView, choice: Choice, day: date | None = None) -> None:
     definition = DEFINITIONS[choice.statistic]
-    rows = [item for item in view.features[:MOST_ROWS] if item.series]
+    rows = [item for item in view.features[:MOST_ROWS] if item.series or (item.history and not item.is_compared)]
     with parts.card("Columns over time", f"{definition.short} against {choice.against}; worst first"):
         if not rows:
             notices.remark(f"{definition.title} has no value for any column in this range.", "help")
@@ -115,8 +121,19 @@ def heat_map(view: DriftView, choice: Choice, day: date | None = None) -> None:
 
 
 def _heat(rows: Sequence[FeatureDrift], choice: Choice, day: date | None) -> Any:
-    cells = [(item.title, [_cell(point, choice) for point in item.series]) for item in rows]
+    cells = [
+        (item.title, [_cell(point, choice) for point in item.series] if item.is_compared else _grey(item))
+        for item in rows
+    ]
     return drift_charts.heat(cells, parts.ink(), marked=day)
+
+
+def _grey(item: FeatureDrift) -> list[Cell]:
+    """Of a column that cannot be compared: a row that is not empty, since predictions were there."""
+    return [
+        Cell(day=day, state=state, value=0.0, words=f"Window to {short_day(day)}: cannot be compared")
+        for day, state in item.history
+    ]
 
 
 def _cell(point: DriftPoint, choice: Choice) -> Cell:
@@ -135,6 +152,10 @@ def movers(view: DriftView, chosen: FeatureDrift, choice: Choice) -> None:
                 with st.container(gap=None, key=f"mover-{item.feature}"):
                     _mover(view, item, choice, is_chosen=item is chosen)
                     st.caption(f"{md(item.before.words)} → {md(item.now.words)}")
+            elif not item.is_compared:
+                with st.container(gap=None, key=f"mover-{item.feature}"):
+                    _mover(view, item, choice, is_chosen=item is chosen)
+                    st.caption(md(item.sentence))
             else:
                 _mover(view, item, choice, is_chosen=item is chosen)
         if len(view.features) > MOST_MOVERS:
@@ -151,7 +172,8 @@ def _mover(view: DriftView, item: FeatureDrift, choice: Choice, *, is_chosen: bo
             width="content",
         )
         value = drift_tables.written(item.latest.value if item.latest else None, choice.statistic)
-        st.markdown(badges.badge(item.state, f"{badges.word(item.state)} {value}"), width="content")
+        shown = f"{badges.word(item.state)} {value}" if item.is_compared else badges.word(item.state)
+        st.markdown(badges.badge(item.state, shown), width="content")
 
 
 def alert_rate(view: DriftView, choice: Choice) -> None:

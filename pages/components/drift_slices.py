@@ -82,12 +82,21 @@ def _explanation(mix: MixShift, view: DriftView) -> Explanation:
     )
 
 
-def slices(found: Sequence[SliceDrift], model: str, choice: Choice, as_of: datetime | None) -> None:
+def slices(
+    found: Sequence[SliceDrift],
+    model: str,
+    choice: Choice,
+    as_of: datetime | None,
+    *,
+    uncompared: Sequence[str],
+) -> None:
     with parts.card("Drift inside each slice", f"against {choice.against}; gravest first"):
         parts.table(drift_tables.slices(found[:_MOST]), alt="Drift inside each slice")
         st.caption(
             "A slice is judged like the whole, and shares one noise level with all slices: small ones are often grey."
         )
+        if uncompared:
+            st.caption(f"Left out in every slice, since nothing can be compared: {md(', '.join(uncompared))}.")
         with st.container(horizontal=True, key="slice-links"):
             for item in found[:5]:
                 st.page_link(

@@ -76,6 +76,7 @@ def movers(view: DriftView) -> list[dict[str, object]]:
             "missing_before": item.missing_reference,
             "missing_now": item.missing_current,
             "sentence": item.sentence,
+            "next_step": item.next_step,
         }
         for item in view.features
     ]

@@ -20,7 +20,10 @@ from services.monitoring.monitors import (
     BusinessImpact,
     CodeRed,
     Monitor,
+    ReferenceKind,
+    ReferenceWindow,
     SaveMonitor,
+    SourceKind,
     Threshold,
     diff,
     document,
@@ -109,6 +112,7 @@ def _fields(draft: Monitor) -> None:
             "Features", list(columns), default=list(columns), key=f"features-{mark}",
             format_func=lambda name: columns[name].title,
         )  # fmt: skip
+        window = _reference(draft, mark)
         left, right = st.columns(2)
         with left:
             windows = st.text_input(
@@ -142,6 +146,7 @@ def _fields(draft: Monitor) -> None:
         made = replace(
             draft,
             features=tuple(columns[name] for name in kept),
+            reference=window,
             windows=tuple(_whole(part) for part in windows.split(",") if part.strip()),
             slices=tuple(slices),
             code_red=rule,
@@ -181,6 +186,34 @@ def _code_red(draft: Monitor, mark: str) -> CodeRed:
             "In windows in a row", value=rule.windows, min_value=1, max_value=MOST_WINDOWS, key=f"in-a-row-{mark}"
         )
     return replace(rule, columns=tuple(columns), watch=float(watch), breach=float(breach), windows=int(windows))
+
+
+_KINDS = {
+    ReferenceKind.HOLDOUT: "Hold-out rows of the version in force",
+    ReferenceKind.DATES: "Recorded predictions of the days below",
+}
+
+
+def _reference(draft: Monitor, mark: str) -> ReferenceWindow:
+    """What every later day is compared with: the hold-out that training kept, or days of the source itself."""
+    before, kind = draft.reference, ReferenceKind.DATES
+    left, middle, right = st.columns([2, 1, 1])
+    with left:
+        if draft.source.kind is SourceKind.INFERENCE:
+            kind = st.selectbox(
+                "Reference window", list(_KINDS), index=list(_KINDS).index(before.kind), key=f"reference-{mark}",
+                format_func=lambda item: _KINDS[item],
+                help="Another window has every recorded day compared anew.",
+            )  # fmt: skip
+        else:
+            st.text_input("Reference window", "Rows of the days beside", disabled=True, key=f"reference-{mark}")
+    with middle:
+        start = st.date_input("Reference from", before.start, key=f"reference-start-{mark}")
+    with right:
+        end = st.date_input("Reference to", before.end, key=f"reference-end-{mark}")
+    if kind is ReferenceKind.HOLDOUT:
+        return before if before.kind is kind else ReferenceWindow()
+    return ReferenceWindow(kind=kind, start=start, end=end)
 
 
 def _levels(draft: Monitor, mark: str) -> list[tuple[Threshold, bool]]:

@@ -42,7 +42,11 @@ def _column(view: DriftView, item: FeatureDrift, choice: Choice) -> None:
             view.model,
             f"{item.feature}-{choice.key}",
             lambda: room.monitoring.distribution(
-                view.model, item.feature, window_days=choice.window_days, slice_key=choice.slice_key
+                view.model,
+                item.feature,
+                window_days=choice.window_days,
+                slice_key=choice.slice_key,
+                version=choice.version,
             ),
         ),
         key=f"distribution-{view.model}-{item.feature}-{choice.key}",
@@ -81,10 +85,13 @@ def _slices(view: DriftView, choice: Choice) -> None:
         with parts.card("Slices and mix"):
             notices.remark("No column splits the sketches of this model. A monitor can name some.", "help")
         return
+    if choice.version:
+        notices.remark("Slices and their mix are those of all versions together.", "info")
     if mixes:
         drift_slices.mixes(mixes, view)
     if found:
-        drift_slices.slices(found, model, choice, view.signal.as_of)
+        silent = [item.title for item in view.uncompared]
+        drift_slices.slices(found, model, choice, view.signal.as_of, uncompared=silent)
 
 
 def _changes(view: DriftView, choice: Choice) -> None:
@@ -99,6 +106,7 @@ def _changes(view: DriftView, choice: Choice) -> None:
                 window_days=choice.window_days,
                 versus=choice.versus,
                 slice_key=choice.slice_key,
+                version=choice.version,
                 known=view,
             ),
         ),
@@ -116,7 +124,11 @@ def _events(view: DriftView, choice: Choice) -> None:
             view.model,
             choice.key,
             lambda: room.monitoring.events(
-                view.model, days=choice.days, versus=choice.versus, slice_key=choice.slice_key
+                view.model,
+                days=choice.days,
+                versus=choice.versus,
+                slice_key=choice.slice_key,
+                version=choice.version,
             ),
         ),
         key=f"events-{view.model}-{choice.key}",
@@ -129,7 +141,7 @@ def _export(view: DriftView, choice: Choice) -> None:
     exporting.popover(
         f"drift-{view.model}",
         lambda: drift_tables.movers(view),
-        note=f"Drift of {view.model}, {choice.window_days} days against {choice.against} {choice.slice_key}".strip(),
+        note=f"Drift of {view.model}, {choice.window_days} days against {choice.against} {choice.part}".strip(),
         as_of=view.signal.as_of,
     )
 
@@ -172,7 +184,8 @@ def _body(view: DriftView, choice: Choice) -> None:
     if section == "column":
         drift_controls.column(view.features, chosen)
         drift_column.course(view, chosen, choice)
-        _column(view, chosen, choice)
+        if chosen.is_compared:
+            _column(view, chosen, choice)
     elif section == "slices":
         _slices(view, choice)
     elif section == "days":
@@ -212,8 +225,15 @@ def _model(actions: DeltaGenerator) -> None:
     )
     if windows is None:
         return
-    choice = drift_controls.chosen(keys, windows)
-    drift_controls.controls(choice, keys, windows)
+    versions = reads.attempt(
+        "the versions",
+        lambda: reads.figures("versions", name, "", lambda: room.monitoring.drift_versions(name)),
+        key=f"versions-{name}",
+    )
+    if versions is None:
+        return
+    choice = drift_controls.chosen(keys, windows, versions)
+    drift_controls.controls(choice, keys, windows, versions)
     drift = reads.attempt(
         "drift",
         lambda: reads.figures(
@@ -227,6 +247,7 @@ def _model(actions: DeltaGenerator) -> None:
                 statistic=choice.statistic,
                 versus=choice.versus,
                 slice_key=choice.slice_key,
+                version=choice.version,
             ),
         ),
         key=f"drift-{name}-{choice.key}",
@@ -238,6 +259,8 @@ def _model(actions: DeltaGenerator) -> None:
             places.path("performance"), label="Performance", icon=":material/insights:", query_params={"model": name}
         )
         _export(drift, choice)
+    if drift.last_day is not None and not versions:
+        notices.remark(drift_controls.NO_VERSIONS, "info")
     _body(drift, choice)
 
 

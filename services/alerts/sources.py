@@ -40,6 +40,8 @@ ROLLBACK_WITHIN = timedelta(minutes=2)
 _BRINGS_BACK = frozenset({ActionKind.ROLLBACK, ActionKind.REVERT, ActionKind.EMERGENCY, ActionKind.ABORT})
 _OLDEST_LINE = timedelta(days=2)
 _MEASUREMENT = "measurement"
+_NAMED = 4
+"""Columns that are named in a sentence."""
 COLUMNS = "columns"
 CODE_RED = "code-red"
 """The subject of the one drift alert of a model; its columns are parts of it."""
@@ -196,16 +198,29 @@ def drift(view: DriftView) -> tuple[Condition, ...]:
     return (
         *((together,) if view.features else ()),
         *_code_red(view, together),
-        Condition(
-            key=Key(model=view.model, kind=AlertKind.DRIFT, subject=_MEASUREMENT),
-            state=Health.UNKNOWN if blind else Health.HEALTHY,
-            title="Drift is not measured",
-            sentence=view.signal.sentence if blind else "Drift is measured.",
-            window=utc_text(view.signal.as_of),
-            target=_chart(view),
-            as_of=view.signal.as_of,
-            alarms_unknown=True,
-        ),
+        _measurement(view, view.signal.as_of, blind=blind),
+    )
+
+
+def _measurement(view: DriftView, as_of: datetime, *, blind: bool) -> Condition:
+    """One for the model, however many columns are watched in vain; only columns that a monitor names are a gap."""
+    silent = view.uncompared if view.is_named and not blind else ()
+    title, sentence = "Drift is not measured", view.signal.sentence if blind else "Drift is measured."
+    if silent:
+        title = f"Drift of {silent[0].title if len(silent) == 1 else f'{len(silent)} columns'} is not measured"
+        others = ", ".join(item.title for item in silent[1:_NAMED])
+        more = f" and {len(silent) - _NAMED} more" if len(silent) > _NAMED else ""
+        also = f" The same holds for {others}{more}: each says why on its page." if len(silent) > 1 else ""
+        sentence = f"{silent[0].sentence} {silent[0].next_step}{also}"
+    return Condition(
+        key=Key(model=view.model, kind=AlertKind.DRIFT, subject=_MEASUREMENT),
+        state=Health.UNKNOWN if blind or silent else Health.HEALTHY,
+        title=title,
+        sentence=sentence,
+        window=utc_text(as_of),
+        target=_chart(view, feature=silent[0].feature if silent else ""),
+        as_of=as_of,
+        alarms_unknown=True,
     )
 
 

@@ -172,7 +172,7 @@ def _schema(features: Sequence[FeatureDrift], last: date) -> list[Change]:
             feature=feature.feature,
         )
         for feature in features
-        if feature.now is None
+        if feature.now is None and feature.is_compared
     ]  # fmt: skip
 
 

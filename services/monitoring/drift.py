@@ -11,7 +11,7 @@ import numpy as np
 
 from services.kernel.health import Explanation, Health, Signal
 from services.kernel.interval import share_of
-from services.monitoring import floors, verdicts, windows
+from services.monitoring import floors, uncompared, verdicts, windows
 from services.monitoring.courses import Course, alert_rates, applies, course, statistics_for
 from services.monitoring.definitions import DEFINITIONS, Limits, Statistic, Versus, plainly
 from services.monitoring.models import (
@@ -32,6 +32,8 @@ from services.monitoring.profile import (
     FeatureReference,
     Reference,
     Sums,
+    Uncompared,
+    WhyNot,
     column_and_value,
 )
 
@@ -50,6 +52,12 @@ class Question:
     statistic: Statistic = Statistic.PSI
     versus: Versus = Versus.REFERENCE
     slice_key: str = ""
+    version: str = ""
+    """Predictions of one version alone, over all slices; empty for all versions together."""
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.slice_key and not self.version
 
     def first_profile(self, last: date) -> date:
         """The earliest day that any window of the course is made of."""
@@ -86,9 +94,28 @@ def features(
         _feature(column, by_name.get(column.feature, ()), config, asked=asked, last=last, level=level)
         for column in columns
     ]
+    days = sorted({day for item in found for day, _ in item.history})
+    silent = [uncompared.drift_of(item, config, reference, days) for item in watched_in_vain(reference, config)]
     return tuple(
-        sorted(found, key=lambda item: (_SEVERITY.index(item.state), -(item.latest.value if item.latest else 0.0)))
+        sorted(
+            [*found, *silent],
+            key=lambda item: (_SEVERITY.index(item.state), -(item.latest.value if item.latest else 0.0)),
+        )
     )
+
+
+def watched_in_vain(reference: Reference, config: MonitoringConfig) -> tuple[Uncompared, ...]:
+    """The columns of the monitor that have no cells; without a monitor, those of the reference."""
+    if not config.features:
+        return reference.uncompared
+    known = {item.feature: item for item in reference.uncompared}
+    compared = {item.feature for item in reference.features}
+    absent = [
+        known.get(column) or Uncompared(feature=column, column=column, why=WhyNot.NO_COLUMN)
+        for column, _, _ in config.features
+        if column not in compared
+    ]
+    return (*absent, *(item for item in (known.get(SCORE),) if item))
 
 
 def profiles_by_column(profiles: Sequence[DayProfile]) -> Mapping[str, tuple[DayProfile, ...]]:
@@ -99,14 +126,17 @@ def profiles_by_column(profiles: Sequence[DayProfile]) -> Mapping[str, tuple[Day
 def by_slice(
     reference: Reference, config: MonitoringConfig, profiles: Sequence[DayProfile], asked: Question, last: date
 ) -> tuple[SliceDrift, ...]:
-    """Profiles are ordered by slice, column and day. The column that makes the slice is constant and left out."""
+    """Profiles are ordered by slice, column and day. The column that makes the slice is constant and left out.
+
+    So is what cannot be compared in any of them: it is told once, of the whole.
+    """
     groups = {key: tuple(group) for key, group in groupby(profiles, key=lambda profile: profile.slice_key)}
     keys = reference.slice_keys
     found = []
     for key in keys:
         inside = replace(asked, slice_key=key)
         judged = features(reference, config, groups.get(key, ()), inside, last, families=len(keys))
-        others = [item for item in judged if item.feature != column_and_value(key)[0]]
+        others = [item for item in judged if item.is_compared and item.feature != column_and_value(key)[0]]
         if others:
             found.append(_slice(key, others))
     return tuple(sorted(found, key=lambda item: (_SEVERITY.index(item.state), -item.moved, -item.n)))
@@ -177,6 +207,7 @@ def _feature(
         unseen_series=_shares(run, Statistic.UNSEEN),
         alert_rate=_alert_rate(column, run, judged.get(Statistic.ALERTS, ())) if current else None,
         closely=closely,
+        together=None if column.numeric else windows.unlisted_share(column),
     )
 
 
@@ -320,7 +351,10 @@ def signal(
         return Signal(state=Health.UNKNOWN, value=None, unit=unit, sentence=words, as_of=as_of)
     worst = next((item for item in found if item.sustained), found[0])
     count = sum(1 for item in found if item.state in {Health.BREACH, Health.WATCH})
-    summary = f"{count} of {len(found)} distributions moved" if count else "No distribution moved"
+    compared = sum(item.is_compared for item in found)
+    summary = f"{count} of {compared} distributions moved" if count else "No distribution moved"
+    if silent := len(found) - compared:
+        summary += f", {silent} cannot be compared"
     state, note = worst.state, ""
     if state is Health.BREACH and not worst.sustained:
         state, note = Health.WATCH, " Seen in one window so far; a second one of three makes it red."
@@ -329,7 +363,7 @@ def signal(
         value=next((reading.value for reading in worst.readings if reading.statistic is Statistic.PSI), None),
         unit=unit,
         sentence=f"{summary}; first in the list: {worst.title}. {worst.sentence}{note}",
-        n=worst.n,
+        n=worst.n if worst.is_compared else max(item.n for item in found),
         as_of=as_of,
     )
 
@@ -364,12 +398,14 @@ def view(
         statistic=asked.statistic,
         versus=asked.versus,
         slice_key=asked.slice_key,
+        version=asked.version,
         limits=limits,
         code_red=red,
         red_windows=red_windows,
         red_limits=config.red_limits,
         red_rule=red_rule,
         last_day=last,
+        is_named=bool(config.features),
     )
 
 
@@ -378,6 +414,12 @@ def _folded(said: Signal, red: Signal | None) -> Signal:
     if red is None or said.n is None or Health.worst([said.state, red.state]) is said.state:
         return said
     return replace(said, state=red.state, sentence=f"{red.sentence} {said.sentence}")
+
+
+def _part(asked: Question) -> str:
+    if asked.version:
+        return f" of version {asked.version} alone"
+    return f" with {asked.slice_key}" if asked.slice_key else ""
 
 
 def reference_words(config: MonitoringConfig, reference: Reference | None) -> str:
@@ -410,7 +452,7 @@ def explanation(
     )
     return Explanation(
         formula=f"{definition.short}: {definition.formula}",
-        source=f"Recorded live predictions{f' with {asked.slice_key}' if asked.slice_key else ''}, against {against}",
+        source=f"Recorded live predictions{_part(asked)}, against {against}",
         window=f"{asked.window_days} days, ending on the last recorded day",
         as_of=datetime.combine(last, time(), UTC) if last else None,
         n=latest.n if latest else None,

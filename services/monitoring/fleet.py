@@ -93,7 +93,7 @@ def _verdict(model: str, day: date, seen: Sequence[tuple[int, FeatureDrift, Heal
         day=day,
         state=state,
         moved=sum(item[2] in {Health.WATCH, Health.BREACH} for item in seen),
-        judged=len(seen),
+        judged=sum(item[1].is_compared for item in seen),
         n=max(size for *_, size in seen),
         feature=first.feature if named else "",
         title=first.title if named else "",

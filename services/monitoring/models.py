@@ -101,6 +101,14 @@ class FeatureDrift:
     """Of the score of a model that decides at a threshold."""
     closely: tuple[DriftPoint, ...] = ()
     """PSI of every window, judged by the levels of code red."""
+    next_step: str = ""
+    """What to do about a column that cannot be compared at all; empty for every other."""
+    together: float | None = None
+    """Share of the reference whose values are one cell, since they are not among the commonest; None for numbers."""
+
+    @property
+    def is_compared(self) -> bool:
+        return not self.next_step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +150,8 @@ class DriftView:
     statistic: Statistic = Statistic.PSI
     versus: Versus = Versus.REFERENCE
     slice_key: str = ""
+    version: str = ""
+    """The version whose predictions alone are looked at; empty for all."""
     limits: Limits | None = None
     """Of the chosen statistic."""
     code_red: Signal | None = None
@@ -153,6 +163,13 @@ class DriftView:
     red_rule: str = ""
     """What code red is for this model, in words."""
     last_day: date | None = None
+    is_named: bool = False
+    """The columns are those that a monitor in force names, and not simply all of the reference."""
+
+    @property
+    def uncompared(self) -> tuple[FeatureDrift, ...]:
+        """Columns that are watched in vain."""
+        return tuple(item for item in self.features if not item.is_compared)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

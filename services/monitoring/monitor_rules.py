@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from math import isfinite
 
@@ -241,12 +241,12 @@ def _reference(monitor: Monitor, facts: SourceFacts) -> Iterator[Problem]:
             "Every later day is compared with it.",
             "Choose its first and last day.",
         )
-    elif monitor.source.kind is SourceKind.INFERENCE:
+    elif facts.last and window.start <= facts.last and window.end > (last := _last_settled(monitor, facts.last)):
         yield _problem(
             "reference",
-            "A period is named as the reference of recorded predictions.",
-            "Recorded predictions are compared with the hold-out rows that the training run kept.",
-            "Choose the hold-out rows.",
+            f"The reference window ends on {window.end:%d %b %Y}, and rows may still come for that day.",
+            "Every row that comes would make another reference, and all days would be compared anew.",
+            f"Choose days up to {last:%d %b %Y}.",
         )
     elif facts.first and facts.last and (window.end < facts.first or window.start > facts.last):
         yield _problem(
@@ -255,6 +255,11 @@ def _reference(monitor: Monitor, facts: SourceFacts) -> Iterator[Problem]:
             f"The source holds {facts.first:%d %b %Y} to {facts.last:%d %b %Y}.",
             "Choose days inside that period.",
         )
+
+
+def _last_settled(monitor: Monitor, last: date) -> date:
+    """Recorded predictions go on through their last day."""
+    return last - timedelta(days=1) if monitor.source.kind is SourceKind.INFERENCE else last
 
 
 def _windows(monitor: Monitor, facts: SourceFacts) -> Iterator[Problem]:

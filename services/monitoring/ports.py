@@ -16,6 +16,9 @@ from services.monitoring.performance_models import ValuePerDecision
 from services.monitoring.profile import DayProfile, LabelledDay, Reference
 from services.monitoring.recorded_schema import Columns, SchemaChange
 
+Days = tuple[date, date]
+"""First and last, both included."""
+
 
 class Catalog(Protocol):
     def model(self, name: str) -> GovernedModel:
@@ -38,9 +41,17 @@ class MonitoringFacts(Protocol):
         ...
 
     def fit_reference(
-        self, model: str, digest: str, *, slices: tuple[str, ...] = (), threshold: float | None = None
+        self,
+        model: str,
+        digest: str,
+        *,
+        slices: tuple[str, ...] = (),
+        threshold: float | None = None,
+        window: Days | None = None,
     ) -> Reference | None:
         """Cells from the reference window, or None when there is none or it is empty.
+
+        `window` takes the live predictions of these days in place of the rows that were kept for it.
 
         `slices` names columns; their commonest values split the counts. A column that is not there splits nothing.
         `threshold` becomes an edge of the score's cells, so that scores at or above it are counted exactly.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from datetime import date
+from enum import StrEnum
 from hashlib import sha256
 
 import numpy as np
@@ -68,6 +69,30 @@ class ReferenceSlice:
     sums: Sums
 
 
+class WhyNot(StrEnum):
+    """What keeps a column from being compared."""
+
+    NO_VALUE = "no value"
+    """Every value of the reference is missing, or is no finite number."""
+    SCATTERED = "scattered"
+    """Too many values, of which too few are common."""
+    NO_DISTRIBUTION = "no distribution"
+    """Of a type that is not compared, such as times and lists."""
+    NO_COLUMN = "no column"
+    """The reference does not have it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uncompared:
+    """A column without cells. It is watched by nothing, which has to be seen: it is never left out in silence."""
+
+    feature: str
+    column: str
+    why: WhyNot
+    values: int = 0
+    """How many different values the reference has, where there are too many."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
     """All features of a reference window. `digest` names the file it was read from; a new file is a new reference."""
@@ -78,6 +103,8 @@ class Reference:
     features: tuple[FeatureReference, ...]
     slices: tuple[ReferenceSlice, ...] = ()
     """How each slice of the reference window fills the same cells."""
+    uncompared: tuple[Uncompared, ...] = ()
+    """Columns of the reference window that have no cells."""
 
     def feature(self, name: str, slice_key: str = "") -> FeatureReference | None:
         """Cells of the whole, filled by the whole or by one slice; None when either is not in the reference."""
@@ -126,11 +153,13 @@ def column_and_value(key: str) -> tuple[str, str]:
     return column, value
 
 
+_MADE = "by version, with what has no cells"
+"""Changes when a release keeps more of a day than the one before: what it lacks is in no sketch, only in the rows."""
+
+
 def reference_digest(fingerprint: str, slices: tuple[str, ...], threshold: float | None = None) -> str:
     """Names what a reference was made from: its file, the columns that split it, and the threshold of its score."""
-    parts = (*slices, *(() if threshold is None else (f"threshold {threshold!r}",)))
-    if not parts:
-        return fingerprint
+    parts = (_MADE, *slices, *(() if threshold is None else (f"threshold {threshold!r}",)))
     return sha256("\0".join((fingerprint, *parts)).encode()).hexdigest()[:32]
 
 

@@ -17,6 +17,7 @@ from services.monitoring.mix import MixShift, category_mix, mix_shift
 from services.monitoring.models import Distribution, DriftView, FeatureDrift, MonitoringConfig, RedWindow, SliceDrift
 from services.monitoring.ports import MonitoringStore
 from services.monitoring.profile import DayProfile, Reference, column_and_value
+from services.monitoring.versions import ROWS, ServedVersion, of_version, served, version_key
 
 
 class DriftReader:
@@ -25,14 +26,14 @@ class DriftReader:
         self._clock = clock
 
     def view(self, config: MonitoringConfig, asked: Question) -> DriftView:
-        reference, last = self._store.reference(config.model), self._store.last_day(config.model)
+        reference, last = self._store.reference(config.model), self._last(config.model, asked)
         found: tuple[FeatureDrift, ...] = ()
         red: Signal | None = None
         before: tuple[RedWindow, ...] = ()
         if reference is not None and last is not None:
             self._require_slice(reference, asked.slice_key)
             found = self._features(reference, config, asked, last)
-            if not asked.slice_key and asked.versus is Versus.REFERENCE:
+            if asked.is_whole and asked.versus is Versus.REFERENCE:
                 red, before = self._code_red(reference, config, asked, last, found)
         today = self._clock.now().date()
         return drift.view(
@@ -62,7 +63,7 @@ class DriftReader:
 
     def distribution(self, model: str, feature: str, asked: Question) -> Distribution:
         """Reference, current and previous window of one column. Raises InputError for one without a reference."""
-        reference, last = self._store.reference(model), self._store.last_day(model)
+        reference, last = self._store.reference(model), self._last(model, asked)
         known = reference.feature(feature, asked.slice_key) if reference else None
         if known is None:
             raise InputError(
@@ -72,7 +73,7 @@ class DriftReader:
             return windows.distribution(known, None)
         days = asked.window_days
         start = windows.window_start(last, 2 * days)
-        profiles = self._store.profiles(model, start, last, feature, slice_key=asked.slice_key)
+        profiles = self._profiles(model, asked, start, last, feature)
         border = last - timedelta(days=days)
         return windows.distribution(
             known,
@@ -96,25 +97,25 @@ class DriftReader:
 
     def changes(self, config: MonitoringConfig, asked: Question, known: DriftView | None = None) -> tuple[Change, ...]:
         """Gravest first; empty when nothing changed, or when nothing is known: the view's signal tells which."""
-        reference, last = self._store.reference(config.model), self._store.last_day(config.model)
+        reference, last = self._store.reference(config.model), self._last(config.model, asked)
         if reference is None or last is None or not reference.features:
             return ()
         found = known.features if known is not None else self._features(reference, config, asked, last)
         start = last - timedelta(days=6 * asked.window_days)
-        anchor = self._store.profiles(config.model, start, last, reference.features[0].feature)
+        anchor = self._profiles(config.model, replace(asked, slice_key=""), start, last, reference.features[0].feature)
         labelled = self._store.labelled(config.model, start)
-        mixes = () if asked.slice_key else self._mixes(reference, config, asked, last)
+        mixes = () if not asked.is_whole else self._mixes(reference, config, asked, last)
         return changes.what_changed(found, mixes, changes.rows_by_day(anchor), labelled, asked=asked, last=last)
 
     def events(self, config: MonitoringConfig, asked: Question) -> tuple[Event, ...]:
         """Unusual windows of the course that are over, newest first."""
-        reference, last = self._store.reference(config.model), self._store.last_day(config.model)
+        reference, last = self._store.reference(config.model), self._last(config.model, asked)
         if reference is None or last is None:
             return ()
         self._require_slice(reference, asked.slice_key)
         last = min(last, self._clock.now().date() - timedelta(days=1))
         start = events.first_profile(asked, last)
-        stored = self._store.profiles(config.model, start, last, slice_key=asked.slice_key)
+        stored = self._profiles(config.model, asked, start, last)
         return events.events(reference, config, stored, asked, last)
 
     def slice_keys(self, model: str) -> tuple[str, ...]:
@@ -122,10 +123,40 @@ class DriftReader:
         reference = self._store.reference(model)
         return reference.slice_keys if reference else ()
 
+    def versions(self, model: str) -> tuple[ServedVersion, ...]:
+        """Those whose predictions can be told apart, the newest first; empty where the source does not name them."""
+        return served(self._store.profiles(model, date.min, date.max, ROWS, slice_key=None))
+
+    def _last(self, model: str, asked: Question) -> date | None:
+        """The last recorded day of what is asked for. Raises InputError for a version that nothing is known of."""
+        if not asked.version:
+            return self._store.last_day(model)
+        marks = self._store.profiles(model, date.min, date.max, ROWS, slice_key=version_key(asked.version))
+        if not marks:
+            raise InputError(
+                f"No prediction of version {asked.version} of {model} is recorded.",
+                hint="Choose a version of the list, or all of them.",
+            )
+        return marks[-1].day
+
+    def _profiles(
+        self, model: str, asked: Question, start: date, end: date, feature: str = ""
+    ) -> tuple[DayProfile, ...]:
+        """Ordered by column and day, both ends included."""
+        if not asked.version:
+            return self._store.profiles(model, start, end, feature, slice_key=asked.slice_key)
+        key = version_key(asked.version)
+        return of_version(
+            asked.version,
+            self._store.profiles(model, start, end, ROWS, slice_key=key),
+            self._store.profiles(model, start, end, feature),
+            self._store.profiles(model, start, end, feature, slice_key=key),
+        )
+
     def _features(
         self, reference: Reference, config: MonitoringConfig, asked: Question, last: date
     ) -> tuple[FeatureDrift, ...]:
-        stored = self._store.profiles(reference.model, asked.first_profile(last), last, slice_key=asked.slice_key)
+        stored = self._profiles(reference.model, asked, asked.first_profile(last), last)
         return drift.features(reference, config, stored, asked, last)
 
     def _mixes(

@@ -28,6 +28,7 @@ from services.monitoring.ports import FleetCatalog, MonitoringFacts, MonitoringS
 from services.monitoring.profile import reference_digest
 from services.monitoring.reader import DriftReader
 from services.monitoring.recorded_schema import Columns, SchemaChange
+from services.monitoring.versions import ServedVersion
 
 TELEMETRY = "telemetry"
 """Name of the recorded inference facts in the list of copied sources."""
@@ -79,16 +80,31 @@ class MonitoringService:
         statistic: Statistic = Statistic.PSI,
         versus: Versus = Versus.REFERENCE,
         slice_key: str = "",
+        version: str = "",
     ) -> DriftView:
-        """Every judged feature, worst first. Raises UnknownModelError, and InputError for an unknown slice.
+        """Every judged feature, worst first. Raises UnknownModelError, and InputError for an unknown slice or version.
 
+        `version` looks at the predictions of one version alone, against the same reference, and not inside a slice.
         Here and below `window_days` None is the window that the monitor of the model judges by.
         """
         config = self._known(model)
         asked = Question(
-            window_days=_length(config, window_days), days=days, statistic=statistic, versus=versus, slice_key=slice_key
+            window_days=_length(config, window_days),
+            days=days,
+            statistic=statistic,
+            versus=versus,
+            slice_key=slice_key,
+            version=version,
         )
         return self._drift.view(config, asked)
+
+    def drift_versions(self, model: str) -> tuple[ServedVersion, ...]:
+        """Versions that drift can be asked for, the newest first; empty where the source names none.
+
+        Raises UnknownModelError.
+        """
+        self._catalog.model(model)
+        return self._drift.versions(model)
 
     def windows(self, model: str) -> tuple[int, ...]:
         """Lengths of the current window in days, the one that judges first. Raises UnknownModelError."""
@@ -126,10 +142,10 @@ class MonitoringService:
         return f"{self._store.verdicts_mark()} {models} {self._clock.now().date()}"
 
     def distribution(
-        self, model: str, feature: str, *, window_days: int | None = None, slice_key: str = ""
+        self, model: str, feature: str, *, window_days: int | None = None, slice_key: str = "", version: str = ""
     ) -> Distribution:
         """Reference, current and previous window. Raises UnknownModelError, and InputError without a reference."""
-        asked = Question(window_days=_length(self._known(model), window_days), slice_key=slice_key)
+        asked = Question(window_days=_length(self._known(model), window_days), slice_key=slice_key, version=version)
         return self._drift.distribution(model, feature, asked)
 
     def mixes(self, model: str, *, window_days: int | None = None, days: int = SERIES_DAYS) -> tuple[MixShift, ...]:
@@ -144,6 +160,7 @@ class MonitoringService:
         window_days: int | None = None,
         versus: Versus = Versus.REFERENCE,
         slice_key: str = "",
+        version: str = "",
         known: DriftView | None = None,
     ) -> tuple[Change, ...]:
         """What is different now, gravest first. Raises UnknownModelError.
@@ -151,7 +168,7 @@ class MonitoringService:
         `known` is the answer of `drift` to the same question, if the caller has it already.
         """
         config = self._known(model)
-        asked = Question(window_days=_length(config, window_days), versus=versus, slice_key=slice_key)
+        asked = Question(window_days=_length(config, window_days), versus=versus, slice_key=slice_key, version=version)
         found = self._drift.changes(config, asked, known)
         last = self._store.last_day(model)
         recorded = self._store.schema_changes(model, last - timedelta(days=SCHEMA_DAYS)) if last else ()
@@ -172,12 +189,15 @@ class MonitoringService:
         days: int = SERIES_DAYS,
         versus: Versus = Versus.REFERENCE,
         slice_key: str = "",
+        version: str = "",
     ) -> tuple[Event, ...]:
         """Days that moved further than the column usually moves, newest first. Raises UnknownModelError.
 
         A day that is not over is left out: its first hours are not like a whole day.
         """
-        asked = Question(window_days=max(1, window_days), days=days, versus=versus, slice_key=slice_key)
+        asked = Question(
+            window_days=max(1, window_days), days=days, versus=versus, slice_key=slice_key, version=version
+        )
         return self._drift.events(self._known(model), asked)
 
     def slice_keys(self, model: str) -> tuple[str, ...]:

@@ -114,6 +114,12 @@ def missing_share(reference: FeatureReference, counts: Counts) -> float | None:
     return float(counts[-reference.missing_cells :].sum() / total) if total else None
 
 
+def unlisted_share(reference: FeatureReference) -> float | None:
+    """Share of the reference whose values have no cell of their own; None for an empty one."""
+    total = reference.n
+    return float(reference.counts[len(reference.values)] / total) if total else None
+
+
 def distribution(reference: FeatureReference, current: Counts | None, previous: Counts | None = None) -> Distribution:
     """Shares per bin; an empty window has shares of zero and says so with `current_n`."""
     bins = bins_of(reference)

@@ -13,6 +13,7 @@ import pkgutil
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -38,6 +39,7 @@ from services.adapters.warehouse.statements import (
     performance,
     reviews,
     tables,
+    versions,
     zones,
 )
 from services.adapters.warehouse.statements.counting import DAY
@@ -207,6 +209,10 @@ def _reference(engines: TwoEngines) -> Any:
     return reference_of(lambda asked: engines.ask("DuckDB", asked), source, kinds, model="m", digest="d", slices=())
 
 
+def _roles(table: Any) -> Any:
+    return select(table.c.date.label("d"), table.c.role.label("v")).subquery()
+
+
 def _rule(kind: RuleKind, *columns: str, low: float | None = None, high: float | None = None) -> QualityRule:
     return QualityRule(id=kind.value, kind=kind, columns=columns, low=low, high=high)
 
@@ -316,6 +322,8 @@ CASES: dict[str, Case] = {
     "counting.known_counts": lambda e, on: counting.known_counts(
         e.table("scored", on), [("origin", ("it's", "plain")), ("origin", ("nobody says this",))]
     ),
+    "versions.rows_by_version": lambda e, on: versions.rows_by_version(e.table("scored", on), "origin"),
+    "versions.commonest_by_day": lambda e, on: versions.commonest_by_day(_roles(e.table("scored", on))),
     "fitting.extent": lambda e, on: fitting.extent(_finite(e, on), (0.1, 0.5, 0.9)),
     "fitting.heavy_values": lambda e, on: fitting.heavy_values(
         fitting.finite_numbers(e.table("scored", on), "code"), 5.0
@@ -395,6 +403,9 @@ CASES: dict[str, Case] = {
         lambda t, inside: imports.commonest(imports.values(t, "origin", inside, coded=False), 5, least=2.0)
     ),
     "source_statements.in_cells": _cells(lambda t, feature, inside: imports.in_cells(t, MAPPING, feature, inside)),
+    "source_statements.rows_by_version": _imported(
+        lambda t, inside: imports.rows_by_version(t, replace(MAPPING, version="origin"), inside)
+    ),
     "source_statements.labelled": _imported(
         lambda t, inside: imports.labelled(t, MAPPING, inside, scores=True, part="origin")
     ),

@@ -35,6 +35,8 @@ from services.inventory.facts import Partition
 from services.kernel.errors import TelemetryUnavailableError
 from services.monitoring.ports import SliceColumn
 from services.monitoring.profile import DayProfile, FeatureReference, LabelledDay, Reference
+from services.monitoring.versions import ROWS as ROWS_BY_VERSION
+from services.monitoring.versions import version_key
 from tests.contract.spark_warehouse import SparkConnection, a_spark
 from tests.unit.monitoring.facts_on_disk import labels, predictions, write, write_reference
 
@@ -325,6 +327,56 @@ def test_a_table_by_three_names_gives_the_sketches_that_our_own_folder_gives(
         assert one_day.positives.tolist() == other_day.positives.tolist()
         assert one_day.negatives.tolist() == other_day.negatives.tolist()
         assert one_day.sum_square == pytest.approx(other_day.sum_square, rel=1e-12)
+
+
+def test_each_version_of_a_day_is_told_apart_as_in_our_own_folder(spark: Any, tmp_path: Path) -> None:
+    write_reference(tmp_path, "m", _inputs(900, 0).assign(score=0.5, label=0.0))
+    frames = [
+        predictions(DAYS[day], _inputs(n, seed), np.full(n, 0.4), version=version)
+        for day, version, n, seed in ((0, "1", 200, 1), (1, "1", 150, 2), (1, "2", 50, 3))
+    ]
+    frames.append(predictions(DAYS[1], _inputs(10, 4), np.full(10, 0.4), version="").assign(version=None))
+    for number, frame in enumerate(frames):
+        write(tmp_path, "predictions", "m", DAYS[min(number, 1)], frame, name=f"part-{number}")
+    names = {"event_at": "scored_at", "score": "probability"}
+    kept = ["prediction_id", "version", "scored_at", "probability", "amount", "origin"]
+    together = pd.concat(frames).rename(columns=names)[kept].assign(outcome=0.0)
+    together.to_parquet(tmp_path / "versions.parquet")
+    table = replace(MAPPED, name=(*MAPPED.name[:-1], "versions"))
+    spark.read.parquet(str(tmp_path / "versions.parquet")).write.mode("overwrite").saveAsTable(".".join(table.name))
+    own, other = DuckDbMonitoringFacts(tmp_path), warehouse(SparkConnection(spark), table)
+    reference = own.fit_reference("m", "d")
+    assert reference is not None
+
+    one, two = (
+        {(p.day, p.feature, p.slice_key): p.counts.tolist() for p in facts.profile(reference, DAYS)}
+        for facts in (own, other)
+    )
+
+    assert one == two
+    assert one[DAYS[1], ROWS_BY_VERSION, version_key("2")] == [50, 160]
+    assert sum(one[DAYS[1], "amount", version_key("1")]) == 150
+    assert not [key for key in one if key[0] == DAYS[0] and key[1] != ROWS_BY_VERSION and key[2]], (
+        "one version alone is the whole"
+    )
+
+
+def test_days_of_the_table_are_the_reference_where_a_monitor_names_them(
+    estate: tuple[DuckDbMonitoringFacts, SparkConnection],
+) -> None:
+    own, connection = estate
+    window = (DAYS[0], DAYS[0])
+
+    one, two = (facts.fit_reference("m", "d", window=window) for facts in (own, warehouse(connection)))
+
+    assert one is not None
+    assert two is not None
+    assert one.rows == two.rows == 320
+    for feature in one.features:
+        other = two.feature(feature.feature)
+        assert other is not None
+        assert (feature.edges, list(feature.values)) == (other.edges, list(other.values))
+        assert feature.counts.tolist() == other.counts.tolist()
 
 
 def test_no_row_leaves_the_warehouse(told: Told) -> None:

@@ -26,9 +26,11 @@ from services.monitoring.profile import (
     LabelledDay,
     Reference,
     ReferenceSlice,
+    Uncompared,
     slice_key,
 )
 from services.monitoring.reader import DriftReader
+from services.monitoring.versions import ROWS, version_key
 from tests.fakes import room_sample as sample
 from tests.fakes.room_sample import HOSTILE, NOW
 
@@ -136,6 +138,14 @@ def _made(model: str, health: Health, first_provider: str) -> tuple[Reference, t
                 DayProfile(day=day, feature=column.feature, counts=counts, sums=counts * sums, slice_key=key)
                 for key, counts in parts
             ]
+    # One version after the other: each of them has the days on which it answered.
+    profiles += [
+        DayProfile(
+            day=NOW.date() - timedelta(days=back), feature=ROWS, counts=np.array([A_DAY, 0]), sums=np.zeros(2),
+            slice_key=version_key("7" if back < 60 else "6"),
+        )
+        for back in range(DAYS)
+    ]  # fmt: skip
     ordered = sorted(profiles, key=lambda profile: (profile.slice_key, profile.feature, profile.day))
     reference = Reference(model=model, digest="d1", rows=REFERENCE_ROWS, features=columns, slices=slices)
     return reference, tuple(ordered)
@@ -146,6 +156,8 @@ class MemoryProfiles:
 
     def __init__(self, room: FakeRoom) -> None:
         self._first = HOSTILE if room.hostile else _PROVIDERS[0]
+        self.uncompared: tuple[Uncompared, ...] = ()
+        self.has_versions = True
 
     def _made(self, model: str) -> tuple[Reference, tuple[DayProfile, ...]] | None:
         row = next((row for row in sample.inventory_rows() if row.name == model), None)
@@ -153,7 +165,7 @@ class MemoryProfiles:
 
     def reference(self, model: str) -> Reference | None:
         made = self._made(model)
-        return made[0] if made else None
+        return replace(made[0], uncompared=self.uncompared) if made else None
 
     def last_day(self, model: str) -> date | None:
         return NOW.date() if self._made(model) else None
@@ -166,6 +178,7 @@ class MemoryProfiles:
             profile
             for profile in (made[1] if made else ())
             if start <= profile.day <= end
+            and (self.has_versions or profile.feature != ROWS)
             and (not feature or profile.feature == feature)
             and (slice_key is None or profile.slice_key == slice_key)
         )
@@ -177,11 +190,12 @@ class MemoryProfiles:
 class FakeDrift:
     def __init__(self, room: FakeRoom) -> None:
         store: Any = MemoryProfiles(room)
+        self.store: MemoryProfiles = store
         self._reader = DriftReader(store=store, clock=FrozenClock(NOW))
         self.drift = room.measured(self._drift)
         self.distribution = room.measured(
-            lambda model, feature, *, window_days=7, slice_key="": self._reader.distribution(
-                model, feature, Question(window_days=window_days, slice_key=slice_key)
+            lambda model, feature, *, window_days=7, slice_key="", version="": self._reader.distribution(
+                model, feature, Question(window_days=window_days, slice_key=slice_key, version=version)
             )
         )
         self.mixes = room.measured(
@@ -195,15 +209,16 @@ class FakeDrift:
             )
         )
         self.events = room.measured(
-            lambda model, *, window_days=1, days=90, versus=Versus.REFERENCE, slice_key="": self._reader.events(
-                _config(model), Question(window_days=window_days, days=days, versus=versus, slice_key=slice_key)
+            lambda model, *, window_days=1, **asked: self._reader.events(
+                _config(model), Question(window_days=window_days, **asked)
             )
         )
         self.changes = room.measured(
-            lambda model, *, window_days=7, versus=Versus.REFERENCE, slice_key="", known=None: self._reader.changes(
-                _config(model), Question(window_days=window_days, versus=versus, slice_key=slice_key), known
+            lambda model, *, window_days=7, known=None, **asked: self._reader.changes(
+                _config(model), Question(window_days=window_days, **asked), known
             )
         )
+        self.drift_versions = room.measured(self._reader.versions)
         self.slice_keys = room.measured(self._reader.slice_keys)
         self.windows = room.measured(lambda model: _config(model).current_days)
         self.fleet = room.measured(self._fleet)
@@ -243,11 +258,16 @@ class FakeDrift:
         statistic: Statistic = Statistic.PSI,
         versus: Versus = Versus.REFERENCE,
         slice_key: str = "",
+        version: str = "",
     ) -> DriftView:
-        asked = Question(window_days=window_days, days=days, statistic=statistic, versus=versus, slice_key=slice_key)
-        view = self._reader.view(_config(model), asked)
+        asked = Question(
+            window_days=window_days, days=days, statistic=statistic, versus=versus, slice_key=slice_key, version=version
+        )
+        config = _config(model)
+        more = tuple((item.column, item.column.title(), "categorical") for item in self.store.uncompared)
+        view = self._reader.view(replace(config, features=(*config.features, *more)), asked)
         row = next(row for row in sample.inventory_rows() if row.name == model)
-        plain = asked == Question()
+        plain = asked == Question() and not more
         return replace(view, signal=row.drift) if plain or not view.features else view
 
 

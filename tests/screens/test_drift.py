@@ -14,6 +14,7 @@ from pages.components.charts import LIGHT
 from pages.components.drift_charts import Cell
 from services.kernel.health import Health
 from services.monitoring.fleet import DriftVerdict, FleetRow
+from services.monitoring.profile import Uncompared, WhyNot
 from tests.fakes import room_vendor
 from tests.fakes.room import FakeRoom
 from tests.screens.conftest import crashed, words
@@ -69,6 +70,70 @@ def test_a_selector_writes_the_address(visit: Visit) -> None:
 
     assert app.query_params["statistic"] in ("ks", ["ks"])
     assert "KS against reference" in words(app)
+
+
+def test_a_version_is_chosen_in_the_address_and_goes_before_a_slice(visit: Visit) -> None:
+    room = FakeRoom()
+    every = visit(room, "drift", model="claims_triage")
+    retired, both = (
+        visit(room, "drift", model="claims_triage", version=version, slice="provider=Single practices")
+        for version in ("6", "7")
+    )
+
+    picker = every.selectbox(key="at-version")
+    assert [option.split(",")[0] for option in picker.options] == ["All versions", "v7", "v6"]
+    assert picker.options[2].startswith("v6, to ")
+    assert crashed(retired) == crashed(both) == []
+    assert "Drift is unknown: the last prediction was recorded on" in words(retired)
+    assert "at-slice" not in [box.key for box in both.selectbox]
+    assert "at-slice" in [box.key for box in every.selectbox]
+    assert "judged over everything" in words(both)
+
+
+@pytest.mark.parametrize("part", ["", "column", "slices", "days"])
+def test_each_part_of_the_screen_can_be_asked_of_one_version(visit: Visit, part: str) -> None:
+    app = visit(FakeRoom(), "drift", model="claims_triage", version="7", show=part)
+
+    assert crashed(app) == []
+    assert ("those of all versions together" in words(app)) is (part == "slices")
+
+
+def test_choosing_a_version_writes_the_address(visit: Visit) -> None:
+    app = visit(FakeRoom(), "drift", model="claims_triage")
+    app.selectbox(key="at-version").set_value("6").run()
+
+    assert app.query_params["version"] in ("6", ["6"])
+
+
+def test_predictions_that_name_no_version_say_so(visit: Visit) -> None:
+    room = FakeRoom()
+    room.monitoring.store.has_versions = False
+
+    app = visit(room, "drift", model="claims_triage")
+
+    assert "do not name the version that made them" in words(app)
+    assert "at-version" not in [box.key for box in app.selectbox]
+    assert "do not name the version" not in words(visit(FakeRoom(), "drift", model="claims_triage"))
+
+
+def test_a_column_that_cannot_be_compared_is_told_in_every_part(visit: Visit) -> None:
+    room = FakeRoom()
+    room.monitoring.store.uncompared = (
+        Uncompared(feature="booking", column="booking", why=WhyNot.SCATTERED, values=9_812),
+    )
+
+    seen, alone, slices = (
+        visit(room, "drift", model="delay_claim_score", show=part, feature="booking")
+        for part in ("", "column", "slices")
+    )
+
+    assert crashed(seen) == crashed(alone) == crashed(slices) == []
+    assert "1 cannot be compared" in words(seen)
+    assert "it has 9,812 different values" in words(seen)
+    assert "Watch a coarser column in its place" in words(alone)
+    assert "Every statistic of the last window" not in words(alone)
+    assert "Left out in every slice" in words(slices)
+    assert "Booking" in words(slices)
 
 
 def test_a_statistic_that_does_not_apply_says_so(visit: Visit) -> None:

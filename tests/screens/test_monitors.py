@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 
 from streamlit.testing.v1 import AppTest
 
 from services.attestation.documents import digest
 from services.kernel.identity import Permission
-from services.monitoring.monitors import SourceKind, document
+from services.monitoring.monitors import ReferenceKind, SourceKind, document
 from tests.fakes.room import FakeRoom
 from tests.fakes.room_monitors import GUARDS, HISTORY, SECOND
 from tests.screens.conftest import crashed, words
@@ -66,6 +67,17 @@ def test_who_may_not_change_a_monitor_sees_who_may(visit: Visit) -> None:
     assert "A data science lead or an administrator" in words(app)
     assert "monitor-propose" not in keys(app)
     assert "points monitors at tables" in words(visit(room, "monitors", CLARA, new="1"))
+
+
+def test_days_of_the_recorded_predictions_can_be_the_reference(visit: Visit) -> None:
+    app = visit(FakeRoom(), "monitors", DANA, model=MODEL, show="edit")
+    app.selectbox(key=f"reference-{MARK}").set_value(ReferenceKind.DATES)
+    app.date_input(key=f"reference-start-{MARK}").set_value(date(2030, 9, 1))
+    app.date_input(key=f"reference-end-{MARK}").set_value(date(2030, 9, 28))
+    app.button(key=f"check-{MARK}").click().run()
+
+    assert crashed(app) == []
+    assert "Rows from 01 Sep 2030 to 28 Sep 2030" in words(app)
 
 
 def test_one_click_proposes_a_default_and_one_more_saves_it(visit: Visit) -> None:

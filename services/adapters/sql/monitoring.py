@@ -10,6 +10,7 @@ from datetime import date, datetime
 from hashlib import sha256
 from typing import Any
 
+import numpy as np
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, union
 
 from services.adapters.sql import heads
@@ -47,7 +48,15 @@ from services.monitoring import recorded_schema
 from services.monitoring.fleet import DriftVerdict, Judged
 from services.monitoring.models import Expectation, JobRun, MonitoringConfig
 from services.monitoring.monitors import config_of
-from services.monitoring.profile import DayProfile, FeatureReference, LabelledDay, Reference, ReferenceSlice
+from services.monitoring.profile import (
+    DayProfile,
+    FeatureReference,
+    LabelledDay,
+    Reference,
+    ReferenceSlice,
+    Uncompared,
+    WhyNot,
+)
 from services.monitoring.recorded_schema import Columns, SchemaChange, SchemaWord
 
 _CONSUMER = "monitoring"
@@ -118,6 +127,10 @@ class SqlMonitoring:
                     insert(feature_reference),
                     [_slice_row(reference, position) for position in range(len(reference.slices))],
                 )
+            if reference.uncompared:
+                connection.execute(
+                    insert(feature_reference), [_uncompared_row(reference, item) for item in reference.uncompared]
+                )
 
     def reference(self, model: str) -> Reference | None:
         with self._database.read() as connection:
@@ -129,11 +142,13 @@ class SqlMonitoring:
             )
         if not found:
             return None
+        whole = [(row, json.loads(row.document)) for row in found if not row.slice_key]
         return Reference(
             model=model,
             digest=found[0].digest,
             rows=found[0].rows,
-            features=tuple(_feature(row) for row in found if not row.slice_key),
+            features=tuple(_feature(row, document) for row, document in whole if "why_not" not in document),
+            uncompared=tuple(_uncompared(row, document) for row, document in whole if "why_not" in document),
             slices=tuple(
                 ReferenceSlice(
                     feature=row.feature, slice_key=row.slice_key, counts=counts_of(row.counts), sums=sums_of(row.sums)
@@ -442,8 +457,23 @@ def _slice_row(reference: Reference, position: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _feature(row: Any) -> FeatureReference:
-    document = json.loads(row.document)
+def _uncompared_row(reference: Reference, item: Uncompared) -> dict[str, Any]:
+    """Beside the others of its reference; without cells."""
+    document = {"column": item.column, "why_not": item.why.value, "values": item.values}
+    return {
+        "model": reference.model, "feature": item.feature, "slice_key": "", "position": len(reference.features),
+        "digest": reference.digest, "rows": reference.rows, "document": json.dumps(document),
+        "counts": packed(np.zeros(0, dtype=np.int64)), "sums": packed(np.zeros(0)),
+    }  # fmt: skip
+
+
+def _uncompared(row: Any, document: Mapping[str, Any]) -> Uncompared:
+    return Uncompared(
+        feature=row.feature, column=document["column"], why=WhyNot(document["why_not"]), values=document["values"]
+    )
+
+
+def _feature(row: Any, document: Mapping[str, Any]) -> FeatureReference:
     return FeatureReference(
         feature=row.feature, column=document["column"], numeric=document["numeric"], coded=document["coded"],
         edges=tuple(document["edges"]), deciles=tuple(document["deciles"]), values=tuple(document["values"]),

@@ -17,7 +17,7 @@ from services.adapters.sql.schema.monitoring import (
     schema_day,
 )
 from services.adapters.sql.schema.monitors import monitor_proposal, monitor_version
-from services.monitoring.monitors import MonitorVersion, Proposal
+from services.monitoring.monitors import MonitorVersion, Proposal, ReferenceWindow
 
 
 class SqlMonitors:
@@ -27,8 +27,18 @@ class SqlMonitors:
         self._connection = connection
 
     def add(self, item: MonitorVersion) -> None:
-        """What was sketched from another source is forgotten in the same transaction: it is not about this one."""
+        """What was sketched from another source is forgotten in the same transaction: it is not about this one.
+
+        So is what was compared with another reference window, whether or not the new one has rows. The predictions
+        themselves stay read.
+        """
         before = self.newest(item.model)
+        if _compared_with(before) != _compared_with(item):
+            for table in (feature_day, feature_reference):
+                self._connection.execute(delete(table).where(table.c.model == item.model))
+            read = facts_seen.c
+            of_predictions = (read.consumer == "monitoring", read.source == "predictions", read.owner == item.model)
+            self._connection.execute(delete(facts_seen).where(*of_predictions))
         if before is not None and _read_from(before) != _read_from(item):
             for table in (feature_day, feature_reference, labelled_day, schema_day, schema_change):
                 self._connection.execute(delete(table).where(table.c.model == item.model))
@@ -80,6 +90,11 @@ class SqlMonitorsInForce:
 def _read_from(item: MonitorVersion) -> tuple[object, ...]:
     monitor = item.monitor
     return (monitor.source, monitor.mapping)
+
+
+def _compared_with(item: MonitorVersion | None) -> tuple[object, ...]:
+    reference = item.monitor.reference if item is not None else ReferenceWindow()
+    return (reference.kind, reference.start, reference.end)
 
 
 def _of_model(model: str) -> Select[Any]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sqlalchemy import FromClause
 
 from services.adapters.warehouse.statements import fitting
-from services.adapters.warehouse.statements.counting import centre, lattice_counts, profile_counts
+from services.adapters.warehouse.statements.counting import Split, centre, lattice_counts, profile_counts
 from services.adapters.warehouse.statements.lattice import Lattice, laid, lattice_of
 from services.adapters.warehouse.statements.runs import PARTS, part_edges
 from services.monitoring.profile import (
@@ -27,6 +27,8 @@ from services.monitoring.profile import (
     FeatureReference,
     Reference,
     ReferenceSlice,
+    Uncompared,
+    WhyNot,
     at_threshold,
     below,
     column_and_value,
@@ -38,15 +40,19 @@ AskArrays = Callable[[Any], Mapping[str, NDArray[Any]]]
 """Runs one statement whose columns are numbers, and answers them by name; NULL is masked."""
 Thinned = Callable[[str], FromClause]
 """A relation with some of the rows of a column, drawn evenly, of a reference too large to be sorted."""
-NUMBER, TEXT = "number", "text"
+NUMBER, TEXT, EMPTY = "number", "text", "empty"
+"""Kinds of columns; one of another kind has no distribution."""
 
 FEW_VALUES = 10
 """A number with so few different values is a code: its values are compared, not its deciles."""
 ATOM_SHARE = 0.02
 ATOMS_IF_DISTINCT = 50
 MOST_VALUES = 100
-IDENTIFIER_DISTINCT = 1000
-"""A text with more different values identifies things; its distribution says nothing."""
+MANY_VALUES = 1000
+COMMON_ROWS, COMMON_SHARE, COMMONEST_SHARE = 30, 0.5, 0.01
+"""A category of more values lists those that are common for sure, since one that is by chance will be rarer every day
+after. It is compared where these hold half of its rows, and one of them is a bin of its own; else it identifies things,
+and its distribution says nothing."""
 SLICE_SHARE = 0.01
 MOST_SLICES = 20
 """Per column. A slice below one row in a hundred never has enough observations for a verdict."""
@@ -68,26 +74,38 @@ def reference_of(
     threshold: float | None = None,
     pool: Executor | None = None,
 ) -> Reference | None:
-    """Cells and counts of all inputs with a kind, whole and by slice; None when there is nothing to compare.
+    """Cells and counts of all inputs, whole and by slice; None when there is nothing to compare.
 
-    `kinds` says `number` or `text` for every input. The column `score` is the prediction. With `arrays`, numbers on a
-    lattice are counted by its points first, which is quicker where thousands of answers are nothing to carry. With a
-    `pool`, its threads lay the cells of several columns at once: `ask` and `thinned` have to be of the asking thread.
+    `kinds` says `number` or `text` for every input; one of another kind is named as not compared. The column `score` is
+    the prediction. With `arrays`, numbers on a lattice are counted by its points first, which is quicker where
+    thousands of answers are nothing to carry. With a `pool`, its threads lay the cells of several columns at once:
+    `ask` and `thinned` have to be of the asking thread.
     """
     [(total,)] = ask(fitting.total(source))
 
-    def of_column(name: str) -> FeatureReference | None:
+    def of_column(name: str) -> FeatureReference | Uncompared:
         feature = SCORE if name == "score" else name
         return fit(ask, source, feature, name, kinds[name], thinned=thinned, threshold=threshold)
 
-    fitted = (pool.map if pool else map)(of_column, kinds) if total else ()
-    features = tuple(at_threshold(feature, threshold) for feature in fitted if feature is not None)
+    features, uncompared = apart((pool.map if pool else map)(of_column, kinds) if total else (), threshold)
     if not features:
         return None
     found = [(column, _slice_values(ask, source, column, int(total))) for column in slices if column in source.c]
     splits = [split for split in found if split[1]]
     known = {} if arrays is None or splits else _on_lattices(arrays, source, features)
-    return filled(ask, source, features, splits, known, model=model, digest=digest, rows=int(total))
+    made = filled(ask, source, features, splits, known, model=model, digest=digest, rows=int(total))
+    return replace(made, uncompared=uncompared)
+
+
+def apart(
+    fitted: Iterable[FeatureReference | Uncompared], threshold: float | None
+) -> tuple[tuple[FeatureReference, ...], tuple[Uncompared, ...]]:
+    """Columns with cells, and those without."""
+    found = list(fitted)
+    return (
+        tuple(at_threshold(item, threshold) for item in found if isinstance(item, FeatureReference)),
+        tuple(item for item in found if isinstance(item, Uncompared)),
+    )
 
 
 def filled(
@@ -162,6 +180,25 @@ def _spread(feature: FeatureReference, whole: DayProfile, squares: NDArray[np.fl
     return math.sqrt(max(0.0, math.fsum(squares[cells][usable]) / count - off * off))
 
 
+def counted_by(reference: Reference, days: Iterable[DayProfile]) -> Reference:
+    """The same cells, filled by these days together."""
+    found: dict[tuple[str, str], DayProfile] = {}
+    for one in days:
+        before = found.get((one.feature, one.slice_key))
+        found[one.feature, one.slice_key] = added(before, one) if before else one
+    return replace(
+        reference,
+        features=tuple(
+            replace(one, counts=day.counts, sums=day.sums) if (day := found.get((one.feature, ""))) else one
+            for one in reference.features
+        ),
+        slices=tuple(
+            replace(one, counts=day.counts, sums=day.sums) if (day := found.get((one.feature, one.slice_key))) else one
+            for one in reference.slices
+        ),
+    )
+
+
 def added(one: DayProfile, other: DayProfile) -> DayProfile:
     return replace(one, counts=one.counts + other.counts, sums=one.sums + other.sums)
 
@@ -175,14 +212,17 @@ def fit(
     *,
     thinned: Thinned | None = None,
     threshold: float | None = None,
-) -> FeatureReference | None:
-    """Cells of one reference column, still without counts; None for a column that has nothing to compare.
+) -> FeatureReference | Uncompared:
+    """Cells of one reference column, still without counts, or why it has none.
 
     Deciles that were read off some rows are moved up to a lattice if there is one for them, and for the edge that the
     `threshold` of a score needs: rows are then counted in half the time. Exact deciles stay where they are.
     """
     if kind == TEXT:
         return _of_values(ask, fitting.texts(source, column), feature, column, coded=False)
+    if kind != NUMBER:
+        why = WhyNot.NO_VALUE if kind == EMPTY else WhyNot.NO_DISTRIBUTION
+        return Uncompared(feature=feature, column=column, why=why)
     numbers = fitting.finite_numbers(thinned(column) if thinned else source, column)
     [(n, distinct, ranked)] = ask(fitting.extent(numbers, _KNOTS))
     if thinned and distinct <= ATOMS_IF_DISTINCT:
@@ -190,7 +230,7 @@ def fit(
         numbers = fitting.finite_numbers(source, column)
         [(n, distinct, ranked)] = ask(fitting.extent(numbers, _KNOTS))
     if not n:
-        return None
+        return Uncompared(feature=feature, column=column, why=WhyNot.NO_VALUE)
     if distinct <= FEW_VALUES:
         return _of_values(ask, numbers, feature, column, coded=True)
     knots: Sequence[float] = [float(knot) for knot in ranked]
@@ -226,21 +266,39 @@ def edges_of(knots: Sequence[float], atoms: Sequence[float]) -> tuple[float, ...
     return tuple(found)
 
 
-def _of_values(ask: Ask, values: Any, feature: str, column: str, *, coded: bool) -> FeatureReference | None:
+def _of_values(ask: Ask, values: Any, feature: str, column: str, *, coded: bool) -> FeatureReference | Uncompared:
     found = ask(fitting.commonest(values, MOST_VALUES))
-    if not found or found[0][2] > IDENTIFIER_DISTINCT:
-        return None
-    known = tuple(str(float(value)) if coded else str(value) for value, _, _ in found)
+    different, rows = (int(found[0][2]), int(found[0][3])) if found else (0, 0)
+    listed = common([(value, int(n)) for value, n, *_ in found], different)
+    if why := why_not([n for _, n in listed], different, rows):
+        return Uncompared(feature=feature, column=column, why=why, values=different)
+    known = tuple(str(float(value)) if coded else str(value) for value, _ in listed)
     return FeatureReference(
         feature=feature, column=column, numeric=False, coded=coded, edges=(), deciles=(), values=known,
         counts=np.zeros(len(known) + 2, dtype=np.int64), sums=np.zeros(len(known) + 2),
     )  # fmt: skip
 
 
+def common(found: Sequence[tuple[Any, int]], different: int) -> list[tuple[Any, int]]:
+    """Those of the commonest values of a category that get cells, with their counts."""
+    return [(value, n) for value, n in found if different <= MANY_VALUES or n >= COMMON_ROWS]
+
+
+def why_not(counts: Sequence[int], different: int, rows: int) -> WhyNot | None:
+    """Of a category with the counts of its listed values, commonest first, among so many different ones and rows."""
+    if not different:
+        return WhyNot.NO_VALUE
+    if different <= MANY_VALUES or (
+        counts and sum(counts) >= COMMON_SHARE * rows and counts[0] >= COMMONEST_SHARE * rows
+    ):
+        return None
+    return WhyNot.SCATTERED
+
+
 def _slice_values(ask: Ask, source: FromClause, column: str, rows: int) -> tuple[str, ...]:
     """Commonest values of a column of the reference. Columns with an equals sign in their name split nothing."""
     found = () if "=" in column else ask(fitting.commonest(fitting.texts(source, column), MOST_SLICES))
-    return tuple(str(value) for value, n, _ in found if n >= SLICE_SHARE * rows)
+    return tuple(str(value) for value, n, *_ in found if n >= SLICE_SHARE * rows)
 
 
 def splits_of(reference: Reference, columns: frozenset[str]) -> list[tuple[str, tuple[str, ...]]]:
@@ -257,11 +315,16 @@ def sketches(
     ask: Ask,
     source: FromClause,
     features: Sequence[FeatureReference],
-    splits: Sequence[tuple[str, tuple[str, ...]]] = (),
+    splits: Sequence[Split] = (),
+    *,
+    named: Sequence[Split] | None = None,
 ) -> tuple[DayProfile, ...]:
-    """One statement, one scan of every column; the whole is what the parts of the first split add up to."""
+    """One statement, one scan of every column; the whole is what the parts of the first split add up to.
+
+    `named` are the same splits where their slices are called otherwise than the columns.
+    """
     statement = profile_counts(source, features, splits)
-    return () if statement is None else gathered(ask(statement), features, splits)
+    return () if statement is None else gathered(ask(statement), features, splits if named is None else named)
 
 
 def put_into_cells(

@@ -1,10 +1,11 @@
-"""Cells of several columns of one large file laid at once, by threads that have a connection each."""
+"""Cells of several columns of large files laid at once, by threads that have a connection each."""
 
 # ruff: noqa: S608 - names are quoted identifiers of the file, everything that anybody chooses is bound.
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any, Self
@@ -27,14 +28,15 @@ _COLUMNS_BESIDE = 2
 
 
 class ColumnsBeside:
-    """Asks about columns of one file; whoever asks in a thread of the `pool` asks by a connection of that thread.
+    """Asks about columns of these files; whoever asks in a thread of the `pool` asks by a connection of that thread.
 
     Some 65,000 rows are drawn of a column: edges of cells need not be sorted for exactly. A decile is then off by 0.2
     points of the share of its rows. Counts and sums are always those of all rows.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, file: str, held: int) -> None:
-        self._first, self._file = connection, file
+    def __init__(self, connection: duckdb.DuckDBPyConnection, files: Sequence[str], held: int, where: str) -> None:
+        """`where` is the condition that rows have to meet."""
+        self._first, self._files, self._where = connection, files, where
         self._drawn = f"(file_row_number * {_GOLDEN}) % {_WORD} < {_WORD * _SORTED_ROWS // held}"
         self._own, self._opened, self._opening = threading.local(), ExitStack(), threading.Lock()
         self.pool = ThreadPoolExecutor(_COLUMNS_BESIDE)
@@ -51,27 +53,29 @@ class ColumnsBeside:
         return statements(self._connection())(statement)
 
     def thinned(self, column: str) -> FromClause:
-        some = f"read_parquet($file, file_row_number = true) WHERE {self._drawn}"
+        some = (
+            f"read_parquet($files, file_row_number = true, union_by_name = true) WHERE {self._drawn} AND {self._where}"
+        )
         made = f"CREATE OR REPLACE TEMP TABLE thinned AS SELECT {quoted(column)} FROM {some}"
-        rows(self._connection(), made, {"file": self._file})
+        rows(self._connection(), made, {"files": list(self._files)})
         return relation(("thinned",), (column,), duckdb_dialect())
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
         if not hasattr(self._own, "connection"):
             with self._opening:
                 opened = self._opened.enter_context(beside(self._first))
-            whole_file(opened, self._file)
+            as_one_day(opened, self._files, self._where)
             self._own.connection = opened
         connection: duckdb.DuckDBPyConnection = self._own.connection
         return connection
 
 
-def whole_file(connection: duckdb.DuckDBPyConnection, file: str) -> None:
-    """Relation `facts` of one file, as if all its rows were of one day."""
-    view_of(connection, FACTS, [file], f"DATE '1970-01-01' AS {quoted(DAY)}, *", "true")
+def as_one_day(connection: duckdb.DuckDBPyConnection, files: Sequence[str], where: str) -> None:
+    """Relation `facts` of these files, as if all their rows were of one day."""
+    view_of(connection, FACTS, files, f"DATE '1970-01-01' AS {quoted(DAY)}, *", where)
 
 
-def rows_of(connection: duckdb.DuckDBPyConnection, file: str) -> int:
-    """Read off the footer."""
-    [(held,)] = rows(connection, "SELECT sum(num_rows) FROM parquet_file_metadata($file)", {"file": file})
+def rows_of(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> int:
+    """Read off the footers."""
+    [(held,)] = rows(connection, "SELECT sum(num_rows) FROM parquet_file_metadata($files)", {"files": list(files)})
     return int(held or 0)

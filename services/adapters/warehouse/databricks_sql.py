@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from functools import partial
 from typing import Any
@@ -22,11 +22,14 @@ from services.adapters.warehouse.sql_warehouse import Session, SqlWarehouse
 from services.adapters.warehouse.statements import labels
 from services.adapters.warehouse.statements.counting import DAY
 from services.adapters.warehouse.statements.dialects import Number, databricks_dialect, relation
+from services.adapters.warehouse.statements.versions import rows_by_version
 from services.inventory.facts import NO_DAY, Partition
 from services.kernel.errors import TelemetryUnavailableError
 from services.monitoring.models import JobRun
+from services.monitoring.ports import Days
 from services.monitoring.profile import DayProfile, LabelledDay, Reference
 from services.monitoring.recorded_schema import Columns
+from services.monitoring.versions import VersionRows, split_column
 
 _NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
 _TEXTS = ("string", "varchar", "char", "boolean")
@@ -94,9 +97,17 @@ class DatabricksMonitoringFacts:
         return tuple(found)
 
     def fit_reference(
-        self, model: str, digest: str, *, slices: tuple[str, ...] = (), threshold: float | None = None
+        self,
+        model: str,
+        digest: str,
+        *,
+        slices: tuple[str, ...] = (),
+        threshold: float | None = None,
+        window: Days | None = None,
     ) -> Reference | None:
         table = self._tables.get(model)
+        if table is not None and window is not None:
+            table = replace(table, reference=(), reference_days=window)
         if table is None or not (table.reference or table.reference_days):
             return None
         with self._warehouse.asking(f"the reference window of {model}") as ask:
@@ -119,9 +130,25 @@ class DatabricksMonitoringFacts:
             there = frozenset(table_columns(ask, table.name)) | {"score"}
             wanted = tuple(feature for feature in reference.features if feature.column in there)
             splits = splits_of(reference, there)
-            columns = tuple(dict.fromkeys([*(f.column for f in wanted), *(column for column, _ in splits)]))
-            source = _source(table_rows(table, table.name, (*table.named, *columns)), table, columns, days)
-            return sketches(ask, source, wanted, splits)
+
+            def source(asked: tuple[date, ...], *more: str) -> FromClause:
+                split_by = (column for column, _ in splits)
+                columns = tuple(dict.fromkeys([*(one.column for one in wanted), *split_by, *more]))
+                return _source(table_rows(table, table.name, (*table.named, *columns)), table, columns, asked)
+
+            if table.version not in there:
+                return sketches(ask, source(days), wanted, splits)
+            held = VersionRows()
+            held.add_counted(ask(rows_by_version(source(days, table.version), table.version)))
+            several = held.several(days)
+            plain = tuple(day for day in days if day not in several)
+            found = list(held.marks())
+            if plain:
+                found += sketches(ask, source(plain), wanted, splits)
+            if versions := held.named(several):
+                by = [*splits, (table.version, versions)], [*splits, (split_column(), versions)]
+                found += sketches(ask, source(several, table.version), wanted, by[0], named=by[1])
+            return tuple(found)
 
     def labelled_on(self, model: str, arrivals: tuple[date, ...]) -> tuple[date, ...]:  # noqa: ARG002 - the port has them
         """A label is a column of its prediction: a day whose labels changed is a changed day of predictions."""
@@ -166,7 +193,9 @@ class DatabricksMonitoringFacts:
                 hint=f"Map it to one of: {', '.join(sorted(described)[:20])}.",
             )
         inputs = table.inputs or tuple(name for name in described if name not in table.named)
-        kinds = {name: kind for name in inputs if (kind := _kind(described.get(name, "")))}
+        kinds = {name: _kind(described[name]) or "other" for name in inputs if name in described}
+        if not table.inputs:
+            kinds = {name: kind for name, kind in kinds.items() if kind in {NUMBER, TEXT}}
         return {**kinds, "score": NUMBER}
 
 

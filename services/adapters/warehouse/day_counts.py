@@ -19,12 +19,16 @@ from services.adapters.warehouse.cells import (
     put_into_cells,
 )
 from services.adapters.warehouse.columns_beside import FACTS
-from services.adapters.warehouse.duckdb import arrays, beside, quoted, rows, small, view_of
+from services.adapters.warehouse.duckdb import arrays, beside, quoted, rows, small, statements, view_of
 from services.adapters.warehouse.statements.counting import DAY, known_counts, lattice_counts, profile_counts
 from services.adapters.warehouse.statements.dialects import compiled, duckdb_dialect, relation
 from services.adapters.warehouse.statements.lattice import Lattice, lattice_of
+from services.adapters.warehouse.statements.versions import rows_by_version
 from services.monitoring.profile import DayProfile, FeatureReference
+from services.monitoring.versions import split_column
 
+VERSION = "version"
+"""Column of the recorded predictions."""
 Files = dict[date, dict[str, int]]
 """Files of each day with how many rows they hold."""
 _WORTH_ALONE = 100_000
@@ -37,7 +41,8 @@ _T = TypeVar("_T")
 class Counting:
     """Counts of some columns over files that have them. A day of many rows is asked alone, small days are together.
 
-    `where` is the condition that rows have to meet.
+    `where` is the condition that rows have to meet. Where several `versions` made the predictions, they are split by
+    the version besides, and each has a slice of its own.
     """
 
     def __init__(
@@ -46,12 +51,18 @@ class Counting:
         features: Sequence[FeatureReference],
         splits: Sequence[tuple[str, tuple[str, ...]]],
         where: str,
+        versions: tuple[str, ...] = (),
     ) -> None:
-        self._connection, self._features, self._splits, self._where = connection, features, splits, where
-        self._needed = tuple(dict.fromkeys([*(one.column for one in features), *(column for column, _ in splits)]))
+        self._connection, self._features, self._where = connection, features, where
+        self._asked, self._splits = [*splits], [*splits]
+        if versions:
+            self._asked.append((VERSION, versions))
+            self._splits.append((split_column(), versions))
+        split_by = (column for column, _ in self._asked)
+        self._needed = tuple(dict.fromkeys([*(one.column for one in features), *split_by]))
         self._written: dict[tuple[str, ...], str] = {}
         # By slices, every row has to say its part, and nothing is quick.
-        whole = () if splits else features
+        whole = () if self._asked else features
         self._numbers = [(one, lattice) for one in whole if (lattice := lattice_of(one.edges))]
         self._words = [one for one in whole if not one.numeric and not one.coded]
 
@@ -100,9 +111,17 @@ class Counting:
         """Written once for all days: the day is a column of the source."""
         key = tuple(one.feature for one in features)
         if key not in self._written:
-            asked = profile_counts(_facts(self._needed), features, self._splits)
+            asked = profile_counts(_facts(self._needed), features, self._asked)
             self._written[key] = compiled(asked, duckdb_dialect())
         return self._written[key]
+
+
+def version_rows(connection: duckdb.DuckDBPyConnection, files: Files, where: str) -> list[tuple[Any, ...]]:
+    """(day, version, its rows, all rows of the day) over files that have the column."""
+    held = [file for own in files.values() for file in own]
+    chosen = f"CAST({quoted('date')} AS DATE) AS {quoted(DAY)}, {quoted(VERSION)}"
+    view_of(connection, FACTS, held, chosen, where, copied=False)
+    return statements(connection)(rows_by_version(_facts((VERSION,)), VERSION))
 
 
 class _Opened:

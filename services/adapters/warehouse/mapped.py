@@ -26,16 +26,18 @@ from services.adapters.warehouse.cells import (
     ATOM_SHARE,
     ATOMS_IF_DISTINCT,
     FEW_VALUES,
-    IDENTIFIER_DISTINCT,
     MOST_VALUES,
+    apart,
+    common,
+    why_not,
 )
 from services.adapters.warehouse.source_reader import as_day
 from services.adapters.warehouse.sources import Estates, OpenTable
 from services.inventory.facts import NO_DAY, Partition
 from services.kernel.errors import ControlRoomError, TelemetryUnavailableError
 from services.monitoring.models import JobRun
-from services.monitoring.monitors import FeatureKind, Monitor, MonitorVersion, SourceKind, document
-from services.monitoring.ports import MonitoringFacts, RecordedColumns
+from services.monitoring.monitors import FeatureKind, Monitor, MonitorVersion, ReferenceKind, SourceKind, document
+from services.monitoring.ports import Days, MonitoringFacts, RecordedColumns
 from services.monitoring.profile import (
     SCORE,
     SCORE_BINS,
@@ -44,11 +46,13 @@ from services.monitoring.profile import (
     LabelledDay,
     Reference,
     ReferenceSlice,
-    at_threshold,
+    Uncompared,
+    WhyNot,
     column_and_value,
     slice_key,
 )
 from services.monitoring.recorded_schema import Columns
+from services.monitoring.versions import VersionRows, version_key
 
 _RANKS = (0.001, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.999)
 _SUB_CELLS, _SLICE_SHARE, _MOST_SLICES = 8, 0.01, 20
@@ -76,16 +80,24 @@ class MappedFacts:
 
     def partitions(self) -> tuple[Partition, ...]:
         imported = self._imported()
-        recorded = tuple(item for item in self._recorded.partitions() if item.owner not in imported)
-        seen = self._sketched() if imported else {}
+        windows = self._windows()
+        seen = self._sketched() if imported or windows else {}
+        recorded = _dated([item for item in self._recorded.partitions() if item.owner not in imported], windows, seen)
         return (*recorded, *(item for monitor in imported.values() for item in self._partitions(monitor, seen)))
 
     def fit_reference(
-        self, model: str, digest: str, *, slices: tuple[str, ...] = (), threshold: float | None = None
+        self,
+        model: str,
+        digest: str,
+        *,
+        slices: tuple[str, ...] = (),
+        threshold: float | None = None,
+        window: Days | None = None,
     ) -> Reference | None:
         monitor = self._imported().get(model)
         if monitor is None:
-            return self._recorded.fit_reference(model, digest, slices=slices, threshold=threshold)
+            asked = window or self._windows().get(model)
+            return self._recorded.fit_reference(model, digest, slices=slices, threshold=threshold, window=asked)
         with spoken(), self._estates.open(monitor.source) as table:
             return _reference(table, monitor, digest, slices, threshold)
 
@@ -96,10 +108,11 @@ class MappedFacts:
         with spoken(), self._estates.open(monitor.source) as table:
             inside = statement.on_days(table, monitor.mapping, days)
             wanted = [item for item in reference.features if item.column in table.columns]
-            return tuple(
-                profile
-                for part in ("", *(key for key in reference.slice_keys if column_and_value(key)[0] in table.columns))
-                for profile in _profiles(table, monitor, wanted, inside, part)
+            keys = [key for key in reference.slice_keys if column_and_value(key)[0] in table.columns]
+            return (
+                *_profiles(table, monitor, wanted, inside, ""),
+                *(found for key in keys for found in _profiles(table, monitor, wanted, _and(table, inside, key), key)),
+                *_by_version(table, monitor, wanted, inside),
             )
 
     def labelled_on(self, model: str, arrivals: tuple[date, ...]) -> tuple[date, ...]:
@@ -131,6 +144,18 @@ class MappedFacts:
     def _imported(self) -> dict[str, Monitor]:
         return imported(self._in_force())
 
+    def _windows(self) -> dict[str, Days]:
+        """Monitors of recorded predictions whose reference are days of these."""
+        found = ((item.model, item.monitor) for item in self._in_force())
+        return {
+            model: (window.start, window.end)
+            for model, monitor in found
+            if monitor.source.kind is SourceKind.INFERENCE
+            and (window := monitor.reference).kind is ReferenceKind.DATES
+            and window.start is not None
+            and window.end is not None
+        }
+
     def _partitions(self, monitor: Monitor, seen: Mapping[tuple[str, str, date], str]) -> Iterator[Partition]:
         """A source that cannot be read is one changed partition: reading it fails, and that is then recorded."""
         meaning = hashlib.sha256(document(replace(monitor, thresholds=(), windows=(1,))).encode()).hexdigest()
@@ -140,14 +165,12 @@ class MappedFacts:
         except ControlRoomError:
             yield Partition(source="reference", owner=monitor.model, day=NO_DAY, fingerprint="cannot-be-read")
             return
-        # Days that the source no longer keeps are in the reference as they were read: it is not fitted to what is left.
-        aged = {
-            day: fingerprint
-            for (source, model, day), fingerprint in seen.items()
-            if (source, model) == ("predictions", monitor.model) and days and day < min(days)
-        }
         start, end = monitor.reference.start or date.min, monitor.reference.end or date.max
-        inside = [f"{on}{mark}" for on, mark in sorted({**aged, **days}.items()) if start <= on <= end]
+        inside = [
+            f"{on}{mark}"
+            for on, mark in sorted({**_aged(monitor.model, days, seen), **days}.items())
+            if start <= on <= end
+        ]
         yield Partition(source="reference", owner=monitor.model, day=NO_DAY, fingerprint=_fingerprint(meaning, *inside))
         for on, mark in days.items():
             yield Partition(source="predictions", owner=monitor.model, day=on, fingerprint=mark)
@@ -157,6 +180,34 @@ def imported(in_force: Iterable[MonitorVersion]) -> dict[str, Monitor]:
     """Monitors that point at a table of another estate, by model."""
     found = ((item.model, item.monitor) for item in in_force)
     return {model: monitor for model, monitor in found if monitor.source.kind is not SourceKind.INFERENCE}
+
+
+def _dated(
+    found: Sequence[Partition], windows: Mapping[str, Days], seen: Mapping[tuple[str, str, date], str]
+) -> tuple[Partition, ...]:
+    """The reference of a model with such a window is known by its days; where nothing is recorded, as it was."""
+    by_model: dict[str, dict[date, str]] = defaultdict(dict)
+    for item in found:
+        if item.source == "predictions" and item.owner in windows:
+            by_model[item.owner][item.day] = item.fingerprint
+    kept = [item for item in found if item.source != "reference" or item.owner not in by_model]
+    for model, days in by_model.items():
+        start, end = windows[model]
+        held = {**_aged(model, days, seen), **days}
+        inside = [f"{on}{mark}" for on, mark in sorted(held.items()) if start <= on <= end]
+        if inside:
+            mark = _fingerprint(start.isoformat(), end.isoformat(), *inside)
+            kept.append(Partition(source="reference", owner=model, day=NO_DAY, fingerprint=mark))
+    return tuple(kept)
+
+
+def _aged(model: str, days: Mapping[date, str], seen: Mapping[tuple[str, str, date], str]) -> dict[date, str]:
+    """Days that the source no longer keeps are in a reference as they were read: it is not fitted to what is left."""
+    return {
+        day: fingerprint
+        for (source, owner, day), fingerprint in seen.items()
+        if (source, owner) == ("predictions", model) and days and day < min(days)
+    }
 
 
 @contextmanager
@@ -193,8 +244,7 @@ def _reference(
     [(total,)] = table.rows(statement.total(table, inside))
     asked = [(SCORE, monitor.mapping.prediction, FeatureKind.NUMERIC)]
     asked += [(item.column, item.column, item.kind) for item in monitor.features if item.column in table.columns]
-    fitted = [_fit(table, inside, name, column, kind) for name, column, kind in asked]
-    features = [at_threshold(item, threshold) for item in fitted if item is not None]
+    features, uncompared = apart((_fit(table, inside, *one) for one in asked), threshold)
     if not total or not features:
         return None
     filled = {item.feature: item for item in _profiles(table, monitor, features, inside, "", whole=True)}
@@ -205,7 +255,7 @@ def _reference(
     parts = [
         ReferenceSlice(feature=item.feature, slice_key=key, counts=item.counts, sums=item.sums)
         for key in keys
-        for item in _profiles(table, monitor, features, inside, key, whole=True)
+        for item in _profiles(table, monitor, features, _and(table, inside, key), key, whole=True)
     ]
     return Reference(
         model=monitor.model,
@@ -217,19 +267,20 @@ def _reference(
             if item.feature in filled
         ),
         slices=tuple(parts),
+        uncompared=uncompared,
     )
 
 
 def _fit(
     table: OpenTable, inside: sa.ColumnElement[bool], feature: str, column: str, kind: FeatureKind
-) -> FeatureReference | None:
-    """Cells of one column, still without counts; None for a column that has nothing to compare."""
+) -> FeatureReference | Uncompared:
+    """Cells of one column, still without counts, or why it has none."""
     if kind is FeatureKind.CATEGORICAL:
         return _fit_values(table, inside, feature, column, coded=False)
     finite = statement.finite_numbers(table, column, inside)
     [(n, distinct, mean)] = table.rows(statement.size_and_mean(finite))
     if not n:
-        return None
+        return Uncompared(feature=feature, column=column, why=WhyNot.NO_VALUE)
     if distinct <= FEW_VALUES:
         return _fit_values(table, inside, feature, column, coded=True)
     knots = _knots(table, finite, int(n))
@@ -271,12 +322,12 @@ def _edges(knots: Sequence[float], atoms: Sequence[float]) -> tuple[float, ...]:
 
 def _fit_values(
     table: OpenTable, inside: sa.ColumnElement[bool], feature: str, column: str, *, coded: bool
-) -> FeatureReference | None:
+) -> FeatureReference | Uncompared:
     given = statement.values(table, column, inside, coded=coded)
-    [(distinct,)] = table.rows(statement.different(given))
-    if not distinct or distinct > IDENTIFIER_DISTINCT:
-        return None
-    found = table.rows(statement.commonest(given, MOST_VALUES))
+    [(distinct, rows)] = table.rows(statement.different(given))
+    found = common([(value, int(n)) for value, n in table.rows(statement.commonest(given, MOST_VALUES))], int(distinct))
+    if why := why_not([n for _, n in found], int(distinct), int(rows)):
+        return Uncompared(feature=feature, column=column, why=why, values=int(distinct))
     values = tuple(repr(float(item)) if coded else str(item) for item, _ in found if item is not None)
     return FeatureReference(
         feature=feature, column=column, numeric=False, coded=coded, edges=(), deciles=(), values=values,
@@ -303,10 +354,7 @@ def _profiles(
     *,
     whole: bool = False,
 ) -> Iterator[DayProfile]:
-    """One small GROUP BY per feature. `whole` counts all days together, as the reference does."""
-    if part:
-        column, value = column_and_value(part)
-        inside = sa.and_(inside, statement.in_slice(table, column, value))
+    """One small GROUP BY per feature over the rows of a part. `whole` counts all days together, as the reference."""
     for feature in features:
         found: dict[date, DayProfile] = {}
         counted = statement.in_cells(table, monitor.mapping, feature, inside, whole=whole)
@@ -318,6 +366,26 @@ def _profiles(
             profile.counts[int(place)] += int(n)
             profile.sums[int(place)] += float(added or 0.0)
         yield from found.values()
+
+
+def _and(table: OpenTable, inside: sa.ColumnElement[bool], key: str) -> sa.ColumnElement[bool]:
+    return sa.and_(inside, statement.in_slice(table, *column_and_value(key)))
+
+
+def _by_version(
+    table: OpenTable, monitor: Monitor, features: Sequence[FeatureReference], inside: sa.ColumnElement[bool]
+) -> Iterator[DayProfile]:
+    """Nothing where no column is mapped that names the version."""
+    mapping, held = monitor.mapping, VersionRows()
+    if mapping.version not in table.columns:
+        return
+    told = [(as_day(on), *rest) for on, *rest in table.rows(statement.rows_by_version(table, mapping, inside))]
+    held.add_counted((on, version, int(n), int(total)) for on, version, n, total in told if on is not None)
+    yield from held.marks()
+    several = held.several(held.found)
+    for version in held.named(several):
+        its = sa.and_(statement.on_days(table, mapping, several), statement.in_slice(table, mapping.version, version))
+        yield from _profiles(table, monitor, features, its, version_key(version))
 
 
 def _blank(feature: FeatureReference, on: date, part: str) -> DayProfile:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -14,14 +15,14 @@ import duckdb
 from sqlalchemy import FromClause, select
 
 from services.adapters.warehouse.cells import (
-    NUMBER,
     TEXT,
     added,
+    counted_by,
     reference_of,
     splits_of,
 )
-from services.adapters.warehouse.columns_beside import FACTS, THINNED_FROM, ColumnsBeside, rows_of, whole_file
-from services.adapters.warehouse.day_counts import Counting, Files
+from services.adapters.warehouse.columns_beside import FACTS, THINNED_FROM, ColumnsBeside, as_one_day, rows_of
+from services.adapters.warehouse.day_counts import VERSION, Counting, Files, version_rows
 from services.adapters.warehouse.duckdb import (
     ParquetFolder,
     arrays,
@@ -41,11 +42,14 @@ from services.adapters.warehouse.statements.counting import DAY
 from services.adapters.warehouse.statements.dialects import compiled, duckdb_dialect, relation
 from services.inventory.facts import Partition
 from services.monitoring.models import JobRun
+from services.monitoring.ports import Days
 from services.monitoring.profile import DayProfile, LabelledDay, Reference
+from services.monitoring.versions import VersionRows, version_key
 
 _NOT_FEATURES = frozenset(
     {"prediction_id", "request_id", "version", "role", "event_at", "logged_at", "entity", "label", "date", "model"}
 )
+_LIVE = "role = 'live'"
 _DAYS_AT_ONCE = 60
 """Bounds memory while a long history is read for the first time."""
 
@@ -80,41 +84,66 @@ class DuckDbMonitoringFacts:
         )
 
     def fit_reference(
-        self, model: str, digest: str, *, slices: tuple[str, ...] = (), threshold: float | None = None
+        self,
+        model: str,
+        digest: str,
+        *,
+        slices: tuple[str, ...] = (),
+        threshold: float | None = None,
+        window: Days | None = None,
     ) -> Reference | None:
-        file = str(self._parquet.reference_file(model))
+        days = self._days_inside(model, window) if window else ()
+        files = (
+            self._parquet.files("predictions", model, days) if window else [str(self._parquet.reference_file(model))]
+        )
+        if not files:
+            return None
+        where = _LIVE if window else "true"
         with asking(f"the reference window of {model}") as connection:
-            columns = columns_of(connection, [file])
-            whole_file(connection, file)
+            columns = columns_of(connection, files)
+            as_one_day(connection, files, where)
             kinds = {
-                name: kind
+                name: kind_of(type_name)
                 for name, type_name in columns.items()
-                if (kind := kind_of(type_name)) in {NUMBER, TEXT}
-                and name not in _NOT_FEATURES
-                and not name.startswith("__")
+                if name not in _NOT_FEATURES and not name.startswith("__")
             }
             source = relation((FACTS,), (DAY, *columns), duckdb_dialect())
             asked_of = partial(
                 reference_of, source=source, kinds=kinds, model=model, digest=digest, slices=slices,
                 arrays=lambda asked: arrays(connection, compiled(asked, duckdb_dialect())), threshold=threshold,
             )  # fmt: skip
-            held = rows_of(connection, file)
+            held = rows_of(connection, files)
             if held < THINNED_FROM:
-                return asked_of(statements(connection))
-            with ColumnsBeside(connection, file, held) as threads:
-                return asked_of(threads.ask, thinned=threads.thinned, pool=threads.pool)
+                made = asked_of(statements(connection))
+            else:
+                with ColumnsBeside(connection, files, held, where) as threads:
+                    made = asked_of(threads.ask, thinned=threads.thinned, pool=threads.pool)
+        # Day by day, as every other day is counted: a column that some files do not have is not missing from them.
+        return counted_by(made, self.profile(made, days)) if made and window else made
+
+    def _days_inside(self, model: str, window: Days) -> tuple[date, ...]:
+        return tuple(day for day in self._parquet.days("predictions", model) if window[0] <= day <= window[1])
 
     def profile(self, reference: Reference, days: tuple[date, ...]) -> tuple[DayProfile, ...]:
         sums: dict[tuple[date, str, str], DayProfile] = {}
+        made = VersionRows()
         with asking(f"predictions of {reference.model}") as connection:
-            for files, columns, live in self._alike(connection, reference.model, days):
+            groups = [
+                (files, columns, "true" if live else _LIVE, VersionRows())
+                for files, columns, live in self._alike(connection, reference.model, days)
+            ]
+            for files, columns, where, held in groups:
+                _count_versions(connection, files, columns, held, where)
+                made.add_all(held)
+            for files, columns, where, held in groups:
                 wanted = tuple(feature for feature in reference.features if feature.column in columns)
                 splits = splits_of(reference, columns)
-                counting = Counting(connection, wanted, splits, "true" if live else "role = 'live'")
-                for profile in counting.profiles(files):
-                    key = (profile.day, profile.feature, profile.slice_key)
-                    sums[key] = added(sums[key], profile) if key in sums else profile
-        return tuple(sums.values())
+                for part, versions in _parted(files, held):
+                    counting = Counting(connection, wanted, splits, where, versions)
+                    for profile in _by_version(counting.profiles(part), held, made):
+                        key = (profile.day, profile.feature, profile.slice_key)
+                        sums[key] = added(sums[key], profile) if key in sums else profile
+        return (*sums.values(), *made.marks())
 
     def _alike(
         self, connection: duckdb.DuckDBPyConnection, model: str, days: Sequence[date]
@@ -177,6 +206,34 @@ class DuckDbMonitoringFacts:
             jobs = facts_of(connection, "jobs", files, logged.JOBS)
             found = statements(connection)(logged.job_runs(jobs))
         return tuple((day, _job_run(model, given)) for day, *given in found)
+
+
+def _count_versions(
+    connection: duckdb.DuckDBPyConnection, files: Files, columns: frozenset[str], held: VersionRows, where: str
+) -> None:
+    if VERSION in columns:
+        held.add_counted(version_rows(connection, files, where))
+        return
+    for day, own in files.items():
+        held.add(day, "", sum(own.values()))
+
+
+def _parted(files: Files, held: VersionRows) -> Iterator[tuple[Files, tuple[str, ...]]]:
+    """Days that are counted as they are, and those on which every row has to say its version."""
+    several = held.several(files)
+    if plain := {day: own for day, own in files.items() if day not in several}:
+        yield plain, ()
+    if several:
+        yield {day: files[day] for day in several}, held.named(several)
+
+
+def _by_version(profiles: Iterable[DayProfile], held: VersionRows, made: VersionRows) -> Iterator[DayProfile]:
+    """Where the predictions of a day are of several versions, these files may still be of one alone."""
+    mixed = frozenset(made.several(made.found))
+    for profile in profiles:
+        yield profile
+        if profile.day in mixed and not profile.slice_key and (version := held.only(profile.day)):
+            yield replace(profile, slice_key=version_key(version))
 
 
 def _together(one: str, other: str) -> str:

@@ -21,6 +21,7 @@ from services.adapters.warehouse.statements.latency import NO_LATENCY
 from services.inventory.facts import Partition
 from services.kernel.errors import TelemetryUnavailableError
 from services.monitoring.models import JobRun
+from services.monitoring.ports import Days
 from services.monitoring.profile import SCORE_BINS, DayProfile, LabelledDay, Reference
 from services.reliability.models import RequestSlot
 
@@ -170,6 +171,7 @@ class PayloadPredictions(_PayloadDays):
         *,
         slices: tuple[str, ...] = (),  # noqa: ARG002
         threshold: float | None = None,  # noqa: ARG002
+        window: Days | None = None,  # noqa: ARG002
     ) -> Reference | None:
         """Drift needs the mapping `inference`: nothing here names a reference. Raises what kept it from being read."""
         self.partitions()

@@ -18,7 +18,7 @@ from services.inventory.tables import FeatureTable, Measured, TableFacts
 from services.kernel.errors import TelemetryUnavailableError
 from services.monitoring.cubes import Arrival, ScoreDay
 from services.monitoring.models import JobRun
-from services.monitoring.ports import MonitoringFacts, PerformanceFacts, RecordedColumns, SliceColumn
+from services.monitoring.ports import Days, MonitoringFacts, PerformanceFacts, RecordedColumns, SliceColumn
 from services.monitoring.profile import DayProfile, LabelledDay, Reference
 from services.monitoring.recorded_schema import Columns
 from services.reliability.models import RequestSlot
@@ -53,9 +53,15 @@ class RoutedFacts:
         return _partitions(self._recorded, self._mapped, unread="reference")
 
     def fit_reference(
-        self, model: str, digest: str, *, slices: tuple[str, ...] = (), threshold: float | None = None
+        self,
+        model: str,
+        digest: str,
+        *,
+        slices: tuple[str, ...] = (),
+        threshold: float | None = None,
+        window: Days | None = None,
     ) -> Reference | None:
-        return self._of(model).fit_reference(model, digest, slices=slices, threshold=threshold)
+        return self._of(model).fit_reference(model, digest, slices=slices, threshold=threshold, window=window)
 
     def profile(self, reference: Reference, days: tuple[date, ...]) -> tuple[DayProfile, ...]:
         return self._of(reference.model).profile(reference, days)

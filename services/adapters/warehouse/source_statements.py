@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from services.adapters.warehouse.source_sql import cell, day, is_finite, literal, number, text
 from services.adapters.warehouse.sources import OpenTable
+from services.adapters.warehouse.statements.versions import commonest_by_day
 from services.monitoring.monitors import ColumnMapping
 from services.monitoring.profile import SCORE_BINS, FeatureReference
 
@@ -134,7 +135,9 @@ def values(table: OpenTable, column: str, inside: Condition, *, coded: bool) -> 
 
 
 def different(given: sa.Subquery) -> Statement:
-    return sa.select(sa.func.count(given.c.v.distinct()))
+    """(different values, rows with a value)."""
+    asked: tuple[sa.ColumnElement[Any], ...] = (sa.func.count(given.c.v.distinct()), sa.func.count(given.c.v))
+    return sa.select(*asked)
 
 
 def commonest(given: sa.Subquery, most: int, *, least: float = 0.0) -> Statement:
@@ -162,6 +165,13 @@ def in_cells(
     )
     counted = sa.select(inner.c.day, inner.c.cell, sa.func.count(), sa.func.sum(inner.c.x))
     return counted.group_by(inner.c.day, inner.c.cell)
+
+
+def rows_by_version(table: OpenTable, mapping: ColumnMapping, inside: Condition) -> Statement:
+    """(day, version, its rows, all rows of the day)."""
+    told = sa.select(day(table, mapping.timestamp).label("d"), text(table, mapping.version).label("v"))
+    asked: Statement = commonest_by_day(told.select_from(table.table).where(inside).subquery())
+    return asked
 
 
 # Predictions and labels

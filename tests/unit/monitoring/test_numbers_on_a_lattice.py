@@ -186,7 +186,7 @@ def reference_for(folder: Path) -> tuple[DuckDbMonitoringFacts, Reference]:
 
 
 def by_feature(profiles: tuple[DayProfile, ...], day: date) -> dict[str, DayProfile]:
-    return {one.feature: one for one in profiles if one.day == day}
+    return {one.feature: one for one in profiles if one.day == day and not one.slice_key}
 
 
 @pytest.mark.parametrize("odd", [False, True])

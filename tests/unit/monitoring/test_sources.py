@@ -223,7 +223,63 @@ def test_every_kind_of_source_gives_the_same_sketches_and_finds_the_shift(
     late = sum(bool(item) for item in rows["late"].to_pylist())
     assert sum(int(item.positives.sum()) for item in days) == late
     assert days[0].version == "7"
+    assert [(item.version, item.rows) for item in service.drift_versions(MODEL)] == [("7", rows.num_rows)]
     room.world.database.dispose()
+
+
+@pytest.mark.parametrize("kind", ["parquet", "sqlite"])
+def test_each_build_of_an_import_is_judged_by_its_own_rows(
+    tmp_path: Path, rows: pa.Table, room: Monitored, kind: str
+) -> None:
+    """The first fifth of each of the last days was scored by another build."""
+    place = np.arange(rows.num_rows)
+    other = (place // A_DAY >= DAYS - 4) & (place % A_DAY < A_DAY // 5)
+    builds = pa.array(np.where(other, "8", "7").tolist())
+    table = rows.set_column(rows.column_names.index("build"), "build", builds)
+    if kind == "parquet":
+        source = parquet(tmp_path, table)
+    else:
+        fill(f"sqlite:///{tmp_path / 'estate.db'}", table)
+        source = SQL
+
+    service = sketched(room, source)
+
+    found = {item.version: item.rows for item in service.drift_versions(MODEL)}
+    assert found == {"7": rows.num_rows - 4 * A_DAY // 5, "8": 4 * A_DAY // 5}
+    assert {version: service.drift(MODEL, version=version).signal.n for version in ("7", "8")} == {
+        "7": 7 * A_DAY - 4 * A_DAY // 5, "8": 4 * A_DAY // 5,
+    }  # fmt: skip
+
+
+def test_an_import_without_a_column_of_versions_has_none_and_one_that_is_not_comparable_is_told(
+    tmp_path: Path, rows: pa.Table, room: Monitored
+) -> None:
+    nothing = pa.array([None] * rows.num_rows, type=pa.float64())
+    table = rows.append_column("empty", nothing).append_column("claim", pa.array(map(str, range(rows.num_rows))))
+    dana, source = room.world.actor(DANA), parquet(tmp_path, table)
+    mapping = replace(MAPPING, version="")
+    proposed = room.service.propose_import(MODEL, source, mapping, actor=dana)
+    more = (
+        Feature(column="empty", title="Empty", kind=FeatureKind.NUMERIC),
+        Feature(column="claim", title="Claim", kind=FeatureKind.CATEGORICAL),
+    )
+    room.save(replace(proposed, features=(*proposed.features, *more)))
+    facts = MappedFacts(
+        DuckDbMonitoringFacts(tmp_path / "nowhere"), estates=room.estates,
+        in_force=SqlMonitorsInForce(room.world.database),
+    )  # fmt: skip
+    service = MonitoringService(
+        facts=facts, store=SqlMonitoring(room.world.database), catalog=room.world.inventory, clock=room.world.clock
+    )
+    service.refresh()
+
+    view = service.drift(MODEL)
+
+    assert service.drift_versions(MODEL) == ()
+    silent = {item.title: item.sentence for item in view.uncompared}
+    assert "always missing" in silent["Empty"]
+    assert "4,000 different values" in silent["Claim"]
+    assert {item.state for item in view.uncompared} == {Health.UNKNOWN}
 
 
 def test_categories_and_slices_of_an_import_are_sketched(tmp_path: Path, rows: pa.Table, room: Monitored) -> None:

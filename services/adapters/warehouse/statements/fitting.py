@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, func, select
+from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, cast, func, select
 
 from services.adapters.warehouse.statements.dialects import Number, Quantiles, exact, is_finite, text_of, whole
 
@@ -31,10 +31,10 @@ def texts(source: FromClause, column: str) -> Any:
 
 
 def commonest(values: Any, most: int) -> Select[Any]:
-    """(value, count, number of different values), commonest first."""
+    """(value, count, number of different values, number of rows with a value), commonest first."""
     grouped = select(values.c.x, func.count().label("n")).group_by(values.c.x).subquery()
     return (
-        select(grouped.c.x, grouped.c.n, func.count().over())
+        select(grouped.c.x, grouped.c.n, func.count().over(), cast(func.sum(grouped.c.n).over(), BigInteger()))
         .order_by(grouped.c.n.desc(), grouped.c.x)
         .limit(whole(most))
     )
