@@ -220,7 +220,7 @@ class Settings(BaseSettings):
     """Where browsers reach this deployment, as they name it; passkeys sign for its host. The public address when empty,
     else the one Databricks Apps names, else this machine."""
     sketch_days: Annotated[int, Field(ge=0)] = 1100
-    """Daily sketches older than this are deleted; 0 keeps them for ever. The facts they were made from are not ours."""
+    """Daily figures of monitoring older than this go; 0 keeps them. The facts they were made from are not ours."""
     alert_high_per_day: _Rate = Decimal(10000)
     """An alert has high business impact where its monitor states this much money a day, whatever the tier; in
     `currency`."""

@@ -171,7 +171,9 @@ class MappedFacts:
             for on, mark in sorted({**_aged(monitor.model, days, seen), **days}.items())
             if start <= on <= end
         ]
-        yield Partition(source="reference", owner=monitor.model, day=NO_DAY, fingerprint=_fingerprint(meaning, *inside))
+        if any(start <= on <= end for on in days):  # of a window that is gone nothing can be fitted
+            reference = _fingerprint(meaning, *inside)
+            yield Partition(source="reference", owner=monitor.model, day=NO_DAY, fingerprint=reference)
         for on, mark in days.items():
             yield Partition(source="predictions", owner=monitor.model, day=on, fingerprint=mark)
 

@@ -466,6 +466,12 @@ def test_a_table_that_keeps_its_rows_for_a_while_loses_neither_reference_nor_his
     assert kept is not None
     assert kept.digest == reference.digest
     assert kept.rows == reference.rows == 20 * A_DAY
+    SqlMonitoring(room.world.database).forget_before(FIRST + timedelta(days=25))
+    facts = MappedFacts(
+        DuckDbMonitoringFacts(Path("nowhere")), estates=room.estates,
+        in_force=SqlMonitorsInForce(room.world.database), sketched=SqlMonitoring(room.world.database).seen,
+    )  # fmt: skip
+    assert {item.source for item in facts.partitions()} == {"predictions"}, "nobody asks for a window that is gone"
     room.world.database.dispose()
 
 
