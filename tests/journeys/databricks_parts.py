@@ -22,6 +22,7 @@ from pathlib import Path
 
 import httpx
 
+from services.adapters.local.estate.declared import CATALOG_FILE
 from services.adapters.local.processes import stop_group, wait_for
 from services.people.accounts import DEMO_ACCOUNTS, DEMO_ISSUER
 from tests.contract.databricks_server.server import TOKEN
@@ -129,6 +130,7 @@ def _environment(home: Path, app_port: int, *, models: dict[str, object]) -> dic
     return kept | {
         "COUNTERSIGN_HOME": str(home),
         "COUNTERSIGN_PROFILE": "databricks",
+        "COUNTERSIGN_CATALOG_FILE": str(CATALOG_FILE),
         "COUNTERSIGN_APP_PORT": str(app_port),
         "COUNTERSIGN_DATABRICKS_SCHEMAS": SCHEMA,
         "COUNTERSIGN_DATABRICKS_SERVING": json.dumps(models),

@@ -27,6 +27,7 @@ from pathlib import Path
 import psycopg
 from sqlalchemy import Connection, select, text
 
+from services.adapters.local.estate.declared import CATALOG_FILE
 from services.adapters.local.processes import start_endpoint, stop_group, wait_for
 from services.adapters.sql.database import Database
 from services.adapters.sql.schema.base import metadata
@@ -180,6 +181,7 @@ def started(prepared: Path, folder: Path, postgres: str, *, logs: Path) -> Itera
         env = {name: value for name, value in os.environ.items() if not name.startswith("COUNTERSIGN_")} | {
             "COUNTERSIGN_HOME": str(moved.home),
             "COUNTERSIGN_PROFILE": "mlflow",
+            "COUNTERSIGN_CATALOG_FILE": str(CATALOG_FILE),
             "COUNTERSIGN_MLFLOW_URI": registry,
             "COUNTERSIGN_SERVING_URL": endpoint.url,
             "COUNTERSIGN_APP_PORT": str(app_port),

@@ -154,6 +154,18 @@ def test_a_place_where_one_version_serves_beside_the_models_own_belongs_to_that_
     assert ends == {"1": {"endpoint:claims"}, "2": {"endpoint:claims", "endpoint:trial"}}
 
 
+def test_where_the_entry_of_a_model_states_its_place_the_one_that_is_set_is_not_added() -> None:
+    """Else everything that was signed before would have another graph."""
+    ways = (Way(place="job:7001"), Way(place="endpoint:trial", version="2"))
+    stated = a_model(lineage=(("features", MODEL), (MODEL, "job:nightly")))
+    declared = JoinedLineage(answers=lambda _: ways).declared(stated)
+
+    graph = build(stated, a_version("1", datasets=()), declared)
+
+    assert {b for a, b in graph.edges if a == f"{MODEL} version 1"} == {"job:nightly"}
+    assert "endpoint:trial" in {b for _, b in build(stated, a_version("2", datasets=()), declared).edges}
+
+
 def test_an_entry_of_the_catalogs_lineage_that_is_no_pair_is_named(tmp_path: Path) -> None:
     file = tmp_path / "catalog.yaml"
     file.write_text("lineage: {m: [[a, b, c]]}")
