@@ -76,6 +76,8 @@ def _hurt(found: tuple[Hurt, ...]) -> None:
         if not found:
             notices.remark("No model rests on a broken table or a late pipeline, as far as is known.")
             return
+        # Once for a model, however many causes hurt it: the way to ask again has one place on the page.
+        at_risk = {name: money_at_risk.while_it_lasts(name) for name in dict.fromkeys(i.model for i in found[:20])}
         for number, item in enumerate(found[:20]):
             with st.container(key=f"hurt-{number}", gap=None):
                 st.page_link(
@@ -87,8 +89,8 @@ def _hurt(found: tuple[Hurt, ...]) -> None:
                 )
                 st.markdown(f":gray[{item.kind.capitalize()}] {md(item.title)}: {md(item.sentence)}")
                 st.caption(health_facts.way(item))
-                if at_risk := money_at_risk.while_it_lasts(item.model):
-                    st.markdown(f":gray[:material/payments: At risk:] {at_risk}")
+                if at_risk[item.model]:
+                    st.markdown(f":gray[:material/payments: At risk:] {at_risk[item.model]}")
         if len(found) > 20:
             st.caption(f"{len(found) - 20} more; narrow the view by table.")
 

@@ -118,7 +118,7 @@ class AlertService:
     def _heard(self, alert: Alert) -> Alert:
         """Nobody is late who could not have heard of it yet."""
         start = rules.asked_from(alert)
-        if self._quiet is None or start is None:
+        if self._quiet is None or start is None or rules.late_at(alert, now=self._clock.now()) is None:
             return alert
         return replace(alert, heard_from=self._quiet(alert.tier, rules.wakes(alert), start))
 

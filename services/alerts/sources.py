@@ -43,8 +43,8 @@ _MEASUREMENT = "measurement"
 _NAMED = 4
 """Columns that are named in a sentence."""
 COLUMNS = "columns"
+"""The subject of the drift alert of a model; its columns are parts of it."""
 CODE_RED = "code-red"
-"""The subject of the one drift alert of a model; its columns are parts of it."""
 
 
 class Seldom:

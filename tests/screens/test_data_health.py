@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from streamlit.testing.v1 import AppTest
 
+from services.kernel.errors import TelemetryUnavailableError
 from services.kernel.identity import Permission
 from tests.fakes.room import FakeRoom
 from tests.screens.conftest import crashed, words
@@ -87,3 +88,20 @@ def test_columns_that_changed_are_told_with_model_and_day_and_can_be_taken_along
     }
     assert "No column came, went" in words(visit(FakeRoom(), "data_health", model="plan_utilisation"))
     assert "No column came, went" in words(visit(FakeRoom("empty"), "data_health"))
+
+
+def test_money_that_cannot_be_read_is_said_once_for_a_model_with_several_causes(visit: Visit) -> None:
+    room = FakeRoom()
+    hurt = room.data_health.hurt()
+    room.data_health.hurt = lambda **_asked: (*hurt, *hurt)  # type: ignore[method-assign, assignment]
+
+    def refused(_model: str) -> object:
+        raise TelemetryUnavailableError("The usage log is away.")
+
+    room.oversight.impact = refused  # type: ignore[method-assign, assignment]
+    app = visit(room, "data_health")
+
+    assert crashed(app) == []
+    said = words(app)
+    assert said.count("The usage log is away.") == len({item.model for item in hurt})
+    assert "At risk:" not in said
