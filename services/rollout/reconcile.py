@@ -76,9 +76,8 @@ class Reconciler:
         now, last = self._clock.now(), self._strangers_at
         if last is not None and timedelta() <= now - last < STRANGERS_EVERY:
             # Nothing of ours serves them, so nothing changes but the alias: with thousands of models that can wait.
-            waiting = [row for row in rows if row.finding_kind == "alias" and not row.was_ordered]
-            rest = (row for row in rows if row not in waiting)
-            return len(waiting) + sum(self._one(row) for row in rest)
+            waits = [row.finding_kind == "alias" and not row.was_ordered for row in rows]
+            return sum(is_waiting or self._one(row) for row, is_waiting in zip(rows, waits, strict=True))
         self._strangers_at = now
         strangers = self._strangers({row.model for row in rows})
         return sum(self._one(row) for row in rows) + sum(self._one(row, is_new=True) for row in strangers)
